@@ -1,0 +1,1 @@
+"""From a sherd to a completed pot."""

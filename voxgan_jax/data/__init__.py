@@ -1,0 +1,1 @@
+"""Reading, placing, breaking and feeding pots."""

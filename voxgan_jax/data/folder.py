@@ -1,0 +1,130 @@
+"""Folders of `.vox` files: which pot, class and split a file belongs to, and reading it placed.
+
+Two layouts are known: `<split>/<class>/*.vox`, the data set's own, and any folder without split
+folders, which is divided 8:2 by pot (the paper, section 4.1), never by file: the files of one pot
+share their geometry.
+"""
+
+import hashlib
+import pathlib
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+
+from voxgan_jax.data import grid, vox
+
+SPLITS = ("train", "test")
+TEST_SHARE = 0.2
+_DATA_SET_NAME = re.compile(r"^(?P<pot>.+)-n\d{3}-t\d+$")
+
+
+class PotPath(NamedTuple):
+    """Where one broken pot lies and what its path says about it."""
+
+    path: pathlib.Path
+    split: str
+    category: str
+    pot: str
+
+
+class PotFile(NamedTuple):
+    """One broken pot, placed in the cube.
+
+    `labels` holds 0 for empty and k for fragment k; `size` is the extent in voxels before placing.
+    """
+
+    labels: UInt8[np.ndarray, "d h w"]
+    name: str
+    pot: str
+    category: str
+    size: tuple[int, int, int]
+
+
+def pot_of(file_name: str) -> str:
+    """The pot that a file shows: `AL_01` for `AL_01-n005-t1600000000.vox`, else the whole stem."""
+    stem = pathlib.PurePath(file_name).stem
+    match = _DATA_SET_NAME.match(stem)
+    return match["pot"] if match else stem
+
+
+def scan(vox_dir: str | pathlib.Path, seed: int = 0) -> list[PotPath]:
+    """Every `.vox` file below a folder, in sorted order.
+
+    A folder with `train` or `test` below it keeps these splits; any other is divided by pot with
+    `seed`. The class is the name of the file's own folder ("" directly below the top).
+
+    Raises:
+        FileNotFoundError: no such folder, or no `.vox` file in it.
+    """
+    root = pathlib.Path(vox_dir)
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root}: no such folder; name a folder of .vox files")
+    present = [split for split in SPLITS if (root / split).is_dir()]
+    found = []
+    for split in present or [""]:
+        for path in sorted((root / split).rglob("*")):
+            if path.suffix.lower() == ".vox" and path.is_file():
+                folders = path.relative_to(root / split).parts[:-1]
+                category = folders[-1] if folders else ""
+                found.append(PotPath(path, split, category, pot_of(path.name)))
+    if not found:
+        raise FileNotFoundError(
+            f"{root}: no .vox file below it; expected <split>/<class>/*.vox or a folder of .vox files"
+        )
+    if present:
+        return found
+    held_out = split_pots([(item.category, item.pot) for item in found], TEST_SHARE, seed)
+    return [
+        item._replace(split="test" if (item.category, item.pot) in held_out else "train")
+        for item in found
+    ]
+
+
+def split_pots(keys: Sequence[tuple[str, str]], share: float, seed: int) -> set[tuple[str, str]]:
+    """The pots that are held out, `share` of the distinct ones: one at least where there are two.
+
+    Pots are ordered by a hash of their name and the seed, so the order of the files is no matter
+    and a pot added later moves few others.
+    """
+    distinct = sorted(
+        set(keys), key=lambda key: hashlib.sha256(f"{seed}/{key[0]}/{key[1]}".encode()).digest()
+    )
+    count = round(share * len(distinct))
+    if len(distinct) > 1:
+        count = min(max(count, 1), len(distinct) - 1)
+    return set(distinct[:count])
+
+
+def read(
+    item: PotPath, *, resolution: int = 64, pool: int = 1, placement: str = "center"
+) -> PotFile:
+    """Read one file and place its pot in a cube of side `resolution`.
+
+    Raises:
+        VoxError: the file is not a readable `.vox` file.
+        grid.FitError: the pot is too big for the cube.
+    """
+    labels = vox.read(item.path)
+    placed = grid.place(
+        labels, resolution, pool=pool, placement=placement, source=str(item.path)
+    )
+    return PotFile(placed, item.path.name, item.pot, item.category, labels.shape)
+
+
+def read_split(
+    vox_dir: str | pathlib.Path,
+    split: str,
+    *,
+    resolution: int = 64,
+    pool: int = 1,
+    placement: str = "center",
+) -> Iterator[PotFile]:
+    """All pots of one split, in sorted order."""
+    items = [item for item in scan(vox_dir) if item.split == split]
+    if not items:
+        raise FileNotFoundError(f"{vox_dir}: it has no split named {split!r}")
+    for item in items:
+        yield read(item, resolution=resolution, pool=pool, placement=placement)

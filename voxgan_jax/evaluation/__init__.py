@@ -1,0 +1,1 @@
+"""Metrics, the evaluation protocol, answers that need no learning, and figures."""
