@@ -2,7 +2,7 @@
 
 Two layouts are known: `<split>/<class>/*.vox`, the data set's own, and any folder without split
 folders, which is divided 8:2 by pot (the paper, section 4.1), never by file: the files of one pot
-share their geometry.
+share their geometry. Validation pots, a tenth, are cut from the train split.
 """
 
 import hashlib
@@ -16,8 +16,9 @@ from jaxtyping import UInt8
 
 from voxgan_jax.data import grid, vox
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "validation", "test")
 TEST_SHARE = 0.2
+VALIDATION_SHARE = 0.1
 _DATA_SET_NAME = re.compile(r"^(?P<pot>.+)-n\d{3}-t\d+$")
 
 
@@ -51,10 +52,12 @@ def pot_of(file_name: str) -> str:
 
 
 def scan(vox_dir: str | pathlib.Path, seed: int = 0) -> list[PotPath]:
-    """Every `.vox` file below a folder, in sorted order.
+    """Every `.vox` file below a folder with its split, in sorted order.
 
-    A folder with `train` or `test` below it keeps these splits; any other is divided by pot with
-    `seed`. The class is the name of the file's own folder ("" directly below the top).
+    Folders `train`, `validation` and `test` directly below the top keep their names; a folder with
+    none of them is divided by pot with `seed`. Where there is no `validation` folder, these pots
+    are cut from the train split, so that no choice needs the test split. The class is the name of
+    the file's own folder ("" directly below the top).
 
     Raises:
         FileNotFoundError: no such folder, or no `.vox` file in it.
@@ -64,22 +67,33 @@ def scan(vox_dir: str | pathlib.Path, seed: int = 0) -> list[PotPath]:
         raise FileNotFoundError(f"{root}: no such folder; name a folder of .vox files")
     present = [split for split in SPLITS if (root / split).is_dir()]
     found = []
-    for split in present or [""]:
-        for path in sorted((root / split).rglob("*")):
+    for split in present or ["train"]:
+        top = root / split if present else root
+        for path in sorted(top.rglob("*")):
             if path.suffix.lower() == ".vox" and path.is_file():
-                folders = path.relative_to(root / split).parts[:-1]
+                folders = path.relative_to(top).parts[:-1]
                 category = folders[-1] if folders else ""
                 found.append(PotPath(path, split, category, pot_of(path.name)))
     if not found:
         raise FileNotFoundError(
             f"{root}: no .vox file below it; expected <split>/<class>/*.vox or a folder of .vox files"
         )
-    if present:
-        return found
-    held_out = split_pots([(item.category, item.pot) for item in found], TEST_SHARE, seed)
+    if not present:
+        found = _hold_out(found, "test", TEST_SHARE, seed)
+    if "validation" not in present:
+        found = _hold_out(found, "validation", VALIDATION_SHARE, seed)
+    return found
+
+
+def _hold_out(items: list[PotPath], split: str, share: float, seed: int) -> list[PotPath]:
+    """The same files, with `share` of the train pots moved to `split`."""
+    keys = [(item.category, item.pot) for item in items if item.split == "train"]
+    held_out = split_pots(keys, share, seed)
     return [
-        item._replace(split="test" if (item.category, item.pot) in held_out else "train")
-        for item in found
+        item._replace(split=split)
+        if item.split == "train" and (item.category, item.pot) in held_out
+        else item
+        for item in items
     ]
 
 
@@ -108,9 +122,7 @@ def read(
         grid.FitError: the pot is too big for the cube.
     """
     labels = vox.read(item.path)
-    placed = grid.place(
-        labels, resolution, pool=pool, placement=placement, source=str(item.path)
-    )
+    placed = grid.place(labels, resolution, pool=pool, placement=placement, source=str(item.path))
     return PotFile(placed, item.path.name, item.pot, item.category, labels.shape)
 
 
@@ -122,8 +134,8 @@ def read_split(
     pool: int = 1,
     placement: str = "center",
 ) -> Iterator[PotFile]:
-    """All pots of one split, in sorted order."""
-    items = [item for item in scan(vox_dir) if item.split == split]
+    """All pots of one split, or of several joined as in "train+validation", in sorted order."""
+    items = [item for item in scan(vox_dir) if item.split in split.split("+")]
     if not items:
         raise FileNotFoundError(f"{vox_dir}: it has no split named {split!r}")
     for item in items:
