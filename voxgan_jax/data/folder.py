@@ -76,7 +76,7 @@ def scan(vox_dir: str | pathlib.Path, seed: int = 0) -> list[PotPath]:
                 found.append(PotPath(path, split, category, pot_of(path.name)))
     if not found:
         raise FileNotFoundError(
-            f"{root}: no .vox file below it; expected <split>/<class>/*.vox or a folder of .vox files"
+            f"{root}: no .vox file below it; expected <split>/<class>/*.vox or any folder of them"
         )
     if not present:
         found = _hold_out(found, "test", TEST_SHARE, seed)
