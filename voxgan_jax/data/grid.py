@@ -1,0 +1,110 @@
+"""Pots in a cube: placing, changing resolution, packing bits."""
+
+import math
+
+import numpy as np
+from jaxtyping import Array, Shaped, UInt8
+
+PLACEMENTS = ("center", "corner")
+
+
+class FitError(ValueError):
+    """A pot that is too big for the cube."""
+
+
+def place(
+    labels: UInt8[np.ndarray, "d h w"],
+    resolution: int = 64,
+    *,
+    pool: int = 1,
+    placement: str = "center",
+    source: str = "",
+) -> UInt8[np.ndarray, "r r r"]:
+    """Place a pot in a cube of side `resolution * pool`, then pool it by `pool` (`downsample`).
+
+    "center" pads evenly, an odd remainder at the end; "corner" starts at (0, 0, 0). Completions
+    under the two are not comparable: centring tells where a pot's axis is.
+
+    Raises:
+        FitError: the pot does not fit; `source` names it in the message.
+    """
+    side = resolution * pool
+    if max(labels.shape) > side:
+        sizes = " × ".join(str(size) for size in labels.shape)
+        needed = math.ceil(max(labels.shape) / resolution)
+        raise FitError(
+            f"{source or 'the pot'}: {sizes} voxels do not fit a cube of {side}; to scale it down, "
+            f"give --pool {needed} (config: data.pool = {needed})"
+        )
+    cube = np.zeros((side, side, side), np.uint8)
+    cube[region(labels.shape, resolution, pool=pool, placement=placement)] = labels
+    return cube if pool == 1 else downsample(cube, pool)
+
+
+def region(
+    shape: tuple[int, int, int], resolution: int = 64, *, pool: int = 1, placement: str = "center"
+) -> tuple[slice, slice, slice]:
+    """Where `place` puts a pot of this shape in the cube of side `resolution * pool`.
+
+    A completed cube goes back to the pot's own voxels as `upsample(cube, pool)[region(...)]`.
+    """
+    if placement not in PLACEMENTS:
+        raise ValueError(f"placement {placement!r} is none of {PLACEMENTS}")
+    side = resolution * pool
+    starts = [(side - size) // 2 if placement == "center" else 0 for size in shape]
+    d, h, w = (slice(start, start + size) for start, size in zip(starts, shape, strict=True))
+    return d, h, w
+
+
+def downsample(labels: UInt8[np.ndarray, "d h w"], factor: int) -> UInt8[np.ndarray, "_ _ _"]:
+    """Pool blocks of factor³ cells: occupied if any cell is, the label that most of these hold.
+
+    Ties go to the lowest label.
+
+    Raises:
+        ValueError: a factor below 2, or one that does not divide every side.
+    """
+    if factor < 2 or any(size % factor for size in labels.shape):
+        raise ValueError(f"factor {factor} must be at least 2 and divide {labels.shape}")
+    d, h, w = (size // factor for size in labels.shape)
+    split = labels.reshape(d, factor, h, factor, w, factor)
+    blocks = split.transpose(1, 3, 5, 0, 2, 4).reshape(factor**3, -1)
+    pooled = blocks.max(axis=0)
+    # One less, empty becomes 255 and the least is the lowest label.
+    lowest = (blocks - np.uint8(1)).min(axis=0) + np.uint8(1)
+    mixed = np.flatnonzero(pooled != lowest)
+    contested = blocks[:, mixed]
+    winner, votes = np.zeros(mixed.size, np.uint8), np.zeros(mixed.size, np.int64)
+    for label in np.flatnonzero(np.bincount(contested.ravel(), minlength=256)[1:]) + 1:
+        count = np.count_nonzero(contested == label, axis=0)
+        winner = np.where(count > votes, np.uint8(label), winner)
+        votes = np.maximum(count, votes)
+    pooled[mixed] = winner
+    return pooled.reshape(d, h, w)
+
+
+def upsample(
+    volume: Shaped[np.ndarray, "d h w"], factor: int
+) -> Shaped[np.ndarray, "{d}*{factor} {h}*{factor} {w}*{factor}"]:
+    """Repeat every cell `factor` times along each axis."""
+    for axis in range(3):
+        volume = volume.repeat(factor, axis)
+    return volume
+
+
+def pack_bits(volume: Shaped[np.ndarray, "*b d h w"] | Shaped[Array, "*b d h w"]):
+    """Eight cells to a byte, nonzero as 1, in the order of `numpy.packbits`: 64³ in 32 KiB.
+
+    Takes NumPy or JAX arrays, jitted or not; returns the same kind, uint8 of (*b, bytes).
+    """
+    xp = volume.__array_namespace__()
+    return xp.packbits((volume != 0).reshape(*volume.shape[:-3], -1), axis=-1)
+
+
+def unpack_bits(
+    packed: UInt8[np.ndarray, "*b bytes"] | UInt8[Array, "*b bytes"], shape: tuple[int, int, int]
+):
+    """The inverse of `pack_bits` for volumes of `shape`: uint8 of 0 and 1, (*b, *shape)."""
+    xp = packed.__array_namespace__()
+    bits = xp.unpackbits(packed, axis=-1, count=math.prod(shape))
+    return bits.reshape(*packed.shape[:-1], *shape)
