@@ -1,0 +1,11 @@
+"""The paper's baseline (Table 1, row 1): 32 features, λ = 100, batch 64, 100 epochs at 64³.
+
+scripts/train.py --config configs/baseline.py --workdir runs/baseline --config.data.dir=DIR
+"""
+
+from configs import default
+
+
+def get_config():
+    """The default as it stands."""
+    return default.get_config()

@@ -1,0 +1,81 @@
+"""Every field that a run has, with the values of the paper's baseline.
+
+Other configs import this one and change a few lines. Any field can be set on the command line:
+
+    scripts/train.py --config configs/default.py --workdir runs/try --config.train.batch_size=8
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """The paper's baseline at 64³: 100 epochs, batch 64, λ = 100."""
+    config = ConfigDict()
+    config.seed = 0
+
+    config.data = ConfigDict()
+    # The --out_dir of scripts/prepare_data.py; there must be a data set for these three fields.
+    config.data.dir = "data/prepared"
+    config.data.resolution = 64
+    config.data.pool = 1
+    config.data.placement = "center"
+    # "train+validation" is the whole train split of the original.
+    config.data.train_split = "train"
+    config.data.keep_last_batch = True
+    # Keep the decoded split in memory after the first epoch (one byte a voxel).
+    config.data.cache = True
+    # 0 shuffles the whole split; a smaller buffer needs less memory.
+    config.data.shuffle_buffer = 0
+
+    # Which fragments of a pot are given, see voxgan_jax/data/fragments.py.
+    config.fragments = ConfigDict()
+    config.fragments.mode = "k"
+    config.fragments.k = 1
+    config.fragments.min_share = 0.0
+    config.fragments.max_share = 1.0
+    config.fragments.keep_crumbs = True
+
+    config.generator = ConfigDict()
+    config.generator.features = 32
+    config.generator.num_res_blocks = 0
+    # False: the plain encoder-decoder of the paper's text, without skip connections.
+    config.generator.skips = True
+    config.generator.conv_form = "auto"
+    config.generator.dtype = "float32"
+
+    config.discriminator = ConfigDict()
+    config.discriminator.features = 32
+    config.discriminator.conv_form = "auto"
+    config.discriminator.dtype = "float32"
+
+    config.loss = ConfigDict()
+    config.loss.l1_weight = 100.0
+    config.loss.real_label_low = 0.8
+    config.loss.real_label_high = 1.1
+
+    config.optim = ConfigDict()
+    config.optim.generator_learning_rate = 2e-3
+    config.optim.discriminator_learning_rate = 2e-4
+    config.optim.b1 = 0.9
+    config.optim.b2 = 0.999
+
+    config.train = ConfigDict()
+    config.train.batch_size = 64
+    config.train.num_epochs = 100
+    # Above 0 it takes the place of num_epochs.
+    config.train.num_train_steps = 0
+    config.train.log_every_steps = 10
+    # Decay of the moving average of the generator's parameters; 0 keeps none.
+    config.train.ema_decay = 0.0
+
+    config.eval = ConfigDict()
+    config.eval.split = "validation"
+    # 0: only after the last step.
+    config.eval.every_epochs = 5
+    config.eval.batch_size = 64
+    config.eval.threshold = 0.5
+
+    config.checkpoint = ConfigDict()
+    config.checkpoint.every_steps = 500
+    config.checkpoint.keep = 3
+    return config

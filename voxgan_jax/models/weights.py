@@ -1,0 +1,52 @@
+"""Weights of a trained generator as one safetensors file that also holds its config."""
+
+import json
+import os
+import pathlib
+from typing import Any
+
+import flax.traverse_util
+import numpy as np
+import safetensors
+import safetensors.numpy
+from ml_collections import ConfigDict
+
+Variables = dict[str, Any]
+
+
+class WeightsError(ValueError):
+    """A file that holds no weights of ours."""
+
+
+def save(path: str | pathlib.Path, variables: Variables, config: ConfigDict) -> None:
+    """Write a generator's collections, and the config that builds it, to a safetensors file."""
+    flat = flax.traverse_util.flatten_dict(variables, sep="/")
+    arrays = {name: np.ascontiguousarray(value) for name, value in flat.items()}
+    target = pathlib.Path(path)
+    temporary = target.with_name(f".{target.name}.tmp")
+    metadata = {"format": "voxgan_jax", "config": json.dumps(config.to_dict())}
+    safetensors.numpy.save_file(arrays, temporary, metadata=metadata)
+    os.replace(temporary, target)
+
+
+def load(path: str | pathlib.Path) -> tuple[Variables, ConfigDict]:
+    """Read what `save` wrote.
+
+    Raises:
+        FileNotFoundError: no such file.
+        WeightsError: not a safetensors file, or not one written by `save`.
+    """
+    if not pathlib.Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such weights file")
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"{path}: not a safetensors file ({error})") from error
+    if metadata.get("format") != "voxgan_jax":
+        raise WeightsError(
+            f"{path}: its metadata is not voxgan_jax's; make it with scripts/train.py"
+        )
+    config = ConfigDict(json.loads(metadata["config"]))
+    return flax.traverse_util.unflatten_dict(flat, sep="/"), config

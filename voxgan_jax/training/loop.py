@@ -1,0 +1,244 @@
+"""The loop around the training step: data in, curves and checkpoints out."""
+
+import functools
+import pathlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import optax
+from absl import logging
+from clu import metric_writers
+from flax import linen as nn
+from ml_collections import ConfigDict
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from voxgan_jax import models
+from voxgan_jax.data import builder, fragments, pipeline
+from voxgan_jax.evaluation import protocol, report
+from voxgan_jax.models import weights
+from voxgan_jax.training import checkpoint, parallel, steps, workdir
+from voxgan_jax.training.state import TrainState, create_state, inference_variables
+
+
+class Parts(NamedTuple):
+    """What a run is made of besides its state: modules and optimisers."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    tx_g: optax.GradientTransformation
+    tx_d: optax.GradientTransformation
+
+
+def build_parts(config: ConfigDict) -> Parts:
+    """Networks and Adam optimisers from a config."""
+    adam = functools.partial(optax.adam, b1=config.optim.b1, b2=config.optim.b2)
+    return Parts(
+        generator=models.build_generator(config.generator),
+        discriminator=models.build_discriminator(config.discriminator),
+        tx_g=adam(config.optim.generator_learning_rate),
+        tx_d=adam(config.optim.discriminator_learning_rate),
+    )
+
+
+def initial_state(config: ConfigDict, parts: Parts) -> TrainState:
+    """The state of a run before its first step; follows from `config.seed`."""
+    return create_state(
+        jax.random.key(config.seed),
+        generator=parts.generator,
+        discriminator=parts.discriminator,
+        tx_g=parts.tx_g,
+        tx_d=parts.tx_d,
+        resolution=config.data.resolution,
+        keep_ema=config.train.ema_decay > 0,
+    )
+
+
+def place_options(config: ConfigDict) -> dict[str, Any]:
+    """How the config places pots, as `grid.place` and `builder.open_prepared` take it."""
+    return {name: config.data[name] for name in ("resolution", "pool", "placement")}
+
+
+def compiled_step(config: ConfigDict, parts: Parts, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
+    """The training step of a config, compiled for a mesh."""
+    step = functools.partial(
+        steps.train_step,
+        **parts._asdict(),
+        l1_weight=config.loss.l1_weight,
+        real_label_range=(config.loss.real_label_low, config.loss.real_label_high),
+        keep_crumbs=config.fragments.keep_crumbs,
+        ema_decay=config.train.ema_decay,
+    )
+    return parallel.compile_step(step, mesh)
+
+
+def train(config: ConfigDict, run_dir: str | pathlib.Path) -> TrainState:
+    """Train a config in a folder, or go on where a run there stopped.
+
+    Writes `config.json`, TensorBoard events, checkpoints, and at the end the generator's weights.
+    A resumed run sees the batches it would have seen, so it ends with the same parameters.
+
+    Raises:
+        NotPreparedError, ValueError: no data set that suits the config.
+        ConfigMismatchError: the folder holds a run of another config.
+    """
+    source = builder.open_prepared(config.data.dir, **place_options(config))
+    mesh = parallel.make_mesh()
+    plan = pipeline.plan_split(
+        source,
+        config.data.train_split,
+        config.train.batch_size,
+        keep_last=config.data.keep_last_batch,
+        parts=mesh.size,
+    )
+    if config.eval.split:
+        builder.num_examples(source, config.eval.split)
+    num_train_steps = config.train.num_train_steps or config.train.num_epochs * plan.num_batches
+    workdir.save_config(config, run_dir)
+
+    parts = build_parts(config)
+    step_fn = compiled_step(config, parts, mesh)
+    predict = compiled_predict(parts.generator, mesh)
+    with (
+        checkpoint.open_manager(run_dir, config.checkpoint.keep) as manager,
+        metric_writers.create_default_writer(str(run_dir)) as writer,
+        logging_redirect_tqdm([logging.get_absl_logger()]),
+        # Away from a terminal a line every 15 s is enough.
+        tqdm(total=num_train_steps, unit="step", mininterval=0.5 if _on_terminal() else 15) as bar,
+    ):
+        state = _start(config, parts, mesh, manager)
+        first_step = int(state.step)
+        bar.update(first_step)
+        batches = _batches(config, source, plan, first_step, mesh)
+        log = _Log(writer, config.train.batch_size, first_step)
+        for step in range(first_step + 1, num_train_steps + 1):
+            state, scalars = step_fn(state, next(batches))
+            bar.update()
+            last = step == num_train_steps
+            if _due(step, config.train.log_every_steps) or last:
+                log.scalars(step, scalars)
+            iou = None
+            if config.eval.split and (
+                _due(step, config.eval.every_epochs * plan.num_batches) or last
+            ):
+                iou = _evaluate(config, predict, state, step, writer)
+                log.restart(step)
+            if _due(step, config.checkpoint.every_steps) or iou is not None or last:
+                position = dict(
+                    zip(("epoch", "batch"), divmod(step, plan.num_batches), strict=True)
+                )
+                checkpoint.save(manager, state, position=position, iou=iou)
+        log.flush()
+    variables = jax.device_get(inference_variables(state))
+    weights.save(pathlib.Path(run_dir) / workdir.WEIGHTS_FILE, variables, config)
+    return state
+
+
+def compiled_predict(generator: nn.Module, mesh: jax.sharding.Mesh) -> Callable[..., jax.Array]:
+    """`predict(variables, partial) -> completed` in evaluation mode, the batch divided."""
+    whole, rows = parallel.replicated(mesh), parallel.batch_sharding(mesh)
+    return jax.jit(
+        functools.partial(generator.apply, train=False),
+        in_shardings=(whole, rows),
+        out_shardings=rows,
+    )
+
+
+def _start(config: ConfigDict, parts: Parts, mesh: jax.sharding.Mesh, manager: Any) -> TrainState:
+    """The newest checkpoint of the run, or its initial state, on all devices."""
+    create = functools.partial(initial_state, config, parts)
+    if manager.latest_step() is None:
+        return jax.jit(create, out_shardings=parallel.replicated(mesh))()
+    abstract = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=parallel.replicated(mesh)
+        ),
+        jax.eval_shape(create),
+    )
+    state, position = checkpoint.restore(manager, abstract)
+    logging.info("Resuming from step %d, data position %s.", int(state.step), position)
+    return state
+
+
+def _batches(
+    config: ConfigDict, source: Any, plan: pipeline.EpochPlan, step: int, mesh: jax.sharding.Mesh
+) -> Iterator[dict[str, jax.Array]]:
+    """The run's batches from a step on, sent ahead to the devices."""
+    options = config.fragments.to_dict()
+    options.pop("keep_crumbs")
+    batches = pipeline.train_batches(
+        source,
+        config.data.train_split,
+        plan,
+        batch_size=config.train.batch_size,
+        seed=config.seed,
+        start_step=step,
+        cache=config.data.cache,
+        shuffle_buffer=config.data.shuffle_buffer,
+        choose=functools.partial(fragments.choose, **options),
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    return pipeline.prefetch_to_device(batches, parallel.batch_sharding(mesh))
+
+
+def _evaluate(
+    config: ConfigDict,
+    predict: Callable[..., jax.Array],
+    state: TrainState,
+    step: int,
+    writer: metric_writers.MetricWriter,
+) -> float:
+    """Score the generator on the evaluation split, write the means, return the mean IoU."""
+    pots = builder.read_split(config.data.dir, config.eval.split, **place_options(config))
+    records = protocol.evaluate(
+        functools.partial(predict, inference_variables(state)),
+        protocol.samples(pots),
+        batch_size=config.eval.batch_size,
+        threshold=config.eval.threshold,
+    )
+    summary = report.summarise(records)
+    means = {name: summary[name]["mean"] for name in ("iou", "dice", "mse")}
+    writer.write_scalars(step, {f"eval_{name}": value for name, value in means.items()})
+    return means["iou"]
+
+
+class _Log:
+    """Writes scalars one interval late, so that the devices never wait for the host."""
+
+    def __init__(self, writer: metric_writers.MetricWriter, batch_size: int, step: int):
+        self._writer, self._batch_size = writer, batch_size
+        self._waiting: tuple[int, dict[str, Any]] | None = None
+        self.restart(step)
+
+    def restart(self, step: int) -> None:
+        """Measure the speed from here on: what lay between was no training."""
+        self._step, self._time = step, time.monotonic()
+
+    def scalars(self, step: int, scalars: dict[str, Any]) -> None:
+        self.flush()
+        now = time.monotonic()
+        steps_per_sec = (step - self._step) / max(now - self._time, 1e-9)
+        rates = {
+            "steps_per_sec": steps_per_sec,
+            "samples_per_sec": steps_per_sec * self._batch_size,
+        }
+        self._waiting = (step, scalars | rates)
+        self._step, self._time = step, now
+
+    def flush(self) -> None:
+        if self._waiting is not None:
+            step, scalars = self._waiting
+            self._writer.write_scalars(step, {k: float(v) for k, v in scalars.items()})
+            self._waiting = None
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
+
+
+def _on_terminal() -> bool:
+    return sys.stderr.isatty()

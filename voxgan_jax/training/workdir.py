@@ -1,0 +1,64 @@
+"""The files of a run beside its checkpoints: the resolved config and the finished weights."""
+
+import json
+import os
+import pathlib
+
+from ml_collections import ConfigDict
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "generator.safetensors"
+
+# What may change between two starts of one run: everything else would make it another run.
+_FREE = ("data.dir", "data.cache", "train.num_", "train.log_every_steps", "eval.", "checkpoint.")
+
+
+class ConfigMismatchError(ValueError):
+    """A run was started again with a config that does not continue it."""
+
+
+def save_config(config: ConfigDict, workdir: str | pathlib.Path) -> None:
+    """Write the resolved config, or check that it continues the run that is there.
+
+    Raises:
+        ConfigMismatchError: the run there was started with other values; they are listed.
+    """
+    path = pathlib.Path(workdir) / CONFIG_FILE
+    if path.is_file():
+        before, now = _flat(load_config(workdir).to_dict()), _flat(config.to_dict())
+        changed = [
+            f"  config.{name}: {before.get(name)!r} there, {now.get(name)!r} now"
+            for name in sorted(before.keys() | now.keys())
+            if before.get(name) != now.get(name) and not name.startswith(_FREE)
+        ]
+        if changed:
+            raise ConfigMismatchError(
+                f"{workdir} holds a run with another config; use another --workdir or set these"
+                " back:\n" + "\n".join(changed)
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
+    os.replace(temporary, path)
+
+
+def load_config(workdir: str | pathlib.Path) -> ConfigDict:
+    """The config that a run was started with.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+    """
+    path = pathlib.Path(workdir) / CONFIG_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{workdir}: no run there ({CONFIG_FILE} is missing); train first")
+    return ConfigDict(json.loads(path.read_text()))
+
+
+def _flat(tree: dict, prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
