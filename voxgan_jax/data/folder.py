@@ -8,8 +8,8 @@ share their geometry. Validation pots, a tenth, are cut from the train split.
 import hashlib
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -19,6 +19,8 @@ from voxgan_jax.data import grid, vox
 SPLITS = ("train", "validation", "test")
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.1
+# The name under which TFDS keeps what was prepared.
+PREPARED = "vox_pottery"
 _DATA_SET_NAME = re.compile(r"^(?P<pot>.+)-n\d{3}-t\d+$")
 
 
@@ -42,6 +44,14 @@ class PotFile(NamedTuple):
     pot: str
     category: str
     size: tuple[int, int, int]
+
+
+Item = TypeVar("Item", PotPath, PotFile)
+
+
+def is_prepared(data_dir: str | pathlib.Path) -> bool:
+    """Whether a folder holds prepared data sets (see `builder`) rather than `.vox` files."""
+    return (pathlib.Path(data_dir) / PREPARED).is_dir()
 
 
 def pot_of(file_name: str) -> str:
@@ -70,7 +80,9 @@ def scan(vox_dir: str | pathlib.Path, seed: int = 0) -> list[PotPath]:
     for split in present or ["train"]:
         top = root / split if present else root
         for path in sorted(top.rglob("*")):
-            if path.suffix.lower() == ".vox" and path.is_file():
+            # A leading dot marks half-written files and the doubles that macOS leaves on shares.
+            hidden = path.name.startswith(".")
+            if path.suffix.lower() == ".vox" and not hidden and path.is_file():
                 folders = path.relative_to(top).parts[:-1]
                 category = folders[-1] if folders else ""
                 found.append(PotPath(path, split, category, pot_of(path.name)))
@@ -110,6 +122,15 @@ def split_pots(keys: Sequence[tuple[str, str]], share: float, seed: int) -> set[
     if len(distinct) > 1:
         count = min(max(count, 1), len(distinct) - 1)
     return set(distinct[:count])
+
+
+def first_of_each_pot(items: Iterable[Item]) -> Iterator[Item]:
+    """Drop the further files of a pot: they show the same geometry, broken in another way."""
+    seen = set()
+    for item in items:
+        if (item.category, item.pot) not in seen:
+            seen.add((item.category, item.pot))
+            yield item
 
 
 def read(

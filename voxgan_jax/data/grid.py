@@ -29,28 +29,39 @@ def place(
         FitError: the pot does not fit; `source` names it in the message.
     """
     side = resolution * pool
-    if max(labels.shape) > side:
-        sizes = " × ".join(str(size) for size in labels.shape)
-        needed = math.ceil(max(labels.shape) / resolution)
-        raise FitError(
-            f"{source or 'the pot'}: {sizes} voxels do not fit a cube of {side}; to scale it down, "
-            f"give --pool {needed} (config: data.pool = {needed})"
-        )
     cube = np.zeros((side, side, side), np.uint8)
-    cube[region(labels.shape, resolution, pool=pool, placement=placement)] = labels
+    inside = region(labels.shape, resolution, pool=pool, placement=placement, source=source)
+    cube[inside] = labels
     return cube if pool == 1 else downsample(cube, pool)
 
 
 def region(
-    shape: tuple[int, int, int], resolution: int = 64, *, pool: int = 1, placement: str = "center"
+    shape: tuple[int, ...],
+    resolution: int = 64,
+    *,
+    pool: int = 1,
+    placement: str = "center",
+    source: str = "",
 ) -> tuple[slice, slice, slice]:
     """Where `place` puts a pot of this shape in the cube of side `resolution * pool`.
 
-    A completed cube goes back to the pot's own voxels as `upsample(cube, pool)[region(...)]`.
+    A completed cube goes back to the pot's own voxels as `upsample(cube, pool)[region(...)]`, and
+    painting the pot there keeps its voxels in their place.
+
+    Raises:
+        FitError: the pot does not fit; `source` names it in the message.
+        ValueError: an unknown placement.
     """
     if placement not in PLACEMENTS:
         raise ValueError(f"placement {placement!r} is none of {PLACEMENTS}")
     side = resolution * pool
+    if max(shape) > side:
+        sizes = " × ".join(str(size) for size in shape)
+        needed = math.ceil(max(shape) / resolution)
+        raise FitError(
+            f"{source or 'the pot'}: {sizes} voxels do not fit a cube of {side}; to scale the pot "
+            f"down give --pool {needed} (in a config: data.pool = {needed})"
+        )
     starts = [(side - size) // 2 if placement == "center" else 0 for size in shape]
     d, h, w = (slice(start, start + size) for start, size in zip(starts, shape, strict=True))
     return d, h, w
@@ -92,10 +103,12 @@ def upsample(
     return volume
 
 
-def pack_bits(volume: Shaped[np.ndarray, "*b d h w"] | Shaped[Array, "*b d h w"]):
+def pack_bits(
+    volume: Shaped[np.ndarray, "*b d h w"] | Shaped[Array, "*b d h w"],
+) -> UInt8[np.ndarray, "*b bytes"] | UInt8[Array, "*b bytes"]:
     """Eight cells to a byte, nonzero as 1, in the order of `numpy.packbits`: 64³ in 32 KiB.
 
-    Takes NumPy or JAX arrays, jitted or not; returns the same kind, uint8 of (*b, bytes).
+    Takes NumPy or JAX arrays, jitted or not, and returns the same kind.
     """
     xp = volume.__array_namespace__()
     return xp.packbits((volume != 0).reshape(*volume.shape[:-3], -1), axis=-1)
@@ -103,8 +116,8 @@ def pack_bits(volume: Shaped[np.ndarray, "*b d h w"] | Shaped[Array, "*b d h w"]
 
 def unpack_bits(
     packed: UInt8[np.ndarray, "*b bytes"] | UInt8[Array, "*b bytes"], shape: tuple[int, int, int]
-):
-    """The inverse of `pack_bits` for volumes of `shape`: uint8 of 0 and 1, (*b, *shape)."""
+) -> UInt8[np.ndarray, "*b d h w"] | UInt8[Array, "*b d h w"]:
+    """The inverse of `pack_bits` for volumes of `shape`: 0 and 1."""
     xp = packed.__array_namespace__()
     bits = xp.unpackbits(packed, axis=-1, count=math.prod(shape))
     return bits.reshape(*packed.shape[:-1], *shape)
