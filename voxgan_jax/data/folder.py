@@ -155,9 +155,15 @@ def read_split(
     pool: int = 1,
     placement: str = "center",
 ) -> Iterator[PotFile]:
-    """All pots of one split, or of several joined as in "train+validation", in sorted order."""
-    items = [item for item in scan(vox_dir) if item.split in split.split("+")]
-    if not items:
+    """All pots of one split, or of several joined as in "train+validation", in sorted order.
+
+    Raises:
+        FileNotFoundError: no such split, or nothing in it.
+        VoxError, grid.FitError: see `read`.
+    """
+    wanted = split.split("+")
+    items = [item for item in scan(vox_dir) if item.split in wanted]
+    if not items or not set(wanted) <= set(SPLITS):
         raise FileNotFoundError(f"{vox_dir}: it has no split named {split!r}")
     for item in items:
         yield read(item, resolution=resolution, pool=pool, placement=placement)

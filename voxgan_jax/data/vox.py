@@ -69,8 +69,8 @@ def read_scene(source: str | pathlib.Path | bytes, model: int | None = None) -> 
     By default all models are merged as the scene graph places them: first frame, rotations
     honoured, hidden ones included, the later winning where two overlap; the grid is the box around
     their boxes. Without a scene graph they share their lowest corner. `model` picks one by its
-    index in the file, in its own box and unrotated. A voxel of colour 0 is empty; of two voxels
-    in one place the last counts.
+    index in the file, in its own box and unrotated. Of several voxels in one place the last
+    counts; one of colour 0 leaves it empty.
 
     Raises:
         FileNotFoundError: no such file.

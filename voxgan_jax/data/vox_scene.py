@@ -205,7 +205,7 @@ def _put(model: VoxelModel, instance: Instance) -> Placed:
 
 
 def paint(placed: list[Placed]) -> UInt8[np.ndarray, "d h w"]:
-    """The box around all models, the later ones over the earlier; colour 0 leaves a cell as it is.
+    """The box around all models, the later ones over the earlier.
 
     Raises:
         Fault: too many cells or voxels.
@@ -237,8 +237,6 @@ def paint(placed: list[Placed]) -> UInt8[np.ndarray, "d h w"]:
             steps[axis] = stride * sign
         for first in range(0, len(model.voxels), _BLOCK):
             block = model.voxels[first : first + _BLOCK]
-            if not block[:, 3].all():
-                block = block[block[:, 3] > 0]
             index = block[:, 0].astype(np.intp) * steps[0] + base
             index += block[:, 1].astype(np.intp) * steps[1]
             index += block[:, 2].astype(np.intp) * steps[2]
