@@ -3,9 +3,11 @@
 scripts/train.py --config configs/baseline.py --workdir runs/baseline --config.data.dir=DIR
 """
 
+from typing import Any
+
 from configs import default
 
 
-def get_config():
+def get_config() -> Any:
     """The default as it stands."""
     return default.get_config()

@@ -5,12 +5,14 @@ Other configs import this one and change a few lines. Any field can be set on th
     scripts/train.py --config configs/default.py --workdir runs/try --config.train.batch_size=8
 """
 
+from typing import Any
+
 from ml_collections import ConfigDict
 
 
-def get_config() -> ConfigDict:
+def get_config() -> Any:
     """The paper's baseline at 64³: 100 epochs, batch 64, λ = 100."""
-    config = ConfigDict()
+    config: Any = ConfigDict()
     config.seed = 0
 
     config.data = ConfigDict()

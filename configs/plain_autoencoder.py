@@ -3,10 +3,12 @@
 scripts/train.py --config configs/plain_autoencoder.py --workdir runs/plain --config.data.dir=DIR
 """
 
+from typing import Any
+
 from configs import default
 
 
-def get_config():
+def get_config() -> Any:
     """The baseline with `skips` off."""
     config = default.get_config()
     config.generator.skips = False

@@ -3,10 +3,12 @@
 scripts/train.py --config configs/smoke.py --workdir runs/smoke --config.data.dir=DIR
 """
 
+from typing import Any
+
 from configs import default
 
 
-def get_config():
+def get_config() -> Any:
     """The baseline at 32³ with a narrower generator and batches of 16."""
     config = default.get_config()
     config.data.resolution = 32

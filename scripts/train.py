@@ -18,7 +18,7 @@ from ml_collections import config_flags
 CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="a file of configs/", lock_config=True
 )
-WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run.")
+WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run.", required=True)
 
 
 def main(argv: list[str]) -> None:
@@ -35,5 +35,5 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["config", "workdir"])
+    flags.mark_flag_as_required("config")
     app.run(main)

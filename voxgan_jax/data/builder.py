@@ -10,7 +10,6 @@ import tensorflow_datasets as tfds
 
 from voxgan_jax.data import folder, fragments, grid, vox
 
-NAME = "vox_pottery"
 CITATION = """\
 @inproceedings{navarro2023iberianvoxel,
   title     = {IberianVoxel: Automatic Completion of Iberian Ceramics for Cultural Heritage
@@ -194,11 +193,6 @@ def prepare(
     return {name: int(split.num_examples) for name, split in builder.info.splits.items()}, bad
 
 
-def is_prepared(data_dir: str | pathlib.Path) -> bool:
-    """Whether a folder holds prepared data sets rather than `.vox` files."""
-    return (pathlib.Path(data_dir) / NAME).is_dir()
-
-
 def open_prepared(
     data_dir: str | pathlib.Path, *, resolution: int = 64, pool: int = 1, placement: str = "center"
 ) -> tfds.core.DatasetBuilder:
@@ -207,7 +201,7 @@ def open_prepared(
     Raises:
         NotPreparedError: it is not there; the message lists what is, and the command to make it.
     """
-    root = pathlib.Path(data_dir) / NAME
+    root = pathlib.Path(data_dir) / folder.PREPARED
     name = place_config(resolution, pool, placement).name
     path = root / name / str(VoxPottery.VERSION)
     if not (path / "dataset_info.json").is_file():
@@ -228,7 +222,8 @@ def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:
 
 def as_dataset(builder: tfds.core.DatasetBuilder, split: str) -> Any:
     """The examples of a split, or of several as in "train+validation", in their fixed order."""
-    return builder.as_dataset(split="+".join(_split_names(builder, split)), shuffle_files=False)
+    reader: Any = builder
+    return reader.as_dataset(split="+".join(_split_names(builder, split)), shuffle_files=False)
 
 
 def _split_names(builder: tfds.core.DatasetBuilder, split: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import tensorflow as tf
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from voxgan_jax.data import builder as builder_lib
 from voxgan_jax.data import fragments
@@ -25,7 +25,7 @@ tf.config.set_visible_devices([], "GPU")
 Batch = dict[str, np.ndarray]
 """`labels` uint8 (b, d, h, w) and `given` bool (b, 256): whether voxels with this id are given."""
 
-Choose = Callable[[Int[np.ndarray, "b 256"], np.ndarray], Bool[np.ndarray, "b 256"]]
+Choose = Callable[[Int[np.ndarray, "b 256"], np.ndarray], Any]
 """`fragments.choose` with its options bound: (voxel counts, noise) -> given."""
 
 

@@ -11,6 +11,9 @@ import safetensors
 import safetensors.numpy
 from ml_collections import ConfigDict
 
+RUN_FILE = "generator.safetensors"
+"""The name of a run's weights in its folder."""
+
 Variables = dict[str, Any]
 
 
@@ -18,7 +21,7 @@ class WeightsError(ValueError):
     """A file that holds no weights of ours."""
 
 
-def save(path: str | pathlib.Path, variables: Variables, config: ConfigDict) -> None:
+def save(path: str | pathlib.Path, variables: Variables, config: Any) -> None:
     """Write a generator's collections, and the config that builds it, to a safetensors file."""
     flat = flax.traverse_util.flatten_dict(variables, sep="/")
     arrays = {name: np.ascontiguousarray(value) for name, value in flat.items()}
@@ -29,7 +32,7 @@ def save(path: str | pathlib.Path, variables: Variables, config: ConfigDict) -> 
     os.replace(temporary, target)
 
 
-def load(path: str | pathlib.Path) -> tuple[Variables, ConfigDict]:
+def load(path: str | pathlib.Path) -> tuple[Variables, Any]:
     """Read what `save` wrote.
 
     Raises:

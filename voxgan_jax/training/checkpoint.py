@@ -4,6 +4,7 @@ Below `workdir/checkpoints` stands one folder a step with the state and the data
 latest few are kept, and the one with the best IoU.
 """
 
+import math
 import pathlib
 from typing import Any
 
@@ -23,8 +24,10 @@ def open_manager(workdir: str | pathlib.Path, keep: int = 3) -> ocp.CheckpointMa
     """The checkpoints of a run: the latest `keep` and the best by IoU; made if not there."""
     policy = checkpoint_managers.AnyPreservationPolicy(
         [
-            checkpoint_managers.LatestN(keep),
-            checkpoint_managers.BestN(_iou, n=1, keep_checkpoints_without_metrics=False),
+            checkpoint_managers.LatestN(n=keep),
+            checkpoint_managers.BestN(
+                get_metric_fn=_iou, n=1, keep_checkpoints_without_metrics=False
+            ),
         ]
     )
     return ocp.CheckpointManager(
@@ -55,18 +58,17 @@ def save(
     )
 
 
-def latest_step(workdir: str | pathlib.Path) -> int | None:
-    """The step of the newest finished checkpoint of a run, or None."""
-    if not (pathlib.Path(workdir) / FOLDER).is_dir():
-        return None
-    with open_manager(workdir) as manager:
-        return manager.latest_step()
+def best_iou(manager: ocp.CheckpointManager) -> float:
+    """The best IoU that a checkpoint of the run was saved with; -inf where none was."""
+    step = manager.best_step()
+    metrics = None if step is None else manager.metrics(step)
+    return -math.inf if metrics is None else _iou(metrics)
 
 
 def restore(
-    manager: ocp.CheckpointManager, abstract_state: TrainState, *, best: bool = False
+    manager: ocp.CheckpointManager, abstract_state: TrainState
 ) -> tuple[TrainState, dict[str, int]]:
-    """The latest state, or the one with the best IoU where one was measured, and its data position.
+    """The latest state and its data position.
 
     Args:
         abstract_state: shapes, types and shardings to restore to.
@@ -74,8 +76,7 @@ def restore(
     Raises:
         NoCheckpointError: the run has none.
     """
-    step = manager.best_step() if best else None
-    step = manager.latest_step() if step is None else step
+    step = manager.latest_step()
     if step is None:
         raise NoCheckpointError(f"{manager.directory}: no checkpoint there; train first")
     restored: Any = manager.restore(

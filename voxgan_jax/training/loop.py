@@ -1,5 +1,6 @@
 """The loop around the training step: data in, curves and checkpoints out."""
 
+import contextlib
 import functools
 import pathlib
 import sys
@@ -12,7 +13,6 @@ import optax
 from absl import logging
 from clu import metric_writers
 from flax import linen as nn
-from ml_collections import ConfigDict
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -33,7 +33,7 @@ class Parts(NamedTuple):
     tx_d: optax.GradientTransformation
 
 
-def build_parts(config: ConfigDict) -> Parts:
+def build_parts(config: Any) -> Parts:
     """Networks and Adam optimisers from a config."""
     adam = functools.partial(optax.adam, b1=config.optim.b1, b2=config.optim.b2)
     return Parts(
@@ -44,7 +44,7 @@ def build_parts(config: ConfigDict) -> Parts:
     )
 
 
-def initial_state(config: ConfigDict, parts: Parts) -> TrainState:
+def initial_state(config: Any, parts: Parts) -> TrainState:
     """The state of a run before its first step; follows from `config.seed`."""
     return create_state(
         jax.random.key(config.seed),
@@ -57,12 +57,12 @@ def initial_state(config: ConfigDict, parts: Parts) -> TrainState:
     )
 
 
-def place_options(config: ConfigDict) -> dict[str, Any]:
+def place_options(config: Any) -> dict[str, Any]:
     """How the config places pots, as `grid.place` and `builder.open_prepared` take it."""
     return {name: config.data[name] for name in ("resolution", "pool", "placement")}
 
 
-def compiled_step(config: ConfigDict, parts: Parts, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
+def compiled_step(config: Any, parts: Parts, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
     """The training step of a config, compiled for a mesh."""
     step = functools.partial(
         steps.train_step,
@@ -75,10 +75,11 @@ def compiled_step(config: ConfigDict, parts: Parts, mesh: jax.sharding.Mesh) -> 
     return parallel.compile_step(step, mesh)
 
 
-def train(config: ConfigDict, run_dir: str | pathlib.Path) -> TrainState:
+def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
     """Train a config in a folder, or go on where a run there stopped.
 
-    Writes `config.json`, TensorBoard events, checkpoints, and at the end the generator's weights.
+    Writes `config.json`, TensorBoard events, checkpoints, and the generator's weights: those with
+    the best IoU on the evaluation split, or the last ones where `config.eval.split` is empty.
     A resumed run sees the batches it would have seen, so it ends with the same parameters.
 
     Raises:
@@ -104,7 +105,7 @@ def train(config: ConfigDict, run_dir: str | pathlib.Path) -> TrainState:
     predict = compiled_predict(parts.generator, mesh)
     with (
         checkpoint.open_manager(run_dir, config.checkpoint.keep) as manager,
-        metric_writers.create_default_writer(str(run_dir)) as writer,
+        contextlib.closing(metric_writers.create_default_writer(str(run_dir))) as writer,
         logging_redirect_tqdm([logging.get_absl_logger()]),
         # Away from a terminal a line every 15 s is enough.
         tqdm(total=num_train_steps, unit="step", mininterval=0.5 if _on_terminal() else 15) as bar,
@@ -125,15 +126,15 @@ def train(config: ConfigDict, run_dir: str | pathlib.Path) -> TrainState:
                 _due(step, config.eval.every_epochs * plan.num_batches) or last
             ):
                 iou = _evaluate(config, predict, state, step, writer)
+                if iou >= checkpoint.best_iou(manager):
+                    _save_weights(config, state, run_dir)
                 log.restart(step)
             if _due(step, config.checkpoint.every_steps) or iou is not None or last:
-                position = dict(
-                    zip(("epoch", "batch"), divmod(step, plan.num_batches), strict=True)
-                )
+                position = {"epoch": step // plan.num_batches, "batch": step % plan.num_batches}
                 checkpoint.save(manager, state, position=position, iou=iou)
         log.flush()
-    variables = jax.device_get(inference_variables(state))
-    weights.save(pathlib.Path(run_dir) / workdir.WEIGHTS_FILE, variables, config)
+    if not config.eval.split:
+        _save_weights(config, state, run_dir)
     return state
 
 
@@ -147,7 +148,7 @@ def compiled_predict(generator: nn.Module, mesh: jax.sharding.Mesh) -> Callable[
     )
 
 
-def _start(config: ConfigDict, parts: Parts, mesh: jax.sharding.Mesh, manager: Any) -> TrainState:
+def _start(config: Any, parts: Parts, mesh: jax.sharding.Mesh, manager: Any) -> TrainState:
     """The newest checkpoint of the run, or its initial state, on all devices."""
     create = functools.partial(initial_state, config, parts)
     if manager.latest_step() is None:
@@ -164,7 +165,7 @@ def _start(config: ConfigDict, parts: Parts, mesh: jax.sharding.Mesh, manager: A
 
 
 def _batches(
-    config: ConfigDict, source: Any, plan: pipeline.EpochPlan, step: int, mesh: jax.sharding.Mesh
+    config: Any, source: Any, plan: pipeline.EpochPlan, step: int, mesh: jax.sharding.Mesh
 ) -> Iterator[dict[str, jax.Array]]:
     """The run's batches from a step on, sent ahead to the devices."""
     options = config.fragments.to_dict()
@@ -186,7 +187,7 @@ def _batches(
 
 
 def _evaluate(
-    config: ConfigDict,
+    config: Any,
     predict: Callable[..., jax.Array],
     state: TrainState,
     step: int,
@@ -204,6 +205,11 @@ def _evaluate(
     means = {name: summary[name]["mean"] for name in ("iou", "dice", "mse")}
     writer.write_scalars(step, {f"eval_{name}": value for name, value in means.items()})
     return means["iou"]
+
+
+def _save_weights(config: Any, state: TrainState, run_dir: str | pathlib.Path) -> None:
+    variables = jax.device_get(inference_variables(state))
+    weights.save(pathlib.Path(run_dir) / weights.RUN_FILE, variables, config)
 
 
 class _Log:

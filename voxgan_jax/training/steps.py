@@ -1,5 +1,6 @@
 """The training step: a pure function of (state, batch)."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,7 @@ def train_step(
         `d_loss`, `d_real_prob`, `d_fake_prob` and the norms of both gradients.
     """
     volumes = fragments.select(batch["labels"], batch["given"], keep_crumbs=keep_crumbs)
-    partial, complete = (volume.astype(jnp.float32) for volume in volumes)
+    partial, complete = (jnp.asarray(volume, jnp.float32) for volume in volumes)
     net_g, net_d = state.generator, state.discriminator
     rng = jax.random.fold_in(state.rng, state.step)
     if axis_name is not None:
@@ -109,14 +110,18 @@ def _forward(
     out, moved = module.apply(
         net.variables(params), volume, train=True, mutable=["batch_stats", "spectral_stats"]
     )
-    return out, net.replace(
-        batch_stats=moved.get("batch_stats", {}), spectral_stats=moved.get("spectral_stats", {})
+    return out, dataclasses.replace(
+        net,
+        batch_stats=moved.get("batch_stats", {}),
+        spectral_stats=moved.get("spectral_stats", {}),
     )
 
 
 def _update(net: NetState, grads: Tree, tx: optax.GradientTransformation) -> NetState:
     updates, opt_state = tx.update(grads, net.opt_state, net.params)
-    return net.replace(params=optax.apply_updates(net.params, updates), opt_state=opt_state)
+    return dataclasses.replace(
+        net, params=optax.apply_updates(net.params, updates), opt_state=opt_state
+    )
 
 
 def _average(tree: Tree, axis_name: str | None) -> Tree:

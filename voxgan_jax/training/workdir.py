@@ -1,13 +1,13 @@
-"""The files of a run beside its checkpoints: the resolved config and the finished weights."""
+"""The config that a run was started with, kept in its folder."""
 
 import json
 import os
 import pathlib
+from typing import Any
 
 from ml_collections import ConfigDict
 
 CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "generator.safetensors"
 
 # What may change between two starts of one run: everything else would make it another run.
 _FREE = ("data.dir", "data.cache", "train.num_", "train.log_every_steps", "eval.", "checkpoint.")
@@ -17,7 +17,7 @@ class ConfigMismatchError(ValueError):
     """A run was started again with a config that does not continue it."""
 
 
-def save_config(config: ConfigDict, workdir: str | pathlib.Path) -> None:
+def save_config(config: Any, workdir: str | pathlib.Path) -> None:
     """Write the resolved config, or check that it continues the run that is there.
 
     Raises:
@@ -42,7 +42,7 @@ def save_config(config: ConfigDict, workdir: str | pathlib.Path) -> None:
     os.replace(temporary, path)
 
 
-def load_config(workdir: str | pathlib.Path) -> ConfigDict:
+def load_config(workdir: str | pathlib.Path) -> Any:
     """The config that a run was started with.
 
     Raises:

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Score completions against whole pots: of a trained run, a weights file, or without learning.
+
+    scripts/evaluate.py --data_dir DIR --split test --out runs/baseline/test --workdir runs/baseline
+    scripts/evaluate.py --data_dir DIR --split test --out runs/revolve --method revolve
+
+DIR is a folder of .vox files or a prepared data set. Each file gives one fixed fragment. Written to
+--out: metrics.json, per_file.csv and examples.png (input | completed | truth).
+"""
+
+import argparse
+import functools
+import os
+import pathlib
+import sys
+from collections.abc import Iterable, Iterator
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from voxgan_jax.completion import predictor
+from voxgan_jax.data import fragments, source
+from voxgan_jax.evaluation import baselines, figures, protocol, report
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = _parse(argv)
+    try:
+        if args.method:
+            place = {name: getattr(args, name) for name in ("resolution", "pool", "placement")}
+            known = ()
+            if args.method in baselines.NEEDS_TRAINING_POTS:
+                known = source.training_pots(args.data_dir, **place)
+            predict, threshold = baselines.make(args.method, known)
+        else:
+            completer = predictor.load(weights_file=args.weights, workdir=args.workdir)
+            place = {
+                "resolution": completer.resolution,
+                "pool": completer.pool,
+                "placement": completer.placement,
+            }
+            predict, threshold = completer.predict, completer.threshold
+        if args.threshold is not None:
+            threshold = args.threshold
+        pots, count = source.open_split(args.data_dir, args.split, **place)
+        shown: list[protocol.Sample] = []
+        records = protocol.evaluate(
+            predict,
+            _spread(protocol.samples(pots), count, args.num_examples, shown),
+            batch_size=args.batch_size,
+            threshold=threshold,
+            progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating"),
+        )
+    except (OSError, ValueError) as error:
+        print(f"evaluate.py: {error}", file=sys.stderr)
+        return 1
+    answer = args.method or str(args.weights or args.workdir)
+    summary = report.summarise(records, threshold=threshold) | {
+        "answer": answer,
+        "data_dir": str(args.data_dir),
+        "split": args.split,
+        **place,
+    }
+    print(f"\n{answer} on {args.split} of {args.data_dir}, {place['placement']} placement")
+    print(report.table(summary))
+    print(f"\nWritten: {report.write(summary, records, args.out)}")
+    if shown:
+        path = args.out / "examples.png"
+        _draw(predict, shown, threshold, args.batch_size, answer, path)
+        print(f"Written: {path}")
+    return 0
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data_dir", type=pathlib.Path, required=True)
+    parser.add_argument("--split", default="test", help="or several, as in train+validation")
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    answer = parser.add_mutually_exclusive_group(required=True)
+    answer.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
+    answer.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
+    answer.add_argument("--method", choices=sorted(baselines.METHODS), help="needs no training")
+    parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--threshold", type=float, help="default: the model's or method's own")
+    parser.add_argument("--num_examples", type=int, default=6, help="pots in examples.png")
+    placing = parser.add_argument_group("placing of the pots, for --method; models know theirs")
+    placing.add_argument("--resolution", type=int, default=64)
+    placing.add_argument("--pool", type=int, default=1)
+    placing.add_argument("--placement", choices=("center", "corner"), default="center")
+    return parser.parse_args(argv)
+
+
+def _spread(
+    samples: Iterable[protocol.Sample], count: int, wanted: int, kept: list[protocol.Sample]
+) -> Iterator[protocol.Sample]:
+    """Pass samples on and keep `wanted` of them, evenly spread."""
+    chosen = set(np.linspace(0, count - 1, min(wanted, count)).round().astype(int).tolist())
+    for index, sample in enumerate(samples):
+        if index in chosen:
+            kept.append(sample)
+        yield sample
+
+
+def _draw(
+    predict: protocol.Predict,
+    samples: list[protocol.Sample],
+    threshold: float,
+    batch_size: int,
+    answer: str,
+    path: pathlib.Path,
+) -> None:
+    rows = []
+    for batch in protocol.batches(samples, batch_size):
+        partial, complete = fragments.select(batch.labels, batch.given)
+        completed = np.asarray(predict(jnp.asarray(partial, jnp.float32))) > threshold
+        for row in range(len(batch.samples)):
+            given, whole = (np.asarray(volume[row, ..., 0], bool) for volume in (partial, complete))
+            volumes = (given, completed[row, ..., 0], whole)
+            rows.append([figures.roles(given, volume) for volume in volumes])
+    figures.comparison(
+        rows, ["input", answer, "truth"], path, row_titles=[sample.pot for sample in samples]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""`voxgan`: what a conservator types."""
+
+import argparse
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+_EXAMPLES = """\
+examples:
+  voxgan complete sherd.vox --workdir runs/baseline --out completed
+  voxgan complete pot.vox --fragment 3 --weights generator.safetensors --out completed
+  voxgan synth --out pots --pots 20 --resolution 32
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns 0, or 1 where something could not be done."""
+    parser = argparse.ArgumentParser(
+        prog="voxgan",
+        description="Completes broken pottery on voxel grids.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_complete(commands)
+    _add_synth(commands)
+    args = parser.parse_args(argv)
+    try:
+        return args.run(args)
+    except (OSError, ValueError) as error:
+        print(f"voxgan: {error}", file=sys.stderr)
+        return 1
+
+
+def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("complete", help="complete sherds: .vox in, .vox out")
+    parser.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE", help=".vox file")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
+    source.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--fragment",
+        type=int,
+        action="append",
+        help="the fragment of the file that is given (repeat for several); default: all of it",
+    )
+    parser.add_argument(
+        "--threshold", type=float, help="add voxels above this probability (default: the model's)"
+    )
+    parser.set_defaults(run=_complete)
+
+
+def _complete(args: argparse.Namespace) -> int:
+    # JAX takes a second to import, too long for --help.
+    from voxgan_jax.completion import predictor
+
+    completer = predictor.load(weights_file=args.weights, workdir=args.workdir)
+    failed = 0
+    for path in args.files:
+        try:
+            target, completion = predictor.complete_file(
+                completer, path, args.out, ids=args.fragment, threshold=args.threshold
+            )
+        except (OSError, ValueError) as error:
+            print(f"voxgan: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        given = int((completion.labels == predictor.GIVEN).sum())
+        inferred = int((completion.labels == predictor.INFERRED).sum())
+        line = f"{target}: {given} voxels given, {inferred} inferred"
+        if any(completion.shift):
+            line += f"; the input's corner is now at {completion.shift} (x, y, z)"
+        print(line)
+    return int(failed > 0)
+
+
+def _add_synth(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("synth", help="make broken synthetic pots as .vox files")
+    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder to write")
+    parser.add_argument("--pots", type=int, default=20)
+    parser.add_argument("--resolution", type=int, default=64, help="longest side in voxels")
+    parser.add_argument(
+        "--fragments",
+        type=int,
+        nargs="+",
+        default=list(range(3, 19)),
+        help="numbers of fragments that each pot is broken into, a file each (default: 3 … 18)",
+    )
+    parser.add_argument("--test_share", type=float, default=0.2, help="share of the pots for test")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sheet", type=pathlib.Path, help="also draw some of them to this .png")
+    parser.set_defaults(run=_synth)
+
+
+def _synth(args: argparse.Namespace) -> int:
+    from voxgan_jax.data import synthetic, vox
+
+    paths = synthetic.write_dataset(
+        args.out,
+        pots=args.pots,
+        seed=args.seed,
+        resolution=args.resolution,
+        fragments=args.fragments,
+        test_share=args.test_share,
+    )
+    print(f"{args.out}: {len(paths)} files of {args.pots} pots")
+    if args.sheet:
+        from voxgan_jax.evaluation import figures
+
+        shown = paths[:: max(len(paths) // 12, 1)][:12]
+        figures.contact_sheet(
+            [vox.read(path) for path in shown], [path.stem for path in shown], args.sheet
+        )
+        print(args.sheet)
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.exit(main())

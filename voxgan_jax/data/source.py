@@ -1,0 +1,62 @@
+"""Pots of a split, whether they lie in a folder of `.vox` files or in a prepared data set."""
+
+import importlib
+import pathlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from voxgan_jax.data import folder
+
+TRAIN_SPLITS = ("train", "validation")
+
+
+class Split(NamedTuple):
+    """The pots of a split, read as they are asked for, and how many there are."""
+
+    pots: Iterator[folder.PotFile]
+    num_pots: int
+
+
+def open_split(data_dir: str | pathlib.Path, split: str, **place: Any) -> Split:
+    """One split, or several joined by "+".
+
+    Args:
+        place: resolution, pool, placement; see `grid.place`.
+
+    Raises:
+        FileNotFoundError: no data there, or not placed in this way.
+        ValueError: the data has no such split.
+    """
+    if folder.is_prepared(data_dir):
+        builder = _builder()
+        prepared = builder.open_prepared(data_dir, **place)
+        return Split(
+            builder.read_split(data_dir, split, **place), builder.num_examples(prepared, split)
+        )
+    items = [item for item in folder.scan(data_dir) if item.split in split.split("+")]
+    if not items:
+        raise ValueError(f"{data_dir}: it has no split named {split!r}")
+    return Split((folder.read(item, **place) for item in items), len(items))
+
+
+def training_pots(data_dir: str | pathlib.Path, **place: Any) -> Iterator[folder.PotFile]:
+    """Every pot of the train and validation splits once: the files of a pot share its geometry.
+
+    Raises:
+        FileNotFoundError: no data there, or not placed in this way.
+        ValueError: the data has no train split.
+    """
+    if folder.is_prepared(data_dir):
+        present = _builder().open_prepared(data_dir, **place).info.splits
+        split = "+".join(name for name in TRAIN_SPLITS if name in present)
+        pots = open_split(data_dir, split or TRAIN_SPLITS[0], **place).pots
+        return folder.first_of_each_pot(pots)
+    items = [item for item in folder.scan(data_dir) if item.split in TRAIN_SPLITS]
+    if not items:
+        raise ValueError(f"{data_dir}: it has no train split to learn from")
+    return (folder.read(item, **place) for item in folder.first_of_each_pot(items))
+
+
+def _builder() -> Any:
+    # TFDS and TensorFlow take seconds to import and are of no use to a folder of files.
+    return importlib.import_module("voxgan_jax.data.builder")
