@@ -1,4 +1,4 @@
-"""Broken files thrown at the `.vox` reader: a grid or a VoxError, within 256 MiB and 2 seconds (of CPU time).
+"""Broken files thrown at the `.vox` reader: a grid or a VoxError, in 256 MiB and 2 CPU seconds.
 
 The bulk runs in a process of its own (this file as a script), so that a limit can be set on its
 memory and what it takes can be measured.

@@ -96,7 +96,7 @@ def downsample(labels: UInt8[np.ndarray, "d h w"], factor: int) -> UInt8[np.ndar
 
 def upsample(
     volume: Shaped[np.ndarray, "d h w"], factor: int
-) -> Shaped[np.ndarray, "{d}*{factor} {h}*{factor} {w}*{factor}"]:
+) -> Shaped[np.ndarray, "d*{factor} h*{factor} w*{factor}"]:
     """Repeat every cell `factor` times along each axis."""
     for axis in range(3):
         volume = volume.repeat(factor, axis)
