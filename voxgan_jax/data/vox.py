@@ -177,7 +177,8 @@ def _chunks(data: bytes, offset: int, end: int) -> Iterator[tuple[bytes, int, in
             raise Fault(offset, reason)
         yield name, start, start + size
         offset = start + size + children
-    raise Fault(offset, f"more than {MAX_CHUNKS} chunks")
+    if offset < end:
+        raise Fault(offset, f"more than {MAX_CHUNKS} chunks")
 
 
 def _parse(data: bytes) -> _Content:
