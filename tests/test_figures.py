@@ -1,0 +1,142 @@
+"""Surfaces are closed, upright and not mirrored; sheets show what they were given, to scale."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from voxgan_jax.evaluation import figures
+
+
+def ball(side=28, radius=10.0):
+    grid = np.indices((side, side, side)) - (side - 1) / 2
+    return np.sqrt((grid**2).sum(0)) < radius
+
+
+def volume_of(shape):
+    """Signed volume under the faces: positive only if all are seen counter-clockwise outside."""
+    a, b, c = np.moveaxis(shape.vertices[shape.faces], 1, 0)
+    return (a * np.cross(b, c)).sum() / 6
+
+
+def near(image, colour, tolerance=0.12):
+    """Pixels with the colour's hue, however lit."""
+    rgb = image[..., :3]
+    lit = rgb / np.maximum(rgb.max(-1, keepdims=True), 1e-6)
+    target = np.array(colour) / max(colour)
+    return (np.abs(lit - target).max(-1) < tolerance) & (rgb.min(-1) < 0.9)
+
+
+def test_surface_of_a_ball():
+    shape = figures.surface(ball())
+    assert volume_of(shape) == pytest.approx(4 / 3 * np.pi * 10**3, rel=0.03)
+    middle = shape.vertices[shape.faces].mean(1) - 13.5
+    outwards = middle / np.linalg.norm(middle, axis=1, keepdims=True)
+    assert (outwards * shape.normals).sum(1).min() > 0.95
+    assert set(shape.labels) == {1}
+
+
+def test_surface_is_closed_at_the_border_and_keeps_thin_walls():
+    assert volume_of(figures.surface(np.ones((8, 8, 8), bool))) == pytest.approx(512, rel=0.06)
+    wall = np.zeros((12, 12, 12), bool)
+    wall[:, 6] = True
+    # The blur leaves 0.787 in the wall and 0.107 beside it: 0.5 is met 0.42 to either side.
+    assert np.ptp(figures.surface(wall).vertices[:, 0]) == pytest.approx(0.84, abs=0.02)
+
+
+def test_surface_of_probabilities_lies_between_voxels():
+    """Probability falling as 1 - i / 10 crosses 0.5 at i = 5, and 0.25 at i = 7.5."""
+    ramp = np.broadcast_to(1 - np.arange(11.0)[:, None, None] / 10, (11, 11, 11)).astype(np.float32)
+    for level, expected in ((0.5, 5.0), (0.25, 7.5)):
+        shape = figures.surface(ramp, level=level)
+        inner = np.abs(shape.vertices[:, [0, 2]] - 5).max(1) < 2
+        assert shape.vertices[inner, 1].max() == pytest.approx(expected, abs=0.05)
+
+
+def test_surface_stands_upright_and_is_not_mirrored():
+    """Grid (d, h, w) is the file's (y, -z, x): steps along x, y, z keep their handedness."""
+    corners = []
+    for d, h, w in [(2, 6, 2), (2, 6, 6), (6, 6, 2), (2, 2, 2)]:  # origin, +x, +y, +z
+        grid = np.zeros((9, 9, 9), bool)
+        grid[d - 1 : d + 2, h - 1 : h + 2, w - 1 : w + 2] = True
+        corners.append(figures.surface(grid).vertices.mean(0))
+    steps = np.array(corners[1:]) - corners[0]
+    assert np.linalg.det(steps) == pytest.approx(64, rel=1e-3)
+    assert steps[0] == pytest.approx([0, 0, -4], abs=1e-3)  # high x, the base, is down
+
+
+def test_faces_carry_the_nearest_id():
+    labels = np.zeros((10, 10, 10), np.uint8)
+    labels[:5], labels[5:] = 7, 200
+    shape = figures.surface(labels)
+    along_d = shape.vertices[shape.faces].mean(1)[:, 1]
+    assert (shape.labels[along_d < 4.4] == 7).all()
+    assert (shape.labels[along_d > 4.6] == 200).all()
+
+
+def test_nothing_to_draw():
+    with pytest.raises(ValueError, match="nothing to draw"):
+        figures.surface(np.zeros((5, 5, 5), np.uint8))
+    with pytest.raises(ValueError, match=r"exceeds 0\.5"):
+        figures.surface(np.full((5, 5, 5), 0.4, np.float32))
+
+
+@pytest.mark.parametrize(("azimuth", "elevation"), [(0.0, 0.0), (35.0, 24.0), (120.0, 90.0)])
+def test_drawing_is_to_scale_from_every_side(azimuth, elevation):
+    shape, colours = figures.surface(ball()), figures.role_colours()
+    ax = Figure().add_subplot()
+    low, high = figures.draw(ax, shape, colours, azimuth=azimuth, elevation=elevation)
+    assert high - low == pytest.approx([20, 20], abs=0.6)
+    if elevation == 0:
+        assert (high + low) / 2 == pytest.approx([13.5, 13.5], abs=0.1)
+
+
+def test_contact_sheet(tmp_path):
+    path = tmp_path / "new" / "sheet.png"
+    pots = [ball(16, 6).astype(np.uint8) * k for k in (2, 3, 4)]
+    figures.contact_sheet(pots, ["two", "three", "four"], path, columns=2)
+    assert [p.name for p in path.parent.iterdir()] == ["sheet.png"]
+    image = matplotlib.image.imread(path)
+    assert image.shape[1] == 408  # two panels of 1.7 inches at 120 dots
+    assert (image[[0, -1, 0, -1], [0, 0, -1, -1], :3] == 1).all()
+    colours = figures.fragment_colours()
+    quarters = [image[:204, :204], image[:204, 204:], image[-190:, :204], image[-190:, 204:]]
+    for k, quarter in zip((2, 3, 4), quarters, strict=False):
+        others = [near(quarter, colours[j]).sum() for j in (2, 3, 4) if j != k]
+        assert near(quarter, colours[k]).sum() > 5000 > 100 > max(others)
+    assert (quarters[3] == 1).all()
+
+
+def test_comparison_colours_roles_and_aligns_a_row(tmp_path):
+    whole = ball(20, 9)
+    given = whole & (np.indices(whole.shape)[2] < 8)
+    row = [
+        figures.roles(given, given),
+        figures.roles(given, whole),
+        figures.roles(given, whole, figures.MISSING),
+    ]
+    assert [set(np.unique(cell)) for cell in row] == [{0, 1}, {0, 1, 2}, {0, 1, 3}]
+    path = tmp_path / "rows.png"
+    blank = [row[0], np.zeros_like(row[0]), row[2]]
+    figures.comparison([row, blank], ["input", "completed", "truth"], path, row_titles=["a", "b"])
+    image = matplotlib.image.imread(path)
+    left = image.shape[1] - 3 * 204
+    top = image[: image.shape[0] // 2]
+    cells = [top[40:, left + k * 204 : left + (k + 1) * 204] for k in range(3)]
+    colours = figures.role_colours()
+    counts = [[int(near(cell, colours[k]).sum()) for k in (1, 2, 3)] for cell in cells]
+    assert counts[0][0] > 3000 and counts[0][1] < 20
+    assert counts[1][1] > 5000 and counts[2][2] > 5000 and counts[2][1] < 200
+    # The sherd is drawn at the same place alone and in its pot.
+    sherd = [near(cell, colours[1]) for cell in cells]
+    tops = [np.flatnonzero(s.sum(1) > 5)[0] for s in sherd]
+    assert max(tops) - min(tops) <= 1
+
+
+def test_wrong_numbers_of_titles(tmp_path):
+    cell = np.ones((3, 3, 3), np.uint8)
+    with pytest.raises(ValueError, match="1 pots and 2 titles"):
+        figures.contact_sheet([cell], ["a", "b"], tmp_path / "x.png")
+    with pytest.raises(ValueError, match="every row needs 2 cells"):
+        figures.comparison([[cell]], ["a", "b"], tmp_path / "x.png")
+    assert not list(tmp_path.iterdir())
