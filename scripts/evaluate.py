@@ -10,12 +10,9 @@ DIR is a folder of .vox files or a prepared data set. Each file gives one fixed 
 
 import argparse
 import functools
-import os
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import jax.numpy as jnp
 import numpy as np

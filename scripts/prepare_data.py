@@ -10,12 +10,9 @@ name and reason; nothing is written then and the exit code is 1, unless --skip_b
 """
 
 import argparse
-import os
 import sys
 
 from tqdm import tqdm
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -5,20 +5,53 @@
         --config.train.batch_size=8
 """
 
-import os
+import argparse
+import logging as std_logging
 import pathlib
+import runpy
 import sys
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from voxgan_jax.training import workdir
+
 CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="a file of configs/", lock_config=True
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run.", required=True)
+
+
+def parse_flags(argv: list[str]) -> list[str]:
+    """Parse the command line; an override that names no field ends it with the list of fields."""
+    try:
+        rest = app.parse_flags_with_usage(argv)
+        CONFIG.value.to_dict()  # A config file that failed to load says so here.
+        return rest
+    except (AttributeError, KeyError, TypeError, OSError) as error:
+        unknown = [name for name in _overridden(argv) if name not in _fields(argv)]
+        if not unknown:
+            sys.exit(f"train.py: {error}")
+        listing = "\n".join(f"  config.{name} = {value!r}" for name, value in _fields(argv).items())
+        names = ", ".join(f"config.{name}" for name in unknown)
+        sys.exit(f"train.py: there is no field {names}; the fields are\n{listing}")
+
+
+def _overridden(argv: list[str]) -> list[str]:
+    names = [arg.lstrip("-").split("=")[0] for arg in argv[1:]]
+    return [name.removeprefix("config.") for name in names if name.startswith("config.")]
+
+
+def _fields(argv: list[str]) -> dict[str, object]:
+    """All fields of the config file on the command line, by their dotted names."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config", "-config")
+    path = finder.parse_known_args(argv[1:])[0].config
+    if path is None or not pathlib.Path(path).is_file():
+        return dict.fromkeys(_overridden(argv))
+    return workdir.flatten(runpy.run_path(path)["get_config"]().to_dict())
 
 
 def main(argv: list[str]) -> None:
@@ -27,6 +60,10 @@ def main(argv: list[str]) -> None:
     from voxgan_jax.training import loop
 
     logging.set_verbosity(logging.INFO)
+    # Orbax tells each of its steps at this level.
+    logging.get_absl_handler().addFilter(
+        lambda record: record.levelno > std_logging.INFO or "/orbax/" not in record.pathname
+    )
     try:
         loop.train(CONFIG.value, WORKDIR.value)
     except (FileNotFoundError, ValueError) as error:
@@ -36,4 +73,4 @@ def main(argv: list[str]) -> None:
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("config")
-    app.run(main)
+    app.run(main, flags_parser=parse_flags)

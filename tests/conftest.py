@@ -1,12 +1,53 @@
-"""What every test runs under: the CPU, strict shapes and types, warnings as errors."""
+"""What every test runs under: the CPU, strict shapes and types, and data made once a session."""
 
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+import pathlib
+
 import jax
+import pytest
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def vox_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A small synthetic data set: 12 pots at 32³, each broken in 3 and in 6."""
+    from voxgan_jax.data import synthetic
+
+    path = tmp_path_factory.mktemp("vox")
+    synthetic.write_dataset(path, pots=12, seed=1, resolution=32, fragments=(3, 6), test_share=0.25)
+    return path
+
+
+@pytest.fixture(scope="session")
+def prepared_dir(vox_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The same, prepared at 32³ in the centre of the cube."""
+    from voxgan_jax.data import builder
+
+    path = tmp_path_factory.mktemp("prepared")
+    builder.prepare(vox_dir, path, resolution=32)
+    return path
+
+
+@pytest.fixture
+def small_config(prepared_dir: pathlib.Path):
+    """A config that trains in seconds on the small data set."""
+    from configs import smoke
+
+    config = smoke.get_config()
+    config.data.dir = str(prepared_dir)
+    config.generator.features = 4
+    config.discriminator.features = 4
+    config.train.batch_size = 4
+    config.train.num_train_steps = 6
+    config.train.log_every_steps = 2
+    config.eval.batch_size = 4
+    config.checkpoint.every_steps = 2
+    return config

@@ -132,7 +132,7 @@ def test_first_of_each_pot_saves_reading():
         PotPath(pathlib.Path(name), "train", category, "A")
         for name, category in [("a", "1"), ("b", "1"), ("c", "2")]
     ]
-    assert [item.path.name for item in baselines.first_of_each_pot(paths)] == ["a", "c"]
+    assert [item.path.name for item in folder.first_of_each_pot(paths)] == ["a", "c"]
 
 
 @pytest.mark.parametrize("method", sorted(baselines.NEEDS_TRAINING_POTS))

@@ -1,7 +1,6 @@
 """`voxgan`: what a conservator types."""
 
 import argparse
-import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -111,12 +110,13 @@ def _synth(args: argparse.Namespace) -> int:
 
         shown = paths[:: max(len(paths) // 12, 1)][:12]
         figures.contact_sheet(
-            [vox.read(path) for path in shown], [path.stem for path in shown], args.sheet
+            [vox.read(path) for path in shown],
+            [path.stem.rsplit("-t", 1)[0] for path in shown],
+            args.sheet,
         )
         print(args.sheet)
     return 0
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.exit(main())

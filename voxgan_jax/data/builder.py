@@ -205,7 +205,7 @@ def open_prepared(
     name = place_config(resolution, pool, placement).name
     path = root / name / str(VoxPottery.VERSION)
     if not (path / "dataset_info.json").is_file():
-        known = sorted(entry.name for entry in root.glob("*")) if root.is_dir() else []
+        known = sorted({info.parts[-3] for info in root.glob("*/*/dataset_info.json")})
         raise NotPreparedError(
             f"{data_dir}: no prepared data set {name!r} there (found: {', '.join(known) or 'none'})"
             "; make it with scripts/prepare_data.py --vox_dir VOX_DIR"

@@ -9,14 +9,14 @@ The choices here (ring width, score of a match) were made on pots cut from the t
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
-from voxgan_jax.data.folder import PotFile, PotPath
+from voxgan_jax.data.folder import PotFile, first_of_each_pot
 from voxgan_jax.evaluation.protocol import Predict
 
 COARSE, FINE = 1.0, 0.5
@@ -27,26 +27,12 @@ pots. `revolve` stays coarse, the plain form that the known scores near 0.50 bel
 MEAN_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 11))
 _BLOCK = 32
 
-Item = TypeVar("Item", PotPath, PotFile)
-
 
 class Library(NamedTuple):
     """Known pots, one row each: their voxels as bits and how many of them lie in each ring."""
 
     bits: UInt8[Array, "n bytes"]
     ring_counts: Float[Array, "n ring w"]  # in fine rings
-
-
-def first_of_each_pot(items: Iterable[Item]) -> Iterator[Item]:
-    """Drop the further files of a pot, as all show the same geometry.
-
-    On `folder.scan`'s paths it saves reading them.
-    """
-    seen = set()
-    for item in items:
-        if (item.category, item.pot) not in seen:
-            seen.add((item.category, item.pot))
-            yield item
 
 
 def ring_index(resolution: int, ring_width: float) -> Int[np.ndarray, "d h"]:

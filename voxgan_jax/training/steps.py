@@ -91,8 +91,8 @@ def train_step(
         "d_fake_prob": jax.nn.sigmoid(fake_logits).mean(),
     }
     scalars = _average(scalars, axis_name) | {
-        "grad_norm_g": optax.global_norm(grads_g),
-        "grad_norm_d": optax.global_norm(grads_d),
+        "grad_norm_g": optax.tree.norm(grads_g),
+        "grad_norm_d": optax.tree.norm(grads_d),
     }
     return TrainState(
         step=state.step + 1,

@@ -25,7 +25,7 @@ def save_config(config: Any, workdir: str | pathlib.Path) -> None:
     """
     path = pathlib.Path(workdir) / CONFIG_FILE
     if path.is_file():
-        before, now = _flat(load_config(workdir).to_dict()), _flat(config.to_dict())
+        before, now = flatten(load_config(workdir).to_dict()), flatten(config.to_dict())
         changed = [
             f"  config.{name}: {before.get(name)!r} there, {now.get(name)!r} now"
             for name in sorted(before.keys() | now.keys())
@@ -54,11 +54,12 @@ def load_config(workdir: str | pathlib.Path) -> Any:
     return ConfigDict(json.loads(path.read_text()))
 
 
-def _flat(tree: dict, prefix: str = "") -> dict[str, object]:
+def flatten(tree: dict, prefix: str = "") -> dict[str, object]:
+    """A nested config as one dict with dotted names."""
     flat: dict[str, object] = {}
     for name, value in tree.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{name}.")
+            flat |= flatten(value, f"{prefix}{name}.")
         else:
             flat[f"{prefix}{name}"] = value
     return flat

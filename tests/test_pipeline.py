@@ -1,0 +1,118 @@
+"""The training batches: order, resuming, sharding, fragment choice."""
+
+import functools
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from voxgan_jax.data import builder, fragments, pipeline
+
+
+@pytest.fixture(scope="module")
+def source(prepared_dir):
+    return builder.open_prepared(prepared_dir, resolution=32)
+
+
+def _take(source, count, *, batch_size=5, keep_last=True, parts=1, **options):
+    plan = pipeline.plan_split(source, "train", batch_size, keep_last=keep_last, parts=parts)
+    options = {"batch_size": batch_size, "seed": 7} | options
+    return list(itertools.islice(pipeline.train_batches(source, "train", plan, **options), count))
+
+
+def _same(one, other):
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a["labels"], b["labels"])
+        np.testing.assert_array_equal(a["given"], b["given"])
+
+
+@pytest.mark.parametrize(
+    ("examples", "batch_size", "keep_last", "parts", "expected"),
+    [
+        (11264, 64, True, 1, (176, 11264)),
+        (16, 5, True, 1, (4, 16)),
+        (16, 5, False, 1, (3, 15)),
+        (3, 5, True, 1, (1, 3)),
+        (22, 8, True, 4, (3, 20)),
+        (17, 8, True, 4, (2, 16)),
+    ],
+)
+def test_plan(examples, batch_size, keep_last, parts, expected):
+    plan = pipeline.plan_epoch(examples, batch_size, keep_last=keep_last, parts=parts)
+    assert tuple(plan) == expected
+
+
+def test_plan_errors():
+    with pytest.raises(ValueError, match="nearest that do are 8 and 12"):
+        pipeline.plan_epoch(100, 10, keep_last=True, parts=4)
+    with pytest.raises(ValueError, match="3 examples are fewer than one batch of 5"):
+        pipeline.plan_epoch(3, 5, keep_last=False)
+
+
+def test_every_example_once_an_epoch_in_another_order(source):
+    first, second = _take(source, 8)[:4], _take(source, 8)[4:]
+    assert [len(batch["labels"]) for batch in first] == [5, 5, 5, 1]
+
+    def prints(batches):
+        return [labels.tobytes() for batch in batches for labels in batch["labels"]]
+
+    assert sorted(prints(first)) == sorted(prints(second))
+    assert len(set(prints(first))) == 16
+    assert prints(first) != prints(second)
+
+
+def test_deterministic_and_seeded(source):
+    _same(_take(source, 6), _take(source, 6))
+    other = _take(source, 6, seed=8)
+    assert any(
+        (a["given"] != b["given"]).any() for a, b in zip(_take(source, 6), other, strict=True)
+    )
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 6, 9])
+@pytest.mark.parametrize("cache", [True, False])
+def test_resumed_run_sees_the_batches_it_would_have_seen(source, step, cache):
+    whole = _take(source, 11)
+    _same(_take(source, 11 - step, start_step=step, cache=cache), whole[step:])
+
+
+def test_small_shuffle_buffer_still_gives_every_example(source):
+    batches = _take(source, 4, shuffle_buffer=3)
+    assert len({labels.tobytes() for batch in batches for labels in batch["labels"]}) == 16
+
+
+def test_processes_share_an_epoch(source):
+    parts = [
+        _take(source, 2, batch_size=8, parts=2, process_index=i, process_count=2) for i in (0, 1)
+    ]
+    assert all(len(batch["labels"]) == 4 for part in parts for batch in part)
+    seen = [labels.tobytes() for part in parts for batch in part for labels in batch["labels"]]
+    assert len(set(seen)) == 16
+
+
+def test_given_is_one_fragment_of_the_sample_and_changes_with_the_epoch(source):
+    batches = _take(source, 8)
+    choices = {}
+    for epoch, batch in ((i // 4, batch) for i, batch in enumerate(batches)):
+        assert batch["labels"].dtype == np.uint8
+        assert batch["given"].sum(axis=1).tolist() == [1] * len(batch["labels"])
+        for labels, given in zip(batch["labels"], batch["given"], strict=True):
+            chosen = int(given.argmax())
+            assert chosen in fragments.fragment_ids(labels)
+            choices.setdefault(labels.tobytes(), {})[epoch] = chosen
+    assert sum(choice[0] != choice[1] for choice in choices.values()) >= 5
+
+
+def test_all_but_one(source):
+    choose = functools.partial(fragments.choose, mode="all_but_k")
+    for batch in _take(source, 3, choose=choose):
+        for labels, given in zip(batch["labels"], batch["given"], strict=True):
+            assert given.sum() == len(fragments.fragment_ids(labels)) - 1
+
+
+def test_prefetch_keeps_order_and_loses_nothing():
+    batches = [{"labels": np.full((2, 1), i, np.uint8)} for i in range(5)]
+    out = list(pipeline.prefetch_to_device(batches))
+    assert [int(batch["labels"][0, 0]) for batch in out] == list(range(5))
+    assert isinstance(out[0]["labels"], jax.Array)

@@ -1,0 +1,210 @@
+"""Training end to end: what a run leaves, resuming, being killed, and the scripts around it."""
+
+import functools
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from voxgan_jax.models import weights
+from voxgan_jax.training import checkpoint, loop, workdir
+
+
+@pytest.fixture(autouse=True)
+def loose_promotion():
+    """optax.adam's bias correction raises a float to an integer array."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+def _train_command(config_dir, run_dir, *overrides):
+    return [
+        sys.executable,
+        str(ROOT / "scripts" / "train.py"),
+        "--config",
+        str(ROOT / "configs" / "smoke.py"),
+        "--workdir",
+        str(run_dir),
+        f"--config.data.dir={config_dir}",
+        "--config.generator.features=4",
+        "--config.discriminator.features=4",
+        "--config.train.batch_size=4",
+        "--config.eval.batch_size=4",
+        *overrides,
+    ]
+
+
+def _leaves(run_dir, config):
+    """Every array of a run's newest checkpoint as bytes, and its data position."""
+    abstract = jax.eval_shape(
+        functools.partial(loop.initial_state, config, loop.build_parts(config))
+    )
+    with checkpoint.open_manager(run_dir) as manager:
+        state, position = checkpoint.restore(manager, abstract)
+    state = state.replace(rng=jax.random.key_data(state.rng))
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)], position
+
+
+def test_run_leaves_config_curves_checkpoints_and_weights(small_config, tmp_path):
+    state = loop.train(small_config, tmp_path)
+    assert int(state.step) == 6
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert saved["train"]["batch_size"] == 4
+    with checkpoint.open_manager(tmp_path) as manager:
+        assert manager.all_steps() == [2, 4, 6]
+        assert 0.0 <= checkpoint.best_iou(manager) <= 1.0
+    variables, config = weights.load(tmp_path / weights.RUN_FILE)
+    assert config.to_dict() == small_config.to_dict()
+    jax.tree.map(np.testing.assert_array_equal, variables["params"], state.generator.params)
+
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    curves = {
+        name: [
+            (event.step, float(event.tensor_proto.float_val[0])) for event in events.Tensors(name)
+        ]
+        for name in events.Tags()["tensors"]
+    }
+    expected = {"g_loss", "adversarial_loss", "recon_loss", "d_loss", "d_real_prob", "d_fake_prob"}
+    expected |= {"grad_norm_g", "grad_norm_d", "steps_per_sec", "samples_per_sec"}
+    for name in expected:
+        assert [step for step, _ in curves[name]] == [2, 4, 6], name
+        assert all(np.isfinite(value) for _, value in curves[name])
+    assert [step for step, _ in curves["eval_iou"]] == [6]
+
+
+def test_stopped_and_resumed_equals_undisturbed(small_config, tmp_path):
+    """In the middle of an epoch, with the last short batch kept, bit for bit."""
+    small_config.train.batch_size = 5
+    whole = loop.train(small_config, tmp_path / "whole")
+    small_config.train.num_train_steps = 3
+    loop.train(small_config, tmp_path / "parts")
+    small_config.train.num_train_steps = 6
+    parts = loop.train(small_config, tmp_path / "parts")
+    for a, b in zip(
+        jax.tree.leaves(whole.generator), jax.tree.leaves(parts.generator), strict=True
+    ):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+    assert _leaves(tmp_path / "whole", small_config) == _leaves(tmp_path / "parts", small_config)
+    # 16 examples in batches of 5 make 4 a epoch.
+    assert _leaves(tmp_path / "whole", small_config)[1] == {"epoch": 1, "batch": 2}
+
+
+def test_killed_and_started_again_equals_undisturbed(small_config, prepared_dir, tmp_path):
+    """SIGKILL at some moment after the first checkpoint, then the same command again."""
+    env = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+    options = ("--config.train.num_train_steps=60", "--config.checkpoint.every_steps=3")
+
+    def command(name):
+        return _train_command(prepared_dir, tmp_path / name, *options)
+
+    with (tmp_path / "log").open("w") as log:
+        run = functools.partial(subprocess.Popen, env=env, stdout=log, stderr=log)
+        killed = run(command("killed"))
+        folder = tmp_path / "killed" / checkpoint.FOLDER
+        deadline = time.monotonic() + 300
+        while not any(path.name.isdecimal() and int(path.name) >= 6 for path in folder.glob("*")):
+            assert killed.poll() is None, (tmp_path / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        killed.send_signal(signal.SIGKILL)
+        assert killed.wait() == -signal.SIGKILL
+        assert not (folder / "60").exists()
+        assert run(command("killed")).wait() == 0, (tmp_path / "log").read_text()[-2000:]
+        assert run(command("whole")).wait() == 0
+    assert "Resuming from step" in (tmp_path / "log").read_text()
+    one, other = (_leaves(tmp_path / name, small_config) for name in ("killed", "whole"))
+    assert one == other
+    files = [(tmp_path / name / weights.RUN_FILE).read_bytes() for name in ("killed", "whole")]
+    assert files[0] == files[1]
+
+
+def test_no_evaluation_saves_the_last_weights(small_config, tmp_path):
+    small_config.eval.split = ""
+    small_config.train.num_train_steps = 2
+    state = loop.train(small_config, tmp_path)
+    variables, _ = weights.load(tmp_path / weights.RUN_FILE)
+    jax.tree.map(np.testing.assert_array_equal, variables["params"], state.generator.params)
+
+
+def test_other_config_in_the_same_folder_is_refused(small_config, tmp_path):
+    workdir.save_config(small_config, tmp_path)
+    small_config.train.num_train_steps = 100
+    workdir.save_config(small_config, tmp_path)
+    small_config.generator.features = 8
+    small_config.loss.l1_weight = 1.0
+    with pytest.raises(workdir.ConfigMismatchError) as caught:
+        loop.train(small_config, tmp_path)
+    assert "config.generator.features: 4 there, 8 now" in str(caught.value)
+    assert "config.loss.l1_weight: 100.0 there, 1.0 now" in str(caught.value)
+    assert "num_train_steps" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--config.train.batchsize=8", "batch_size"),
+        ("--config.train.batch_size=eight", "eight"),
+        ("--config.data.resolution=64", "scripts/prepare_data.py"),
+        ("--config.train.batch_size=64", "config.data.keep_last_batch"),
+        ("--config.eval.split=dev", "test, train, validation"),
+    ],
+)
+def test_wrong_overrides_fail_with_what_exists(prepared_dir, tmp_path, override, message):
+    command = _train_command(
+        prepared_dir, tmp_path / "run", "--config.data.keep_last_batch=False", override
+    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert message in done.stderr.strip().splitlines()[-1] or message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "configs").glob("*.py")), ids=lambda path: path.stem
+)
+def test_every_config_builds_and_is_documented(path: pathlib.Path):
+    import importlib
+
+    module = importlib.import_module(f"configs.{path.stem}")
+    config = module.get_config()
+    assert f"configs/{path.name}" in (module.__doc__ or "")
+    loop.build_parts(config)
+    default = importlib.import_module("configs.default").get_config()
+    assert set(workdir.flatten(config.to_dict())) == set(workdir.flatten(default.to_dict()))
+    if path.stem != "default":
+        assert len(path.read_text().splitlines()) < 25
+
+
+@pytest.mark.skipif("VOXGAN_DATA" not in os.environ, reason="needs real .vox files")
+def test_real_pots_train_and_the_loss_falls(tmp_path):
+    """Some steps of the baseline's smoke version on the files of VOXGAN_DATA at 32³."""
+    from voxgan_jax.data import builder
+
+    builder.prepare(os.environ["VOXGAN_DATA"], tmp_path / "data", resolution=32, pool=2)
+    command = _train_command(
+        tmp_path / "data",
+        tmp_path / "run",
+        "--config.data.pool=2",
+        "--config.train.num_train_steps=40",
+    )
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    recon = [
+        float(line.split("recon_loss=")[1].split(",")[0])
+        for line in done.stderr.splitlines()
+        if "recon_loss=" in line
+    ]
+    assert len(recon) == 4
+    assert recon[-1] < 0.5 * recon[0]
