@@ -1,0 +1,293 @@
+"""The three-dimensional convolutions of the models, each in several exactly equal forms.
+
+XLA is slow, on some backends by a factor of hundreds, at the strided convolution and at the
+transposed one that `flax.linen` writes. The same sums have faster spellings. All forms take the
+same kernel, `(k, k, k, in, out)`, so that a model trained under one runs under any other:
+
+- ``"lax"``: one `jax.lax` convolution; the reference, for tests. The gradient of its transposed
+  convolution dilates the input, which neither Eigen nor cuDNN does well.
+- ``"s2d"``: space to depth, then a convolution of kernel 2 and stride 1 (and the reverse for the
+  transposed one). No dilation and no stride anywhere, forward or backward: what cuDNN does best.
+- ``"matmul"``: windows are copied side by side, then multiplied as one matrix; fastest on a CPU.
+- ``"auto"``: ``"matmul"`` on a CPU, ``"s2d"`` elsewhere.
+
+Why kernel 4, stride 2, padding 1 is kernel 2, stride 1 on blocks: pad by 1 and cut the grid into
+blocks of 2³. An output voxel reads 4³ voxels, which are exactly 2³ whole blocks.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+from jaxtyping import Array, Float
+
+_LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
+FORMS = ("auto", "lax", "s2d", "matmul")
+
+
+def choose_form(form: str) -> str:
+    """The form that `form` stands for on this backend; ValueError names the known ones."""
+    if form not in FORMS:
+        raise ValueError(f"unknown convolution form {form!r}; known: {', '.join(FORMS)}")
+    if form == "auto":
+        return "matmul" if jax.default_backend() == "cpu" else "s2d"
+    return form
+
+
+# Rearrangements of a grid. Each keeps the rank at 6 or below: XLA has mishandled higher ones.
+
+
+def space_to_depth(x: Float[Array, "b d h w c"]) -> Float[Array, "b d//2 h//2 w//2 8*c"]:
+    """Blocks of 2³ voxels become the channels of one voxel, ordered (d, h, w, channel)."""
+    b, d, h, w, c = x.shape
+    x = x.reshape(b * (d // 2), 2, h // 2, 2, w // 2, 2 * c).transpose(0, 2, 4, 1, 3, 5)
+    return x.reshape(b, d // 2, h // 2, w // 2, 8 * c)
+
+
+def depth_to_space(x: Float[Array, "b d h w c"]) -> Float[Array, "b 2*d 2*h 2*w c//8"]:
+    """The inverse of `space_to_depth`."""
+    b, d, h, w, c = x.shape
+    x = x.reshape(b * d, h, w, 2, 2, c // 4).transpose(0, 3, 1, 4, 2, 5)
+    return x.reshape(b, 2 * d, 2 * h, 2 * w, c // 8)
+
+
+def _pad(x: Array) -> Array:
+    return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)))
+
+
+def _crop(x: Array) -> Array:
+    return x[:, 1:-1, 1:-1, 1:-1]
+
+
+# Windows and their sum are linear and each the other's transpose. Saying so keeps the backward
+# pass as cheap as the forward one: XLA would otherwise pad every slice to full size by itself.
+
+
+def windows(
+    x: Float[Array, "b d h w c"], size: int
+) -> Float[Array, "b d-{size}+1 h-{size}+1 w-{size}+1 {size}**3*c"]:
+    """All windows of `size`³ voxels, each laid out along the channels (d, h, w, channel)."""
+    return _windows(size, x)
+
+
+def overlap_add(
+    x: Float[Array, "b d h w kc"], size: int
+) -> Float[Array, "b d+{size}-1 h+{size}-1 w+{size}-1 kc//{size}**3"]:
+    """The transpose of `windows`: lays each voxel's channels out as a window and adds them up."""
+    return _overlap_add(size, x)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _windows(size: int, x: Array) -> Any:
+    d, h, w = (length - size + 1 for length in x.shape[1:4])
+    offsets = itertools.product(range(size), repeat=3)
+    return jnp.concatenate([x[:, i : i + d, j : j + h, k : k + w] for i, j, k in offsets], axis=-1)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _overlap_add(size: int, x: Array) -> Any:
+    c, last = x.shape[-1] // size**3, size - 1
+    return sum(
+        jnp.pad(
+            x[..., n * c : (n + 1) * c],
+            ((0, 0), (i, last - i), (j, last - j), (k, last - k), (0, 0)),
+        )
+        for n, (i, j, k) in enumerate(itertools.product(range(size), repeat=3))
+    )
+
+
+_windows.defvjp(lambda n, x: (_windows(n, x), None), lambda n, _, g: (_overlap_add(n, g),))
+_overlap_add.defvjp(lambda n, x: (_overlap_add(n, x), None), lambda n, _, g: (_windows(n, g),))
+
+
+def _matmul(x: Array, matrix: Array) -> Array:
+    """Multiplies the channels, as the plain 2D product that every backend is best at."""
+    return (x.reshape(-1, x.shape[-1]) @ matrix).reshape(*x.shape[:-1], matrix.shape[-1])
+
+
+def _by_block(kernel: Float[Array, "4 4 4 ci co"]) -> Float[Array, "8 8 ci co"]:
+    """The kernel as (block of the 2³ window, voxel in that block, in, out)."""
+    ci, co = kernel.shape[3:]
+    # (d1 d0 h1 h0 w1 w0) to (d1 h1 w1 d0 h0 w0), in two exchanges of low rank.
+    kernel = kernel.reshape(2, 2, 2, 8 * ci * co).swapaxes(1, 2)
+    return kernel.reshape(4, 4, 2, 2 * ci * co).swapaxes(1, 2).reshape(8, 8, ci, co)
+
+
+def _few_columns(coarse: tuple[int, ...], coarse_channels: int, fine_channels: int) -> bool:
+    """Whether a "matmul" form works on the grid of blocks, one voxel larger than the coarse grid.
+
+    A layer lies between a fine grid and a coarse one of half the side, and its product can have
+    64·fine_channels columns on the coarse grid, or 8·coarse_channels on the grid of blocks. Fewer
+    columns mean less copying, which is most of the time; but below a side of 8 the extra voxel
+    costs too much (1.95 times the products at 4, 1.42 at 8).
+    """
+    return min(coarse) >= 8 and coarse_channels < 8 * fine_channels
+
+
+# The strided convolution.
+
+
+def _strided_lax(x: Array, kernel: Array) -> Array:
+    return lax.conv_general_dilated(x, kernel, (2, 2, 2), [(1, 1)] * 3, dimension_numbers=_LAYOUT)
+
+
+def _strided_s2d(x: Array, kernel: Array) -> Array:
+    ci, co = kernel.shape[3:]
+    kernel = _by_block(kernel).reshape(2, 2, 2, 8 * ci, co)
+    blocks = space_to_depth(_pad(x))
+    return lax.conv_general_dilated(blocks, kernel, (1, 1, 1), "VALID", dimension_numbers=_LAYOUT)
+
+
+def _strided_matmul(x: Array, kernel: Array) -> Array:
+    ci, co = kernel.shape[3:]
+    kernel, blocks = _by_block(kernel), space_to_depth(_pad(x))
+    coarse = tuple(length // 2 for length in x.shape[1:4])
+    if not _few_columns(coarse, co, ci):
+        return _matmul(windows(blocks, 2), kernel.reshape(64 * ci, co))
+    # Every block's share in each of the 8 outputs it touches, then their sums. A block is the last
+    # of the window before it, hence the reversed order.
+    shares = _matmul(blocks, kernel[::-1].transpose(1, 2, 0, 3).reshape(8 * ci, 8 * co))
+    return _crop(overlap_add(shares, 2))
+
+
+_STRIDED = {"lax": _strided_lax, "s2d": _strided_s2d, "matmul": _strided_matmul}
+
+
+def conv_k4s2(
+    x: Float[Array, "b d h w ci"], kernel: Float[Array, "4 4 4 ci co"], *, form: str = "auto"
+) -> Float[Array, "b d//2 h//2 w//2 co"]:
+    """Convolution of kernel 4, stride 2, padding 1 in each dimension, without bias.
+
+    Raises ValueError for a grid with an odd side, and for an unknown form.
+    """
+    if any(length % 2 for length in x.shape[1:4]):
+        raise ValueError(f"the sides of the grid must be even, got {x.shape[1:4]}")
+    return _STRIDED[choose_form(form)](x, kernel)
+
+
+# The transposed convolution.
+
+
+def _transposed_lax(x: Array, kernel: Array) -> Array:
+    return lax.conv_general_dilated(
+        x,
+        kernel[::-1, ::-1, ::-1],
+        (1, 1, 1),
+        [(2, 2)] * 3,
+        lhs_dilation=(2, 2, 2),
+        dimension_numbers=_LAYOUT,
+    )
+
+
+def _transposed_s2d(x: Array, kernel: Array) -> Array:
+    ci, co = kernel.shape[3:]
+    # A block of the output reads the 2³ input voxels around it; the first of them reaches it with
+    # the far half of its window, hence the reversed order.
+    kernel = _by_block(kernel)[::-1].transpose(0, 2, 1, 3).reshape(2, 2, 2, ci, 8 * co)
+    blocks = lax.conv_general_dilated(x, kernel, (1, 1, 1), [(1, 1)] * 3, dimension_numbers=_LAYOUT)
+    return _crop(depth_to_space(blocks))
+
+
+def _transposed_matmul(x: Array, kernel: Array) -> Array:
+    ci, co = kernel.shape[3:]
+    kernel = _by_block(kernel)
+    if _few_columns(x.shape[1:4], ci, co):
+        matrix = kernel[::-1].transpose(0, 2, 1, 3).reshape(8 * ci, 8 * co)
+        return _crop(depth_to_space(_matmul(windows(_pad(x), 2), matrix)))
+    shares = _matmul(x, kernel.transpose(2, 0, 1, 3).reshape(ci, 64 * co))
+    return _crop(depth_to_space(overlap_add(shares, 2)))
+
+
+_TRANSPOSED = {"lax": _transposed_lax, "s2d": _transposed_s2d, "matmul": _transposed_matmul}
+
+
+def conv_transpose_k4s2(
+    x: Float[Array, "b d h w ci"], kernel: Float[Array, "4 4 4 ci co"], *, form: str = "auto"
+) -> Float[Array, "b 2*d 2*h 2*w co"]:
+    """Transposed convolution of kernel 4, stride 2, padding 1, without bias.
+
+    In each dimension input voxel i adds x[i]·kernel[k] to output voxel 2i − 1 + k, as PyTorch's
+    ConvTranspose3d does. Raises ValueError for an unknown form.
+    """
+    return _TRANSPOSED[choose_form(form)](x, kernel)
+
+
+# The convolutions of stride 1.
+
+
+def conv_k3s1(
+    x: Float[Array, "b d h w ci"], kernel: Float[Array, "3 3 3 ci co"], *, form: str = "auto"
+) -> Float[Array, "b d h w co"]:
+    """Convolution of kernel 3, stride 1, padding 1, without bias; "s2d" and "lax" are the same."""
+    ci, co = kernel.shape[3:]
+    if choose_form(form) == "matmul":
+        return _matmul(windows(_pad(x), 3), kernel.reshape(27 * ci, co))
+    return lax.conv_general_dilated(x, kernel, (1, 1, 1), [(1, 1)] * 3, dimension_numbers=_LAYOUT)
+
+
+def conv_full(
+    x: Float[Array, "b d h w ci"], kernel: Float[Array, "d h w ci co"]
+) -> Float[Array, "b 1 1 1 co"]:
+    """Convolution whose kernel covers the whole grid, without padding: one product in any form."""
+    b, co = x.shape[0], kernel.shape[-1]
+    return (x.reshape(b, -1) @ kernel.reshape(-1, co)).reshape(b, 1, 1, 1, co)
+
+
+# The layers.
+
+Convolve = Callable[[Array, Array], Array]
+
+
+def _layer(
+    module: nn.Module, x: Array, size: int, features: int, fan_in: int, convolve: Convolve, dtype
+) -> Array:
+    """Applies `convolve` with a kernel and a bias drawn from U(±1/√fan_in), PyTorch's default."""
+
+    def init(key, shape):
+        # Drawn flat: XLA takes seconds to compile a draw of five dimensions.
+        bound, count = fan_in**-0.5, math.prod(shape)
+        return jax.random.uniform(key, (count,), jnp.float32, -bound, bound).reshape(shape)
+
+    kernel = module.param("kernel", init, (size, size, size, x.shape[-1], features))
+    bias = module.param("bias", init, (features,))
+    y = convolve(x.astype(dtype), kernel.astype(dtype))
+    return y + bias.astype(dtype).reshape(1, 1, 1, 1, features)
+
+
+class Conv(nn.Module):
+    """A convolution with bias: `convolve(x, kernel)`, computed in `dtype`, parameters in float32.
+
+    `convolve` is one of `conv_k4s2`, `conv_k3s1` (its form bound by `functools.partial`) and
+    `conv_full`, and `kernel_size` the side that it expects.
+    """
+
+    features: int
+    kernel_size: int = 4
+    convolve: Convolve = conv_k4s2
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b d h w ci"]) -> Float[Array, "b _d _h _w co"]:
+        fan_in = self.kernel_size**3 * x.shape[-1]
+        return _layer(self, x, self.kernel_size, self.features, fan_in, self.convolve, self.dtype)
+
+
+class ConvTranspose(nn.Module):
+    """`conv_transpose_k4s2` with bias, computed in `dtype`, parameters in float32."""
+
+    features: int
+    form: str = "auto"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b d h w ci"]) -> Float[Array, "b 2*d 2*h 2*w co"]:
+        # PyTorch counts a transposed kernel's fan-in over its output channels.
+        fan_in = 4**3 * self.features
+        convolve = functools.partial(conv_transpose_k4s2, form=self.form)
+        return _layer(self, x, 4, self.features, fan_in, convolve, self.dtype)
