@@ -1,0 +1,371 @@
+"""Layers, generator and discriminator: sizes, values, and PyTorch's semantics."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import pytest
+from flax import linen as nn
+
+from voxgan_jax.models import Discriminator, Generator, build_discriminator, build_generator
+from voxgan_jax.models.conv import Conv, conv_k3s1
+from voxgan_jax.models.layers import BatchNorm, ResBlock, leaky_relu
+
+
+def normal(seed, *shape):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), jnp.float32)
+
+
+def pot(batch, side):
+    """A hollow half-ellipsoid in each row, wider from row to row."""
+    d, h, w = (np.arange(side) + 0.5 - side / 2 for _ in range(3))
+    radius = np.sqrt(d[:, None, None] ** 2 + h[None, :, None] ** 2 + w[None, None, :] ** 2)
+    widths = side * (0.3 + 0.1 * np.arange(batch) / max(batch - 1, 1))
+    shell = np.abs(radius[None] - widths[:, None, None, None]) < 2
+    shell[..., side // 2 :] = False
+    return jnp.asarray(shell[..., None], jnp.float32)
+
+
+def init(module: nn.Module, x, **fields) -> Any:
+    """The variables of a module that has seen x, with the type that Flax leaves open."""
+    return module.init(jax.random.key(0), x, **fields)
+
+
+def apply(module: nn.Module, variables, x, **fields) -> Any:
+    return module.apply(variables, x, **fields)
+
+
+def shapes(module, side, batch=2):
+    """The output and the variables of a model, as shapes only."""
+    x = jax.ShapeDtypeStruct((batch, side, side, side, 1), jnp.float32)
+    return jax.eval_shape(
+        functools.partial(module.init_with_output, train=True), jax.random.key(0), x
+    )
+
+
+def parameter_count(module, side):
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes(module, side)[1]["params"]))
+
+
+# Batch normalisation.
+
+
+def test_batch_norm_keeps_the_unbiased_variance_and_applies_the_biased_one():
+    x = jnp.array([[1.0, 10.0], [2.0, 10.0], [3.0, 10.0], [6.0, 10.0]])
+    norm = BatchNorm()
+    variables = init(norm, x, train=True)
+    np.testing.assert_array_equal(variables["batch_stats"]["mean"], [0, 0])
+    np.testing.assert_array_equal(variables["batch_stats"]["var"], [1, 1])
+    y, new = apply(norm, variables, x, train=True, mutable=["batch_stats"])
+    # Mean 3, biased variance 14/4, unbiased 14/3.
+    np.testing.assert_allclose(
+        y[:, 0], (np.array([1, 2, 3, 6]) - 3) / np.sqrt(3.5 + 1e-5), rtol=1e-5
+    )
+    np.testing.assert_allclose(y[:, 1], 0, atol=1e-3)
+    np.testing.assert_allclose(new["batch_stats"]["mean"], [0.3, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(new["batch_stats"]["var"], [0.9 + 1.4 / 3, 0.9], rtol=1e-5)
+
+
+def test_batch_norm_uses_the_running_statistics_outside_training():
+    x = normal(0, 3, 2, 2, 2, 2)
+    stats = {"mean": jnp.array([1.0, -1.0]), "var": jnp.array([4.0, 0.25])}
+    params = {"scale": jnp.array([3.0, 1.0]), "bias": jnp.array([0.5, 0.0])}
+    y = apply(BatchNorm(), {"params": params, "batch_stats": stats}, x, train=False)
+    np.testing.assert_allclose(y[..., 0], (x[..., 0] - 1) / 2 * 3 + 0.5, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(y[..., 1], (x[..., 1] + 1) / 0.5, rtol=1e-4, atol=1e-5)
+
+
+def test_batch_norm_is_exact_far_from_zero_once_the_running_mean_is_there():
+    x = 1000 + normal(1, 4, 8, 8, 8, 1)
+    exact = np.asarray(x, np.float64)
+    stats = {"mean": jnp.full((1,), 1000.0), "var": jnp.ones((1,))}
+    params = {"scale": jnp.ones((1,)), "bias": jnp.zeros((1,))}
+    y = apply(
+        BatchNorm(),
+        {"params": params, "batch_stats": stats},
+        x,
+        train=True,
+        mutable=["batch_stats"],
+    )[0]
+    np.testing.assert_allclose(y, (exact - exact.mean()) / exact.std(), atol=2e-4)
+
+
+def test_batch_norm_of_bfloat16_is_float32_inside():
+    x = (100 + normal(2, 64, 3)).astype(jnp.bfloat16)
+    norm = BatchNorm(dtype=jnp.bfloat16)
+    variables = init(norm, x, train=True)
+    y, new = apply(norm, variables, x, train=True, mutable=["batch_stats"])
+    assert y.dtype == jnp.bfloat16
+    assert {leaf.dtype for leaf in jax.tree.leaves((variables, new))} == {jnp.dtype("float32")}
+    expected = np.asarray(x, np.float64).mean(0) / 10
+    np.testing.assert_allclose(new["batch_stats"]["mean"], expected, rtol=1e-5)
+
+
+def test_batch_norm_over_an_axis_equals_one_big_batch():
+    x = normal(3, 8, 2, 2, 2, 3) * 2 + 1
+    variables = init(BatchNorm(), x, train=True)
+
+    def loss(x, norm):
+        y, new = apply(norm, variables, x, train=True, mutable=["batch_stats"])
+        return jnp.sum(jnp.sin(y)), (y, new)
+
+    whole = functools.partial(loss, norm=BatchNorm())
+    part = functools.partial(loss, norm=BatchNorm(axis_name="devices"))
+    one, (y_one, new_one) = jax.vmap(whole)(x[None])[0], whole(x)[1]
+    split = x.reshape(4, 2, 2, 2, 2, 3)
+    many, (y_many, new_many) = jax.vmap(part, axis_name="devices")(split)
+    np.testing.assert_allclose(many.sum(), one[0], rtol=1e-5)
+    np.testing.assert_allclose(y_many.reshape(y_one.shape), y_one, atol=1e-5)
+    for name in ("mean", "var"):
+        merged = new_many["batch_stats"][name]
+        np.testing.assert_allclose(merged[0], merged[3], rtol=1e-6)
+        np.testing.assert_allclose(merged[0], new_one["batch_stats"][name], rtol=1e-5)
+
+
+# The residual block.
+
+
+def test_res_block_is_what_its_factories_make():
+    x = normal(4, 2, 2, 2, 2, 3)
+    block = ResBlock(
+        conv=functools.partial(Conv, kernel_size=3, convolve=conv_k3s1), norm=BatchNorm
+    )
+    variables = init(block, x, train=True)
+    assert set(variables["params"]) == {"conv1", "norm1", "conv2", "norm2"}
+    assert variables["params"]["conv1"]["kernel"].shape == (3, 3, 3, 3, 3)
+    evaluate = functools.partial(apply, block, train=False)
+    # With the last scale at 0 only the shortcut is left, and the bias on it.
+    params = variables["params"] | {
+        "norm2": {"scale": jnp.zeros((3,)), "bias": jnp.full((3,), 0.5)}
+    }
+    np.testing.assert_allclose(
+        evaluate({**variables, "params": params}, x), np.maximum(np.asarray(x) + 0.5, 0), rtol=1e-6
+    )
+    # By hand, out of training: the norm divides by √(1 + 1e-5).
+    p = variables["params"]
+    y = x
+    for n in ("1", "2"):
+        y = conv_k3s1(y, p[f"conv{n}"]["kernel"], form="lax")
+        y = (y + p[f"conv{n}"]["bias"].reshape(1, 1, 1, 1, 3)) / np.float32(np.sqrt(1 + 1e-5))
+        y = jnp.maximum(y, 0.0) if n == "1" else jnp.maximum(x + y, 0.0)
+    np.testing.assert_allclose(evaluate(variables, x), y, atol=1e-5)
+
+
+def test_leaky_relu_leaks_a_fifth():
+    np.testing.assert_allclose(leaky_relu(jnp.array([-2.0, 0.0, 3.0])), [-0.4, 0.0, 3.0], rtol=1e-6)
+
+
+# Sizes.
+
+
+@pytest.mark.parametrize("side", [32, 64])
+@pytest.mark.parametrize(
+    ("generator", "count"),
+    [
+        (Generator(features=32), 6_168_641),
+        (Generator(features=64), 24_658_049),
+        (Generator(features=64, num_res_blocks=3), 67_134_593),
+        (Generator(features=32, skips=False), 5_511_233),
+        (Generator(features=64, skips=False), 22_032_513),
+    ],
+)
+def test_generator_parameter_count(generator, count, side):
+    assert parameter_count(generator, side) == count
+
+
+@pytest.mark.parametrize(("side", "count"), [(32, 2_757_985), (64, 2_772_321)])
+def test_discriminator_parameter_count(side, count):
+    assert parameter_count(Discriminator(), side) == count
+
+
+@pytest.mark.parametrize("side", [32, 64])
+def test_shapes(side):
+    completed, variables = shapes(Generator(num_res_blocks=1), side)
+    assert completed.shape == (2, side, side, side, 1) and completed.dtype == jnp.float32
+    params, stats = variables["params"], variables["batch_stats"]
+    kernels = {name: layer["kernel"].shape[3:] for name, layer in params.items() if "conv" in name}
+    assert kernels == {
+        "enc1_conv": (1, 32),
+        "enc2_conv": (32, 64),
+        "enc3_conv": (64, 128),
+        "bottleneck_conv": (128, 256),
+        "dec1_conv": (256, 128),
+        "dec2_conv": (256, 64),
+        "dec3_conv": (128, 32),
+        "final_conv": (64, 1),
+    }
+    assert params["res_block0"]["conv2"]["kernel"].shape == (3, 3, 3, 256, 256)
+    assert stats["bottleneck_norm"]["var"].shape == (256,)
+    # No layer is normalised but those followed by one.
+    assert set(stats) == {f"enc{n}_norm" for n in (1, 2, 3)} | {
+        f"dec{n}_norm" for n in (1, 2, 3)
+    } | {
+        "bottleneck_norm",
+        "res_block0",
+    }
+
+    logits, variables = shapes(Discriminator(), side)
+    assert logits.shape == (2,) and logits.dtype == jnp.float32
+    assert variables["params"]["final"]["kernel"].shape == (side // 16,) * 3 + (256, 1)
+    assert set(variables["batch_stats"]) == {"norm2", "norm3", "norm4"}
+
+
+def test_plain_autoencoder_has_no_wider_decoder():
+    params = shapes(Generator(skips=False), 32)[1]["params"]
+    widths = [params[name]["kernel"].shape[3] for name in ("dec2_conv", "dec3_conv", "final_conv")]
+    assert widths == [128, 64, 32]
+
+
+# Values. Small models, 32³; one of each kind.
+
+
+@pytest.mark.parametrize(
+    ("generator", "mean", "spread"),
+    [
+        (Generator(features=4), 0.458962, 0.079425),
+        (Generator(features=4, num_res_blocks=2), 0.459029, 0.079472),
+        (Generator(features=4, skips=False), 0.451010, 0.073205),
+    ],
+    ids=["baseline", "res_blocks", "plain"],
+)
+def test_generator_value(generator, mean, spread):
+    x = pot(2, 32)
+    variables = jax.jit(functools.partial(generator.init, train=True))(jax.random.key(0), x)
+    completed, new = jax.jit(
+        functools.partial(generator.apply, train=True, mutable=["batch_stats"])
+    )(variables, x)
+    assert 0 < completed.min() < completed.max() < 1
+    assert (float(completed.mean()), float(completed.std())) == pytest.approx(
+        (mean, spread), abs=2e-5
+    )
+    # A second look at the same pots, by the running statistics, differs.
+    evaluated = jax.jit(functools.partial(generator.apply, train=False))(variables | new, x)
+    assert np.abs(evaluated - completed).max() > 0.01
+
+
+def test_discriminator_value():
+    discriminator = Discriminator(features=4)
+    x = pot(3, 32)
+    variables = jax.jit(functools.partial(discriminator.init, train=True))(jax.random.key(0), x)
+    logits, new = jax.jit(
+        functools.partial(discriminator.apply, train=True, mutable=["batch_stats"])
+    )(variables, x)
+    np.testing.assert_allclose(logits, [0.244949, 0.413526, 0.617191], atol=1e-4)
+    evaluated = jax.jit(functools.partial(discriminator.apply, train=False))(variables | new, x)
+    assert np.abs(evaluated - logits).max() > 0.01
+
+
+def gradients(module, variables, x, cotangent):
+    """Output and gradients, for the parameters and the input, of one training pass."""
+
+    def forward(params, x):
+        return module.apply(
+            {"params": params, "batch_stats": variables["batch_stats"]},
+            x,
+            train=True,
+            mutable=["batch_stats"],
+        )
+
+    y, pull, new = jax.vjp(forward, variables["params"], x, has_aux=True)
+    return y, pull(cotangent), new
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        Generator(features=2, num_res_blocks=1, conv_form="lax"),
+        Discriminator(features=2, conv_form="lax"),
+    ],
+    ids=["generator", "discriminator"],
+)
+def test_forms_give_the_same_model_and_gradients(module):
+    x = pot(2, 32) + 0.1 * normal(5, 2, 32, 32, 32, 1)
+    init = functools.partial(module.clone(conv_form="auto").init_with_output, train=True)
+    y, variables = jax.jit(init)(jax.random.key(1), x)
+    cotangent = normal(6, *y.shape)
+    expected, *others = (
+        jax.jit(functools.partial(gradients, module.clone(conv_form=form)))(variables, x, cotangent)
+        for form in ("lax", "s2d", "auto")
+    )
+    largest = max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected[1][0]))
+    assert largest > 1e-3
+    for got in others:
+        np.testing.assert_allclose(got[0], expected[0], atol=1e-5)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4 * largest, rtol=1e-4),
+            got[1:],
+            expected[1:],
+        )
+
+
+@pytest.mark.parametrize(
+    "module", [Generator(features=4), Discriminator(features=4)], ids=["generator", "discriminator"]
+)
+def test_bfloat16_computes_near_float32_and_hands_out_float32(module):
+    x = pot(2, 32)
+    y, variables = jax.jit(functools.partial(module.init_with_output, train=True))(
+        jax.random.key(2), x
+    )
+    rough, new = jax.jit(
+        functools.partial(
+            module.clone(dtype=jnp.bfloat16).apply, train=True, mutable=["batch_stats"]
+        )
+    )(variables, x.astype(jnp.bfloat16))
+    assert {leaf.dtype for leaf in jax.tree.leaves((rough, variables, new))} == {
+        jnp.dtype("float32")
+    }
+    difference = np.abs(rough - y).max()
+    assert 1e-5 < difference < 0.1
+
+
+def test_discriminator_takes_its_convolutions_from_a_factory():
+    made = []
+
+    def factory(features, **fields):
+        made.append((fields["name"], features, fields["kernel_size"]))
+        return Conv(features, **fields)
+
+    count = parameter_count(Discriminator(conv=factory), 64)
+    assert count == 2_772_321
+    assert made == [
+        ("conv1", 32, 4),
+        ("conv2", 64, 4),
+        ("conv3", 128, 4),
+        ("conv4", 256, 4),
+        ("final", 1, 4),
+    ]
+
+
+def test_odd_sides_are_refused():
+    with pytest.raises(ValueError, match="multiples of 16"):
+        shapes(Generator(), 40)
+    with pytest.raises(ValueError, match="multiple of 16: 24"):
+        shapes(Discriminator(), 24)
+
+
+# From a config.
+
+
+def generator_config(**fields):
+    defaults = ml_collections.ConfigDict()
+    defaults.update(features=8, num_res_blocks=2, skips=False, conv_form="s2d", dtype="bfloat16")
+    defaults.update(fields)
+    return defaults
+
+
+def test_models_are_built_from_their_config():
+    assert build_generator(generator_config(), axis_name="devices") == Generator(
+        8, 2, False, "s2d", jnp.bfloat16, "devices"
+    )
+    assert build_generator(generator_config(dtype="float32")).dtype == jnp.float32
+    config = ml_collections.ConfigDict()
+    config.update(features=16, conv_form="matmul", dtype="float32")
+    assert build_discriminator(config) == Discriminator(16, "matmul", jnp.float32, None)
+
+
+def test_unknown_dtype_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match="'float8'; known: float32, bfloat16"):
+        build_generator(generator_config(dtype="float8"))

@@ -1,0 +1,97 @@
+"""Batch normalisation with PyTorch's semantics, and the residual block."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jax import lax
+from jaxtyping import Array, Float
+
+LEAK = 0.2  # slope of the LeakyReLU below 0
+
+
+class BatchNorm(nn.Module):
+    """Normalises each channel over the batch and the grid.
+
+    Differs from `flax.linen.BatchNorm` where PyTorch does: the running variance is the unbiased
+    one (n/(n−1)), though the batch is normalised by the biased one. Statistics and normalisation
+    are in float32 whatever comes in; what goes out is `dtype`. Under `axis_name` the statistics
+    are those of all devices' batches together.
+
+    `train` normalises by the batch and updates `mean` and `var` in the collection `batch_stats`
+    (running ← momentum · running + (1 − momentum) · batch); otherwise those two are used.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    axis_name: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*n c"], *, train: bool) -> Float[Array, "*n c"]:
+        channels = x.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (channels,), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (channels,), jnp.float32)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,), jnp.float32)
+        running_var = self.variable("batch_stats", "var", jnp.ones, (channels,), jnp.float32)
+
+        x = x.astype(jnp.float32)
+        if train:
+            # No device axis exists yet while the parameters are made.
+            axis_name = None if self.is_initializing() else self.axis_name
+            mean, var, count = batch_moments(x, running_mean.value, axis_name)
+            if not self.is_initializing():
+                keep, take = self.momentum, 1 - self.momentum
+                unbiased = var * (count / max(count - 1, 1))
+                running_mean.value = keep * running_mean.value + take * mean
+                running_var.value = keep * running_var.value + take * unbiased
+        else:
+            mean, var = running_mean.value, running_var.value
+
+        row = (1,) * (x.ndim - 1) + (channels,)
+        gain = scale * lax.rsqrt(var + self.epsilon)
+        x = (x - mean.reshape(row)) * gain.reshape(row) + bias.reshape(row)
+        return x.astype(self.dtype)
+
+
+def batch_moments(
+    x: Float[Array, "*n c"], shift: Float[Array, " c"], axis_name: str | None
+) -> tuple[Float[Array, " c"], Float[Array, " c"], int]:
+    """Mean and biased variance of each channel, and the count they were taken over.
+
+    `shift` changes nothing but the rounding, which is least where it is near the mean.
+    """
+    axes = tuple(range(x.ndim - 1))
+    count = x.size // x.shape[-1]
+    x = x - shift.reshape((1,) * len(axes) + (-1,))
+    # Mean and mean square together need one pass over x, and one exchange between devices.
+    moments = jnp.stack([x.mean(axes), (x * x).mean(axes)])
+    if axis_name is not None:
+        moments = lax.pmean(moments, axis_name)
+        count *= lax.psum(1, axis_name)
+    mean, mean_square = moments
+    return mean + shift, jnp.maximum(mean_square - mean * mean, 0.0), count
+
+
+class ResBlock(nn.Module):
+    """ReLU(x + norm(conv(ReLU(norm(conv(x)))))); channels stay as they are.
+
+    `conv(features, name=...)` and `norm(name=...)` make the layers.
+    """
+
+    conv: Callable[..., nn.Module]
+    norm: Callable[..., nn.Module]
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b d h w c"], *, train: bool) -> Float[Array, "b d h w c"]:
+        features = x.shape[-1]
+        y = self.conv(features, name="conv1")(x)
+        y = nn.relu(self.norm(name="norm1")(y, train=train))
+        y = self.conv(features, name="conv2")(y)
+        return nn.relu(x + self.norm(name="norm2")(y, train=train))
+
+
+def leaky_relu(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """x above 0, `LEAK`·x below."""
+    return nn.leaky_relu(x, LEAK)
