@@ -117,8 +117,13 @@ def _draw(
         completed = np.asarray(predict(jnp.asarray(partial, jnp.float32))) > threshold
         for row in range(len(batch.samples)):
             given, whole = (np.asarray(volume[row, ..., 0], bool) for volume in (partial, complete))
-            volumes = (given, completed[row, ..., 0], whole)
-            rows.append([figures.roles(given, volume) for volume in volumes])
+            rows.append(
+                [
+                    figures.roles(given, given),
+                    figures.roles(given, completed[row, ..., 0]),
+                    figures.roles(given, whole, figures.MISSING),
+                ]
+            )
     figures.comparison(
         rows, ["input", answer, "truth"], path, row_titles=[sample.pot for sample in samples]
     )

@@ -51,17 +51,20 @@ def surface(
     """The boundary of a labelled grid (every id is solid) or of a grid of probabilities.
 
     The grid is padded, so the surface is closed where the pot meets the border, and blurred by
-    `sigma` voxels, which takes the steps off without dissolving walls one voxel thick.
+    `sigma` voxels, which takes the steps off.
 
     Raises:
-        ValueError: nothing in the blurred grid exceeds `level`.
+        ValueError: nothing in the grid exceeds `level`.
     """
     probable = np.issubdtype(volume.dtype, np.floating)
     ids = np.pad(volume > level if probable else volume, _PAD).astype(np.uint8)
     density = np.pad(volume if probable else volume > 0, _PAD).astype(np.float32)
-    blurred = ndimage.gaussian_filter(density, sigma)
-    if not (blurred > level).any():
+    if not (density > level).any():
         raise ValueError(f"nothing to draw: no value of the grid exceeds {level}")
+    blurred = ndimage.gaussian_filter(density, sigma)
+    if not probable:
+        # Filled voxels stay full: a blur alone tears holes into slanted walls one voxel thick.
+        blurred = np.maximum(blurred, density)
     vertices, faces, _, _ = measure.marching_cubes(blurred, level)
     centres = vertices[faces].mean(1).T
     # Light follows a smoother field than the geometry does, or every voxel step casts a stripe.
