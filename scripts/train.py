@@ -10,6 +10,7 @@ import logging as std_logging
 import pathlib
 import runpy
 import sys
+from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
@@ -44,7 +45,7 @@ def _overridden(argv: list[str]) -> list[str]:
     return [name.removeprefix("config.") for name in names if name.startswith("config.")]
 
 
-def _fields(argv: list[str]) -> dict[str, object]:
+def _fields(argv: list[str]) -> dict[str, Any]:
     """All fields of the config file on the command line, by their dotted names."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     finder.add_argument("--config", "-config")

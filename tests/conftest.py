@@ -5,6 +5,12 @@ import os
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
+# Most of the time goes into compiling the same few steps, in this process and in those it starts.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR",
+    os.path.abspath(f"{os.path.dirname(__file__)}/../.pytest_cache/xla"),
+)
+
 import pathlib
 
 import jax
@@ -34,6 +40,13 @@ def prepared_dir(vox_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
     path = tmp_path_factory.mktemp("prepared")
     builder.prepare(vox_dir, path, resolution=32)
     return path
+
+
+@pytest.fixture
+def loose_promotion():
+    """For tests that use optax.adam: its bias correction raises a float to an integer array."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from voxgan_jax.data import folder
 from voxgan_jax.data.folder import PotFile, PotPath
 from voxgan_jax.evaluation import baselines, metrics
 

@@ -84,5 +84,5 @@ def test_bad_files_are_listed_and_nothing_is_written(vox_dir, tmp_path):
 def test_missing_data_set_names_the_command(prepared_dir):
     with pytest.raises(builder.NotPreparedError, match=r"found: center_32.*--resolution 64"):
         builder.open_prepared(prepared_dir, resolution=64)
-    with pytest.raises(ValueError, match="no split 'dev'.*test, train, validation"):
+    with pytest.raises(ValueError, match=r"no split 'dev'.*test, train, validation"):
         builder.as_dataset(builder.open_prepared(prepared_dir, resolution=32), "dev")

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,9 +16,9 @@ def source(prepared_dir):
     return builder.open_prepared(prepared_dir, resolution=32)
 
 
-def _take(source, count, *, batch_size=5, keep_last=True, parts=1, **options):
+def _take(source, count, *, batch_size=5, keep_last=True, parts=1, **changes):
     plan = pipeline.plan_split(source, "train", batch_size, keep_last=keep_last, parts=parts)
-    options = {"batch_size": batch_size, "seed": 7} | options
+    options: dict[str, Any] = {"batch_size": batch_size, "seed": 7} | changes
     return list(itertools.islice(pipeline.train_batches(source, "train", plan, **options), count))
 
 

@@ -50,18 +50,24 @@ def _step(config, tx=None):
     step = functools.partial(
         steps.train_step, **parts._asdict(), l1_weight=100.0, real_label_range=(0.8, 1.1)
     )
-    return parts, step, loop.initial_state(config, parts)
+    return parts, step, jax.jit(functools.partial(loop.initial_state, config, parts))()
 
 
 def test_step_follows_the_original_order(small_config, batch):
-    """One SGD step equals the step written out with separate gradients, forward by forward."""
+    """One SGD step equals the step written out with separate gradients, forward by forward.
+
+    On noise: in empty space batch norm divides by next to nothing and magnifies rounding.
+    """
+    rng = np.random.default_rng(0)
+    labels = rng.choice(np.asarray([0, 0, 1, 2, 3], np.uint8), batch["labels"].shape)
+    batch = batch | {"labels": jnp.asarray(labels)}
     rate = 0.01
     parts, step, state = _step(small_config, optax.sgd(rate))
     after, scalars = jax.jit(step)(state, batch)
 
     partial = (batch["labels"] == 2)[..., None].astype(jnp.float32)
     complete = (batch["labels"] > 0)[..., None].astype(jnp.float32)
-    labels = jax.random.uniform(
+    real_labels = jax.random.uniform(
         jax.random.fold_in(state.rng, 0), (4,), jnp.float32, minval=0.8, maxval=1.1
     )
 
@@ -78,7 +84,7 @@ def test_step_follows_the_original_order(small_config, batch):
         completed, _ = run(g, params_g, state.generator.batch_stats, partial)
         real, stats = run(d, params, state.discriminator.batch_stats, complete)
         fake, stats = run(d, params, stats, jax.lax.stop_gradient(completed))
-        return losses.discriminator_loss(real, fake, labels).mean(), stats
+        return losses.discriminator_loss(real, fake, real_labels).mean(), stats
 
     (d_loss, stats_d), grads_d = jax.jit(jax.value_and_grad(loss_d, has_aux=True))(params_d)
     new_d = jax.tree.map(lambda p, grad: p - rate * grad, params_d, grads_d)
@@ -94,34 +100,35 @@ def test_step_follows_the_original_order(small_config, batch):
         params_g
     )
     new_g = jax.tree.map(lambda p, grad: p - rate * grad, params_g, grads_g)
-    expected = {
-        "params_g": (after.generator.params, new_g),
-        "params_d": (after.discriminator.params, new_d),
-        "stats_g": (after.generator.batch_stats, stats_g),
-        "stats_d": (after.discriminator.batch_stats, stats_d),
-    }
-    for name, (got, want) in expected.items():
-        jax.tree.map(
-            functools.partial(np.testing.assert_allclose, rtol=2e-4, atol=2e-6, err_msg=name),
-            got,
-            want,
-        )
+    for got, want, before in (
+        (after.generator.params, new_g, params_g),
+        (after.discriminator.params, new_d, params_d),
+        (after.generator.batch_stats, stats_g, state.generator.batch_stats),
+        (after.discriminator.batch_stats, stats_d, state.discriminator.batch_stats),
+    ):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(
+            jax.tree.map(lambda *leaves: jnp.stack(leaves), got, want, before)
+        ):
+            off, moved = jnp.linalg.norm((leaf[0] - leaf[1]).ravel()), leaf[1] - leaf[2]
+            # A bias before batch norm has no gradient but rounding.
+            assert off <= 3e-5 * jnp.linalg.norm(moved.ravel()) + 1e-7, jax.tree_util.keystr(path)
     np.testing.assert_allclose(scalars["d_loss"], d_loss, rtol=1e-5)
     np.testing.assert_allclose(scalars["g_loss"], g_loss, rtol=1e-5)
     np.testing.assert_allclose(
         scalars["g_loss"], scalars["adversarial_loss"] + 100.0 * scalars["recon_loss"], rtol=1e-5
     )
-    np.testing.assert_allclose(scalars["grad_norm_g"], optax.tree.norm(grads_g), rtol=1e-3)
+    np.testing.assert_allclose(scalars["grad_norm_g"], optax.tree.norm(grads_g), rtol=1e-4)
     assert int(after.step) == 1
 
 
+@pytest.mark.usefixtures("loose_promotion")
 def test_learns_one_batch_and_keeps_an_average(small_config, batch):
     small_config.train.ema_decay = 0.5
     parts, _, state = _step(small_config)
     step = loop.compiled_step(small_config, parts, parallel.make_mesh())
     first = jax.tree.map(np.asarray, state.generator.params)
     recon = []
-    for index in range(12):
+    for index in range(60):
         state, scalars = step(state, batch)
         recon.append(float(scalars["recon_loss"]))
         if index == 0:
@@ -132,16 +139,17 @@ def test_learns_one_batch_and_keeps_an_average(small_config, batch):
                 first,
                 second,
             )
-    assert recon[-1] < 0.6 * recon[0]
+    assert recon[-1] < 0.3 * recon[0]
     averaged = inference_variables(state)["params"]
     assert averaged is state.ema_params
 
 
 def test_crumbs_are_part_of_the_target_unless_told(small_config, batch):
-    parts, step, state = _step(small_config)
-    del parts
-    kept = step(state, batch)[1]["recon_loss"]
-    left = step(state, batch, keep_crumbs=False)[1]["recon_loss"]
+    _, step, state = _step(small_config, optax.sgd(0.01))
+    kept, left = (
+        jax.jit(functools.partial(step, keep_crumbs=keep))(state, batch)[1]["recon_loss"]
+        for keep in (True, False)
+    )
     # One voxel a pot, completed near 1/2 at the start, changes its term from 1 - p to p.
     assert 0 < abs(float(kept - left)) < 1 / 32**3
 

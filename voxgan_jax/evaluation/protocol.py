@@ -125,7 +125,8 @@ def evaluate(
         ValueError: an answer that is not finite.
     """
     records = []
-    for batch in batches(progress(samples), batch_size):
+    # A progress bar has a length, so type checkers may look into it; an iterator they leave alone.
+    for batch in batches(iter(progress(samples)), batch_size):
         partial, complete = _inputs(jnp.asarray(batch.labels), jnp.asarray(batch.given))
         columns = jax.device_get(scores(partial, predict(partial), complete, threshold))
         if not np.all(np.isfinite(columns["mse"][batch.mask])):

@@ -14,6 +14,8 @@ from ml_collections import ConfigDict
 RUN_FILE = "generator.safetensors"
 """The name of a run's weights in its folder."""
 
+METADATA = "voxgan_jax_config"
+
 Variables = dict[str, Any]
 
 
@@ -27,7 +29,8 @@ def save(path: str | pathlib.Path, variables: Variables, config: Any) -> None:
     arrays = {name: np.ascontiguousarray(value) for name, value in flat.items()}
     target = pathlib.Path(path)
     temporary = target.with_name(f".{target.name}.tmp")
-    metadata = {"format": "voxgan_jax", "config": json.dumps(config.to_dict())}
+    # One entry only: the format does not keep the order of several, and equal runs write equal files.
+    metadata = {METADATA: json.dumps(config.to_dict())}
     safetensors.numpy.save_file(arrays, temporary, metadata=metadata)
     os.replace(temporary, target)
 
@@ -47,9 +50,9 @@ def load(path: str | pathlib.Path) -> tuple[Variables, Any]:
             flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except safetensors.SafetensorError as error:
         raise WeightsError(f"{path}: not a safetensors file ({error})") from error
-    if metadata.get("format") != "voxgan_jax":
+    if METADATA not in metadata:
         raise WeightsError(
             f"{path}: its metadata is not voxgan_jax's; make it with scripts/train.py"
         )
-    config = ConfigDict(json.loads(metadata["config"]))
+    config = ConfigDict(json.loads(metadata[METADATA]))
     return flax.traverse_util.unflatten_dict(flat, sep="/"), config

@@ -62,7 +62,7 @@ def place_options(config: Any) -> dict[str, Any]:
     return {name: config.data[name] for name in ("resolution", "pool", "placement")}
 
 
-def compiled_step(config: Any, parts: Parts, mesh: jax.sharding.Mesh) -> Callable[..., Any]:
+def compiled_step(config: Any, parts: Parts, mesh: jax.sharding.Mesh) -> Any:
     """The training step of a config, compiled for a mesh."""
     step = functools.partial(
         steps.train_step,

@@ -25,7 +25,7 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def compile_step(step: Callable[..., Any], mesh: Mesh) -> Callable[..., Any]:
+def compile_step(step: Callable[..., Any], mesh: Mesh) -> Any:
     """`step(state, batch) -> (state, scalars)` compiled; the old state's memory is given up.
 
     The function sees the whole batch, so batch statistics and losses are those of one device.

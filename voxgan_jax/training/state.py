@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
-from jaxtyping import Array, Int
 
 Tree = Any
+"""A tree of arrays. Transformations put other things in its places, so it has no narrower type."""
 
 
 @flax.struct.dataclass
@@ -32,14 +32,14 @@ class NetState:
 
 @flax.struct.dataclass
 class TrainState:
-    """Both networks, the step count, the run's random key, and averaged generator parameters.
+    """Both networks, the step count (int32), the run's random key, averaged generator parameters.
 
     The key never changes: the randomness of a step is `fold_in(rng, step)`. `ema_params` is empty
     where no average is kept.
     """
 
-    step: Int[Array, ""]
-    rng: Any
+    step: Tree
+    rng: Tree
     generator: NetState
     discriminator: NetState
     ema_params: Tree

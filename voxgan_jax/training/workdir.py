@@ -54,9 +54,9 @@ def load_config(workdir: str | pathlib.Path) -> Any:
     return ConfigDict(json.loads(path.read_text()))
 
 
-def flatten(tree: dict, prefix: str = "") -> dict[str, object]:
+def flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
     """A nested config as one dict with dotted names."""
-    flat: dict[str, object] = {}
+    flat: dict[str, Any] = {}
     for name, value in tree.items():
         if isinstance(value, dict):
             flat |= flatten(value, f"{prefix}{name}.")

@@ -1,0 +1,131 @@
+"""Completing: what is given stays, where it was, and the rest is the model's."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from voxgan_jax import models
+from voxgan_jax.completion import predictor
+from voxgan_jax.data import folder, grid, vox
+from voxgan_jax.models import weights
+
+
+def completer(answer, resolution=16, pool=1, placement="center"):
+    """A completer that answers with the given grid."""
+    volume = jnp.asarray(answer, jnp.float32)[None, ..., None]
+    return predictor.Completer(lambda partial: volume, resolution, pool, placement, 0.5)
+
+
+def sherd():
+    labels = np.zeros((8, 6, 10), np.uint8)
+    labels[2:4, 1:3, 5:9], labels[4, 1, 5] = 3, 4
+    return labels
+
+
+@pytest.mark.parametrize("placement", ["center", "corner"])
+def test_given_voxels_keep_their_coordinates(placement):
+    """The answer fills the pot's own box, so the file keeps its frame."""
+    labels = sherd()
+    region = grid.region(labels.shape, 16, placement=placement)
+    answer = np.zeros((16, 16, 16))
+    answer[region] = 0.9
+    done = predictor.complete(completer(answer, placement=placement), labels, ids=[3])
+    assert done.shift == (0, 0, 0)
+    assert done.labels.shape == labels.shape
+    np.testing.assert_array_equal(done.labels == predictor.GIVEN, labels == 3)
+    np.testing.assert_array_equal(done.labels == predictor.INFERRED, labels != 3)
+    np.testing.assert_allclose(done.probabilities, answer, rtol=1e-6)
+
+
+def test_given_voxels_stay_though_the_model_denies_them():
+    done = predictor.complete(completer(np.zeros((16, 16, 16))), sherd())
+    np.testing.assert_array_equal(done.labels == predictor.GIVEN, sherd() > 0)
+    assert not (done.labels == predictor.INFERRED).any()
+
+
+def test_box_grows_and_the_shift_says_how_the_file_moves(tmp_path):
+    labels = sherd()
+    answer = np.zeros((16, 16, 16))
+    # The box of 8 × 6 × 10 stands at (4, 5, 3): one voxel lies 3 before it in d, one 2 after in h.
+    answer[1, 5, 3] = answer[4, 12, 3] = 1.0
+    done = predictor.complete(completer(answer), labels)
+    assert done.labels.shape == (11, 8, 10)
+    vox.write(tmp_path / "before.vox", (labels > 0).astype(np.uint8))
+    vox.write(tmp_path / "after.vox", (done.labels == predictor.GIVEN).astype(np.uint8))
+
+    def file_coordinates(path):
+        y, flipped_z, x = np.nonzero(grid_of := vox.read(path))
+        return np.stack([x, y, grid_of.shape[1] - 1 - flipped_z], 1)
+
+    moved = file_coordinates(tmp_path / "after.vox") - file_coordinates(tmp_path / "before.vox")
+    assert np.unique(moved, axis=0).tolist() == [list(done.shift)] == [[0, 3, 2]]
+
+
+def test_pooled_model_adds_blocks_and_keeps_single_voxels():
+    labels = np.zeros((16, 16, 16), np.uint8)
+    labels[3, 3, 3] = 2
+    answer = np.zeros((8, 8, 8))
+    answer[4, 4, 4] = 0.8
+    done = predictor.complete(completer(answer, resolution=8, pool=2), labels)
+    assert (done.labels == predictor.GIVEN).sum() == 1
+    assert done.labels[3, 3, 3] == predictor.GIVEN
+    assert (done.labels[8:10, 8:10, 8:10] == predictor.INFERRED).all()
+    assert (done.labels > 0).sum() == 9
+
+
+def test_threshold():
+    answer = np.full((16, 16, 16), 0.4)
+    assert (predictor.complete(completer(answer), sherd()).labels == 2).sum() == 0
+    assert (predictor.complete(completer(answer), sherd(), threshold=0.3).labels == 2).sum() > 0
+
+
+def test_errors_name_the_file_and_what_it_has():
+    blank = completer(np.zeros((16, 16, 16)))
+    with pytest.raises(predictor.UnknownFragmentError, match=r"a\.vox: no fragment 7; it has 3, 4"):
+        predictor.complete(blank, sherd(), ids=[3, 7], source="a.vox")
+    with pytest.raises(ValueError, match=r"a\.vox: it holds no voxel"):
+        predictor.complete(blank, np.zeros((4, 4, 4), np.uint8), source="a.vox")
+    with pytest.raises(grid.FitError, match=r"a\.vox.*--pool 2"):
+        predictor.complete(blank, np.ones((20, 4, 4), np.uint8), source="a.vox")
+
+
+@pytest.fixture
+def saved(small_config, tmp_path):
+    generator = models.build_generator(small_config.generator)
+    variables = jax.jit(
+        lambda key: generator.init(key, jnp.zeros((1, 32, 32, 32, 1)), train=False)
+    )(jax.random.key(0))
+    weights.save(tmp_path / weights.RUN_FILE, variables, small_config)
+    return generator, variables, tmp_path
+
+
+def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
+    generator, variables, path = saved
+    loaded, _ = weights.load(path / weights.RUN_FILE)
+    jax.tree.map(np.testing.assert_array_equal, loaded, jax.device_get(variables))
+    item = next(item for item in folder.scan(vox_dir) if item.split == "test")
+    target, done = predictor.complete_file(
+        predictor.load(workdir=path), item.path, path / "out", ids=[2]
+    )
+    assert target.name == f"{item.path.stem}_fragment2_completed.vox"
+    labels = vox.read(item.path)
+    placed = grid.place(labels, 32)
+    partial = jnp.asarray(placed == 2, jnp.float32)[None, ..., None]
+    expected = generator.apply(variables, partial, train=False)
+    np.testing.assert_allclose(done.probabilities, expected[0, ..., 0], atol=1e-5)
+    scene = vox.read_scene(target)
+    np.testing.assert_array_equal(scene.labels, done.labels)
+    assert scene.palette is not None
+    assert scene.palette[predictor.GIVEN].tolist() == list(predictor.COLOURS[predictor.GIVEN])
+    assert scene.palette[predictor.INFERRED].tolist() == list(predictor.COLOURS[predictor.INFERRED])
+
+
+def test_weights_errors(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such weights file"):
+        weights.load(tmp_path / "none.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"x" * 100)
+    with pytest.raises(weights.WeightsError, match=r"bad\.safetensors: not a safetensors file"):
+        weights.load(tmp_path / "bad.safetensors")
+    with pytest.raises(FileNotFoundError, match="train that run first"):
+        predictor.load(workdir=tmp_path)

@@ -1,0 +1,141 @@
+"""The command lines, run as a user runs them."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from voxgan_jax.data import folder, vox
+from voxgan_jax.evaluation import figures
+from voxgan_jax.training import loop
+
+
+def run(*command, code=0):
+    done = subprocess.run(
+        [sys.executable, *map(str, command)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == code, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def trained(prepared_dir, tmp_path_factory):
+    """A run of two steps."""
+    from configs import smoke
+
+    config = smoke.get_config()
+    config.data.dir = str(prepared_dir)
+    config.generator.features = config.discriminator.features = 4
+    config.train.batch_size = config.eval.batch_size = 4
+    config.train.num_train_steps = 2
+    path = tmp_path_factory.mktemp("run")
+    import jax
+
+    with jax.numpy_dtype_promotion("standard"):
+        loop.train(config, path)
+    return path
+
+
+def test_prepare_evaluate_and_complete(trained, prepared_dir, vox_dir, tmp_path):
+    run("scripts/prepare_data.py", "--vox_dir", vox_dir, "--out_dir", tmp_path, "--resolution", 32)
+    scores = {}
+    for name, data_dir in (("folder", vox_dir), ("prepared", prepared_dir)):
+        out = tmp_path / name
+        options = ("--data_dir", data_dir, "--split", "test", "--out", out, "--workdir", trained)
+        done = run("scripts/evaluate.py", *options)
+        assert "IoU" in done.stdout
+        scores[name] = json.loads((out / "metrics.json").read_text())
+        for metric in ("iou", "dice", "mse"):
+            assert set(scores[name][metric]) == {"mean", "low", "high"}
+        assert (out / "examples.png").stat().st_size > 10_000
+    assert scores["folder"]["iou"]["mean"] == pytest.approx(scores["prepared"]["iou"]["mean"])
+    assert scores["folder"]["files"] == 6
+
+    files = [item.path for item in folder.scan(vox_dir) if item.split == "test"][:2]
+    done = run(
+        "-m", "voxgan_jax.cli", "complete", *files, "--workdir", trained, "--out", tmp_path / "done"
+    )
+    assert done.stdout.count("voxels given") == 2
+    for path in files:
+        completed = vox.read(tmp_path / "done" / f"{path.stem}_completed.vox")
+        assert (completed == 1).sum() == (vox.read(path) > 0).sum()
+
+
+@pytest.mark.parametrize("method", ["fragment", "mean", "revolve", "retrieval"])
+def test_evaluate_methods(vox_dir, tmp_path, method):
+    from scripts import evaluate
+
+    options = ["--data_dir", str(vox_dir), "--out", str(tmp_path), "--method", method]
+    assert evaluate.main([*options, "--resolution", "32", "--num_examples", "0"]) == 0
+    summary = json.loads((tmp_path / "metrics.json").read_text())
+    assert 0.05 < summary["iou"]["mean"] < 0.9
+    assert summary["iou"]["low"] <= summary["iou"]["mean"] <= summary["iou"]["high"]
+
+
+def test_complete_reports_a_bad_file_and_does_the_others(trained, vox_dir, tmp_path):
+    good = folder.scan(vox_dir)[0].path
+    (tmp_path / "bad.vox").write_bytes(good.read_bytes()[:77])
+    command = ("-m", "voxgan_jax.cli", "complete", tmp_path / "bad.vox", good)
+    done = run(*command, "--workdir", trained, "--out", tmp_path, code=1)
+    assert "bad.vox" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert (tmp_path / f"{good.stem}_completed.vox").is_file()
+
+
+def test_errors_are_one_line(tmp_path, vox_dir):
+    done = run("scripts/prepare_data.py", "--vox_dir", tmp_path, "--out_dir", "x", code=1)
+    assert "no .vox file below it" in done.stderr
+    options = ("--data_dir", vox_dir, "--out", tmp_path)
+    done = run("scripts/evaluate.py", *options, "--workdir", tmp_path, code=1)
+    assert "train that run first" in done.stderr
+    done = run("scripts/evaluate.py", *options, "--method", "mean", "--split", "dev", code=1)
+    assert "no split named 'dev'" in done.stderr
+
+
+def test_synth_writes_a_data_set_and_a_sheet(tmp_path):
+    from voxgan_jax import cli
+
+    out, sheet = tmp_path / "pots", tmp_path / "sheet.png"
+    options = ["--pots", "5", "--resolution", "32", "--fragments", "3", "5", "--sheet", str(sheet)]
+    assert cli.main(["synth", "--out", str(out), *options]) == 0
+    items = folder.scan(out)
+    assert len(items) == 10
+    assert len({item.pot for item in items}) == 5
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+
+
+def test_benchmark_of_the_input_counts_every_sample(prepared_dir, tmp_path):
+    report = tmp_path / "report.json"
+    run(
+        "scripts/benchmark.py", "--what", "input", "--data_dir", prepared_dir, "--resolution", 32,
+        "--batch_size", 4, "--repeats", 2, "--json", report,
+    )  # fmt: skip
+    rows = json.loads(report.read_text())["rows"]
+    assert [row["runs"] for row in rows] == [1, 2]
+    assert all(row["median"] > 0 for row in rows)
+
+
+def test_package_is_light_to_import():
+    code = "import sys, voxgan_jax, voxgan_jax.cli; print([m for m in sys.modules if m in HEAVY])"
+    heavy = "HEAVY = ('tensorflow', 'jax', 'flax', 'matplotlib'); "
+    assert run("-c", heavy + code).stdout.strip() == "[]"
+    # Completing needs neither TensorFlow nor TFDS.
+    code = "import sys, voxgan_jax.completion.predictor; print('tensorflow' in sys.modules)"
+    assert run("-c", code).stdout.strip() == "False"
+
+
+def test_example_figure_survives_an_answer_of_single_voxels(tmp_path: pathlib.Path):
+    lonely = np.zeros((16, 16, 16), bool)
+    lonely[4, 4, 4] = lonely[10, 10, 10] = True
+    given = np.zeros_like(lonely)
+    figures.comparison(
+        [[figures.roles(given, lonely), figures.roles(given, given)]],
+        ["a", "b"],
+        tmp_path / "a.png",
+    )
+    assert (tmp_path / "a.png").is_file()
