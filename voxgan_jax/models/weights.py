@@ -29,7 +29,7 @@ def save(path: str | pathlib.Path, variables: Variables, config: Any) -> None:
     arrays = {name: np.ascontiguousarray(value) for name, value in flat.items()}
     target = pathlib.Path(path)
     temporary = target.with_name(f".{target.name}.tmp")
-    # One entry only: the format does not keep the order of several, and equal runs write equal files.
+    # One entry: the format does not keep the order of several, and equal runs write equal files.
     metadata = {METADATA: json.dumps(config.to_dict())}
     safetensors.numpy.save_file(arrays, temporary, metadata=metadata)
     os.replace(temporary, target)
