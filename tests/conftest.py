@@ -7,8 +7,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 # Most of the time goes into compiling the same few steps, in this process and in those it starts.
 os.environ.setdefault(
-    "JAX_COMPILATION_CACHE_DIR",
-    os.path.abspath(f"{os.path.dirname(__file__)}/../.pytest_cache/xla"),
+    "JAX_COMPILATION_CACHE_DIR", os.path.join(os.path.dirname(__file__), "../.pytest_cache/xla")
 )
 
 import pathlib
