@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"\nWritten: {report.write(summary, records, args.out)}")
     if shown:
         path = args.out / "examples.png"
-        _draw(predict, shown, threshold, args.batch_size, answer, path)
+        _draw(predict, shown, threshold, args.batch_size, args.method or "completed", path)
         print(f"Written: {path}")
     return 0
 
@@ -108,7 +108,7 @@ def _draw(
     samples: list[protocol.Sample],
     threshold: float,
     batch_size: int,
-    answer: str,
+    title: str,
     path: pathlib.Path,
 ) -> None:
     rows = []
@@ -125,7 +125,7 @@ def _draw(
                 ]
             )
     figures.comparison(
-        rows, ["input", answer, "truth"], path, row_titles=[sample.pot for sample in samples]
+        rows, ["input", title, "truth"], path, row_titles=[sample.pot for sample in samples]
     )
 
 

@@ -62,7 +62,7 @@ def main(argv: list[str]) -> None:
 
     logging.set_verbosity(logging.INFO)
     # Orbax tells each of its steps at this level.
-    logging.get_absl_handler().addFilter(
+    logging.get_absl_logger().addFilter(
         lambda record: record.levelno > std_logging.INFO or "/orbax/" not in record.pathname
     )
     try:

@@ -28,7 +28,13 @@ def test_losses_by_hand():
     np.testing.assert_allclose(losses.adversarial_loss(fake), cross_entropy(fake, 1.0), rtol=1e-5)
     completed = jnp.zeros((2, 2, 2, 2, 1)).at[0, 0, 0, 0, 0].set(0.25)
     complete = jnp.zeros((2, 2, 2, 2, 1)).at[1].set(1.0)
-    np.testing.assert_allclose(losses.recon_loss(completed, complete), [0.25 / 8, 1.0])
+    np.testing.assert_allclose(losses.l1_loss(completed, complete), [0.25 / 8, 1.0])
+    np.testing.assert_allclose(
+        losses.bce_loss(completed, complete), [-np.log(0.75) / 8, -np.log(1e-6)], rtol=1e-4
+    )
+    assert losses.choose_recon_loss("bce") is losses.bce_loss
+    with pytest.raises(ValueError, match=r"unknown config\.loss\.recon 'l2'; known: l1, bce"):
+        losses.choose_recon_loss("l2")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +54,11 @@ def _step(config, tx=None):
     if tx is not None:
         parts = parts._replace(tx_g=tx, tx_d=tx)
     step = functools.partial(
-        steps.train_step, **parts._asdict(), l1_weight=100.0, real_label_range=(0.8, 1.1)
+        steps.train_step,
+        **parts._asdict(),
+        recon_loss=losses.l1_loss,
+        recon_weight=100.0,
+        real_label_range=(0.8, 1.1),
     )
     return parts, step, jax.jit(functools.partial(loop.initial_state, config, parts))()
 
@@ -93,7 +103,7 @@ def test_step_follows_the_original_order(small_config, batch):
         completed, stats_g = run(g, params, state.generator.batch_stats, partial)
         fake, stats = run(d, new_d, stats_d, completed)
         adversarial = losses.adversarial_loss(fake).mean()
-        recon = losses.recon_loss(completed, complete).mean()
+        recon = losses.l1_loss(completed, complete).mean()
         return adversarial + 100.0 * recon, (stats_g, stats)
 
     (g_loss, (stats_g, stats_d)), grads_g = jax.jit(jax.value_and_grad(loss_g, has_aux=True))(

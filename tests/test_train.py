@@ -138,11 +138,11 @@ def test_other_config_in_the_same_folder_is_refused(small_config, tmp_path):
     small_config.train.num_train_steps = 100
     workdir.save_config(small_config, tmp_path)
     small_config.generator.features = 8
-    small_config.loss.l1_weight = 1.0
+    small_config.loss.recon_weight = 1.0
     with pytest.raises(workdir.ConfigMismatchError) as caught:
         loop.train(small_config, tmp_path)
     assert "config.generator.features: 4 there, 8 now" in str(caught.value)
-    assert "config.loss.l1_weight: 100.0 there, 1.0 now" in str(caught.value)
+    assert "config.loss.recon_weight: 100.0 there, 1.0 now" in str(caught.value)
     assert "num_train_steps" not in str(caught.value)
 
 

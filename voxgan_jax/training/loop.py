@@ -20,7 +20,7 @@ from voxgan_jax import models
 from voxgan_jax.data import builder, fragments, pipeline
 from voxgan_jax.evaluation import protocol, report
 from voxgan_jax.models import weights
-from voxgan_jax.training import checkpoint, parallel, steps, workdir
+from voxgan_jax.training import checkpoint, losses, parallel, steps, workdir
 from voxgan_jax.training.state import TrainState, create_state, inference_variables
 
 
@@ -67,7 +67,8 @@ def compiled_step(config: Any, parts: Parts, mesh: jax.sharding.Mesh) -> Any:
     step = functools.partial(
         steps.train_step,
         **parts._asdict(),
-        l1_weight=config.loss.l1_weight,
+        recon_loss=losses.choose_recon_loss(config.loss.recon),
+        recon_weight=config.loss.recon_weight,
         real_label_range=(config.loss.real_label_low, config.loss.real_label_high),
         keep_crumbs=config.fragments.keep_crumbs,
         ema_decay=config.train.ema_decay,
@@ -98,11 +99,11 @@ def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
     if config.eval.split:
         builder.num_examples(source, config.eval.split)
     num_train_steps = config.train.num_train_steps or config.train.num_epochs * plan.num_batches
-    workdir.save_config(config, run_dir)
-
     parts = build_parts(config)
     step_fn = compiled_step(config, parts, mesh)
     predict = compiled_predict(parts.generator, mesh)
+    workdir.save_config(config, run_dir)
+
     with (
         checkpoint.open_manager(run_dir, config.checkpoint.keep) as manager,
         contextlib.closing(metric_writers.create_default_writer(str(run_dir))) as writer,

@@ -1,7 +1,7 @@
 """The training step: a pure function of (state, batch)."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -25,7 +25,8 @@ def train_step(
     discriminator: nn.Module,
     tx_g: optax.GradientTransformation,
     tx_d: optax.GradientTransformation,
-    l1_weight: float,
+    recon_loss: Callable[..., Float[Array, " b"]],
+    recon_weight: float,
     real_label_range: tuple[float, float],
     keep_crumbs: bool = True,
     ema_decay: float = 0.0,
@@ -39,7 +40,8 @@ def train_step(
 
     Args:
         batch: `labels` uint8 (b, d, h, w) and `given` bool (b, 256).
-        l1_weight: the weight λ of the L1 term (paper, eq. 3).
+        recon_loss: how far completed pots are from complete ones, one of `losses.RECON_LOSSES`.
+        recon_weight: its weight λ (paper, eq. 3).
         real_label_range: bounds of the uniform labels of complete pots.
         axis_name: the mapped axis to average over, under pmap.
 
@@ -74,8 +76,8 @@ def train_step(
     def loss_g(completed: jax.Array) -> tuple[jax.Array, tuple]:
         logits, after = _forward(discriminator, net_d, net_d.params, completed)
         adversarial = losses.adversarial_loss(logits).mean()
-        recon = losses.recon_loss(completed, complete).mean()
-        return adversarial + l1_weight * recon, (adversarial, recon, after)
+        recon = recon_loss(completed, complete).mean()
+        return adversarial + recon_weight * recon, (adversarial, recon, after)
 
     grad_g = jax.value_and_grad(loss_g, has_aux=True)
     (g_loss, (adversarial, recon, net_d)), cotangent = grad_g(completed)
