@@ -6,7 +6,6 @@
 """
 
 import argparse
-import logging as std_logging
 import pathlib
 import runpy
 import sys
@@ -14,9 +13,10 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import config_flags
 
+from voxgan_jax import logs
 from voxgan_jax.training import workdir
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -60,11 +60,7 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     from voxgan_jax.training import loop
 
-    logging.set_verbosity(logging.INFO)
-    # Orbax tells each of its steps at this level.
-    logging.get_absl_logger().addFilter(
-        lambda record: record.levelno > std_logging.INFO or "/orbax/" not in record.pathname
-    )
+    logs.show_progress()
     try:
         loop.train(CONFIG.value, WORKDIR.value)
     except (FileNotFoundError, ValueError) as error:

@@ -193,6 +193,7 @@ def test_real_pots_train_and_the_loss_falls(tmp_path):
         tmp_path / "data",
         tmp_path / "run",
         "--config.data.pool=2",
+        "--config.train.log_every_steps=10",
         "--config.train.num_train_steps=40",
     )
     done = subprocess.run(command, capture_output=True, text=True, check=False)

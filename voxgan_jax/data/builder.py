@@ -8,7 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+from voxgan_jax import logs
 from voxgan_jax.data import folder, fragments, grid, vox
+
+logs.quiet("tensorflow_datasets")
 
 CITATION = """\
 @inproceedings{navarro2023iberianvoxel,

@@ -11,7 +11,10 @@ from typing import Any
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
+from voxgan_jax import logs
 from voxgan_jax.training.state import TrainState
+
+logs.quiet("orbax")
 
 FOLDER = "checkpoints"
 

@@ -1,9 +1,9 @@
 """The loop around the training step: data in, curves and checkpoints out."""
 
 import contextlib
+import datetime
 import functools
 import pathlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -14,7 +14,6 @@ from absl import logging
 from clu import metric_writers
 from flax import linen as nn
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from voxgan_jax import models
 from voxgan_jax.data import builder, fragments, pipeline
@@ -107,15 +106,14 @@ def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
     with (
         checkpoint.open_manager(run_dir, config.checkpoint.keep) as manager,
         contextlib.closing(metric_writers.create_default_writer(str(run_dir))) as writer,
-        logging_redirect_tqdm([logging.get_absl_logger()]),
-        # Away from a terminal a line every 15 s is enough.
-        tqdm(total=num_train_steps, unit="step", mininterval=0.5 if _on_terminal() else 15) as bar,
+        # None: only on a terminal; the log tells the rest.
+        tqdm(total=num_train_steps, unit="step", dynamic_ncols=True, disable=None) as bar,
     ):
         state = _start(config, parts, mesh, manager)
         first_step = int(state.step)
         bar.update(first_step)
         batches = _batches(config, source, plan, first_step, mesh)
-        log = _Log(writer, config.train.batch_size, first_step)
+        log = _Log(writer, config.train.batch_size, first_step, num_train_steps)
         for step in range(first_step + 1, num_train_steps + 1):
             state, scalars = step_fn(state, next(batches))
             bar.update()
@@ -216,8 +214,11 @@ def _save_weights(config: Any, state: TrainState, run_dir: str | pathlib.Path) -
 class _Log:
     """Writes scalars one interval late, so that the devices never wait for the host."""
 
-    def __init__(self, writer: metric_writers.MetricWriter, batch_size: int, step: int):
+    def __init__(
+        self, writer: metric_writers.MetricWriter, batch_size: int, step: int, num_train_steps: int
+    ):
         self._writer, self._batch_size = writer, batch_size
+        self._num_train_steps = num_train_steps
         self._waiting: tuple[int, dict[str, Any]] | None = None
         self.restart(step)
 
@@ -234,6 +235,8 @@ class _Log:
             "samples_per_sec": steps_per_sec * self._batch_size,
         }
         self._waiting = (step, scalars | rates)
+        left = datetime.timedelta(seconds=round((self._num_train_steps - step) / steps_per_sec))
+        logging.info("Step %d of %d, %s left.", step, self._num_train_steps, left)
         self._step, self._time = step, now
 
     def flush(self) -> None:
@@ -245,7 +248,3 @@ class _Log:
 
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-def _on_terminal() -> bool:
-    return sys.stderr.isatty()

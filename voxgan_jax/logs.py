@@ -1,0 +1,29 @@
+"""What reaches the console: our own log lines, above the progress bar, without the libraries'."""
+
+import logging as std_logging
+import sys
+
+from absl import logging
+from tqdm import tqdm
+
+
+def quiet(package: str) -> None:
+    """Drop what a library that logs through absl says of itself, up to warnings."""
+    logging.get_absl_logger().addFilter(
+        lambda record: record.levelno > std_logging.WARNING or f"/{package}/" not in record.pathname
+    )
+
+
+class _AboveTheBar(std_logging.Handler):
+    def emit(self, record: std_logging.LogRecord) -> None:
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def show_progress() -> None:
+    """Print messages of level INFO and up, in a way that leaves progress bars whole."""
+    handler = _AboveTheBar()
+    handler.setFormatter(std_logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    std_logging.getLogger().handlers = [handler]
+    logging.set_verbosity(logging.INFO)
+    # It reports every backend that it looked for in vain.
+    std_logging.getLogger("jax").setLevel(std_logging.WARNING)
