@@ -69,12 +69,17 @@ def assert_same_layer(layers, reference, x, kernel):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * scale, err_msg=name)
 
 
+def name(value):
+    """A test id that is the same in every process, as running tests side by side demands."""
+    return getattr(value, "__name__", None) or str(value)
+
+
 @pytest.mark.parametrize(
     ("layer", "size", "case"),
     [(conv_k4s2, 4, case) for case in STRIDED]
     + [(conv_transpose_k4s2, 4, case) for case in TRANSPOSED]
     + [(conv_k3s1, 3, case) for case in RESIDUAL],
-    ids=str,
+    ids=name,
 )
 def test_forms_equal_lax(layer, size, case):
     forms = [functools.partial(layer, form=form) for form in FAST_FORMS]
@@ -147,7 +152,7 @@ def test_transposed_is_the_transpose_of_strided(form):
     np.testing.assert_allclose(got, pull(y)[0], atol=1e-4)
 
 
-@pytest.mark.parametrize("layer", [conv_k4s2, conv_transpose_k4s2])
+@pytest.mark.parametrize("layer", [conv_k4s2, conv_transpose_k4s2], ids=name)
 def test_second_derivatives_equal_lax(layer):
     # What a gradient penalty needs: the gradient of the norm of a gradient.
     x, kernel = normal(9, 1, 8, 8, 8, 2), 0.1 * normal(10, 4, 4, 4, 2, 3)

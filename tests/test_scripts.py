@@ -1,6 +1,7 @@
 """The command lines, run as a user runs them."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from voxgan_jax.training import loop
 
 
 def run(*command, code=0):
-    done = subprocess.run(
-        [sys.executable, *map(str, command)], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+    # Without the tests' compilation cache, of which JAX warns on the console.
+    env = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    command = [sys.executable, *map(str, command)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=env)
     assert done.returncode == code, done.stdout[-2000:] + done.stderr[-2000:]
     assert "Traceback" not in done.stderr
     return done

@@ -176,7 +176,7 @@ from configs import smoke
 from voxgan_jax.training import loop, parallel
 config = smoke.get_config()
 config.generator.features = config.discriminator.features = 4
-config.train.ema_decay = 0.0
+config.loss.recon_weight = 10.0
 parts = loop.build_parts(config)._replace(tx_g=optax.sgd(0.01), tx_d=optax.sgd(0.01))
 rng = np.random.default_rng(0)
 batch = {

@@ -83,6 +83,7 @@ def test_run_leaves_config_curves_checkpoints_and_weights(small_config, tmp_path
 def test_stopped_and_resumed_equals_undisturbed(small_config, tmp_path):
     """In the middle of an epoch, with the last short batch kept, bit for bit."""
     small_config.train.batch_size = 5
+    small_config.data.keep_last_batch = True
     whole = loop.train(small_config, tmp_path / "whole")
     small_config.train.num_train_steps = 3
     loop.train(small_config, tmp_path / "parts")
@@ -134,6 +135,7 @@ def test_no_evaluation_saves_the_last_weights(small_config, tmp_path):
 
 
 def test_other_config_in_the_same_folder_is_refused(small_config, tmp_path):
+    small_config.loss.recon_weight = 100.0
     workdir.save_config(small_config, tmp_path)
     small_config.train.num_train_steps = 100
     workdir.save_config(small_config, tmp_path)
