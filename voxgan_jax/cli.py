@@ -10,6 +10,7 @@ examples:
   voxgan complete sherd.vox --workdir runs/baseline --out completed
   voxgan complete pot.vox --fragment 3 --weights generator.safetensors --out completed
   voxgan synth --out pots --pots 20 --resolution 32
+  voxgan convert generator.pth generator.safetensors
 """
 
 
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_complete(commands)
     _add_synth(commands)
+    _add_convert(commands)
     args = parser.parse_args(argv)
     try:
         return args.run(args)
@@ -115,6 +117,39 @@ def _synth(args: argparse.Namespace) -> int:
             args.sheet,
         )
         print(args.sheet)
+    return 0
+
+
+def _add_convert(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("convert", help="PyTorch weights to ours, or the reverse")
+    parser.add_argument("source", type=pathlib.Path, metavar="IN", help=".pth or .safetensors")
+    parser.add_argument("target", type=pathlib.Path, metavar="OUT", help=".safetensors or .pth")
+    parser.add_argument(
+        "--resolution",
+        type=int,
+        default=64,
+        help="side of the cube that a .pth generator was trained on (default: 64)",
+    )
+    parser.add_argument(
+        "--placement",
+        choices=("center", "corner"),
+        default="center",
+        help="where in the cube it expects its pots (default: center)",
+    )
+    parser.set_defaults(run=_convert)
+
+
+def _convert(args: argparse.Namespace) -> int:
+    try:
+        from voxgan_jax.torch_twin import weights
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ValueError("convert needs PyTorch: pip install voxgan_jax[torch]") from None
+    found = weights.convert(
+        args.source, args.target, resolution=args.resolution, placement=args.placement
+    )
+    print(f"{args.target}: {found}")
     return 0
 
 
