@@ -47,6 +47,8 @@ def get_config() -> Any:
 
     config.discriminator = ConfigDict()
     config.discriminator.features = 32
+    # Power iterations of spectral normalisation per forward pass in training; 0: none of it.
+    config.discriminator.spectral_norm_iterations = 0
     config.discriminator.conv_form = "auto"
     config.discriminator.dtype = "float32"
 

@@ -1,6 +1,7 @@
 """Layers, generator and discriminator: sizes, values, and PyTorch's semantics."""
 
 import functools
+import importlib
 from typing import Any
 
 import jax
@@ -8,11 +9,13 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import pytest
+from conftest import ROOT
 from flax import linen as nn
+from flax.traverse_util import flatten_dict
 
 from voxgan_jax.models import Discriminator, Generator, build_discriminator, build_generator
 from voxgan_jax.models.conv import Conv, conv_k3s1
-from voxgan_jax.models.layers import BatchNorm, ResBlock, leaky_relu
+from voxgan_jax.models.layers import BatchNorm, ResBlock, SpectralConv, leaky_relu
 
 
 def normal(seed, *shape):
@@ -179,6 +182,54 @@ def test_generator_parameter_count(generator, count, side):
 @pytest.mark.parametrize(("side", "count"), [(32, 2_757_985), (64, 2_772_321)])
 def test_discriminator_parameter_count(side, count):
     assert parameter_count(Discriminator(), side) == count
+
+
+# Generator and discriminator of every config, at its resolution.
+CONFIG_COUNTS = {
+    "baseline": (6_168_641, 2_772_321),
+    "default": (6_168_641, 2_772_321),
+    "plain_autoencoder": (5_511_233, 2_772_321),
+    "resnet_sn": (67_134_593, 2_772_321),
+    "smoke": (1_544_225, 690_865),
+    "spectral_norm": (24_658_049, 2_772_321),
+    "wide_generator": (24_658_049, 2_772_321),
+}
+CONFIG_FILES = sorted((ROOT / "configs").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", CONFIG_FILES, ids=lambda path: path.stem)
+def test_parameter_counts_of_a_config(path):
+    assert path.stem in CONFIG_COUNTS, "a new config needs its parameter counts here"
+    config = importlib.import_module(f"configs.{path.stem}").get_config()
+    side = config.data.resolution
+    counts = (
+        parameter_count(build_generator(config.generator), side),
+        parameter_count(build_discriminator(config.discriminator), side),
+    )
+    assert counts == CONFIG_COUNTS[path.stem]
+
+
+def test_configs_of_the_paper_differ_by_what_it_adds():
+    """Table 1: each row's changes, beside those of the rows above it."""
+
+    def flat(name):
+        config = importlib.import_module(f"configs.{name}").get_config().to_dict()
+        return flatten_dict(config, sep=".")
+
+    baseline = flat("baseline")
+
+    def changes(name):
+        return {field: value for field, value in flat(name).items() if value != baseline[field]}
+
+    wide = {"generator.features": 64}
+    normed = wide | {"discriminator.spectral_norm_iterations": 1}
+    assert changes("default") == {}
+    assert changes("wide_generator") == wide
+    assert changes("spectral_norm") == normed
+    assert changes("resnet_sn") == normed | {
+        "generator.num_res_blocks": 3,
+        "loss.recon_weight": 50.0,
+    }
 
 
 @pytest.mark.parametrize("side", [32, 64])
@@ -362,8 +413,14 @@ def test_models_are_built_from_their_config():
     )
     assert build_generator(generator_config(dtype="float32")).dtype == jnp.float32
     config = ml_collections.ConfigDict()
-    config.update(features=16, conv_form="matmul", dtype="float32")
+    config.update(features=16, conv_form="matmul", dtype="float32", spectral_norm_iterations=0)
     assert build_discriminator(config) == Discriminator(16, "matmul", jnp.float32, None)
+    config.spectral_norm_iterations = 3
+    conv = build_discriminator(config).conv
+    assert conv(8) == SpectralConv(8, iterations=3)
+    config.spectral_norm_iterations = -1
+    with pytest.raises(ValueError, match=r"must be 0 .* or more, got -1"):
+        build_discriminator(config)
 
 
 def test_unknown_dtype_is_named_with_the_known_ones():

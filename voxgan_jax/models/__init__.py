@@ -1,11 +1,14 @@
 """The two networks, built from their part of the config."""
 
+import functools
 from typing import Any
 
 import jax.numpy as jnp
 
+from voxgan_jax.models.conv import Conv
 from voxgan_jax.models.discriminator import Discriminator
 from voxgan_jax.models.generator import Generator
+from voxgan_jax.models.layers import SpectralConv
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -29,12 +32,20 @@ def build_generator(config: Any, *, axis_name: str | None = None) -> Generator:
 
 
 def build_discriminator(config: Any, *, axis_name: str | None = None) -> Discriminator:
-    """The discriminator of `config`: features, conv_form, dtype; otherwise as `build_generator`."""
+    """The discriminator of `config`: features, spectral_norm_iterations, conv_form, dtype.
+
+    Without spectral normalisation where spectral_norm_iterations is 0; ValueError where it is
+    less. Otherwise as `build_generator`.
+    """
+    iterations = config.spectral_norm_iterations
+    if iterations < 0:
+        raise ValueError(f"spectral_norm_iterations must be 0 (none) or more, got {iterations}")
     return Discriminator(
         features=config.features,
         conv_form=config.conv_form,
         dtype=_dtype(config.dtype),
         axis_name=axis_name,
+        conv=functools.partial(SpectralConv, iterations=iterations) if iterations else Conv,
     )
 
 

@@ -244,20 +244,30 @@ def conv_full(
 Convolve = Callable[[Array, Array], Array]
 
 
-def _layer(
-    module: nn.Module, x: Array, size: int, features: int, fan_in: int, convolve: Convolve, dtype
-) -> Array:
-    """Applies `convolve` with a kernel and a bias drawn from U(±1/√fan_in), PyTorch's default."""
+def conv_parameters(
+    module: nn.Module, size: int, channels: int, features: int, fan_in: int
+) -> tuple[Float[Array, "{size} {size} {size} {channels} {features}"], Float[Array, " {features}"]]:
+    """A module's `kernel` and `bias`, drawn from U(±1/√fan_in), PyTorch's default, in float32."""
 
     def init(key, shape):
         # Drawn flat: XLA takes seconds to compile a draw of five dimensions.
         bound, count = fan_in**-0.5, math.prod(shape)
         return jax.random.uniform(key, (count,), jnp.float32, -bound, bound).reshape(shape)
 
-    kernel = module.param("kernel", init, (size, size, size, x.shape[-1], features))
-    bias = module.param("bias", init, (features,))
+    kernel = module.param("kernel", init, (size, size, size, channels, features))
+    return kernel, module.param("bias", init, (features,))
+
+
+def convolve_with_bias(
+    x: Float[Array, "b d h w ci"],
+    kernel: Float[Array, "k k k ci co"],
+    bias: Float[Array, " co"],
+    convolve: Convolve,
+    dtype: Any,
+) -> Float[Array, "b _d _h _w co"]:
+    """`convolve(x, kernel) + bias`, computed in `dtype`."""
     y = convolve(x.astype(dtype), kernel.astype(dtype))
-    return y + bias.astype(dtype).reshape(1, 1, 1, 1, features)
+    return y + bias.astype(dtype).reshape(1, 1, 1, 1, -1)
 
 
 class Conv(nn.Module):
@@ -273,9 +283,13 @@ class Conv(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b d h w ci"]) -> Float[Array, "b _d _h _w co"]:
-        fan_in = self.kernel_size**3 * x.shape[-1]
-        return _layer(self, x, self.kernel_size, self.features, fan_in, self.convolve, self.dtype)
+    def __call__(
+        self, x: Float[Array, "b d h w ci"], *, train: bool = False
+    ) -> Float[Array, "b _d _h _w co"]:
+        """`train` changes nothing here, but in the layers that take this one's place."""
+        size, channels = self.kernel_size, x.shape[-1]
+        kernel, bias = conv_parameters(self, size, channels, self.features, size**3 * channels)
+        return convolve_with_bias(x, kernel, bias, self.convolve, self.dtype)
 
 
 class ConvTranspose(nn.Module):
@@ -289,5 +303,6 @@ class ConvTranspose(nn.Module):
     def __call__(self, x: Float[Array, "b d h w ci"]) -> Float[Array, "b 2*d 2*h 2*w co"]:
         # PyTorch counts a transposed kernel's fan-in over its output channels.
         fan_in = 4**3 * self.features
+        kernel, bias = conv_parameters(self, 4, x.shape[-1], self.features, fan_in)
         convolve = functools.partial(conv_transpose_k4s2, form=self.form)
-        return _layer(self, x, 4, self.features, fan_in, convolve, self.dtype)
+        return convolve_with_bias(x, kernel, bias, convolve, self.dtype)

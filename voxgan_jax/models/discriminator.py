@@ -16,8 +16,8 @@ class Discriminator(nn.Module):
     """Four strided convolutions, then one over all that is left of the grid.
 
     `features` is f in f, 2f, 4f, 8f; every layer but the first is batch-normalised. All five
-    convolutions are made by `conv(features, kernel_size=, convolve=, dtype=, name=)`. It never
-    sees the fragment.
+    convolutions are made by `conv(features, kernel_size=, convolve=, dtype=, name=)`: `conv.Conv`,
+    or `layers.SpectralConv` for spectral normalisation. It never sees the fragment.
     """
 
     features: int = 32
@@ -28,7 +28,7 @@ class Discriminator(nn.Module):
 
     @nn.compact
     def __call__(self, grid: Float[Array, "b d d d 1"], *, train: bool) -> Float[Array, " b"]:
-        """The logits, in float32; `train` is about batch statistics.
+        """The logits, in float32; `train` is about the statistics of batches and spectral norms.
 
         `grid` is a complete or completed pot in a cube. Raises ValueError where its side is not a
         multiple of 16.
@@ -44,11 +44,11 @@ class Discriminator(nn.Module):
             dtype=self.dtype,
         )
 
-        x = leaky_relu(down(self.features, name="conv1")(grid.astype(self.dtype)))
+        x = leaky_relu(down(self.features, name="conv1")(grid.astype(self.dtype), train=train))
         for n in (2, 3, 4):
-            x = down(2 ** (n - 1) * self.features, name=f"conv{n}")(x)
+            x = down(2 ** (n - 1) * self.features, name=f"conv{n}")(x, train=train)
             x = leaky_relu(norm(name=f"norm{n}")(x, train=train))
         final = self.conv(
             1, kernel_size=x.shape[1], convolve=conv_full, dtype=self.dtype, name="final"
         )
-        return final(x).reshape(-1).astype(jnp.float32)
+        return final(x, train=train).reshape(-1).astype(jnp.float32)

@@ -1,12 +1,16 @@
-"""Batch normalisation with PyTorch's semantics, and the residual block."""
+"""Batch and spectral normalisation with PyTorch's semantics, and the residual block."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
+
+from voxgan_jax.models.conv import Convolve, conv_k4s2, conv_parameters, convolve_with_bias
 
 LEAK = 0.2  # slope of the LeakyReLU below 0
 
@@ -72,6 +76,74 @@ def batch_moments(
         count *= lax.psum(1, axis_name)
     mean, mean_square = moments
     return mean + shift, jnp.maximum(mean_square - mean * mean, 0.0), count
+
+
+class SpectralConv(nn.Module):
+    """`conv.Conv` with the kernel W divided by an estimate of its largest singular value σ.
+
+    As a matrix W has a row for each output channel, so σ bounds by how much the products with W
+    stretch a window (Miyato et al., ICLR 2018, §2.1; it is not the norm of the convolution).
+    The parameters are those of `Conv`; `kernel` is W before the division. The collection
+    `spectral_stats` holds unit vectors that come ever nearer to the singular vectors of σ: `u`
+    (Co), the left one, and `v` (k, k, k, Ci), the right one in the shape of the kernel.
+
+    `train` moves both by `iterations` steps of `power_iteration`; otherwise they stay. Either way
+    σ = uᵀWv, differentiated with u and v held constant. Values, gradients and vectors are those of
+    the hook `torch.nn.utils.spectral_norm`, whose `weight_u` is `u` and whose `weight_v` is
+    `v.transpose(3, 0, 1, 2).reshape(-1)`. All of this is in float32, whatever `dtype` is.
+    """
+
+    features: int
+    kernel_size: int = 4
+    convolve: Convolve = conv_k4s2
+    dtype: Any = jnp.float32
+    iterations: int = 1
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b d h w ci"], *, train: bool
+    ) -> Float[Array, "b _d _h _w co"]:
+        size, channels = self.kernel_size, x.shape[-1]
+        kernel, bias = conv_parameters(self, size, channels, self.features, size**3 * channels)
+
+        def draw(shape):
+            normal = jax.random.normal(self.make_rng("params"), (math.prod(shape),), jnp.float32)
+            return unit(normal.reshape(shape))
+
+        stored_u = self.variable("spectral_stats", "u", draw, kernel.shape[-1:])
+        stored_v = self.variable("spectral_stats", "v", draw, kernel.shape[:-1])
+        u, v = stored_u.value, stored_v.value
+        if train:
+            u, v = power_iteration(lax.stop_gradient(kernel), u, v, self.iterations)
+            if not self.is_initializing():
+                stored_u.value, stored_v.value = u, v
+        kernel = kernel / spectral_norm(kernel, u, v)
+        return convolve_with_bias(x, kernel, bias, self.convolve, self.dtype)
+
+
+def power_iteration(
+    kernel: Float[Array, "k k k ci co"],
+    u: Float[Array, " co"],
+    v: Float[Array, "k k k ci"],
+    iterations: int,
+) -> tuple[Float[Array, " co"], Float[Array, "k k k ci"]]:
+    """v ← Wᵀu / ‖Wᵀu‖, then u ← Wv / ‖Wv‖, so many times."""
+    for _ in range(iterations):
+        v = unit(jnp.einsum("dhwio,o->dhwi", kernel, u, precision="highest"))
+        u = unit(jnp.einsum("dhwio,dhwi->o", kernel, v, precision="highest"))
+    return u, v
+
+
+def spectral_norm(
+    kernel: Float[Array, "k k k ci co"], u: Float[Array, " co"], v: Float[Array, "k k k ci"]
+) -> Float[Array, ""]:
+    """σ = uᵀWv: the largest singular value of W where u and v are its singular vectors."""
+    return jnp.einsum("dhwio,dhwi,o->", kernel, v, u, precision="highest")
+
+
+def unit(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """x divided by its length; zero stays zero."""
+    return x / jnp.maximum(jnp.sqrt(jnp.sum(x * x)), 1e-12)
 
 
 class ResBlock(nn.Module):
