@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import functools
+import math
 import pathlib
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,10 @@ from voxgan_jax.evaluation import protocol, report
 from voxgan_jax.models import weights
 from voxgan_jax.training import checkpoint, losses, parallel, steps, workdir
 from voxgan_jax.training.state import TrainState, create_state, inference_variables
+
+# The discriminator overpowers the generator where it is so sure of real pots for so many steps.
+OVERPOWERING_PROB = 0.99
+OVERPOWERING_STEPS = 500
 
 
 class Parts(NamedTuple):
@@ -220,6 +225,7 @@ class _Log:
         self._writer, self._batch_size = writer, batch_size
         self._num_train_steps = num_train_steps
         self._waiting: tuple[int, dict[str, Any]] | None = None
+        self._overpowered_since: float | None = None
         self.restart(step)
 
     def restart(self, step: int) -> None:
@@ -242,8 +248,27 @@ class _Log:
     def flush(self) -> None:
         if self._waiting is not None:
             step, scalars = self._waiting
-            self._writer.write_scalars(step, {k: float(v) for k, v in scalars.items()})
+            values = {k: float(v) for k, v in scalars.items()}
+            self._writer.write_scalars(step, values)
+            self._watch(step, values["d_real_prob"])
             self._waiting = None
+
+    def _watch(self, step: int, d_real_prob: float) -> None:
+        """Warn, once a stretch, of the failure that the paper's spectral normalisation is for."""
+        if not d_real_prob > OVERPOWERING_PROB:  # nor where it is NaN
+            self._overpowered_since = None
+        elif self._overpowered_since is None:
+            self._overpowered_since = step
+        elif step - self._overpowered_since >= OVERPOWERING_STEPS:
+            logging.warning(
+                "The discriminator overpowers the generator: d_real_prob has been above %g for %d "
+                "steps, up to step %d. Spectral normalisation holds it back: see "
+                "configs/spectral_norm.py (config.discriminator.spectral_norm_iterations=1).",
+                OVERPOWERING_PROB,
+                OVERPOWERING_STEPS,
+                step,
+            )
+            self._overpowered_since = math.inf  # no step is 500 past it: silent until it ends
 
 
 def _due(step: int, every: int) -> bool:
