@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"prepare_data.py: {error}", file=sys.stderr)
         return 1
     for path, reason in bad:
-        print(f"left out {path.name}: {reason}", file=sys.stderr)
+        print(f"left out {path}: {reason}", file=sys.stderr)
     listing = ", ".join(f"{count} {split}" for split, count in counts.items())
     print(f"{args.out_dir}: {listing} files at {args.resolution}³, placement {args.placement}")
     print("vox_pottery carries no licence; cite doi 10.24963/ijcai.2023/647 (see the README).")

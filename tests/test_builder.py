@@ -81,6 +81,26 @@ def test_bad_files_are_listed_and_nothing_is_written(vox_dir, tmp_path):
     assert len(bad) == 2
 
 
+def test_preparing_again_replaces_the_data_set(tmp_path):
+    for name in "AB":
+        vox.write(tmp_path / f"{name}.vox", np.full((4, 4, 4), 2, np.uint8))
+    for expected in (2, 3, 3):
+        counts, _ = builder.prepare(tmp_path, tmp_path / "out", resolution=16)
+        assert sum(counts.values()) == expected
+        read = builder.read_split(tmp_path / "out", "+".join(counts), resolution=16)
+        assert len({pot.name for pot in read}) == expected
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["vox_pottery"]
+        vox.write(tmp_path / "C.vox", np.full((4, 4, 4), 2, np.uint8))
+
+
+def test_training_pots_leave_out_what_is_scored(vox_dir, prepared_dir):
+    for data_dir in (vox_dir, prepared_dir):
+        known = list(source.training_pots(data_dir, leave_out="validation", resolution=32))
+        assert len(known) == 8
+        with pytest.raises(ValueError, match="no training pots there beside those to be scored"):
+            source.training_pots(data_dir, leave_out="train+validation", resolution=32)
+
+
 def test_missing_data_set_names_the_command(prepared_dir):
     with pytest.raises(builder.NotPreparedError, match=r"found: center_32.*--resolution 64"):
         builder.open_prepared(prepared_dir, resolution=64)

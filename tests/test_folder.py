@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from voxgan_jax.data import folder, grid, vox
+from voxgan_jax.data import folder, grid, source, vox
 
 
 def save(path, shape=(2, 3, 4), label=2):
@@ -69,6 +69,24 @@ def test_a_folder_without_splits_is_divided_by_pot(tmp_path):
     assert found != folder.scan(tmp_path, seed=1)
 
 
+def test_a_pot_in_several_folders_stays_together(tmp_path):
+    for pot in range(20):
+        for pieces in (3, 4, 5):
+            save(tmp_path / f"n{pieces}" / f"P{pot}-n00{pieces}-t1.vox", (1, 1, 1))
+    splits = {}
+    for item in folder.scan(tmp_path):
+        splits.setdefault(item.pot, set()).add(item.split)
+    assert [len(names) for names in splits.values()] == [1] * 20
+
+
+@pytest.mark.parametrize("stray", ["val/1/X.vox", "X.vox"])
+def test_files_beside_the_splits_are_not_passed_over(tmp_path, stray):
+    save(tmp_path / "train" / "1" / "A.vox")
+    save(tmp_path / stray)
+    with pytest.raises(ValueError, match=r"X\.vox: it lies beside the folders train; move it"):
+        folder.scan(tmp_path)
+
+
 def test_split_pots_ignores_order_and_moves_few_when_one_is_added():
     keys = [("1", f"P{i}") for i in range(100)]
     held_out = folder.split_pots(keys, 0.2, seed=0)
@@ -82,22 +100,22 @@ def test_split_pots_ignores_order_and_moves_few_when_one_is_added():
 
 def test_reading_places_the_pot(tmp_path):
     save(tmp_path / "test" / "5" / "A-n003-t1.vox", (2, 3, 5), label=7)
-    (pot,) = folder.read_split(tmp_path, "test", resolution=6)
+    (pot,) = source.open_split(tmp_path, "test", resolution=6).pots
     assert (pot.name, pot.pot, pot.category, pot.size) == ("A-n003-t1.vox", "A", "5", (2, 3, 5))
     assert pot.labels.shape == (6, 6, 6)
     assert np.argwhere(pot.labels == 7).min(axis=0).tolist() == [2, 1, 0]
-    (pooled,) = folder.read_split(tmp_path, "test", resolution=3, pool=2, placement="corner")
+    (pooled,) = source.open_split(tmp_path, "test", resolution=3, pool=2, placement="corner").pots
     assert np.argwhere(pooled.labels).max(axis=0).tolist() == [0, 1, 2]
 
 
 def test_splits_can_be_joined(tmp_path):
     for split in folder.SPLITS:
         save(tmp_path / split / f"{split}.vox")
-    joined = folder.read_split(tmp_path, "train+validation", resolution=8)
+    joined = source.open_split(tmp_path, "train+validation", resolution=8).pots
     assert [pot.name for pot in joined] == ["train.vox", "validation.vox"]
     for wrong in ("tset", "train+tset", ""):
-        with pytest.raises(FileNotFoundError, match=f"no split named '{wrong.replace('+', '.')}'"):
-            list(folder.read_split(tmp_path, wrong))
+        with pytest.raises(ValueError, match=f"no split named '{wrong.split('+')[-1]}'"):
+            source.open_split(tmp_path, wrong)
 
 
 def test_first_of_each_pot(tmp_path):
@@ -114,7 +132,7 @@ def test_what_is_missing_or_broken_is_named(tmp_path):
         folder.scan(tmp_path)
     save(tmp_path / "test" / "big.vox", (9, 1, 1))
     with pytest.raises(grid.FitError, match=r"big\.vox: 9 × 1 × 1 voxels do not fit a cube of 8"):
-        list(folder.read_split(tmp_path, "test", resolution=8))
+        list(source.open_split(tmp_path, "test", resolution=8).pots)
     (tmp_path / "test" / "bad.vox").write_bytes(b"VOX ")
     with pytest.raises(vox.VoxError, match=r"bad\.vox: byte 0: the header is cut short"):
-        list(folder.read_split(tmp_path, "test"))
+        list(source.open_split(tmp_path, "test").pots)

@@ -1,7 +1,9 @@
 """The TFDS data set: `.vox` folders prepared once, read back by tf.data. The only TFDS import."""
 
 import dataclasses
+import os
 import pathlib
+import shutil
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -36,7 +38,7 @@ class BadFilesError(ValueError):
 
     def __init__(self, bad: list[tuple[pathlib.Path, str]]):
         self.bad = bad
-        listing = "\n".join(f"  {path.name}: {reason}" for path, reason in bad)
+        listing = "\n".join(f"  {path}: {reason}" for path, reason in bad)
         super().__init__(
             f"{len(bad)} file(s) cannot be prepared; mend them or pass --skip_bad:\n{listing}"
         )
@@ -152,7 +154,8 @@ def check_files(
             if not folder.read(item, **place).labels.any():
                 bad.append((item.path, "it holds no voxel"))
         except (vox.VoxError, grid.FitError, OSError) as error:
-            bad.append((item.path, str(error)))
+            # Without the path, which stands beside it.
+            bad.append((item.path, str(error).removeprefix(f"{item.path}: ")))
     return bad
 
 
@@ -182,18 +185,26 @@ def prepare(
         raise BadFilesError(bad)
     wanted = place_config(**place)
     # TFDS wants its own object where it knows the name.
+    # Built aside and moved into place whole: TFDS would drop what is there before it starts.
+    aside = pathlib.Path(out_dir) / f".preparing-{os.getpid()}"
     builder = VoxPottery(
         config=VoxPottery.builder_configs.get(wanted.name, wanted),
-        data_dir=str(out_dir),
+        data_dir=str(aside),
         skip=frozenset(path for path, _ in bad),
     )
-    builder.download_and_prepare(
-        download_config=tfds.download.DownloadConfig(
-            manual_dir=str(vox_dir), download_mode=tfds.GenerateMode.REUSE_CACHE_IF_EXISTS
-        ),
-        file_format="tfrecord",
-    )
-    return {name: int(split.num_examples) for name, split in builder.info.splits.items()}, bad
+    try:
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(manual_dir=str(vox_dir))
+        )
+        counts = {name: int(split.num_examples) for name, split in builder.info.splits.items()}
+        target = pathlib.Path(out_dir) / builder.data_path.relative_to(aside)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            os.replace(target, aside / "replaced")
+        os.replace(builder.data_path, target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return counts, bad
 
 
 def open_prepared(
@@ -238,7 +249,7 @@ def _split_names(builder: tfds.core.DatasetBuilder, split: str) -> list[str]:
 
 
 def read_split(data_dir: str | pathlib.Path, split: str, **place: Any) -> Iterator[folder.PotFile]:
-    """The pots of one prepared split, as `folder.read_split` gives those of a `.vox` folder."""
+    """The pots of one prepared split, as `folder.read` gives those of a `.vox` folder."""
     for example in as_dataset(open_prepared(data_dir, **place), split).as_numpy_iterator():
         size = tuple(int(side) for side in example["original_size"])
         yield folder.PotFile(

@@ -71,25 +71,32 @@ def scan(vox_dir: str | pathlib.Path, seed: int = 0) -> list[PotPath]:
 
     Raises:
         FileNotFoundError: no such folder, or no `.vox` file in it.
+        ValueError: files lie beside the split folders, so it is not clear what they are for.
     """
     root = pathlib.Path(vox_dir)
     if not root.is_dir():
         raise FileNotFoundError(f"{root}: no such folder; name a folder of .vox files")
     present = [split for split in SPLITS if (root / split).is_dir()]
     found = []
-    for split in present or ["train"]:
-        top = root / split if present else root
-        for path in sorted(top.rglob("*")):
-            # A leading dot marks half-written files and the doubles that macOS leaves on shares.
-            hidden = path.name.startswith(".")
-            if path.suffix.lower() == ".vox" and not hidden and path.is_file():
-                folders = path.relative_to(top).parts[:-1]
-                category = folders[-1] if folders else ""
-                found.append(PotPath(path, split, category, pot_of(path.name)))
+    for path in sorted(root.rglob("*")):
+        # A leading dot marks half-written files and the doubles that macOS leaves on shares.
+        hidden = path.name.startswith(".")
+        if path.suffix.lower() == ".vox" and not hidden and path.is_file():
+            folders = path.relative_to(root).parts[:-1]
+            split = "train"
+            if present:
+                split, folders = (folders[0], folders[1:]) if folders else ("", ())
+            if split not in SPLITS:
+                raise ValueError(
+                    f"{path}: it lies beside the folders {', '.join(present)}; move it into one of"
+                    f" {', '.join(SPLITS)}, or out of {root}"
+                )
+            found.append(PotPath(path, split, folders[-1] if folders else "", pot_of(path.name)))
     if not found:
         raise FileNotFoundError(
             f"{root}: no .vox file below it; expected <split>/<class>/*.vox or any folder of them"
         )
+    found.sort(key=lambda item: SPLITS.index(item.split))
     if not present:
         found = _hold_out(found, "test", TEST_SHARE, seed)
     if "validation" not in present:
@@ -99,12 +106,11 @@ def scan(vox_dir: str | pathlib.Path, seed: int = 0) -> list[PotPath]:
 
 def _hold_out(items: list[PotPath], split: str, share: float, seed: int) -> list[PotPath]:
     """The same files, with `share` of the train pots moved to `split`."""
-    keys = [(item.category, item.pot) for item in items if item.split == "train"]
+    # By name alone: a pot whose files lie in several folders must not come apart.
+    keys = [("", item.pot) for item in items if item.split == "train"]
     held_out = split_pots(keys, share, seed)
     return [
-        item._replace(split=split)
-        if item.split == "train" and (item.category, item.pot) in held_out
-        else item
+        item._replace(split=split) if item.split == "train" and ("", item.pot) in held_out else item
         for item in items
     ]
 
@@ -145,25 +151,3 @@ def read(
     labels = vox.read(item.path)
     placed = grid.place(labels, resolution, pool=pool, placement=placement, source=str(item.path))
     return PotFile(placed, item.path.name, item.pot, item.category, labels.shape)
-
-
-def read_split(
-    vox_dir: str | pathlib.Path,
-    split: str,
-    *,
-    resolution: int = 64,
-    pool: int = 1,
-    placement: str = "center",
-) -> Iterator[PotFile]:
-    """All pots of one split, or of several joined as in "train+validation", in sorted order.
-
-    Raises:
-        FileNotFoundError: no such split, or nothing in it.
-        VoxError, grid.FitError: see `read`.
-    """
-    wanted = split.split("+")
-    items = [item for item in scan(vox_dir) if item.split in wanted]
-    if not items or not set(wanted) <= set(SPLITS):
-        raise FileNotFoundError(f"{vox_dir}: it has no split named {split!r}")
-    for item in items:
-        yield read(item, resolution=resolution, pool=pool, placement=placement)

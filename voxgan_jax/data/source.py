@@ -33,27 +33,37 @@ def open_split(data_dir: str | pathlib.Path, split: str, **place: Any) -> Split:
         return Split(
             builder.read_split(data_dir, split, **place), builder.num_examples(prepared, split)
         )
-    items = [item for item in folder.scan(data_dir) if item.split in split.split("+")]
-    if not items:
-        raise ValueError(f"{data_dir}: it has no split named {split!r}")
+    items = folder.scan(data_dir)
+    for name in split.split("+"):
+        if name not in {item.split for item in items}:
+            raise ValueError(f"{data_dir}: it has no split named {name!r}")
+    items = [item for item in items if item.split in split.split("+")]
     return Split((folder.read(item, **place) for item in items), len(items))
 
 
-def training_pots(data_dir: str | pathlib.Path, **place: Any) -> Iterator[folder.PotFile]:
+def training_pots(
+    data_dir: str | pathlib.Path, *, leave_out: str = "", **place: Any
+) -> Iterator[folder.PotFile]:
     """Every pot of the train and validation splits once: the files of a pot share its geometry.
+
+    Args:
+        leave_out: splits, joined by "+", that are about to be scored and so must not be known.
 
     Raises:
         FileNotFoundError: no data there, or not placed in this way.
-        ValueError: the data has no train split.
+        ValueError: no pots are left to learn from.
     """
+    wanted = [name for name in TRAIN_SPLITS if name not in leave_out.split("+")]
     if folder.is_prepared(data_dir):
-        present = _builder().open_prepared(data_dir, **place).info.splits
-        split = "+".join(name for name in TRAIN_SPLITS if name in present)
-        pots = open_split(data_dir, split or TRAIN_SPLITS[0], **place).pots
-        return folder.first_of_each_pot(pots)
-    items = [item for item in folder.scan(data_dir) if item.split in TRAIN_SPLITS]
-    if not items:
-        raise ValueError(f"{data_dir}: it has no train split to learn from")
+        known = _builder().open_prepared(data_dir, **place).info.splits
+    else:
+        known = {item.split for item in folder.scan(data_dir)}
+    split = "+".join(name for name in wanted if name in known)
+    if not split:
+        raise ValueError(f"{data_dir}: no training pots there beside those to be scored")
+    if folder.is_prepared(data_dir):
+        return folder.first_of_each_pot(open_split(data_dir, split, **place).pots)
+    items = [item for item in folder.scan(data_dir) if item.split in split.split("+")]
     return (folder.read(item, **place) for item in folder.first_of_each_pot(items))
 
 

@@ -286,7 +286,7 @@ def write_dataset(
     Every byte follows from the arguments; a pot does not depend on how many others are made.
 
     Args:
-        out_dir: made if need be; files of the same name are replaced.
+        out_dir: made if need be.
         pots: how many pots, 1 or more.
         resolution: voxels along a pot's longest side.
         fragments: the numbers of fragments a pot may be broken into.
@@ -298,10 +298,17 @@ def write_dataset(
         The files in the order made: pot by pot, by rising number of fragments.
 
     Raises:
-        ValueError: fewer than one pot, more `fracturings` than `fragments`, an unknown category.
+        ValueError: fewer than one pot, more `fracturings` than `fragments`, an unknown category, a
+            share outside 0…1.
+        FileExistsError: the folder holds `.vox` files: two data sets in one would share names.
     """
     if pots < 1:
         raise ValueError(f"{pots} pots: at least one is needed")
+    if not 0 <= test_share <= 1:
+        raise ValueError(f"test_share {test_share} outside 0…1")
+    if any(pathlib.Path(out_dir).rglob("*.vox")):
+        raise FileExistsError(f"{out_dir}: it holds .vox files already; name another folder")
+    fragments = sorted(set(fragments))
     per_pot = len(fragments) if fracturings is None else fracturings
     if not 1 <= per_pot <= len(fragments):
         raise ValueError(f"{per_pot} fracturings of {len(fragments)} numbers of fragments")
