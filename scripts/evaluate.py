@@ -13,6 +13,7 @@ import functools
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -26,34 +27,28 @@ from voxgan_jax.evaluation import baselines, figures, protocol, report
 def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
     try:
-        if args.method:
-            place = {name: getattr(args, name) for name in ("resolution", "pool", "placement")}
-            known = ()
-            if args.method in baselines.NEEDS_TRAINING_POTS:
-                known = source.training_pots(args.data_dir, **place)
-            predict, threshold = baselines.make(args.method, known)
-        else:
-            completer = predictor.load(weights_file=args.weights, workdir=args.workdir)
-            place = {
-                "resolution": completer.resolution,
-                "pool": completer.pool,
-                "placement": completer.placement,
-            }
-            predict, threshold = completer.predict, completer.threshold
-        if args.threshold is not None:
-            threshold = args.threshold
-        pots, count = source.open_split(args.data_dir, args.split, **place)
-        shown: list[protocol.Sample] = []
-        records = protocol.evaluate(
-            predict,
-            _spread(protocol.samples(pots), count, args.num_examples, shown),
-            batch_size=args.batch_size,
-            threshold=threshold,
-            progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating"),
-        )
+        args.out.mkdir(parents=True, exist_ok=True)
+        _evaluate(args)
+    except KeyboardInterrupt:
+        print("evaluate.py: stopped; nothing was written", file=sys.stderr)
+        return 130
     except (OSError, ValueError) as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    predict, threshold, place = _answer(args)
+    pots, count = source.open_split(args.data_dir, args.split, **place)
+    shown: list[protocol.Sample] = []
+    records = protocol.evaluate(
+        predict,
+        _spread(protocol.samples(pots), count, args.num_examples, shown),
+        batch_size=args.batch_size,
+        threshold=threshold,
+        progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating", disable=None),
+    )
     answer = args.method or str(args.weights or args.workdir)
     summary = report.summarise(records, threshold=threshold) | {
         "answer": answer,
@@ -68,7 +63,25 @@ def main(argv: list[str] | None = None) -> int:
         path = args.out / "examples.png"
         _draw(predict, shown, threshold, args.batch_size, args.method or "completed", path)
         print(f"Written: {path}")
-    return 0
+
+
+def _answer(args: argparse.Namespace) -> tuple[protocol.Predict, float, dict[str, Any]]:
+    """How to answer, the threshold that goes with it, and how pots are placed for it."""
+    if args.method:
+        place = {name: getattr(args, name) for name in ("resolution", "pool", "placement")}
+        known = ()
+        if args.method in baselines.NEEDS_TRAINING_POTS:
+            known = source.training_pots(args.data_dir, leave_out=args.split, **place)
+        predict, threshold = baselines.make(args.method, known)
+    else:
+        completer = predictor.load(weights_file=args.weights, workdir=args.workdir)
+        predict, threshold = completer.predict, completer.threshold
+        place = {
+            "resolution": completer.resolution,
+            "pool": completer.pool,
+            "placement": completer.placement,
+        }
+    return predict, threshold if args.threshold is None else args.threshold, place
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -82,14 +95,26 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     answer.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
     answer.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
     answer.add_argument("--method", choices=sorted(baselines.METHODS), help="needs no training")
-    parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--batch_size", type=_positive, default=16)
     parser.add_argument("--threshold", type=float, help="default: the model's or method's own")
-    parser.add_argument("--num_examples", type=int, default=6, help="pots in examples.png")
+    parser.add_argument("--num_examples", type=_natural, default=6, help="pots in examples.png")
     placing = parser.add_argument_group("placing of the pots, for --method; models know theirs")
     placing.add_argument("--resolution", type=int, default=64)
     placing.add_argument("--pool", type=int, default=1)
     placing.add_argument("--placement", choices=("center", "corner"), default="center")
     return parser.parse_args(argv)
+
+
+def _natural(text: str) -> int:
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return int(text)
 
 
 def _spread(

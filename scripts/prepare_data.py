@@ -39,7 +39,10 @@ def main(argv: list[str] | None = None) -> int:
             skip_bad=args.skip_bad,
             progress=lambda items: tqdm(items, desc="Checking files", unit="file"),
         )
-    except (builder.BadFilesError, OSError, ValueError) as error:
+    except KeyboardInterrupt:
+        print("prepare_data.py: stopped; nothing was written", file=sys.stderr)
+        return 130
+    except (OSError, ValueError) as error:
         print(f"prepare_data.py: {error}", file=sys.stderr)
         return 1
     for path, reason in bad:

@@ -63,7 +63,9 @@ def main(argv: list[str]) -> None:
     logs.show_progress()
     try:
         loop.train(CONFIG.value, WORKDIR.value)
-    except (FileNotFoundError, ValueError) as error:
+    except KeyboardInterrupt:
+        sys.exit("train.py: stopped; the same command goes on from the last checkpoint")
+    except (OSError, ValueError) as error:
         sys.exit(f"train.py: {error}")
     print(f"Finished: {WORKDIR.value}")
 

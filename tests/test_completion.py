@@ -31,7 +31,7 @@ def test_given_voxels_keep_their_coordinates(placement):
     answer = np.zeros((16, 16, 16))
     answer[region] = 0.9
     done = predictor.complete(completer(answer, placement=placement), labels, ids=[3])
-    assert done.shift == (0, 0, 0)
+    assert (done.shift, done.left_out) == ((0, 0, 0), 0)
     assert done.labels.shape == labels.shape
     np.testing.assert_array_equal(done.labels == predictor.GIVEN, labels == 3)
     np.testing.assert_array_equal(done.labels == predictor.INFERRED, labels != 3)
@@ -44,22 +44,26 @@ def test_given_voxels_stay_though_the_model_denies_them():
     assert not (done.labels == predictor.INFERRED).any()
 
 
-def test_box_grows_and_the_shift_says_how_the_file_moves(tmp_path):
+def test_voxels_outside_the_box_are_counted_or_kept_in_the_cube(tmp_path):
     labels = sherd()
     answer = np.zeros((16, 16, 16))
-    # The box of 8 × 6 × 10 stands at (4, 5, 3): one voxel lies 3 before it in d, one 2 after in h.
-    answer[1, 5, 3] = answer[4, 12, 3] = 1.0
+    # The box of 8 × 6 × 10 stands at (4, 5, 3): two voxels lie outside it.
+    answer[1, 5, 3] = answer[4, 12, 3] = answer[5, 6, 4] = 1.0
     done = predictor.complete(completer(answer), labels)
-    assert done.labels.shape == (11, 8, 10)
+    assert (done.labels.shape, done.left_out, done.shift) == ((8, 6, 10), 2, (0, 0, 0))
+    assert (done.labels == predictor.INFERRED).sum() == 1
+    cube = predictor.complete(completer(answer), labels, whole_cube=True)
+    assert cube.labels.shape == (16, 16, 16)
+    assert (cube.labels == predictor.INFERRED).sum() == 3
     vox.write(tmp_path / "before.vox", (labels > 0).astype(np.uint8))
-    vox.write(tmp_path / "after.vox", (done.labels == predictor.GIVEN).astype(np.uint8))
+    vox.write(tmp_path / "after.vox", (cube.labels == predictor.GIVEN).astype(np.uint8))
 
     def file_coordinates(path):
         y, flipped_z, x = np.nonzero(grid_of := vox.read(path))
         return np.stack([x, y, grid_of.shape[1] - 1 - flipped_z], 1)
 
     moved = file_coordinates(tmp_path / "after.vox") - file_coordinates(tmp_path / "before.vox")
-    assert np.unique(moved, axis=0).tolist() == [list(done.shift)] == [[0, 3, 2]]
+    assert np.unique(moved, axis=0).tolist() == [list(cube.shift)] == [[3, 4, 5]]
 
 
 def test_pooled_model_adds_blocks_and_keeps_single_voxels():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from voxgan_jax.data import folder, vox
+from voxgan_jax.data import folder, fragments, vox
 from voxgan_jax.evaluation import figures
 from voxgan_jax.training import loop
 
@@ -89,12 +89,40 @@ def test_complete_reports_a_bad_file_and_does_the_others(trained, vox_dir, tmp_p
     assert (tmp_path / f"{good.stem}_completed.vox").is_file()
 
 
+def test_complete_refuses_two_files_of_one_name(trained, vox_dir, tmp_path, capsys):
+    from voxgan_jax import cli
+
+    good = folder.scan(vox_dir)[0].path
+    (tmp_path / good.name).write_bytes(good.read_bytes())
+    files = [str(good), str(tmp_path / good.name)]
+    assert cli.main(["complete", *files, "--workdir", str(trained), "--out", str(tmp_path)]) == 1
+    assert "these would be written to one file" in capsys.readouterr().err
+
+
+def test_the_fixed_fragment_is_that_of_evaluation(trained, vox_dir, tmp_path):
+    from voxgan_jax import cli
+
+    path = next(item.path for item in folder.scan(vox_dir) if item.split == "test")
+    options = ["--workdir", str(trained), "--out", str(tmp_path), "--fixed_fragment"]
+    assert cli.main(["complete", str(path), *options]) == 0
+    fragment = fragments.fixed_fragment(path.name, fragments.fragment_ids(vox.read(path)))
+    completed = vox.read(tmp_path / f"{path.stem}_fragment{fragment}_completed.vox")
+    np.testing.assert_array_equal(completed == 1, vox.read(path) == fragment)
+
+
 def test_errors_are_one_line(tmp_path, vox_dir):
     done = run("scripts/prepare_data.py", "--vox_dir", tmp_path, "--out_dir", "x", code=1)
     assert "no .vox file below it" in done.stderr
     options = ("--data_dir", vox_dir, "--out", tmp_path)
     done = run("scripts/evaluate.py", *options, "--workdir", tmp_path, code=1)
     assert "train that run first" in done.stderr
+    done = run("scripts/evaluate.py", *options, "--batch_size", 0, "--method", "mean", code=2)
+    assert "0 is below 1" in done.stderr
+    (tmp_path / "file").write_text("")
+    options = ("--data_dir", vox_dir, "--out", tmp_path / "file")
+    done = run("scripts/evaluate.py", *options, "--method", "fragment", code=1)
+    assert "File exists" in done.stderr
+    options = ("--data_dir", vox_dir, "--out", tmp_path)
     done = run("scripts/evaluate.py", *options, "--method", "mean", "--split", "dev", code=1)
     assert "no split named 'dev'" in done.stderr
 

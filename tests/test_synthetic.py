@@ -199,6 +199,8 @@ def test_dataset_of_chosen_categories(tmp_path):
     with pytest.raises(ValueError, match="at least one"):
         synthetic.write_dataset(tmp_path, pots=0, seed=0)
     with pytest.raises(ValueError, match="3 fracturings of 2"):
-        synthetic.write_dataset(tmp_path, pots=1, seed=0, fragments=[3, 4], fracturings=3)
+        synthetic.write_dataset(tmp_path / "b", pots=1, seed=0, fragments=[3, 4], fracturings=3)
     with pytest.raises(ValueError, match="no category 'teapot'"):
-        synthetic.write_dataset(tmp_path, pots=1, seed=0, categories=["teapot"])
+        synthetic.write_dataset(tmp_path / "b", pots=1, seed=0, categories=["teapot"])
+    with pytest.raises(FileExistsError, match=r"it holds \.vox files already"):
+        synthetic.write_dataset(tmp_path, pots=1, seed=0)

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from conftest import ROOT
 
 from voxgan_jax.models import weights
-from voxgan_jax.training import checkpoint, loop, workdir
+from voxgan_jax.training import checkpoint, curves, loop, workdir
 
 pytestmark = pytest.mark.usefixtures("loose_promotion")
 
@@ -95,12 +96,16 @@ def test_stopped_and_resumed_equals_undisturbed(small_config, tmp_path):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
     assert _leaves(tmp_path / "whole", small_config) == _leaves(tmp_path / "parts", small_config)
     # 16 examples in batches of 5 make 4 a epoch.
-    assert _leaves(tmp_path / "whole", small_config)[1] == {"epoch": 1, "batch": 2}
+    assert _leaves(tmp_path / "whole", small_config)[1].items() >= {"epoch": 1, "batch": 2}.items()
 
 
 def test_killed_and_started_again_equals_undisturbed(small_config, prepared_dir, tmp_path):
     """SIGKILL at some moment after the first checkpoint, then the same command again."""
-    options = ("--config.train.num_train_steps=60", "--config.checkpoint.every_steps=3")
+    options = (
+        "--config.train.num_train_steps=60",
+        "--config.checkpoint.every_steps=3",
+        "--config.eval.every_epochs=4",
+    )
 
     def command(name):
         return _train_command(prepared_dir, tmp_path / name, *options)
@@ -136,16 +141,61 @@ def test_no_evaluation_saves_the_last_weights(small_config, tmp_path):
 
 def test_other_config_in_the_same_folder_is_refused(small_config, tmp_path):
     small_config.loss.recon_weight = 100.0
-    workdir.save_config(small_config, tmp_path)
+    workdir.save_config(small_config, tmp_path, started=False)
     small_config.train.num_train_steps = 100
-    workdir.save_config(small_config, tmp_path)
+    workdir.save_config(small_config, tmp_path, started=True)
     small_config.generator.features = 8
     small_config.loss.recon_weight = 1.0
     with pytest.raises(workdir.ConfigMismatchError) as caught:
-        loop.train(small_config, tmp_path)
+        workdir.save_config(small_config, tmp_path, started=True)
     assert "config.generator.features: 4 there, 8 now" in str(caught.value)
     assert "config.loss.recon_weight: 100.0 there, 1.0 now" in str(caught.value)
     assert "num_train_steps" not in str(caught.value)
+    # A run that failed before its first checkpoint does not bind anybody.
+    workdir.save_config(small_config, tmp_path, started=False)
+    assert workdir.load_config(tmp_path).generator.features == 8
+    (tmp_path / workdir.CONFIG_FILE).write_text('{"seed":')
+    with pytest.raises(ValueError, match=r"config\.json: not a config"):
+        workdir.load_config(tmp_path)
+
+
+def test_choosing_the_best_on_training_pots_is_refused(small_config, tmp_path):
+    small_config.data.train_split = "train+validation"
+    with pytest.raises(ValueError, match="chosen on validation, which is trained on"):
+        loop.train(small_config, tmp_path)
+
+
+def test_resuming_on_other_data_is_refused(small_config, vox_dir, tmp_path):
+    from voxgan_jax.data import builder
+
+    small_config.train.num_train_steps = 2
+    loop.train(small_config, tmp_path / "run")
+    shutil.copytree(vox_dir / "train", tmp_path / "vox")
+    builder.prepare(tmp_path / "vox", tmp_path / "data", resolution=32)
+    small_config.data.dir = str(tmp_path / "data")
+    small_config.train.num_train_steps = 4
+    with pytest.raises(workdir.ConfigMismatchError, match="trained on other data"):
+        loop.train(small_config, tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_leaves_no_weights(small_config, tmp_path):
+    small_config.optim.generator_learning_rate = 1e38
+    with pytest.raises(curves.NotFiniteError, match=r"_loss is (nan|inf) at step"):
+        loop.train(small_config, tmp_path)
+    assert not (tmp_path / weights.RUN_FILE).exists()
+
+
+def test_a_damaged_checkpoint_is_named(small_config, tmp_path):
+    small_config.train.num_train_steps = 2
+    loop.train(small_config, tmp_path)
+    state = tmp_path / checkpoint.FOLDER / "2" / "state"
+    for path in [path for path in state.rglob("*") if path.is_file() and path.stat().st_size > 9]:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    small_config.train.num_train_steps = 4
+    with pytest.raises(
+        checkpoint.DamagedCheckpointError, match=r"checkpoints/2: .*delete that fol"
+    ):
+        loop.train(small_config, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +206,7 @@ def test_other_config_in_the_same_folder_is_refused(small_config, tmp_path):
         ("--config.data.resolution=64", "scripts/prepare_data.py"),
         ("--config.train.batch_size=64", "config.data.keep_last_batch"),
         ("--config.eval.split=dev", "test, train, validation"),
+        ("--config.train.batch_size=0", "at least 1"),
     ],
 )
 def test_wrong_overrides_fail_with_what_exists(prepared_dir, tmp_path, override, message):
@@ -164,7 +215,7 @@ def test_wrong_overrides_fail_with_what_exists(prepared_dir, tmp_path, override,
     )
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert message in done.stderr.strip().splitlines()[-1] or message in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import pytest
 from clu import metric_writers
 
-from voxgan_jax.training import loop
+from voxgan_jax.training import curves
 
 
 class FakeWriter(metric_writers.MultiWriter):
@@ -23,7 +23,7 @@ def warnings(monkeypatch):
     """The warnings that the log gives, as (message, its last argument: the step)."""
     given = []
     monkeypatch.setattr(
-        loop.logging, "warning", lambda text, *args: given.append((text % args, args[-1]))
+        curves.logging, "warning", lambda text, *args: given.append((text % args, args[-1]))
     )
     return given
 
@@ -31,9 +31,10 @@ def warnings(monkeypatch):
 def run(probs, every=10):
     """A log that has been handed a probability every so many steps."""
     writer = FakeWriter()
-    log = loop._Log(writer, 4, 0, every * len(probs))
+    log = curves.Curves(writer, 4, 0, every * len(probs))
+    losses = {"g_loss": 1.0, "d_loss": 1.0}
     for n, prob in enumerate(probs, start=1):
-        log.scalars(n * every, {"d_real_prob": jnp.float32(prob)})
+        log.scalars(n * every, losses | {"d_real_prob": jnp.float32(prob)})
     log.flush()
     return writer.written
 
@@ -48,7 +49,7 @@ def test_warns_after_500_steps_and_names_the_remedy(warnings):
     assert "configs/spectral_norm.py" in message
     assert [step for step, _ in written] == list(range(10, 520, 10))
     assert written[0][1]["d_real_prob"] == pytest.approx(0.995)
-    assert set(written[0][1]) == {"d_real_prob", "steps_per_sec", "samples_per_sec"}
+    assert set(written[0][1]) >= {"d_real_prob", "steps_per_sec", "samples_per_sec"}
 
 
 def test_warns_once_a_stretch(warnings):

@@ -29,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     try:
         return args.run(args)
+    except KeyboardInterrupt:
+        print("voxgan: stopped", file=sys.stderr)
+        return 130
     except (OSError, ValueError) as error:
         print(f"voxgan: {error}", file=sys.stderr)
         return 1
@@ -41,14 +44,25 @@ def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     source.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
     source.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the results")
-    parser.add_argument(
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument(
         "--fragment",
         type=int,
         action="append",
         help="the fragment of the file that is given (repeat for several); default: all of it",
     )
+    given.add_argument(
+        "--fixed_fragment", action="store_true", help="give the fragment that evaluation gives"
+    )
     parser.add_argument(
-        "--threshold", type=float, help="add voxels above this probability (default: the model's)"
+        "--threshold",
+        type=_probability,
+        help="add voxels above this probability (default: the model's)",
+    )
+    parser.add_argument(
+        "--whole_cube",
+        action="store_true",
+        help="write the model's whole cube, not only the box of the input file",
     )
     parser.set_defaults(run=_complete)
 
@@ -57,12 +71,22 @@ def _complete(args: argparse.Namespace) -> int:
     # JAX takes a second to import, too long for --help.
     from voxgan_jax.completion import predictor
 
+    names = [path.stem for path in args.files]
+    doubles = sorted({str(path) for path in args.files if names.count(path.stem) > 1})
+    if doubles:
+        raise ValueError(f"these would be written to one file: {', '.join(doubles)}; rename one")
     completer = predictor.load(weights_file=args.weights, workdir=args.workdir)
     failed = 0
     for path in args.files:
         try:
             target, completion = predictor.complete_file(
-                completer, path, args.out, ids=args.fragment, threshold=args.threshold
+                completer,
+                path,
+                args.out,
+                ids=args.fragment,
+                fixed_fragment=args.fixed_fragment,
+                threshold=args.threshold,
+                whole_cube=args.whole_cube,
             )
         except (OSError, ValueError) as error:
             print(f"voxgan: {error}", file=sys.stderr)
@@ -71,10 +95,19 @@ def _complete(args: argparse.Namespace) -> int:
         given = int((completion.labels == predictor.GIVEN).sum())
         inferred = int((completion.labels == predictor.INFERRED).sum())
         line = f"{target}: {given} voxels given, {inferred} inferred"
+        if completion.left_out:
+            line += f"; {completion.left_out} outside the file's box left out (see --whole_cube)"
         if any(completion.shift):
-            line += f"; the input's corner is now at {completion.shift} (x, y, z)"
+            line += f"; coordinates moved by {completion.shift} (x, y, z)"
         print(line)
     return int(failed > 0)
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
 
 
 def _add_synth(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -3,7 +3,7 @@
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,12 +37,13 @@ class Completer(NamedTuple):
 class Completion(NamedTuple):
     """A completed pot.
 
-    `labels` holds GIVEN and INFERRED in the input's own box, which is widened where the model adds
-    voxels outside it: the file's coordinates (x, y, z) then move by `shift`, else by (0, 0, 0).
-    `probabilities` fill the model's cube.
+    `labels` holds GIVEN and INFERRED in the box asked for; what the model adds outside it is only
+    counted, in `left_out`. The file's coordinates (x, y, z) move by `shift`: not at all in the
+    input's own box. `probabilities` fill the model's cube.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]
+    left_out: int
     shift: tuple[int, int, int]
     probabilities: Float[np.ndarray, "r r r"]
 
@@ -106,6 +107,7 @@ def complete(
     *,
     ids: Sequence[int] | None = None,
     threshold: float | None = None,
+    whole_cube: bool = False,
     source: str = "",
 ) -> Completion:
     """Complete one pot of which the fragments `ids` are given, or all that is in the file.
@@ -114,6 +116,7 @@ def complete(
     coarser grid (`pool`), what it adds comes in blocks of that size.
 
     Args:
+        whole_cube: the result fills the model's cube instead of the input's own box.
         threshold: probability above which a voxel is added; None takes the model's own.
         source: what the errors call the input.
 
@@ -133,13 +136,13 @@ def complete(
     cube = np.where(inferred, INFERRED, 0).astype(np.uint8)
     region = grid.region(labels.shape, completer.resolution, **place)
     cube[region][table[labels]] = GIVEN
-    d, h, w = (
-        slice(min(part.start, int(cells.min())), max(part.stop, int(cells.max()) + 1))
-        for part, cells in zip(region, np.nonzero(cube), strict=True)
-    )
+    if not whole_cube:
+        kept = cube[region]
+        left_out = int((cube > 0).sum() - (kept > 0).sum())
+        return Completion(kept, left_out, (0, 0, 0), probabilities)
     # Grid axes are (y, flipped z, x) of the file, so z counts from the end of h.
-    shift = (region[2].start - w.start, region[0].start - d.start, h.stop - region[1].stop)
-    return Completion(cube[d, h, w], shift, probabilities)
+    d, h, w = region
+    return Completion(cube, 0, (w.start, d.start, len(cube) - h.stop), probabilities)
 
 
 def complete_file(
@@ -148,18 +151,25 @@ def complete_file(
     out_dir: str | pathlib.Path,
     *,
     ids: Sequence[int] | None = None,
-    threshold: float | None = None,
+    fixed_fragment: bool = False,
+    **options: Any,
 ) -> tuple[pathlib.Path, Completion]:
     """Complete a `.vox` file and write `NAME_completed.vox` with one colour for what was given.
+
+    Args:
+        fixed_fragment: give the fragment that evaluation gives, in place of `ids`.
+        options: `threshold` and `whole_cube`, as `complete` takes them.
 
     Raises:
         VoxError: not a readable `.vox` file; and what `complete` raises.
     """
     source = pathlib.Path(path)
-    completion = complete(
-        completer, vox.read(source), ids=ids, threshold=threshold, source=str(source)
-    )
-    suffix = "".join(f"_fragment{fragment}" for fragment in ids or ())
+    labels = vox.read(source)
+    if fixed_fragment and labels.any():
+        ids = [fragments.fixed_fragment(source.name, fragments.fragment_ids(labels))]
+    ids = sorted(set(ids or ()))
+    completion = complete(completer, labels, ids=ids, source=str(source), **options)
+    suffix = "".join(f"_fragment{fragment}" for fragment in ids)
     target = pathlib.Path(out_dir) / f"{source.stem}{suffix}_completed.vox"
     target.parent.mkdir(parents=True, exist_ok=True)
     vox.write(target, completion.labels, palette=_palette())

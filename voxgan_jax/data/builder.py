@@ -234,6 +234,12 @@ def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:
     return sum(int(builder.info.splits[name].num_examples) for name in _split_names(builder, split))
 
 
+def fingerprint(builder: tfds.core.DatasetBuilder, split: str) -> str:
+    """What tells the examples of a split from those of another data set: counts and bytes."""
+    parts = [builder.info.splits[name] for name in _split_names(builder, split)]
+    return "+".join(f"{p.name}:{p.shard_lengths}:{p.num_bytes}" for p in parts)
+
+
 def as_dataset(builder: tfds.core.DatasetBuilder, split: str) -> Any:
     """The examples of a split, or of several as in "train+validation", in their fixed order."""
     reader: Any = builder

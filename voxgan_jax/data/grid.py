@@ -28,9 +28,9 @@ def place(
     Raises:
         FitError: the pot does not fit; `source` names it in the message.
     """
+    inside = region(labels.shape, resolution, pool=pool, placement=placement, source=source)
     side = resolution * pool
     cube = np.zeros((side, side, side), np.uint8)
-    inside = region(labels.shape, resolution, pool=pool, placement=placement, source=source)
     cube[inside] = labels
     return cube if pool == 1 else downsample(cube, pool)
 
@@ -52,6 +52,8 @@ def region(
         FitError: the pot does not fit; `source` names it in the message.
         ValueError: an unknown placement.
     """
+    if resolution < 1 or pool < 1:
+        raise ValueError(f"resolution {resolution} and pool {pool} must be at least 1")
     if placement not in PLACEMENTS:
         raise ValueError(f"placement {placement!r} is none of {PLACEMENTS}")
     side = resolution * pool

@@ -47,6 +47,8 @@ def plan_epoch(num_examples: int, batch_size: int, *, keep_last: bool, parts: in
     Raises:
         ValueError: the batch size does not divide among the parts, or there is no batch at all.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size {batch_size}: at least 1 is needed")
     if batch_size % parts:
         lower = max(batch_size // parts, 1) * parts
         raise ValueError(

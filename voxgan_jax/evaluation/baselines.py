@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
+from voxgan_jax.data import grid
 from voxgan_jax.data.folder import PotFile, first_of_each_pot
 from voxgan_jax.evaluation.protocol import Predict
 
@@ -71,8 +72,9 @@ def retrieve(library: Library, partial: Float[Array, "b d h w 1"]) -> Float[Arra
     revolved = jnp.sum(revolve(partial, FINE), axis=(1, 2, 3, 4))
     volumes = jnp.sum(library.ring_counts, axis=(1, 2))
     best = jnp.argmax(shared / (revolved[:, None] + volumes[None, :] - shared), axis=1)
-    voxels = jnp.unpackbits(library.bits[best], axis=1, count=partial[0].size)
-    return voxels.reshape(partial.shape).astype(jnp.float32)
+    side = partial.shape[1]
+    voxels = grid.unpack_bits(library.bits[best], (side, side, side))
+    return voxels[..., None].astype(jnp.float32)
 
 
 def pack_pots(train_pots: Iterable[PotFile]) -> tuple[UInt8[np.ndarray, "n bytes"], int]:
@@ -84,7 +86,7 @@ def pack_pots(train_pots: Iterable[PotFile]) -> tuple[UInt8[np.ndarray, "n bytes
     resolution, bits = 0, []
     for item in first_of_each_pot(train_pots):
         resolution = item.labels.shape[0]
-        bits.append(np.packbits(item.labels > 0))
+        bits.append(grid.pack_bits(item.labels))
     if not bits:
         raise ValueError("no training pots to learn the answer from")
     return np.stack(bits), resolution

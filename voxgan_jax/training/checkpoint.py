@@ -23,6 +23,10 @@ class NoCheckpointError(FileNotFoundError):
     """A run without a checkpoint where one was asked for."""
 
 
+class DamagedCheckpointError(ValueError):
+    """A checkpoint that cannot be read, or has other arrays than asked for."""
+
+
 def open_manager(workdir: str | pathlib.Path, keep: int = 3) -> ocp.CheckpointManager:
     """The checkpoints of a run: the latest `keep` and the best by IoU; made if not there."""
     policy = checkpoint_managers.AnyPreservationPolicy(
@@ -43,13 +47,13 @@ def save(
     manager: ocp.CheckpointManager,
     state: TrainState,
     *,
-    position: dict[str, int],
+    position: dict[str, Any],
     iou: float | None = None,
 ) -> None:
     """Save the state under its step; writing goes on in the background.
 
     Args:
-        position: where the data stands (`epoch` and `batch` of the next batch).
+        position: where the data stands: `epoch` and `batch` of the next batch, and which `data`.
         iou: the mean IoU on the evaluation split, where it was measured at this step.
     """
     manager.save(
@@ -70,7 +74,7 @@ def best_iou(manager: ocp.CheckpointManager) -> float:
 
 def restore(
     manager: ocp.CheckpointManager, abstract_state: TrainState
-) -> tuple[TrainState, dict[str, int]]:
+) -> tuple[TrainState, dict[str, Any]]:
     """The latest state and its data position.
 
     Args:
@@ -78,16 +82,23 @@ def restore(
 
     Raises:
         NoCheckpointError: the run has none.
+        DamagedCheckpointError: it cannot be read.
     """
     step = manager.latest_step()
     if step is None:
         raise NoCheckpointError(f"{manager.directory}: no checkpoint there; train first")
-    restored: Any = manager.restore(
-        step,
-        args=ocp.args.Composite(
-            state=ocp.args.StandardRestore(abstract_state), position=ocp.args.JsonRestore()
-        ),
-    )
+    try:
+        restored: Any = manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(abstract_state), position=ocp.args.JsonRestore()
+            ),
+        )
+    except Exception as error:  # Orbax raises whatever its storage raises.
+        raise DamagedCheckpointError(
+            f"{manager.directory / str(step)}: not a readable checkpoint of this config"
+            f" ({type(error).__name__}); delete that folder to go on from the one before"
+        ) from error
     return restored.state, restored.position
 
 

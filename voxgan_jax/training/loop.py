@@ -1,11 +1,8 @@
 """The loop around the training step: data in, curves and checkpoints out."""
 
 import contextlib
-import datetime
 import functools
-import math
 import pathlib
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -20,12 +17,8 @@ from voxgan_jax import models
 from voxgan_jax.data import builder, fragments, pipeline
 from voxgan_jax.evaluation import protocol, report
 from voxgan_jax.models import weights
-from voxgan_jax.training import checkpoint, losses, parallel, steps, workdir
+from voxgan_jax.training import checkpoint, curves, losses, parallel, steps, workdir
 from voxgan_jax.training.state import TrainState, create_state, inference_variables
-
-# The discriminator overpowers the generator where it is so sure of real pots for so many steps.
-OVERPOWERING_PROB = 0.99
-OVERPOWERING_STEPS = 500
 
 
 class Parts(NamedTuple):
@@ -100,13 +93,11 @@ def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
         keep_last=config.data.keep_last_batch,
         parts=mesh.size,
     )
-    if config.eval.split:
-        builder.num_examples(source, config.eval.split)
+    _check_evaluation(config, source)
     num_train_steps = config.train.num_train_steps or config.train.num_epochs * plan.num_batches
     parts = build_parts(config)
     step_fn = compiled_step(config, parts, mesh)
     predict = compiled_predict(parts.generator, mesh)
-    workdir.save_config(config, run_dir)
 
     with (
         checkpoint.open_manager(run_dir, config.checkpoint.keep) as manager,
@@ -114,11 +105,14 @@ def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
         # None: only on a terminal; the log tells the rest.
         tqdm(total=num_train_steps, unit="step", dynamic_ncols=True, disable=None) as bar,
     ):
-        state = _start(config, parts, mesh, manager)
+        workdir.save_config(config, run_dir, started=manager.latest_step() is not None)
+        data = builder.fingerprint(source, config.data.train_split)
+        position_at = functools.partial(_position, plan=plan, data=data)
+        state = _start(config, parts, mesh, manager, position_at)
         first_step = int(state.step)
         bar.update(first_step)
         batches = _batches(config, source, plan, first_step, mesh)
-        log = _Log(writer, config.train.batch_size, first_step, num_train_steps)
+        log = curves.Curves(writer, config.train.batch_size, first_step, num_train_steps)
         for step in range(first_step + 1, num_train_steps + 1):
             state, scalars = step_fn(state, next(batches))
             bar.update()
@@ -134,8 +128,8 @@ def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
                     _save_weights(config, state, run_dir)
                 log.restart(step)
             if _due(step, config.checkpoint.every_steps) or iou is not None or last:
-                position = {"epoch": step // plan.num_batches, "batch": step % plan.num_batches}
-                checkpoint.save(manager, state, position=position, iou=iou)
+                curves.require_finite(step, scalars)
+                checkpoint.save(manager, state, position=position_at(step), iou=iou)
         log.flush()
     if not config.eval.split:
         _save_weights(config, state, run_dir)
@@ -152,7 +146,13 @@ def compiled_predict(generator: nn.Module, mesh: jax.sharding.Mesh) -> Callable[
     )
 
 
-def _start(config: Any, parts: Parts, mesh: jax.sharding.Mesh, manager: Any) -> TrainState:
+def _start(
+    config: Any,
+    parts: Parts,
+    mesh: jax.sharding.Mesh,
+    manager: Any,
+    position_at: Callable[[int], dict[str, Any]],
+) -> TrainState:
     """The newest checkpoint of the run, or its initial state, on all devices."""
     create = functools.partial(initial_state, config, parts)
     if manager.latest_step() is None:
@@ -164,6 +164,11 @@ def _start(config: Any, parts: Parts, mesh: jax.sharding.Mesh, manager: Any) -> 
         jax.eval_shape(create),
     )
     state, position = checkpoint.restore(manager, abstract)
+    if position != position_at(int(state.step)):
+        raise workdir.ConfigMismatchError(
+            f"{manager.directory}: this run was trained on other data (it stands at {position}, the"
+            f" data given now would be at {position_at(int(state.step))}); name its data set again"
+        )
     logging.info("Resuming from step %d, data position %s.", int(state.step), position)
     return state
 
@@ -202,7 +207,8 @@ def _evaluate(
     records = protocol.evaluate(
         functools.partial(predict, inference_variables(state)),
         protocol.samples(pots),
-        batch_size=config.eval.batch_size,
+        # Rows that pad a batch are masked, so it may grow to fit the devices.
+        batch_size=-(-config.eval.batch_size // jax.device_count()) * jax.device_count(),
         threshold=config.eval.threshold,
     )
     summary = report.summarise(records)
@@ -211,64 +217,27 @@ def _evaluate(
     return means["iou"]
 
 
+def _position(step: int, plan: pipeline.EpochPlan, data: str) -> dict[str, Any]:
+    """Where the data stands after a step, and which data it is."""
+    return {"epoch": step // plan.num_batches, "batch": step % plan.num_batches, "data": data}
+
+
+def _check_evaluation(config: Any, source: Any) -> None:
+    """Raise ValueError where the evaluation split is missing or trained on."""
+    if not config.eval.split:
+        return
+    builder.num_examples(source, config.eval.split)
+    shared = set(config.eval.split.split("+")) & set(config.data.train_split.split("+"))
+    if shared:
+        raise ValueError(
+            f"the best weights would be chosen on {', '.join(sorted(shared))}, which is trained on;"
+            " set config.eval.split to another split, or to nothing to keep the last weights"
+        )
+
+
 def _save_weights(config: Any, state: TrainState, run_dir: str | pathlib.Path) -> None:
     variables = jax.device_get(inference_variables(state))
     weights.save(pathlib.Path(run_dir) / weights.RUN_FILE, variables, config)
-
-
-class _Log:
-    """Writes scalars one interval late, so that the devices never wait for the host."""
-
-    def __init__(
-        self, writer: metric_writers.MetricWriter, batch_size: int, step: int, num_train_steps: int
-    ):
-        self._writer, self._batch_size = writer, batch_size
-        self._num_train_steps = num_train_steps
-        self._waiting: tuple[int, dict[str, Any]] | None = None
-        self._overpowered_since: float | None = None
-        self.restart(step)
-
-    def restart(self, step: int) -> None:
-        """Measure the speed from here on: what lay between was no training."""
-        self._step, self._time = step, time.monotonic()
-
-    def scalars(self, step: int, scalars: dict[str, Any]) -> None:
-        self.flush()
-        now = time.monotonic()
-        steps_per_sec = (step - self._step) / max(now - self._time, 1e-9)
-        rates = {
-            "steps_per_sec": steps_per_sec,
-            "samples_per_sec": steps_per_sec * self._batch_size,
-        }
-        self._waiting = (step, scalars | rates)
-        left = datetime.timedelta(seconds=round((self._num_train_steps - step) / steps_per_sec))
-        logging.info("Step %d of %d, %s left.", step, self._num_train_steps, left)
-        self._step, self._time = step, now
-
-    def flush(self) -> None:
-        if self._waiting is not None:
-            step, scalars = self._waiting
-            values = {k: float(v) for k, v in scalars.items()}
-            self._writer.write_scalars(step, values)
-            self._watch(step, values["d_real_prob"])
-            self._waiting = None
-
-    def _watch(self, step: int, d_real_prob: float) -> None:
-        """Warn, once a stretch, of the failure that the paper's spectral normalisation is for."""
-        if not d_real_prob > OVERPOWERING_PROB:  # nor where it is NaN
-            self._overpowered_since = None
-        elif self._overpowered_since is None:
-            self._overpowered_since = step
-        elif step - self._overpowered_since >= OVERPOWERING_STEPS:
-            logging.warning(
-                "The discriminator overpowers the generator: d_real_prob has been above %g for %d "
-                "steps, up to step %d. Spectral normalisation holds it back: see "
-                "configs/spectral_norm.py (config.discriminator.spectral_norm_iterations=1).",
-                OVERPOWERING_PROB,
-                OVERPOWERING_STEPS,
-                step,
-            )
-            self._overpowered_since = math.inf  # no step is 500 past it: silent until it ends
 
 
 def _due(step: int, every: int) -> bool:

@@ -17,14 +17,14 @@ class ConfigMismatchError(ValueError):
     """A run was started again with a config that does not continue it."""
 
 
-def save_config(config: Any, workdir: str | pathlib.Path) -> None:
-    """Write the resolved config, or check that it continues the run that is there.
+def save_config(config: Any, workdir: str | pathlib.Path, *, started: bool) -> None:
+    """Write the resolved config; where a run has `started` there, check that it goes on with it.
 
     Raises:
         ConfigMismatchError: the run there was started with other values; they are listed.
     """
     path = pathlib.Path(workdir) / CONFIG_FILE
-    if path.is_file():
+    if started and path.is_file():
         before, now = flatten(load_config(workdir).to_dict()), flatten(config.to_dict())
         changed = [
             f"  config.{name}: {before.get(name)!r} there, {now.get(name)!r} now"
@@ -47,11 +47,15 @@ def load_config(workdir: str | pathlib.Path) -> Any:
 
     Raises:
         FileNotFoundError: the folder holds no run.
+        ValueError: the file is damaged.
     """
     path = pathlib.Path(workdir) / CONFIG_FILE
     if not path.is_file():
         raise FileNotFoundError(f"{workdir}: no run there ({CONFIG_FILE} is missing); train first")
-    return ConfigDict(json.loads(path.read_text()))
+    try:
+        return ConfigDict(json.loads(path.read_text()))
+    except ValueError as error:
+        raise ValueError(f"{path}: not a config ({error}); restore it or delete it") from error
 
 
 def flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
