@@ -1,4 +1,4 @@
-"""A run of two minutes on 2 CPU cores, for the demo and for trying things out: 32³, 600 steps.
+"""A run of two minutes on 2 CPU cores, for the demo and for trying things out: 32³, 500 steps.
 
 scripts/train.py --config configs/smoke.py --workdir runs/smoke --config.data.dir=DIR
 """
@@ -17,8 +17,8 @@ def get_config() -> Any:
     config.loss.recon = "bce"
     config.loss.recon_weight = 1000.0
     config.train.batch_size = config.eval.batch_size = 8
-    config.train.num_train_steps = 600
+    config.train.num_train_steps = 500
     config.eval.every_epochs = 0
     config.train.log_every_steps = 50
-    config.checkpoint.every_steps = 200
+    config.checkpoint.every_steps = 250
     return config
