@@ -1,0 +1,209 @@
+"""The PyTorch twin: its sizes, weights both ways, and the same numbers as ours in the same step."""
+
+import functools
+import json
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+# ruff: noqa: E402
+
+from scripts import compare_torch
+from voxgan_jax import cli
+from voxgan_jax.completion import predictor
+from voxgan_jax.models import weights as our_weights
+from voxgan_jax.models.weights import WeightsError
+from voxgan_jax.torch_twin import differences, traces, twin_traces, weights
+
+SMALL = {"resolution": 32, "features": 4, "dtype": "float32"}
+
+
+def count(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@functools.cache
+def start(variant):
+    return traces.make_start(compare_torch.make_config(variant, **SMALL))
+
+
+def variables(variant, net):
+    return jax.device_get(getattr(start(variant).state, net).variables())
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "expected"),
+    [
+        ("generator", {"features": 32}, 6_168_641),
+        ("generator", {"features": 64}, 24_658_049),
+        ("generator", {"features": 64, "num_res_blocks": 3}, 67_134_593),
+        ("generator", {"features": 32, "skips": False}, 5_511_233),
+        ("discriminator", {}, 2_772_321),
+        ("discriminator", {"spectral_norm_iterations": 1}, 2_772_321),
+        ("discriminator", {"resolution": 32}, 2_757_985),
+    ],
+)
+def test_parameter_counts(kind, fields, expected):
+    assert count(weights.build(kind, fields, "meta")) == expected
+
+
+def test_names_are_the_originals():
+    generator = set(weights.build("generator", {"num_res_blocks": 1}, "meta").state_dict())
+    assert {"enc1.0.weight", "enc1.1.running_mean", "bottleneck_conv.0.weight"} <= generator
+    assert {"res_blocks.0.block.0.weight", "res_blocks.0.block.4.bias"} <= generator
+    assert {"dec1.0.weight", "final.0.bias"} <= generator
+    assert "bottleneck.0.weight" in weights.build("generator", {}, "meta").state_dict()
+    fields = {"spectral_norm_iterations": 1}
+    discriminator = weights.build("discriminator", fields, "meta").state_dict()
+    assert {f"blocks.0.{name}" for name in ("weight_orig", "weight_u", "weight_v", "bias")} <= set(
+        discriminator
+    )
+    assert discriminator["blocks.11.weight_orig"].shape == (1, 256, 4, 4, 4)
+
+
+@pytest.mark.parametrize("net", traces.NETS)
+@pytest.mark.parametrize("variant", compare_torch.VARIANTS)
+def test_weights_survive_both_ways_bit_for_bit(variant, net):
+    ours = variables(variant, net)
+    module = weights.twin(ours)
+    back = weights.from_torch(module.state_dict())
+    assert {name for name, tree in ours.items() if tree} == set(back)
+    jax.tree.map(np.testing.assert_array_equal, {name: ours[name] for name in back}, back)
+    # And from theirs, after something has moved all statistics.
+    volume = torch.rand((2, 1, 32, 32, 32), generator=torch.Generator().manual_seed(0))
+    module(volume)
+    state = module.state_dict()
+    again = weights.to_torch(weights.from_torch(state))
+    assert set(again) == set(state)
+    for name in state:
+        assert name.endswith("num_batches_tracked") or torch.equal(again[name], state[name]), name
+    module.load_state_dict(again)
+
+
+def test_kernels_are_turned_as_the_layers_need():
+    """An asymmetric kernel entry lands where PyTorch has it."""
+    state = weights.to_torch(variables("baseline", "generator"))
+    ours = weights.from_torch(state)["params"]
+    conv, transposed = ours["enc2_conv"]["kernel"], ours["dec1_conv"]["kernel"]
+    assert conv.shape == (4, 4, 4, 4, 8) and transposed.shape == (4, 4, 4, 32, 16)
+    assert conv[0, 1, 2, 3, 7] == state["enc2.0.weight"][7, 3, 0, 1, 2]
+    assert transposed[0, 1, 2, 31, 5] == state["dec1.0.weight"][31, 5, 0, 1, 2]
+
+
+def test_either_name_of_the_bottleneck_and_a_wrapper_are_taken():
+    state = weights.to_torch(variables("baseline", "generator"))
+    renamed = {
+        "module." + name.replace("bottleneck.", "bottleneck_conv."): value
+        for name, value in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    jax.tree.map(
+        np.testing.assert_array_equal, weights.from_torch(renamed), weights.from_torch(state)
+    )
+
+
+def test_wrong_keys_are_all_named():
+    state = weights.to_torch(variables("resnet_sn", "generator"))
+    state["enc1.0.gain"] = state.pop("enc1.0.bias")
+    state["dec1.1.weight"] = torch.zeros(3)
+    del state["res_blocks.1.block.4.running_var"]
+    with pytest.raises(WeightsError) as error:
+        weights.from_torch(state)
+    text = str(error.value)
+    assert "missing: enc1.0.bias, res_blocks.1.block.4.running_var" in text
+    assert "unknown: enc1.0.gain" in text
+    assert "dec1.1.weight (3,) for (16,)" in text
+    with pytest.raises(WeightsError, match=r"neither a generator nor a discriminator: .* model"):
+        weights.from_torch({"model": torch.zeros(1)})
+
+
+def test_step_equals_the_twins():
+    """Outputs, activations, losses, gradients, statistics and updates, free of rounding."""
+    config = compare_torch.make_config("resnet_sn", **SMALL)
+    # One is as good as three, and compiles faster.
+    config.generator.num_res_blocks = 1
+    both = traces.make_start(config)
+    rng = np.random.default_rng(0)
+    batches = [compare_torch.pot_batch(rng, 2, 32)]
+    with traces.float64():
+        ours = traces.jax_runner(both.refined())(batches)
+        theirs = twin_traces.run_torch(both, batches, device="cpu", dtype=torch.float64)
+    rows = differences.compare(ours, theirs)
+    sections = {row.section for row in rows}
+    assert set(differences.TOLERANCES["float64"]) - sections == {
+        "Parameters after 2 SGD steps",
+        "Parameters after 5 SGD steps",
+    }
+    assert differences.over_tolerance(rows, differences.TOLERANCES["float64"]) == []
+    names = {row.name for row in rows if row.section == "Gradients"}
+    assert "generator dec3.0.weight" in names and "generator final.0.bias" in names
+    spectral = {row.name for row in rows if row.name.endswith(("weight_u", "weight_v"))}
+    assert len(spectral) == 10
+
+
+def test_differences_are_seen():
+    ours = {("Outputs", "a"): np.ones(4), ("Gradients", "g blocks.2.bias"): np.zeros(1)}
+    ours[("Gradients", "g blocks.2.weight")] = np.full(4, 2.0)
+    ours[("Gradients", "g blocks.3.bias")] = np.ones(1)
+    theirs = ours | {("Outputs", "a"): np.array([1, 1, 1, 1.5])}
+    theirs["Gradients", "g blocks.2.bias"] = np.full(1, 1e-3)
+    rows = {row.name: row for row in differences.compare(ours, theirs, theirs)}
+    assert rows["a"].largest == 0.5
+    assert rows["a"].relative == pytest.approx(0.5 / np.sqrt(3 + 2.25))
+    # A bias before batch norm is measured by its kernel, of length 4.
+    assert rows["g blocks.2.bias"].relative == pytest.approx(1e-3 / 4)
+    over = differences.over_tolerance(rows.values(), {"Outputs": 0.1, "Gradients": 1e-3})
+    assert [row.name for row in over] == ["a"]
+    nan = differences.compare(
+        {("Outputs", "a"): np.full(1, np.nan)}, {("Outputs", "a"): np.ones(1)}
+    )
+    assert differences.over_tolerance(nan, {"Outputs": 0.1}) == nan
+    with pytest.raises(ValueError, match="only one of the two frameworks has Outputs: b"):
+        differences.compare({}, {("Outputs", "b"): np.ones(1)})
+    assert "| Outputs | 5.0e-01 | 2.2e-01 | 1e-01 | a | 0.0e+00 |" in differences.summary(
+        rows.values(), {"Outputs": 0.1}
+    )
+
+
+def test_convert_both_ways(tmp_path, capsys):
+    pth, ours, back = (str(tmp_path / name) for name in ("g.pth", "g.safetensors", "back.pth"))
+    state = weights.to_torch(variables("resnet_sn", "generator"))
+    torch.save(state, pth)
+    assert cli.main(["convert", pth, ours, "--resolution", "32"]) == 0
+    assert capsys.readouterr().out == (
+        f"{ours}: generator, features 4, num_res_blocks 3, skips True\n"
+    )
+    completer = predictor.load(weights_file=ours)
+    assert (completer.resolution, completer.placement) == (32, "center")
+    assert cli.main(["convert", ours, back]) == 0
+    again = torch.load(back, weights_only=True)
+    assert all(torch.equal(again[name], state[name]) for name in state)
+
+    torch.save(weights.to_torch(variables("resnet_sn", "discriminator")), pth)
+    assert cli.main(["convert", pth, ours]) == 0
+    assert "spectral_norm_iterations 1, resolution 32" in capsys.readouterr().out
+    assert set(our_weights.load(ours)[0]) == {"params", "batch_stats", "spectral_stats"}
+
+
+def test_convert_says_what_is_wrong(tmp_path, capsys, monkeypatch):
+    def error(*names):
+        assert cli.main(["convert", *(str(tmp_path / name) for name in names)]) == 1
+        return capsys.readouterr().err
+
+    assert "no such weights file" in error("none.pth", "a.safetensors")
+    assert "convert between .pth and .safetensors" in error("a.pth", "b.pth")
+    (tmp_path / "text.pth").write_text(json.dumps([1]))
+    assert "text.pth: no PyTorch file of tensors only" in error("text.pth", "a.safetensors")
+    torch.save({"epoch": 3, "generator": {}}, tmp_path / "nested.pth")
+    assert "it holds epoch, generator" in error("nested.pth", "a.safetensors")
+    torch.save({"enc1.0.weight": torch.zeros(1)}, tmp_path / "short.pth")
+    assert "short.pth: not the state dict of a generator" in error("short.pth", "a.safetensors")
+    assert not (tmp_path / "a.safetensors").exists()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [name for name in sys.modules if name.startswith("voxgan_jax.torch_twin")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr("voxgan_jax.torch_twin")
+    assert "pip install voxgan_jax[torch]" in error("a.pth", "a.safetensors")
