@@ -2,7 +2,7 @@
 """Compare this package with its PyTorch twin: same weights, same batches, every number in between.
 
     scripts/compare_torch.py --out compare.md                       all four models at 64³
-    scripts/compare_torch.py --resolution 32 --features 8           in a minute or two
+    scripts/compare_torch.py --resolution 32 --features 8           in some minutes
     scripts/compare_torch.py --variant baseline --train 100 --resolution 32 --features 8
 
 Exits 1 where a relative L2 difference is over tolerance. All is judged in float64, and forward
@@ -33,6 +33,7 @@ from voxgan_jax.data import fracture, fragments, grid, synthetic
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.torch_twin import differences, traces, twin_traces
 
+BASELINE_FEATURES = 32
 VARIANTS = ("baseline", "wide_generator", "spectral_norm", "resnet_sn")
 
 
@@ -66,13 +67,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def make_config(variant: str, resolution: int, features: int | None, dtype: str) -> Any:
-    """The config of that name with other sizes; `features` None leaves the true ones."""
+    """The config of that name; `features`, where given, are those of the baseline's networks."""
     config = importlib.import_module(f"configs.{variant}").get_config()
     config.data.resolution = resolution
     for net in traces.NETS:
         config[net].dtype = dtype
         if features:
-            config[net].features = features
+            config[net].features = config[net].features * features // BASELINE_FEATURES
     return config
 
 
@@ -207,7 +208,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--variant", choices=(*VARIANTS, "all"), default="all")
     parser.add_argument("--resolution", type=int, choices=(32, 64), default=64)
-    parser.add_argument("--features", type=int, help="of both networks (default: the model's own)")
+    parser.add_argument(
+        "--features", type=int, help="of the baseline, others in proportion (default: 32)"
+    )
     parser.add_argument("--batch_size", type=int, default=4)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")

@@ -24,6 +24,7 @@ def train_step(
     The generator runs forward once. The discriminator runs on the complete pots, on the completed
     ones, and, updated, on these again: three passes, each of which moves its statistics. Afterwards
     `.grad` of every parameter is the gradient of its own network's loss, the one applied.
+    Under autocast switch its cache off: it would keep kernels from before their update.
 
     Args:
         partial, complete: (b, 1, d, h, w).
