@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# pyright: reportMissingImports=false
 """Compare this package with its PyTorch twin: same weights, same batches, every number in between.
 
     scripts/compare_torch.py --out compare.md                       all four models at 64³

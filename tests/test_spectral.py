@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Spectral normalisation, against the SVD, closed forms and PyTorch's hook."""
 
 import functools

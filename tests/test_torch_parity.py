@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """The PyTorch twin: its sizes, weights both ways, and the same numbers as ours in the same step."""
 
 import functools

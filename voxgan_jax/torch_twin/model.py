@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """The two networks in PyTorch, with the structure and the state-dict names of the original.
 
 Written from the description of Navarro et al. (IJCAI 2023) and the names in their checkpoints.

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """The original's training step in PyTorch; the mirror of `voxgan_jax.training.steps`."""
 
 from collections.abc import Callable

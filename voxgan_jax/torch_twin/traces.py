@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Every number of a few training steps, from JAX; `twin_traces` has them from PyTorch.
 
 Names and layouts are those of the PyTorch state dict.

@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Every number of a few training steps, from PyTorch; the counterpart of `traces`."""
 
 import functools

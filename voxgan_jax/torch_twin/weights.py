@@ -1,3 +1,4 @@
+# pyright: reportMissingImports=false
 """Weights both ways between PyTorch state dicts, with the original's names, and our variables."""
 
 import pathlib
