@@ -74,7 +74,7 @@ def retrieve(library: Library, partial: Float[Array, "b d h w 1"]) -> Float[Arra
     best = jnp.argmax(shared / (revolved[:, None] + volumes[None, :] - shared), axis=1)
     side = partial.shape[1]
     voxels = grid.unpack_bits(library.bits[best], (side, side, side))
-    return voxels[..., None].astype(jnp.float32)
+    return jnp.asarray(voxels, jnp.float32)[..., None]
 
 
 def pack_pots(train_pots: Iterable[PotFile]) -> tuple[UInt8[np.ndarray, "n bytes"], int]:
