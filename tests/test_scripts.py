@@ -99,6 +99,21 @@ def test_complete_refuses_two_files_of_one_name(trained, vox_dir, tmp_path, caps
     assert "these would be written to one file" in capsys.readouterr().err
 
 
+def test_complete_scales_down_a_pot_that_is_too_big(trained, tmp_path, capsys):
+    from voxgan_jax import cli
+
+    labels = np.zeros((40, 64, 64), np.uint8)
+    labels[10:14, 20:44, 20:44] = 2
+    vox.write(tmp_path / "big.vox", labels)
+    options = ["complete", str(tmp_path / "big.vox"), "--workdir", str(trained)]
+    assert cli.main([*options, "--out", str(tmp_path)]) == 1
+    assert "give --pool 2" in capsys.readouterr().err
+    assert cli.main([*options, "--out", str(tmp_path), "--pool", "2"]) == 0
+    completed = vox.read(tmp_path / "big_completed.vox")
+    assert completed.shape == labels.shape
+    np.testing.assert_array_equal(completed == 1, labels == 2)
+
+
 def test_the_fixed_fragment_is_that_of_evaluation(trained, vox_dir, tmp_path):
     from voxgan_jax import cli
 

@@ -60,6 +60,11 @@ def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="add voxels above this probability (default: the model's)",
     )
     parser.add_argument(
+        "--pool",
+        type=int,
+        help="scale the pot down by this factor for the model (default: its own)",
+    )
+    parser.add_argument(
         "--whole_cube",
         action="store_true",
         help="write the model's whole cube, not only the box of the input file",
@@ -76,6 +81,8 @@ def _complete(args: argparse.Namespace) -> int:
     if doubles:
         raise ValueError(f"these would be written to one file: {', '.join(doubles)}; rename one")
     completer = predictor.load(weights_file=args.weights, workdir=args.workdir)
+    if args.pool is not None:
+        completer = completer._replace(pool=args.pool)
     failed = 0
     for path in args.files:
         try:
