@@ -257,4 +257,5 @@ def test_real_pots_train_and_the_loss_falls(tmp_path):
         if "recon_loss=" in line
     ]
     assert len(recon) == 10
-    assert recon[-1] < 0.5 * recon[0]
+    # Single batches differ by a third.
+    assert np.mean(recon[-3:]) < 0.5 * recon[0]
