@@ -264,7 +264,7 @@ def test_a_file_above_the_limit_is_not_read(tmp_path):
     assert result["grown"] < 8 << 20
 
 
-# No deadline: it counts wall time, and the tests above hold the CPU time of far more files in bounds.
+# No deadline: it counts wall time; the tests above bound the CPU time of far more files.
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([b"", vb.plain()[:8], vb.plain()[:20]]))
 def test_any_bytes_give_a_grid_or_a_vox_error(data, head):
