@@ -24,6 +24,13 @@ def get_config() -> Any:
     # "train+validation" is the whole train split of the original.
     config.data.train_split = "train"
     config.data.keep_last_batch = True
+    # "tfdata" streams batches from the host; "resident" keeps the split on the devices, where it is
+    # sampled inside the compiled step, and imports no TensorFlow.
+    config.data.source = "tfdata"
+    # Parts of the split, each with an order of its own; the number of processes must divide it.
+    config.data.num_shards = 1
+    # Turn and mirror pots about their axis (8 ways), drawn inside the compiled step.
+    config.data.augment = False
     # Keep the decoded split in memory after the first epoch (one byte a voxel).
     config.data.cache = True
     # 0 shuffles the whole split; a smaller buffer needs less memory.
@@ -66,6 +73,10 @@ def get_config() -> Any:
     config.optim.b1 = 0.9
     config.optim.b2 = 0.999
 
+    config.parallel = ConfigDict()
+    # How the step is compiled for several devices: "jit" or "pmap". Both give the same numbers.
+    config.parallel.mode = "jit"
+
     config.train = ConfigDict()
     config.train.batch_size = 64
     config.train.num_epochs = 100
@@ -74,6 +85,10 @@ def get_config() -> Any:
     config.train.log_every_steps = 10
     # Decay of the moving average of the generator's parameters; 0 keeps none.
     config.train.ema_decay = 0.0
+    # Micro-batches a step: less memory for the same batch.
+    config.train.accumulate_steps = 1
+    # Steps that are run in one call of the devices; above 1 only with data.source = "resident".
+    config.train.steps_per_dispatch = 1
 
     config.eval = ConfigDict()
     config.eval.split = "validation"

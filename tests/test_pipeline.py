@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from voxgan_jax.data import builder, fragments, pipeline
+from voxgan_jax.data import builder, feed, fragments, pipeline
 
 
 @pytest.fixture(scope="module")
@@ -40,15 +40,15 @@ def _same(one, other):
     ],
 )
 def test_plan(examples, batch_size, keep_last, parts, expected):
-    plan = pipeline.plan_epoch(examples, batch_size, keep_last=keep_last, parts=parts)
+    plan = feed.plan_epoch(examples, batch_size, keep_last=keep_last, parts=parts)
     assert tuple(plan) == expected
 
 
 def test_plan_errors():
     with pytest.raises(ValueError, match="nearest that do are 8 and 12"):
-        pipeline.plan_epoch(100, 10, keep_last=True, parts=4)
+        feed.plan_epoch(100, 10, keep_last=True, parts=4)
     with pytest.raises(ValueError, match="3 examples are fewer than one batch of 5"):
-        pipeline.plan_epoch(3, 5, keep_last=False)
+        feed.plan_epoch(3, 5, keep_last=False)
 
 
 def test_every_example_once_an_epoch_in_another_order(source):

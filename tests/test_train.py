@@ -81,6 +81,14 @@ def test_run_leaves_config_curves_checkpoints_and_weights(small_config, tmp_path
     assert [step for step, _ in curves["eval_iou"]] == [6]
 
 
+def test_the_loop_imports_no_tensorflow():
+    code = "import sys, voxgan_jax.training.loop; print('tensorflow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
 def test_stopped_and_resumed_equals_undisturbed(small_config, tmp_path):
     """In the middle of an epoch, with the last short batch kept, bit for bit."""
     small_config.train.batch_size = 5
@@ -207,6 +215,7 @@ def test_a_damaged_checkpoint_is_named(small_config, tmp_path):
         ("--config.train.batch_size=64", "config.data.keep_last_batch"),
         ("--config.eval.split=dev", "test, train, validation"),
         ("--config.train.batch_size=0", "at least 1"),
+        ("--config.data.source=disk", "known: tfdata, resident"),
     ],
 )
 def test_wrong_overrides_fail_with_what_exists(prepared_dir, tmp_path, override, message):

@@ -2,20 +2,8 @@
 
 import jax.numpy as jnp
 import pytest
-from clu import metric_writers
 
 from voxgan_jax.training import curves
-
-
-class FakeWriter(metric_writers.MultiWriter):
-    """Keeps what the log writes."""
-
-    def __init__(self):
-        super().__init__([])
-        self.written = []
-
-    def write_scalars(self, step, scalars):
-        self.written.append((step, scalars))
 
 
 @pytest.fixture
@@ -30,13 +18,13 @@ def warnings(monkeypatch):
 
 def run(probs, every=10):
     """A log that has been handed a probability every so many steps."""
-    writer = FakeWriter()
-    log = curves.Curves(writer, 4, 0, every * len(probs))
+    written = []
+    log = curves.Curves(lambda *args: written.append(args), 4, 0, every * len(probs))
     losses = {"g_loss": 1.0, "d_loss": 1.0}
     for n, prob in enumerate(probs, start=1):
         log.scalars(n * every, losses | {"d_real_prob": jnp.float32(prob)})
     log.flush()
-    return writer.written
+    return written
 
 
 def test_warns_after_500_steps_and_names_the_remedy(warnings):

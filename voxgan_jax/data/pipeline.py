@@ -9,7 +9,7 @@ import collections
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,63 +17,56 @@ import tensorflow as tf
 from jaxtyping import Int
 
 from voxgan_jax.data import builder as builder_lib
-from voxgan_jax.data import fragments
+from voxgan_jax.data import feed, fragments
+from voxgan_jax.training import parallel
 
 # TensorFlow only feeds data: it must leave the accelerators to JAX.
 tf.config.set_visible_devices([], "GPU")
-
-Batch = dict[str, np.ndarray]
-"""`labels` uint8 (b, d, h, w) and `given` bool (b, 256): whether voxels with this id are given."""
 
 Choose = Callable[[Int[np.ndarray, "b 256"], np.ndarray], Any]
 """`fragments.choose` with its options bound: (voxel counts, noise) -> given."""
 
 
-class EpochPlan(NamedTuple):
-    """How many batches an epoch has and how many examples in all go into them."""
-
-    num_batches: int
-    num_used: int
+def plan_split(source: Any, split: str, batch_size: int, **options: Any) -> feed.EpochPlan:
+    """`plan_epoch` for a split of a prepared data set."""
+    return feed.plan_epoch(builder_lib.num_examples(source, split), batch_size, **options)
 
 
-def plan_epoch(num_examples: int, batch_size: int, *, keep_last: bool, parts: int = 1) -> EpochPlan:
-    """The batches of an epoch.
-
-    Args:
-        num_examples, batch_size: over all processes.
-        keep_last: keep the short batch at the end, as the original does.
-        parts: devices of all processes; the short batch is cut to a multiple of it.
+def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
+    """The training batches of a config from a prepared data set, sent ahead to the devices.
 
     Raises:
-        ValueError: the batch size does not divide among the parts, or there is no batch at all.
+        NotPreparedError, ValueError: no data set that suits the config.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size {batch_size}: at least 1 is needed")
-    if batch_size % parts:
-        lower = max(batch_size // parts, 1) * parts
-        raise ValueError(
-            f"batch_size {batch_size} does not divide among {parts} devices;"
-            f" the nearest that do are {lower} and {lower + parts}"
-        )
-    full, rest = divmod(num_examples, batch_size)
-    last = rest // parts * parts if keep_last else 0
-    if full == 0 and last == 0:
-        raise ValueError(
-            f"{num_examples} examples are fewer than one batch of {batch_size};"
-            " lower config.train.batch_size or set config.data.keep_last_batch"
-        )
-    return EpochPlan(full + int(last > 0), full * batch_size + last)
+    source = builder_lib.open_prepared(config.data.dir, **feed.place_options(config))
+    split, batch_size = config.data.train_split, config.train.batch_size
+    plan = plan_split(
+        source, split, batch_size, keep_last=config.data.keep_last_batch, parts=mesh.size
+    )
 
+    def items(step: int) -> Iterator[dict[str, jax.Array]]:
+        batches = train_batches(
+            source,
+            split,
+            plan,
+            batch_size=batch_size,
+            seed=config.seed,
+            start_step=step,
+            cache=config.data.cache,
+            shuffle_buffer=config.data.shuffle_buffer,
+            choose=functools.partial(fragments.choose, **feed.choose_options(config)),
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+        return prefetch_to_device(batches, parallel.batch_sharding(mesh))
 
-def plan_split(source: Any, split: str, batch_size: int, **options: Any) -> EpochPlan:
-    """`plan_epoch` for a split of a prepared data set."""
-    return plan_epoch(builder_lib.num_examples(source, split), batch_size, **options)
+    return feed.Feed(plan, builder_lib.fingerprint(source, split), items)
 
 
 def train_batches(
     source: Any,
     split: str,
-    plan: EpochPlan,
+    plan: feed.EpochPlan,
     *,
     batch_size: int,
     seed: int,
@@ -83,7 +76,7 @@ def train_batches(
     choose: Choose = fragments.choose,
     process_index: int = 0,
     process_count: int = 1,
-) -> Iterator[Batch]:
+) -> Iterator[feed.Batch]:
     """Endless training batches of this process, from the one that `start_step` would have got.
 
     Args:
@@ -134,7 +127,7 @@ def fragment_noise(seed: int, epoch: int, index: Int[np.ndarray, " b"]) -> np.nd
 
 
 def prefetch_to_device(
-    batches: Iterable[Batch], sharding: jax.sharding.Sharding | None = None, size: int = 2
+    batches: Iterable[feed.Batch], sharding: jax.sharding.Sharding | None = None, size: int = 2
 ) -> Iterator[dict[str, jax.Array]]:
     """Send batches to the device ahead of their use, so that transfer and compute overlap."""
     put = functools.partial(jax.device_put, device=sharding)

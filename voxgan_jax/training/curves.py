@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 from absl import logging
-from clu import metric_writers
+
+from voxgan_jax.training import events
 
 # The discriminator overpowers the generator where it is so sure of real pots for so many steps.
 OVERPOWERING_PROB = 0.99
@@ -30,10 +31,8 @@ def require_finite(step: int, scalars: dict[str, Any]) -> None:
 class Curves:
     """Writes scalars one interval late, so that the devices never wait for the host."""
 
-    def __init__(
-        self, writer: metric_writers.MetricWriter, batch_size: int, step: int, num_train_steps: int
-    ):
-        self._writer, self._batch_size = writer, batch_size
+    def __init__(self, write: events.Write, batch_size: int, step: int, num_train_steps: int):
+        self._write, self._batch_size = write, batch_size
         self._num_train_steps = num_train_steps
         self._waiting: tuple[int, dict[str, Any]] | None = None
         self._overpowered_since: float | None = None
@@ -63,7 +62,7 @@ class Curves:
             step, scalars = self._waiting
             require_finite(step, scalars)
             values = {k: float(v) for k, v in scalars.items()}
-            self._writer.write_scalars(step, values)
+            self._write(step, values)
             self._watch(step, values["d_real_prob"])
             self._waiting = None
 

@@ -1,23 +1,22 @@
 """The loop around the training step: data in, curves and checkpoints out."""
 
-import contextlib
 import functools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import optax
 from absl import logging
-from clu import metric_writers
 from flax import linen as nn
 from tqdm import tqdm
 
 from voxgan_jax import models
-from voxgan_jax.data import builder, fragments, pipeline
+from voxgan_jax.data import feed as feed_lib
+from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol, report
 from voxgan_jax.models import weights
-from voxgan_jax.training import checkpoint, curves, losses, parallel, steps, workdir
+from voxgan_jax.training import checkpoint, curves, events, losses, parallel, steps, workdir
 from voxgan_jax.training.state import TrainState, create_state, inference_variables
 
 
@@ -54,11 +53,6 @@ def initial_state(config: Any, parts: Parts) -> TrainState:
     )
 
 
-def place_options(config: Any) -> dict[str, Any]:
-    """How the config places pots, as `grid.place` and `builder.open_prepared` take it."""
-    return {name: config.data[name] for name in ("resolution", "pool", "placement")}
-
-
 def compiled_step(config: Any, parts: Parts, mesh: jax.sharding.Mesh) -> Any:
     """The training step of a config, compiled for a mesh."""
     step = functools.partial(
@@ -84,16 +78,10 @@ def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
         NotPreparedError, ValueError: no data set that suits the config.
         ConfigMismatchError: the folder holds a run of another config.
     """
-    source = builder.open_prepared(config.data.dir, **place_options(config))
     mesh = parallel.make_mesh()
-    plan = pipeline.plan_split(
-        source,
-        config.data.train_split,
-        config.train.batch_size,
-        keep_last=config.data.keep_last_batch,
-        parts=mesh.size,
-    )
-    _check_evaluation(config, source)
+    feed = feed_lib.open_feed(config, mesh)
+    plan = feed.plan
+    _check_evaluation(config)
     num_train_steps = config.train.num_train_steps or config.train.num_epochs * plan.num_batches
     parts = build_parts(config)
     step_fn = compiled_step(config, parts, mesh)
@@ -101,20 +89,19 @@ def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
 
     with (
         checkpoint.open_manager(run_dir, config.checkpoint.keep) as manager,
-        contextlib.closing(metric_writers.create_default_writer(str(run_dir))) as writer,
+        events.open_events(run_dir) as write,
         # None: only on a terminal; the log tells the rest.
         tqdm(total=num_train_steps, unit="step", dynamic_ncols=True, disable=None) as bar,
     ):
         workdir.save_config(config, run_dir, started=manager.latest_step() is not None)
-        data = builder.fingerprint(source, config.data.train_split)
-        position_at = functools.partial(_position, plan=plan, data=data)
+        position_at = functools.partial(_position, plan=plan, data=feed.fingerprint)
         state = _start(config, parts, mesh, manager, position_at)
         first_step = int(state.step)
         bar.update(first_step)
-        batches = _batches(config, source, plan, first_step, mesh)
-        log = curves.Curves(writer, config.train.batch_size, first_step, num_train_steps)
+        items = feed.items(first_step)
+        log = curves.Curves(write, config.train.batch_size, first_step, num_train_steps)
         for step in range(first_step + 1, num_train_steps + 1):
-            state, scalars = step_fn(state, next(batches))
+            state, scalars = step_fn(state, next(items))
             bar.update()
             last = step == num_train_steps
             if _due(step, config.train.log_every_steps) or last:
@@ -123,7 +110,7 @@ def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
             if config.eval.split and (
                 _due(step, config.eval.every_epochs * plan.num_batches) or last
             ):
-                iou = _evaluate(config, predict, state, step, writer)
+                iou = _evaluate(config, predict, state, step, write)
                 if iou >= checkpoint.best_iou(manager):
                     _save_weights(config, state, run_dir)
                 log.restart(step)
@@ -173,37 +160,15 @@ def _start(
     return state
 
 
-def _batches(
-    config: Any, source: Any, plan: pipeline.EpochPlan, step: int, mesh: jax.sharding.Mesh
-) -> Iterator[dict[str, jax.Array]]:
-    """The run's batches from a step on, sent ahead to the devices."""
-    options = config.fragments.to_dict()
-    options.pop("keep_crumbs")
-    batches = pipeline.train_batches(
-        source,
-        config.data.train_split,
-        plan,
-        batch_size=config.train.batch_size,
-        seed=config.seed,
-        start_step=step,
-        cache=config.data.cache,
-        shuffle_buffer=config.data.shuffle_buffer,
-        choose=functools.partial(fragments.choose, **options),
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
-    return pipeline.prefetch_to_device(batches, parallel.batch_sharding(mesh))
-
-
 def _evaluate(
     config: Any,
     predict: Callable[..., jax.Array],
     state: TrainState,
     step: int,
-    writer: metric_writers.MetricWriter,
+    write: events.Write,
 ) -> float:
     """Score the generator on the evaluation split, write the means, return the mean IoU."""
-    pots = builder.read_split(config.data.dir, config.eval.split, **place_options(config))
+    pots = _evaluation_split(config).pots
     records = protocol.evaluate(
         functools.partial(predict, inference_variables(state)),
         protocol.samples(pots),
@@ -213,20 +178,24 @@ def _evaluate(
     )
     summary = report.summarise(records)
     means = {name: summary[name]["mean"] for name in ("iou", "dice", "mse")}
-    writer.write_scalars(step, {f"eval_{name}": value for name, value in means.items()})
+    write(step, {f"eval_{name}": value for name, value in means.items()})
     return means["iou"]
 
 
-def _position(step: int, plan: pipeline.EpochPlan, data: str) -> dict[str, Any]:
+def _position(step: int, plan: feed_lib.EpochPlan, data: str) -> dict[str, Any]:
     """Where the data stands after a step, and which data it is."""
     return {"epoch": step // plan.num_batches, "batch": step % plan.num_batches, "data": data}
 
 
-def _check_evaluation(config: Any, source: Any) -> None:
+def _evaluation_split(config: Any) -> source.Split:
+    return source.open_split(config.data.dir, config.eval.split, **feed_lib.place_options(config))
+
+
+def _check_evaluation(config: Any) -> None:
     """Raise ValueError where the evaluation split is missing or trained on."""
     if not config.eval.split:
         return
-    builder.num_examples(source, config.eval.split)
+    _evaluation_split(config)
     shared = set(config.eval.split.split("+")) & set(config.data.train_split.split("+"))
     if shared:
         raise ValueError(

@@ -10,7 +10,16 @@ from ml_collections import ConfigDict
 CONFIG_FILE = "config.json"
 
 # What may change between two starts of one run: everything else would make it another run.
-_FREE = ("data.dir", "data.cache", "train.num_", "train.log_every_steps", "eval.", "checkpoint.")
+_FREE = (
+    "data.dir",
+    "data.cache",
+    "parallel.",
+    "train.num_",
+    "train.log_every_steps",
+    "train.steps_per_dispatch",
+    "eval.",
+    "checkpoint.",
+)
 
 
 class ConfigMismatchError(ValueError):

@@ -1,0 +1,89 @@
+"""What the training loop takes its batches from, whichever part of the package reads the data."""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+Batch = Mapping[str, Any]
+"""`labels` uint8 (b, d, h, w) and `given` bool (b, 256): whether voxels with this id are given."""
+
+SOURCES = {"tfdata": "voxgan_jax.data.pipeline", "resident": "voxgan_jax.data.resident"}
+"""The modules whose `open_feed(config, mesh)` reads the data, by `config.data.source`."""
+
+
+class EpochPlan(NamedTuple):
+    """How many batches an epoch has and how many examples in all go into them."""
+
+    num_batches: int
+    num_used: int
+
+
+class Feed(NamedTuple):
+    """The training batches of a run.
+
+    `fingerprint` tells this data from other data. `items(step)` gives, endlessly and from that
+    step on, what the compiled step gets beside the state, on the devices.
+
+    Where `draw` is None an item is a batch, its rows divided among the devices. Otherwise
+    `draw(item, rng, step)` gives a device's own rows of the batch; it runs on each device under the
+    axis name `parallel.DATA_AXIS`, with the item as `parallel.batch_sharding` divides it.
+    """
+
+    plan: EpochPlan
+    fingerprint: str
+    items: Callable[[int], Iterator[Any]]
+    draw: Callable[[Any, jax.Array, jax.Array], Batch] | None = None
+
+
+def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
+    """The feed of a config. Only the module that it needs is imported.
+
+    Raises:
+        ValueError: an unknown `config.data.source`, or data that does not suit the config.
+        FileNotFoundError: no data there.
+    """
+    name = config.data.source
+    if name not in SOURCES:
+        raise ValueError(f"unknown config.data.source {name!r}; known: {', '.join(SOURCES)}")
+    return importlib.import_module(SOURCES[name]).open_feed(config, mesh)
+
+
+def place_options(config: Any) -> dict[str, Any]:
+    """How a config places pots, as `grid.place` and `source.open_split` take it."""
+    return {name: config.data[name] for name in ("resolution", "pool", "placement")}
+
+
+def choose_options(config: Any) -> dict[str, Any]:
+    """How a config draws the given fragments, as `fragments.choose` takes it."""
+    return {name: value for name, value in config.fragments.items() if name != "keep_crumbs"}
+
+
+def plan_epoch(num_examples: int, batch_size: int, *, keep_last: bool, parts: int = 1) -> EpochPlan:
+    """The batches of an epoch.
+
+    Args:
+        num_examples, batch_size: over all processes.
+        keep_last: keep the short batch at the end, as the original does.
+        parts: devices of all processes; the short batch is cut to a multiple of it.
+
+    Raises:
+        ValueError: the batch size does not divide among the parts, or there is no batch at all.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size {batch_size}: at least 1 is needed")
+    if batch_size % parts:
+        lower = max(batch_size // parts, 1) * parts
+        raise ValueError(
+            f"batch_size {batch_size} does not divide among {parts} devices;"
+            f" the nearest that do are {lower} and {lower + parts}"
+        )
+    full, rest = divmod(num_examples, batch_size)
+    last = rest // parts * parts if keep_last else 0
+    if full == 0 and last == 0:
+        raise ValueError(
+            f"{num_examples} examples are fewer than one batch of {batch_size};"
+            " lower config.train.batch_size or set config.data.keep_last_batch"
+        )
+    return EpochPlan(full + int(last > 0), full * batch_size + last)
