@@ -8,6 +8,7 @@
 import argparse
 import pathlib
 import runpy
+import shlex
 import sys
 from typing import Any
 
@@ -17,7 +18,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from voxgan_jax import logs
-from voxgan_jax.training import workdir
+from voxgan_jax.training import interruption, workdir
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="a file of configs/", lock_config=True
@@ -58,16 +59,18 @@ def _fields(argv: list[str]) -> dict[str, Any]:
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
-    from voxgan_jax.training import loop
+    with interruption.on_signals() as stop:
+        from voxgan_jax.training import loop
 
-    logs.show_progress()
-    try:
-        loop.train(CONFIG.value, WORKDIR.value)
-    except KeyboardInterrupt:
-        sys.exit("train.py: stopped; the same command goes on from the last checkpoint")
-    except (OSError, ValueError) as error:
-        sys.exit(f"train.py: {error}")
-    print(f"Finished: {WORKDIR.value}")
+        logs.show_progress()
+        try:
+            loop.train(CONFIG.value, WORKDIR.value, stop)
+        except interruption.InterruptedRunError as stopped:
+            print(f"Run {stopped}. To go on: {shlex.join(sys.orig_argv)}")
+        except (OSError, ValueError) as error:
+            sys.exit(f"train.py: {error}")
+        else:
+            print(f"Finished: {WORKDIR.value}")
 
 
 if __name__ == "__main__":

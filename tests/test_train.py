@@ -45,7 +45,7 @@ def _leaves(run_dir, config):
         functools.partial(loop.initial_state, config, loop.build_parts(config))
     )
     with checkpoint.open_manager(run_dir) as manager:
-        state, position = checkpoint.restore(manager, abstract)
+        state, position, _ = checkpoint.restore(manager, abstract)
     state = dataclasses.replace(state, rng=jax.random.key_data(state.rng))
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)], position
 
@@ -57,7 +57,6 @@ def test_run_leaves_config_curves_checkpoints_and_weights(small_config, tmp_path
     assert saved["train"]["batch_size"] == 4
     with checkpoint.open_manager(tmp_path) as manager:
         assert manager.all_steps() == [2, 4, 6]
-        assert 0.0 <= checkpoint.best_iou(manager) <= 1.0
     variables, config = weights.load(tmp_path / weights.RUN_FILE)
     assert config.to_dict() == small_config.to_dict()
     jax.tree.map(np.testing.assert_array_equal, variables["params"], state.generator.params)
@@ -191,19 +190,6 @@ def test_a_loss_that_is_no_number_stops_the_run_and_leaves_no_weights(small_conf
     with pytest.raises(curves.NotFiniteError, match=r"_loss is (nan|inf) at step"):
         loop.train(small_config, tmp_path)
     assert not (tmp_path / weights.RUN_FILE).exists()
-
-
-def test_a_damaged_checkpoint_is_named(small_config, tmp_path):
-    small_config.train.num_train_steps = 2
-    loop.train(small_config, tmp_path)
-    state = tmp_path / checkpoint.FOLDER / "2" / "state"
-    for path in [path for path in state.rglob("*") if path.is_file() and path.stat().st_size > 9]:
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    small_config.train.num_train_steps = 4
-    with pytest.raises(
-        checkpoint.DamagedCheckpointError, match=r"checkpoints/2: .*delete that fol"
-    ):
-        loop.train(small_config, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from absl import logging
 from tqdm import tqdm
 
 
-def quiet(package: str) -> None:
-    """Drop what a library that logs through absl says of itself, up to warnings."""
+def quiet(package: str, up_to: int = std_logging.WARNING) -> None:
+    """Drop what a library that logs through absl says of itself, up to a level of `logging`."""
     logging.get_absl_logger().addFilter(
-        lambda record: record.levelno > std_logging.WARNING or f"/{package}/" not in record.pathname
+        lambda record: record.levelno > up_to or f"/{package}/" not in record.pathname
     )
 
 

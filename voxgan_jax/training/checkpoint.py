@@ -1,22 +1,40 @@
 """Checkpoints of a run. The only Orbax import.
 
-Below `workdir/checkpoints` stands one folder a step with the state and the data position. The
-latest few are kept, and the one with the best IoU.
+Below `workdir/checkpoints` stands one folder a step: the state, and beside it the data position,
+the best IoU so far and a digest of every array. The latest few are kept, and the one with the
+best IoU. A folder gets its name only when it is whole; what is damaged later is found by the
+digests and moved aside.
 """
 
+import contextlib
+import errno
+import json
+import logging as std_logging
 import math
+import os
 import pathlib
-from typing import Any
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+import jax
 import orbax.checkpoint as ocp
+from absl import logging
+from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
 from voxgan_jax import logs
+from voxgan_jax.training import integrity
 from voxgan_jax.training.state import TrainState
 
-logs.quiet("orbax")
+# Orbax logs each error several times over, with its traceback, before it raises it.
+logs.quiet("orbax", std_logging.ERROR)
 
 FOLDER = "checkpoints"
+DAMAGED = ".damaged"
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
 
 
 class NoCheckpointError(FileNotFoundError):
@@ -24,23 +42,60 @@ class NoCheckpointError(FileNotFoundError):
 
 
 class DamagedCheckpointError(ValueError):
-    """A checkpoint that cannot be read, or has other arrays than asked for."""
+    """A checkpoint that cannot be read, or has other arrays than were saved."""
 
 
-def open_manager(workdir: str | pathlib.Path, keep: int = 3) -> ocp.CheckpointManager:
-    """The checkpoints of a run: the latest `keep` and the best by IoU; made if not there."""
-    policy = checkpoint_managers.AnyPreservationPolicy(
-        [
-            checkpoint_managers.LatestN(n=keep),
-            checkpoint_managers.BestN(
-                get_metric_fn=_iou, n=1, keep_checkpoints_without_metrics=False
-            ),
-        ]
+class DiskError(OSError):
+    """The disk is full or broken: the run stopped, its last good checkpoint is named."""
+
+
+class Restored(NamedTuple):
+    """What a checkpoint holds: the state, where the data stands, the best IoU so far or -inf."""
+
+    state: TrainState
+    position: dict[str, Any]
+    best_iou: float
+
+
+@contextlib.contextmanager
+def open_manager(workdir: str | pathlib.Path, keep: int = 3) -> Iterator[ocp.CheckpointManager]:
+    """The checkpoints of a run: the latest `keep` and the best by IoU; made if not there.
+
+    At the end it waits for what is still being written.
+
+    Raises:
+        DiskError: something inside could not be written, a checkpoint or another file.
+    """
+    directory = (pathlib.Path(workdir) / FOLDER).absolute()
+    _drop_damaged_metrics(directory)
+    best = checkpoint_managers.BestN(
+        get_metric_fn=_iou, n=1, keep_checkpoints_without_metrics=False
     )
-    return ocp.CheckpointManager(
-        (pathlib.Path(workdir) / FOLDER).absolute(),
-        options=ocp.CheckpointManagerOptions(best_fn=_iou, preservation_policy=policy),
+    policy = checkpoint_managers.AnyPreservationPolicy([checkpoint_managers.LatestN(n=keep), best])
+    manager = ocp.CheckpointManager(
+        directory,
+        options=ocp.CheckpointManagerOptions(
+            best_fn=_iou, preservation_policy=policy, cleanup_tmp_directories=True
+        ),
     )
+    try:
+        yield manager
+        finish(manager)
+    except OSError as error:
+        with contextlib.suppress(Exception):
+            manager.wait_until_finished()
+        if error.errno not in _DISK:
+            raise
+        raise DiskError(error.errno, f"{error.strerror}: {_advice(workdir)}") from error
+    finally:
+        with contextlib.suppress(Exception):  # What matters has been raised above.
+            manager.close()
+
+
+def newest(workdir: str | pathlib.Path) -> pathlib.Path | None:
+    """The folder of the last checkpoint that was written to the end; None where there is none."""
+    steps = [p for p in (pathlib.Path(workdir) / FOLDER).glob("*") if p.name.isdecimal()]
+    return max(steps, key=lambda path: int(path.name), default=None)
 
 
 def save(
@@ -49,58 +104,153 @@ def save(
     *,
     position: dict[str, Any],
     iou: float | None = None,
+    best_iou: float = -math.inf,
 ) -> None:
     """Save the state under its step; writing goes on in the background.
 
     Args:
         position: where the data stands: `epoch` and `batch` of the next batch, and which `data`.
         iou: the mean IoU on the evaluation split, where it was measured at this step.
+        best_iou: the best one so far, this one included.
+
+    Raises:
+        NotFiniteError: a number in the state is NaN or infinite; nothing is written.
+        OSError: this checkpoint, or the one before, could not be written.
     """
-    manager.save(
-        int(state.step),
-        args=ocp.args.Composite(
-            state=ocp.args.StandardSave(state), position=ocp.args.JsonSave(position)
-        ),
-        metrics=None if iou is None else {"iou": iou},
-    )
+    meta = {
+        "position": position,
+        "best_iou": None if best_iou == -math.inf else best_iou,
+        "digests": integrity.require_finite(state),
+    }
+    with _writing():
+        manager.save(
+            int(state.step),
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state),
+                meta=ocp.args.JsonSave(meta | {"checksum": _checksum(meta)}),
+            ),
+            metrics=None if iou is None else {"iou": iou},
+        )
 
 
-def best_iou(manager: ocp.CheckpointManager) -> float:
-    """The best IoU that a checkpoint of the run was saved with; -inf where none was."""
-    step = manager.best_step()
-    metrics = None if step is None else manager.metrics(step)
-    return -math.inf if metrics is None else _iou(metrics)
+def finish(manager: ocp.CheckpointManager) -> None:
+    """Wait until what was saved is on the disk; OSError where it cannot be written."""
+    with _writing():
+        manager.wait_until_finished()
 
 
-def restore(
-    manager: ocp.CheckpointManager, abstract_state: TrainState
-) -> tuple[TrainState, dict[str, Any]]:
-    """The latest state and its data position.
+def restore(manager: ocp.CheckpointManager, abstract_state: TrainState) -> Restored:
+    """The newest checkpoint that is as it was saved; damaged ones after it are moved aside.
 
     Args:
         abstract_state: shapes, types and shardings to restore to.
 
     Raises:
         NoCheckpointError: the run has none.
-        DamagedCheckpointError: it cannot be read.
+        DamagedCheckpointError: none of them can be read; they stay where they are.
     """
-    step = manager.latest_step()
-    if step is None:
+    steps = sorted(manager.all_steps(), reverse=True)
+    if not steps:
         raise NoCheckpointError(f"{manager.directory}: no checkpoint there; train first")
-    try:
-        restored: Any = manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(abstract_state), position=ocp.args.JsonRestore()
-            ),
+    damaged: dict[int, str] = {}
+    for step in steps:
+        try:
+            restored = _read(manager, step, abstract_state)
+        except Exception as error:  # Orbax raises whatever its storage raises.
+            damaged[step] = f"{type(error).__name__}: {str(error).strip()}".splitlines()[0][:200]
+        else:
+            _set_aside(manager, damaged)
+            return restored
+    listing = "".join(f"\n  {step}: {reason}" for step, reason in damaged.items())
+    raise DamagedCheckpointError(
+        f"{manager.directory}: none of its checkpoints is readable as one of this config; use"
+        f" another --workdir or put a copy back{listing}"
+    )
+
+
+def _read(manager: ocp.CheckpointManager, step: int, abstract_state: TrainState) -> Restored:
+    """One checkpoint; DamagedCheckpointError, or whatever Orbax raises, where it is not whole."""
+    restored: Any = manager.restore(
+        step,
+        args=ocp.args.Composite(
+            state=ocp.args.StandardRestore(abstract_state), meta=ocp.args.JsonRestore()
+        ),
+    )
+    state, meta = restored.state, restored.meta
+    if meta.pop("checksum") != _checksum(meta):
+        raise DamagedCheckpointError("its position is not the one that was saved")
+    changed = integrity.changed(state, meta["digests"])
+    if changed:
+        raise DamagedCheckpointError(f"{changed[0]} is not as it was saved")
+    if int(state.step) != step:
+        raise DamagedCheckpointError(f"it is that of step {int(state.step)}")
+    best = meta["best_iou"]
+    return Restored(state, meta["position"], -math.inf if best is None else best)
+
+
+def _set_aside(manager: ocp.CheckpointManager, damaged: dict[int, str]) -> None:
+    """Rename damaged folders, so that their steps can be saved again."""
+    if not damaged:
+        return
+    for step, reason in damaged.items():
+        folder = pathlib.Path(manager.directory) / str(step)
+        number = sum(1 for _ in folder.parent.glob(f"{step}{DAMAGED}*"))
+        aside = folder.with_name(f"{step}{DAMAGED}{number or ''}")
+        if jax.process_index() == 0:
+            folder.rename(aside)
+        logging.warning(
+            "%s is damaged (%s): moved to %s, going on from an older checkpoint.",
+            folder,
+            reason,
+            aside.name,
         )
-    except Exception as error:  # Orbax raises whatever its storage raises.
-        raise DamagedCheckpointError(
-            f"{manager.directory / str(step)}: not a readable checkpoint of this config"
-            f" ({type(error).__name__}); delete that folder to go on from the one before"
-        ) from error
-    return restored.state, restored.position
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("damaged checkpoints moved aside")
+    manager.reload()
 
 
-def _iou(metrics: dict[str, float]) -> float:
-    return metrics["iou"]
+def _drop_damaged_metrics(directory: pathlib.Path) -> None:
+    """Remove files of metrics that are no JSON, which would keep Orbax from opening the rest.
+
+    They only say which old checkpoint to keep as the best; the state has a copy of the best IoU.
+    """
+    for path in directory.glob("*/metrics/metrics"):
+        try:
+            json.loads(path.read_bytes())
+        except ValueError:
+            logging.warning("%s is damaged: the IoU of that checkpoint is forgotten.", path)
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """Turn what Orbax raises when it cannot write into an OSError with its number."""
+    try:
+        yield
+    except OSError:
+        raise
+    except ValueError as error:
+        number = re.search(r"os_error_code='(\d+)'", str(error))
+        if number is None:
+            raise
+        code = int(number[1])
+        raise OSError(code, os.strerror(code)) from error
+
+
+def _advice(workdir: str | pathlib.Path) -> str:
+    last = newest(workdir)
+    if last is None:
+        return f"{workdir} has no checkpoint yet; make room and start again"
+    return f"the last good checkpoint is {last}; make room and give the same command to go on"
+
+
+def _checksum(meta: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(meta, sort_keys=True).encode())
+
+
+def _iou(metrics: Any) -> float:
+    """The IoU of a checkpoint's metrics; a damaged file of them may hold any JSON."""
+    try:
+        return float(metrics["iou"])
+    except (KeyError, TypeError, ValueError, IndexError):
+        return -math.inf

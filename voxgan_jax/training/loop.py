@@ -1,6 +1,7 @@
 """The loop around the training step: data in, curves and checkpoints out."""
 
 import functools
+import math
 import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +17,17 @@ from voxgan_jax.data import feed as feed_lib
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol, report
 from voxgan_jax.models import weights
-from voxgan_jax.training import checkpoint, curves, events, losses, parallel, steps, workdir
+from voxgan_jax.training import (
+    checkpoint,
+    curves,
+    events,
+    integrity,
+    interruption,
+    losses,
+    parallel,
+    steps,
+    workdir,
+)
 from voxgan_jax.training.state import TrainState, create_state, inference_variables
 
 
@@ -67,7 +78,9 @@ def compiled_step(config: Any, parts: Parts, mesh: jax.sharding.Mesh) -> Any:
     return parallel.compile_step(step, mesh)
 
 
-def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
+def train(
+    config: Any, run_dir: str | pathlib.Path, stop: interruption.Stop = interruption.never
+) -> TrainState:
     """Train a config in a folder, or go on where a run there stopped.
 
     Writes `config.json`, TensorBoard events, checkpoints, and the generator's weights: those with
@@ -77,6 +90,9 @@ def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
     Raises:
         NotPreparedError, ValueError: no data set that suits the config.
         ConfigMismatchError: the folder holds a run of another config.
+        InterruptedRunError: `stop` said so; what was done is saved.
+        NotFiniteError: a loss or the state is NaN or infinite; it is not saved.
+        DiskError: the disk is full; the last good checkpoint is named.
     """
     mesh = parallel.make_mesh()
     feed = feed_lib.open_feed(config, mesh)
@@ -95,8 +111,10 @@ def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
     ):
         workdir.save_config(config, run_dir, started=manager.latest_step() is not None)
         position_at = functools.partial(_position, plan=plan, data=feed.fingerprint)
-        state = _start(config, parts, mesh, manager, position_at)
+        state, best_iou = _start(config, parts, mesh, manager, position_at)
         first_step = int(state.step)
+        if stop(first_step):
+            raise interruption.InterruptedRunError(first_step)
         bar.update(first_step)
         items = feed.items(first_step)
         log = curves.Curves(write, config.train.batch_size, first_step, num_train_steps)
@@ -106,20 +124,30 @@ def train(config: Any, run_dir: str | pathlib.Path) -> TrainState:
             last = step == num_train_steps
             if _due(step, config.train.log_every_steps) or last:
                 log.scalars(step, scalars)
-            iou = None
-            if config.eval.split and (
+            evaluating = bool(config.eval.split) and (
                 _due(step, config.eval.every_epochs * plan.num_batches) or last
-            ):
+            )
+            stopping = stop(step) and not last
+            saving = _due(step, config.checkpoint.every_steps) or evaluating or last or stopping
+            if saving:
+                curves.require_finite(step, scalars)
+            iou = None
+            if evaluating:
+                integrity.require_finite(state)
                 iou = _evaluate(config, predict, state, step, write)
-                if iou >= checkpoint.best_iou(manager):
+                if iou >= best_iou:
+                    best_iou = iou
                     _save_weights(config, state, run_dir)
                 log.restart(step)
-            if _due(step, config.checkpoint.every_steps) or iou is not None or last:
-                curves.require_finite(step, scalars)
-                checkpoint.save(manager, state, position=position_at(step), iou=iou)
+            if saving:
+                position = position_at(step)
+                checkpoint.save(manager, state, position=position, iou=iou, best_iou=best_iou)
+            if stopping:
+                checkpoint.finish(manager)
+                raise interruption.InterruptedRunError(step)
         log.flush()
-    if not config.eval.split:
-        _save_weights(config, state, run_dir)
+        if not config.eval.split:
+            _save_weights(config, state, run_dir)
     return state
 
 
@@ -139,25 +167,32 @@ def _start(
     mesh: jax.sharding.Mesh,
     manager: Any,
     position_at: Callable[[int], dict[str, Any]],
-) -> TrainState:
-    """The newest checkpoint of the run, or its initial state, on all devices."""
+) -> tuple[TrainState, float]:
+    """The newest good checkpoint of the run, or its initial state, on all devices; the best IoU."""
     create = functools.partial(initial_state, config, parts)
     if manager.latest_step() is None:
-        return jax.jit(create, out_shardings=parallel.replicated(mesh))()
+        return jax.jit(create, out_shardings=parallel.replicated(mesh))(), -math.inf
     abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(
             leaf.shape, leaf.dtype, sharding=parallel.replicated(mesh)
         ),
         jax.eval_shape(create),
     )
-    state, position = checkpoint.restore(manager, abstract)
-    if position != position_at(int(state.step)):
+    state, position, best_iou = checkpoint.restore(manager, abstract)
+    expected = position_at(int(state.step))
+    if position["data"] != expected["data"]:
         raise workdir.ConfigMismatchError(
             f"{manager.directory}: this run was trained on other data (it stands at {position}, the"
-            f" data given now would be at {position_at(int(state.step))}); name its data set again"
+            f" data given now would be at {expected}); name its data set again"
+        )
+    if position != expected:
+        raise workdir.ConfigMismatchError(
+            f"{manager.directory}: the run stands at {position}, but with the devices given now the"
+            f" epochs have other lengths and it would be at {expected}; use as many devices as"
+            " before, or config.data.keep_last_batch=False from the start"
         )
     logging.info("Resuming from step %d, data position %s.", int(state.step), position)
-    return state
+    return state, best_iou
 
 
 def _evaluate(
