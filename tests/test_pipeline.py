@@ -16,9 +16,12 @@ def source(prepared_dir):
     return builder.open_prepared(prepared_dir, resolution=32)
 
 
-def _take(source, count, *, batch_size=5, keep_last=True, parts=1, **changes):
-    plan = pipeline.plan_split(source, "train", batch_size, keep_last=keep_last, parts=parts)
-    options: dict[str, Any] = {"batch_size": batch_size, "seed": 7} | changes
+def _take(source, count, *, batch_size=5, keep_last=True, parts=1, num_shards=1, **changes):
+    plan = pipeline.plan_split(
+        source, "train", batch_size, keep_last=keep_last, parts=parts, num_shards=num_shards
+    )
+    options: dict[str, Any] = {"batch_size": batch_size, "seed": 7, "num_shards": num_shards}
+    options |= changes
     return list(itertools.islice(pipeline.train_batches(source, "train", plan, **options), count))
 
 
@@ -29,18 +32,25 @@ def _same(one, other):
 
 
 @pytest.mark.parametrize(
-    ("examples", "batch_size", "keep_last", "parts", "expected"),
+    ("examples", "batch_size", "keep_last", "parts", "num_shards", "expected"),
     [
-        (11264, 64, True, 1, (176, 11264)),
-        (16, 5, True, 1, (4, 16)),
-        (16, 5, False, 1, (3, 15)),
-        (3, 5, True, 1, (1, 3)),
-        (22, 8, True, 4, (3, 20)),
-        (17, 8, True, 4, (2, 16)),
+        (11264, 64, True, 1, 1, (176, 11264)),
+        (16, 5, True, 1, 1, (4, 16)),
+        (16, 5, False, 1, 1, (3, 15)),
+        (3, 5, True, 1, 1, (1, 3)),
+        (22, 8, True, 4, 1, (3, 20)),
+        (17, 8, True, 4, 1, (2, 16)),
+        # 5 of each of 4 shards: 2 batches of 2 rows each, and 1 row each.
+        (23, 8, True, 2, 4, (3, 20)),
+        (23, 8, False, 2, 4, (2, 16)),
+        # 11 of each of 2 shards, 4 a batch; 3 are left, of which 4 devices can share 2 each.
+        (22, 8, True, 4, 2, (3, 20)),
     ],
 )
-def test_plan(examples, batch_size, keep_last, parts, expected):
-    plan = feed.plan_epoch(examples, batch_size, keep_last=keep_last, parts=parts)
+def test_plan(examples, batch_size, keep_last, parts, num_shards, expected):
+    plan = feed.plan_epoch(
+        examples, batch_size, keep_last=keep_last, parts=parts, num_shards=num_shards
+    )
     assert tuple(plan) == expected
 
 
@@ -83,13 +93,50 @@ def test_small_shuffle_buffer_still_gives_every_example(source):
     assert len({labels.tobytes() for batch in batches for labels in batch["labels"]}) == 16
 
 
-def test_processes_share_an_epoch(source):
-    parts = [
-        _take(source, 2, batch_size=8, parts=2, process_index=i, process_count=2) for i in (0, 1)
+@pytest.mark.parametrize("start_step", [0, 4])
+def test_processes_together_have_the_batches_of_one(source, start_step):
+    """16 examples in 4 shards, of which a batch of 12 and a short one of 4 take equal numbers."""
+    options = {"batch_size": 12, "num_shards": 4, "parts": 4, "start_step": start_step}
+    whole = _take(source, 6, **options)
+    assert [len(batch["labels"]) for batch in whole] == [12, 4] * 3
+    for count in (2, 4):
+        parts = [
+            _take(source, 6, process_index=i, process_count=count, **options) for i in range(count)
+        ]
+        joined = [
+            {name: np.concatenate([batch[name] for batch in group]) for name in ("labels", "given")}
+            for group in zip(*parts, strict=True)
+        ]
+        _same(joined, whole)
+
+
+def test_a_shard_has_its_own_examples_in_its_own_order(source):
+    everything = [
+        example["labels"].tobytes()
+        for example in builder.as_dataset(source, "train").as_numpy_iterator()
     ]
-    assert all(len(batch["labels"]) == 4 for part in parts for batch in part)
-    seen = [labels.tobytes() for part in parts for batch in part for labels in batch["labels"]]
-    assert len(set(seen)) == 16
+    orders = []
+    for shard in range(2):
+        batches = _take(source, 2, batch_size=8, num_shards=2, process_index=shard, process_count=2)
+        seen = [labels.tobytes() for batch in batches for labels in batch["labels"]]
+        assert sorted(seen) == sorted(everything[shard::2])
+        orders.append([everything[shard::2].index(one) for one in seen])
+    assert orders[0] != orders[1]
+
+
+def test_shards_of_unequal_size_leave_another_example_out_every_epoch(source):
+    """16 = 6 + 5 + 5: the first shard gives 5 of its 6 examples."""
+    epochs = _take(source, 6, batch_size=15, num_shards=3)
+    seen = [{labels.tobytes() for labels in batch["labels"]} for batch in epochs]
+    assert [len(one) for one in seen] == [15] * 6
+    assert len(set.union(*seen)) == 16
+
+
+def test_shards_must_divide(source):
+    with pytest.raises(ValueError, match=r"num_shards 1 does not divide among 2 proc.*=2 or a mul"):
+        _take(source, 1, batch_size=4, process_count=2)
+    with pytest.raises(ValueError, match=r"among 3 shards \(config\.data\.num_shards\);.* 3 and 6"):
+        _take(source, 1, batch_size=4, num_shards=3)
 
 
 def test_given_is_one_fragment_of_the_sample_and_changes_with_the_epoch(source):

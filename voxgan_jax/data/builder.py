@@ -240,10 +240,24 @@ def fingerprint(builder: tfds.core.DatasetBuilder, split: str) -> str:
     return "+".join(f"{p.name}:{p.shard_lengths}:{p.num_bytes}" for p in parts)
 
 
-def as_dataset(builder: tfds.core.DatasetBuilder, split: str) -> Any:
-    """The examples of a split, or of several as in "train+validation", in their fixed order."""
+def as_dataset(
+    builder: tfds.core.DatasetBuilder, split: str, *, num_shards: int = 1, shard: int = 0
+) -> Any:
+    """The examples of a split, or of several as in "train+validation", in their fixed order.
+
+    With `num_shards` only those whose place is `shard` modulo it; the others are not decoded.
+    """
     reader: Any = builder
-    return reader.as_dataset(split="+".join(_split_names(builder, split)), shuffle_files=False)
+    feature = reader.info.features["labels"]
+    raw = reader.as_dataset(
+        split="+".join(_split_names(builder, split)),
+        shuffle_files=False,
+        decoders={"labels": tfds.decode.SkipDecoding()},
+    )
+    return raw.shard(num_shards, shard).map(
+        lambda example: example | {"labels": feature.decode_example(example["labels"])},
+        num_parallel_calls=-1,  # tf.data.AUTOTUNE
+    )
 
 
 def _split_names(builder: tfds.core.DatasetBuilder, split: str) -> list[str]:

@@ -1,6 +1,7 @@
 """What the training loop takes its batches from, whichever part of the package reads the data."""
 
 import importlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -11,6 +12,10 @@ Batch = Mapping[str, Any]
 
 SOURCES = {"tfdata": "voxgan_jax.data.pipeline", "resident": "voxgan_jax.data.resident"}
 """The modules whose `open_feed(config, mesh)` reads the data, by `config.data.source`."""
+
+
+Draw = Callable[[Any, jax.Array, jax.Array], Batch]
+"""`draw(item, rng, step) -> batch`, see `Feed`."""
 
 
 class EpochPlan(NamedTuple):
@@ -34,7 +39,7 @@ class Feed(NamedTuple):
     plan: EpochPlan
     fingerprint: str
     items: Callable[[int], Iterator[Any]]
-    draw: Callable[[Any, jax.Array, jax.Array], Batch] | None = None
+    draw: Draw | None = None
 
 
 def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
@@ -60,27 +65,35 @@ def choose_options(config: Any) -> dict[str, Any]:
     return {name: value for name, value in config.fragments.items() if name != "keep_crumbs"}
 
 
-def plan_epoch(num_examples: int, batch_size: int, *, keep_last: bool, parts: int = 1) -> EpochPlan:
+def plan_epoch(
+    num_examples: int, batch_size: int, *, keep_last: bool, parts: int = 1, num_shards: int = 1
+) -> EpochPlan:
     """The batches of an epoch.
 
     Args:
         num_examples, batch_size: over all processes.
         keep_last: keep the short batch at the end, as the original does.
         parts: devices of all processes; the short batch is cut to a multiple of it.
+        num_shards: parts of the data that give a batch equally many rows each. Those with an
+            example more than the others leave one out, another one every epoch.
 
     Raises:
-        ValueError: the batch size does not divide among the parts, or there is no batch at all.
+        ValueError: the batch size does not divide among the devices or the shards, or there is no
+            batch at all.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size {batch_size}: at least 1 is needed")
-    if batch_size % parts:
-        lower = max(batch_size // parts, 1) * parts
-        raise ValueError(
-            f"batch_size {batch_size} does not divide among {parts} devices;"
-            f" the nearest that do are {lower} and {lower + parts}"
-        )
-    full, rest = divmod(num_examples, batch_size)
-    last = rest // parts * parts if keep_last else 0
+    for count, name in ((parts, "devices"), (num_shards, "shards (config.data.num_shards)")):
+        if batch_size % count:
+            lower = max(batch_size // count, 1) * count
+            raise ValueError(
+                f"batch_size {batch_size} does not divide among {count} {name};"
+                f" the nearest that do are {lower} and {lower + count}"
+            )
+    full, rest = divmod(num_examples // num_shards, batch_size // num_shards)
+    # Of every shard so many that the devices share the rows of all shards.
+    step = parts // math.gcd(parts, num_shards)
+    last = rest // step * step * num_shards if keep_last else 0
     if full == 0 and last == 0:
         raise ValueError(
             f"{num_examples} examples are fewer than one batch of {batch_size};"

@@ -41,8 +41,14 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
     source = builder_lib.open_prepared(config.data.dir, **feed.place_options(config))
     split, batch_size = config.data.train_split, config.train.batch_size
     plan = plan_split(
-        source, split, batch_size, keep_last=config.data.keep_last_batch, parts=mesh.size
+        source,
+        split,
+        batch_size,
+        keep_last=config.data.keep_last_batch,
+        parts=mesh.size * config.train.accumulate_steps,
+        num_shards=config.data.num_shards,
     )
+    check_shards(config.data.num_shards, jax.process_count())
 
     def items(step: int) -> Iterator[dict[str, jax.Array]]:
         batches = train_batches(
@@ -55,12 +61,23 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
             cache=config.data.cache,
             shuffle_buffer=config.data.shuffle_buffer,
             choose=functools.partial(fragments.choose, **feed.choose_options(config)),
+            num_shards=config.data.num_shards,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )
         return prefetch_to_device(batches, parallel.batch_sharding(mesh))
 
     return feed.Feed(plan, builder_lib.fingerprint(source, split), items)
+
+
+def check_shards(num_shards: int, process_count: int) -> None:
+    """Raise ValueError where the shards do not divide among the processes."""
+    if num_shards % process_count:
+        raise ValueError(
+            f"config.data.num_shards {num_shards} does not divide among {process_count} processes;"
+            f" start the run with --config.data.num_shards={process_count} or a multiple of it"
+            " (it decides the order of the data, so a run keeps it)"
+        )
 
 
 def train_batches(
@@ -74,39 +91,69 @@ def train_batches(
     cache: bool = True,
     shuffle_buffer: int = 0,
     choose: Choose = fragments.choose,
+    num_shards: int = 1,
     process_index: int = 0,
     process_count: int = 1,
 ) -> Iterator[feed.Batch]:
     """Endless training batches of this process, from the one that `start_step` would have got.
 
+    Every shard has an order of its own, and a batch has the same number of rows from each, shard
+    after shard. A process has its own shards' rows, so all processes together always have the same
+    batches, however many they are.
+
     Args:
         source: a prepared data set, see `builder.open_prepared`.
-        plan: `plan_split` for the same split and batch size.
+        plan: `plan_split` for the same split, batch size and number of shards.
         batch_size: over all processes.
         cache: hold the decoded split in memory.
-        shuffle_buffer: examples to shuffle among; 0 means all.
+        shuffle_buffer: examples to shuffle among, over all shards; 0 means all.
+        num_shards: parts of the split, see `builder.as_dataset`.
+
+    Raises:
+        ValueError: the shards do not divide among the processes.
     """
-    local_batch = batch_size // process_count
-    examples = builder_lib.as_dataset(source, split).enumerate()
-    examples = examples.shard(process_count, process_index)
-    examples = examples.map(_compact, num_parallel_calls=tf.data.AUTOTUNE)
-    if cache:
-        examples = examples.cache()
+    check_shards(num_shards, process_count)
+    own = num_shards // process_count
+    shards = range(process_index * own, (process_index + 1) * own)
+    sources = [_examples(source, split, num_shards, shard, cache) for shard in shards]
     buffer = shuffle_buffer or builder_lib.num_examples(source, split)
+    rows, used = batch_size // num_shards, plan.num_used // num_shards
+
+    def shuffled(examples: Any, order: list[int], skipped: int) -> Any:
+        order_seed = int(np.random.SeedSequence(order).generate_state(1)[0])
+        examples = examples.shuffle(
+            -(-buffer // num_shards), seed=order_seed, reshuffle_each_iteration=False
+        )
+        examples = examples.take(used).skip(skipped * rows)
+        return examples.batch(rows, num_parallel_calls=tf.data.AUTOTUNE)
+
     first_epoch, first_batch = divmod(start_step, plan.num_batches)
     for epoch in itertools.count(first_epoch):
         skipped = first_batch if epoch == first_epoch else 0
-        order_seed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
-        batches = (
-            examples.shuffle(buffer, seed=order_seed, reshuffle_each_iteration=False)
-            .take(plan.num_used // process_count)
-            .skip(skipped * local_batch)
-            .batch(local_batch, num_parallel_calls=tf.data.AUTOTUNE)
-            .prefetch(2)
-        )
+        parts = [
+            # The order of a single shard is that of a split without shards.
+            shuffled(examples, [seed, epoch, shard] if num_shards > 1 else [seed, epoch], skipped)
+            for shard, examples in zip(shards, sources, strict=True)
+        ]
+        batches = tf.data.Dataset.zip(tuple(parts)).map(_join).prefetch(2)
         for raw in batches.as_numpy_iterator():
             given = choose(raw["counts"], fragment_noise(seed, epoch, raw["index"]))
             yield {"labels": raw["labels"], "given": given}
+
+
+def _examples(source: Any, split: str, num_shards: int, shard: int, cache: bool) -> Any:
+    """One shard with the examples' places in the whole split."""
+    examples = builder_lib.as_dataset(source, split, num_shards=num_shards, shard=shard).enumerate()
+    examples = examples.map(
+        lambda row, example: _compact(row * num_shards + shard, example),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    return examples.cache() if cache else examples
+
+
+def _join(*parts: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The rows of all parts in one batch."""
+    return {name: tf.concat([part[name] for part in parts], axis=0) for name in parts[0]}
 
 
 def _compact(index: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -129,8 +176,14 @@ def fragment_noise(seed: int, epoch: int, index: Int[np.ndarray, " b"]) -> np.nd
 def prefetch_to_device(
     batches: Iterable[feed.Batch], sharding: jax.sharding.Sharding | None = None, size: int = 2
 ) -> Iterator[dict[str, jax.Array]]:
-    """Send batches to the device ahead of their use, so that transfer and compute overlap."""
-    put = functools.partial(jax.device_put, device=sharding)
+    """Send batches to the device ahead of their use, so that transfer and compute overlap.
+
+    Args:
+        batches: this process's rows.
+        sharding: how the rows of all processes together are divided among their devices, those of
+            process 0 first.
+    """
+    put = functools.partial(_put, sharding=sharding)
     queue: collections.deque[dict[str, jax.Array]] = collections.deque()
     iterator = iter(batches)
     for batch in itertools.islice(iterator, size):
@@ -139,3 +192,10 @@ def prefetch_to_device(
         yield queue.popleft()
         for batch in itertools.islice(iterator, 1):
             queue.append(put(batch))
+
+
+def _put(batch: feed.Batch, sharding: jax.sharding.Sharding | None) -> dict[str, jax.Array]:
+    if sharding is None or sharding.is_fully_addressable:
+        return jax.device_put(dict(batch), sharding)
+    make = jax.make_array_from_process_local_data
+    return {name: make(sharding, rows) for name, rows in batch.items()}
