@@ -18,8 +18,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
-from pyvox.models import Color, Model, Size, Vox, Voxel
-from pyvox.writer import VoxWriter
 
 from voxgan_jax.data import vox_scene
 from voxgan_jax.data.vox_scene import Fault, Node, VoxelModel, unpack
@@ -103,6 +101,10 @@ def write(
     Raises:
         ValueError: labels that are no whole numbers of 0…255, or a side outside 1…256.
     """
+    # Imported here, so that reading needs no pyvox.
+    from pyvox.models import Color, Model, Size, Vox, Voxel
+    from pyvox.writer import VoxWriter
+
     path = pathlib.Path(path)
     if not all(1 <= side <= MAX_SIDE for side in labels.shape):
         raise ValueError(f"{path}: sides {labels.shape} outside 1…{MAX_SIDE}, all a model can hold")
