@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""Prepare a folder of `.vox` files for training: every pot placed in the cube, as a TFDS data set.
+"""Prepare a folder of `.vox` files for training: every pot placed in the cube, as a TFDS data set
+or as one cache file, which needs no TensorFlow and goes with config.data.source=resident.
 
     scripts/prepare_data.py --vox_dir DIR --out_dir data/prepared
+    scripts/prepare_data.py --vox_dir DIR --cache data/pots.npz
     scripts/prepare_data.py --vox_dir DIR --out_dir data/prepared --resolution 32 --pool 2
 
 DIR holds <split>/<class>/*.vox, or any folders of .vox files, which are then divided 8:2 by pot
@@ -20,25 +22,30 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--vox_dir", required=True, help="the folder of .vox files")
-    parser.add_argument("--out_dir", required=True, help="where the data set is written")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out_dir", help="where the TFDS data set is written")
+    where.add_argument("--cache", metavar="FILE", help="the cache file to write instead (.npz)")
     parser.add_argument("--resolution", type=int, default=64, help="side of the cube in voxels")
     parser.add_argument("--pool", type=int, default=1, help="scale pots down by this factor")
     parser.add_argument("--placement", choices=("center", "corner"), default="center")
     parser.add_argument("--skip_bad", action="store_true", help="leave bad files out")
     args = parser.parse_args(argv)
-
-    from voxgan_jax.data import builder
-
+    options = {
+        "resolution": args.resolution,
+        "pool": args.pool,
+        "placement": args.placement,
+        "skip_bad": args.skip_bad,
+        "progress": lambda items: tqdm(items, desc="Reading files", unit="file"),
+    }
     try:
-        counts, bad = builder.prepare(
-            args.vox_dir,
-            args.out_dir,
-            resolution=args.resolution,
-            pool=args.pool,
-            placement=args.placement,
-            skip_bad=args.skip_bad,
-            progress=lambda items: tqdm(items, desc="Checking files", unit="file"),
-        )
+        if args.cache:
+            from voxgan_jax.data import cache
+
+            counts, bad = cache.write(args.cache, args.vox_dir, **options)
+        else:
+            from voxgan_jax.data import builder
+
+            counts, bad = builder.prepare(args.vox_dir, args.out_dir, **options)
     except KeyboardInterrupt:
         print("prepare_data.py: stopped; nothing was written", file=sys.stderr)
         return 130
@@ -48,7 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     for path, reason in bad:
         print(f"left out {path}: {reason}", file=sys.stderr)
     listing = ", ".join(f"{count} {split}" for split, count in counts.items())
-    print(f"{args.out_dir}: {listing} files at {args.resolution}³, placement {args.placement}")
+    out = args.cache or args.out_dir
+    print(f"{out}: {listing} files at {args.resolution}³, placement {args.placement}")
     print("vox_pottery carries no licence; cite doi 10.24963/ijcai.2023/647 (see the README).")
     return 0
 
