@@ -24,15 +24,26 @@ class WeightsError(ValueError):
 
 
 def save(path: str | pathlib.Path, variables: Variables, config: Any) -> None:
-    """Write a generator's collections, and the config that builds it, to a safetensors file."""
+    """Write a generator's collections, and the config that builds it, to a safetensors file.
+
+    A file of that name is replaced whole or, on OSError (a full disk, say), left as it was.
+    """
     flat = flax.traverse_util.flatten_dict(variables, sep="/")
     arrays = {name: np.ascontiguousarray(value) for name, value in flat.items()}
     target = pathlib.Path(path)
     temporary = target.with_name(f".{target.name}.tmp")
     # One entry: the format does not keep the order of several, and equal runs write equal files.
     metadata = {METADATA: json.dumps(config.to_dict())}
-    safetensors.numpy.save_file(arrays, temporary, metadata=metadata)
-    os.replace(temporary, target)
+    data = safetensors.numpy.save(arrays, metadata=metadata)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def load(path: str | pathlib.Path) -> tuple[Variables, Any]:

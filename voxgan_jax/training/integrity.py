@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, UInt32
 
 from voxgan_jax.training.curves import NotFiniteError
-from voxgan_jax.training.state import TrainState
+from voxgan_jax.training.state import TrainState, Tree
 
 
 def require_finite(state: TrainState) -> list[int]:
@@ -40,7 +40,7 @@ def changed(state: TrainState, digests: Sequence[int]) -> list[str]:
 
 
 @jax.jit
-def summary(state: TrainState) -> tuple[Bool[Array, " n"], UInt32[Array, " n"]]:
+def summary(state: Tree) -> tuple[Bool[Array, " n"], UInt32[Array, " n"]]:
     """Whether each array is finite, and its digest. Costs about as much as reading the state.
 
     A digest is the sum over the elements of (bits × an odd number drawn from the place), modulo
