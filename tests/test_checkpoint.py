@@ -17,9 +17,6 @@ from voxgan_jax.training import checkpoint, integrity
 from voxgan_jax.training.curves import NotFiniteError
 from voxgan_jax.training.state import NetState, TrainState
 
-# A failed restore leaves callbacks of TensorStore behind, for an event loop that has gone.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 def _state(step: int) -> TrainState:
     """A state of a few arrays of every type that a state has, drawn from its step."""

@@ -6,14 +6,19 @@ best IoU. A folder gets its name only when it is whole; what is damaged later is
 digests and moved aside.
 """
 
+import asyncio
 import contextlib
 import errno
+import gc
 import json
 import logging as std_logging
 import math
 import os
 import pathlib
 import re
+import sys
+import time
+import traceback
 import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -78,18 +83,20 @@ def open_manager(workdir: str | pathlib.Path, keep: int = 3) -> Iterator[ocp.Che
             best_fn=_iou, preservation_policy=policy, cleanup_tmp_directories=True
         ),
     )
-    try:
-        yield manager
-        finish(manager)
-    except OSError as error:
-        with contextlib.suppress(Exception):
-            manager.wait_until_finished()
-        if error.errno not in _DISK:
-            raise
-        raise DiskError(error.errno, f"{error.strerror}: {_advice(workdir)}") from error
-    finally:
-        with contextlib.suppress(Exception):  # What matters has been raised above.
-            manager.close()
+    with _deaf_to_abandoned_work():
+        try:
+            yield manager
+            finish(manager)
+        except OSError as error:
+            with contextlib.suppress(Exception):
+                manager.wait_until_finished()
+            if error.errno not in _DISK:
+                raise
+            _abandon(error)
+            raise DiskError(error.errno, f"{error.strerror}: {_advice(workdir)}") from None
+        finally:
+            with contextlib.suppress(Exception):  # What matters has been raised above.
+                manager.close()
 
 
 def newest(workdir: str | pathlib.Path) -> pathlib.Path | None:
@@ -158,6 +165,7 @@ def restore(manager: ocp.CheckpointManager, abstract_state: TrainState) -> Resto
             restored = _read(manager, step, abstract_state)
         except Exception as error:  # Orbax raises whatever its storage raises.
             damaged[step] = f"{type(error).__name__}: {str(error).strip()}".splitlines()[0][:200]
+            _abandon(error)
         else:
             _set_aside(manager, damaged)
             return restored
@@ -220,6 +228,33 @@ def _drop_damaged_metrics(directory: pathlib.Path) -> None:
         except ValueError:
             logging.warning("%s is damaged: the IoU of that checkpoint is forgotten.", path)
             path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _deaf_to_abandoned_work() -> Iterator[None]:
+    """Keep off stderr what becomes of the reads or writes beside one that failed.
+
+    Orbax closes its event loop over them; each then complains that it is gone.
+    """
+    hook = sys.unraisablehook
+
+    def listen(complaint: Any) -> None:
+        gone = "Event loop is closed" in str(complaint.exc_value)
+        if not gone and not asyncio.iscoroutine(complaint.object):
+            hook(complaint)
+
+    sys.unraisablehook = listen
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
+
+
+def _abandon(error: Exception) -> None:
+    """Let go of the work that an error left unfinished, now and not at some later moment."""
+    traceback.clear_frames(error.__traceback__)
+    gc.collect()
+    time.sleep(0.1)
 
 
 @contextlib.contextmanager
