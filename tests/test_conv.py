@@ -226,11 +226,32 @@ def test_fast_forms_never_dilate_nor_stride(layer, form, count):
             assert equation.params[name] == (1, 1, 1)
 
 
-def test_auto_follows_the_backend(monkeypatch):
-    assert conv.choose_form("auto") == "matmul"
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert conv.choose_form("auto") == "s2d"
-    assert conv.choose_form("lax") == "lax"
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [
+        ("cpu", ["matmul", "matmul", "matmul"]),
+        ("gpu", ["s2d", "s2d", "lax"]),
+        ("tpu", ["s2d", "s2d", "lax"]),
+    ],
+)
+def test_auto_follows_the_table_of_the_platform(monkeypatch, platform, expected):
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    assert [conv.choose_form("auto", kind) for kind in ("down", "up", "same")] == expected
+    assert conv.choose_form("lax", "down") == "lax"
+
+
+@pytest.mark.parametrize(
+    ("layer", "kind", "size"),
+    [(conv_k4s2, "down", 4), (conv_transpose_k4s2, "up", 4), (conv_k3s1, "same", 3)],
+)
+def test_each_layer_takes_the_form_of_its_kind(monkeypatch, layer, kind, size):
+    """The one kind set to "lax" has a convolution of XLA, the others have products."""
+    x, kernel = normal(16, 1, 4, 4, 4, 2), normal(17, size, size, size, 2, 3)
+    for changed in ("down", "up", "same"):
+        forms = dict.fromkeys(("down", "up", "same"), "matmul") | {changed: "lax"}
+        monkeypatch.setitem(conv.AUTO, "cpu", forms)
+        jaxpr = jax.make_jaxpr(lambda x, kernel: layer(x, kernel))(x, kernel)
+        assert len(list(convolutions(jaxpr.jaxpr))) == (changed == kind)
 
 
 def test_errors_say_what_is_wrong():

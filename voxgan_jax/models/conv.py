@@ -9,14 +9,13 @@ same kernel, `(k, k, k, in, out)`, so that a model trained under one runs under 
 - ``"s2d"``: space to depth, then a convolution of kernel 2 and stride 1 (and the reverse for the
   transposed one). No dilation and no stride anywhere, forward or backward: what cuDNN does best.
 - ``"matmul"``: windows are copied side by side, then multiplied as one matrix; fastest on a CPU.
-- ``"auto"``: ``"matmul"`` on a CPU, ``"s2d"`` elsewhere.
+- ``"auto"``: the one that `AUTO` names for the platform and the kind of layer.
 
 Why kernel 4, stride 2, padding 1 is kernel 2, stride 1 on blocks: pad by 1 and cut the grid into
 blocks of 2³. An output voxel reads 4³ voxels, which are exactly 2³ whole blocks.
 """
 
 import functools
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -27,83 +26,35 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
+from voxgan_jax.models.rearrange import (
+    crop,
+    depth_to_space,
+    overlap_add,
+    pad,
+    space_to_depth,
+    windows,
+)
+
 _LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
 FORMS = ("auto", "lax", "s2d", "matmul")
 
+AUTO = {
+    # Fastest in all layers of `baseline` and `resnet_sn`: scripts/benchmark.py --what conv.
+    "cpu": {"down": "matmul", "up": "matmul", "same": "matmul"},
+    # Not measured: what XLA's sources promise for cuDNN (no dilation, no gradient it cannot take).
+    "gpu": {"down": "s2d", "up": "s2d", "same": "lax"},
+}
+"""The form of a layer by platform and kind: strided, transposed, or of stride 1."""
 
-def choose_form(form: str) -> str:
-    """The form that `form` stands for on this backend; ValueError names the known ones."""
+
+def choose_form(form: str, kind: str) -> str:
+    """The form that `form` stands for in layers of a kind ("down", "up", "same") on this backend.
+
+    ValueError names the known forms. A platform that is not in `AUTO` takes those of "gpu".
+    """
     if form not in FORMS:
         raise ValueError(f"unknown convolution form {form!r}; known: {', '.join(FORMS)}")
-    if form == "auto":
-        return "matmul" if jax.default_backend() == "cpu" else "s2d"
-    return form
-
-
-# Rearrangements of a grid. Each keeps the rank at 6 or below: XLA has mishandled higher ones.
-
-
-def space_to_depth(x: Float[Array, "b d h w c"]) -> Float[Array, "b d//2 h//2 w//2 8*c"]:
-    """Blocks of 2³ voxels become the channels of one voxel, ordered (d, h, w, channel)."""
-    b, d, h, w, c = x.shape
-    x = x.reshape(b * (d // 2), 2, h // 2, 2, w // 2, 2 * c).transpose(0, 2, 4, 1, 3, 5)
-    return x.reshape(b, d // 2, h // 2, w // 2, 8 * c)
-
-
-def depth_to_space(x: Float[Array, "b d h w c"]) -> Float[Array, "b 2*d 2*h 2*w c//8"]:
-    """The inverse of `space_to_depth`."""
-    b, d, h, w, c = x.shape
-    x = x.reshape(b * d, h, w, 2, 2, c // 4).transpose(0, 3, 1, 4, 2, 5)
-    return x.reshape(b, 2 * d, 2 * h, 2 * w, c // 8)
-
-
-def _pad(x: Array) -> Array:
-    return jnp.pad(x, ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)))
-
-
-def _crop(x: Array) -> Array:
-    return x[:, 1:-1, 1:-1, 1:-1]
-
-
-# Windows and their sum are linear and each the other's transpose. Saying so keeps the backward
-# pass as cheap as the forward one: XLA would otherwise pad every slice to full size by itself.
-
-
-def windows(
-    x: Float[Array, "b d h w c"], size: int
-) -> Float[Array, "b d-{size}+1 h-{size}+1 w-{size}+1 {size}**3*c"]:
-    """All windows of `size`³ voxels, each laid out along the channels (d, h, w, channel)."""
-    return _windows(size, x)
-
-
-def overlap_add(
-    x: Float[Array, "b d h w kc"], size: int
-) -> Float[Array, "b d+{size}-1 h+{size}-1 w+{size}-1 kc//{size}**3"]:
-    """The transpose of `windows`: lays each voxel's channels out as a window and adds them up."""
-    return _overlap_add(size, x)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _windows(size: int, x: Array) -> Any:
-    d, h, w = (length - size + 1 for length in x.shape[1:4])
-    offsets = itertools.product(range(size), repeat=3)
-    return jnp.concatenate([x[:, i : i + d, j : j + h, k : k + w] for i, j, k in offsets], axis=-1)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _overlap_add(size: int, x: Array) -> Any:
-    c, last = x.shape[-1] // size**3, size - 1
-    return sum(
-        jnp.pad(
-            x[..., n * c : (n + 1) * c],
-            ((0, 0), (i, last - i), (j, last - j), (k, last - k), (0, 0)),
-        )
-        for n, (i, j, k) in enumerate(itertools.product(range(size), repeat=3))
-    )
-
-
-_windows.defvjp(lambda n, x: (_windows(n, x), None), lambda n, _, g: (_overlap_add(n, g),))
-_overlap_add.defvjp(lambda n, x: (_overlap_add(n, x), None), lambda n, _, g: (_windows(n, g),))
+    return AUTO.get(jax.default_backend(), AUTO["gpu"])[kind] if form == "auto" else form
 
 
 def _matmul(x: Array, matrix: Array) -> Array:
@@ -140,20 +91,20 @@ def _strided_lax(x: Array, kernel: Array) -> Array:
 def _strided_s2d(x: Array, kernel: Array) -> Array:
     ci, co = kernel.shape[3:]
     kernel = _by_block(kernel).reshape(2, 2, 2, 8 * ci, co)
-    blocks = space_to_depth(_pad(x))
+    blocks = space_to_depth(pad(x))
     return lax.conv_general_dilated(blocks, kernel, (1, 1, 1), "VALID", dimension_numbers=_LAYOUT)
 
 
 def _strided_matmul(x: Array, kernel: Array) -> Array:
     ci, co = kernel.shape[3:]
-    kernel, blocks = _by_block(kernel), space_to_depth(_pad(x))
+    kernel, blocks = _by_block(kernel), space_to_depth(pad(x))
     coarse = tuple(length // 2 for length in x.shape[1:4])
     if not _few_columns(coarse, co, ci):
         return _matmul(windows(blocks, 2), kernel.reshape(64 * ci, co))
     # Every block's share in each of the 8 outputs it touches, then their sums. A block is the last
     # of the window before it, hence the reversed order.
     shares = _matmul(blocks, kernel[::-1].transpose(1, 2, 0, 3).reshape(8 * ci, 8 * co))
-    return _crop(overlap_add(shares, 2))
+    return crop(overlap_add(shares, 2))
 
 
 _STRIDED = {"lax": _strided_lax, "s2d": _strided_s2d, "matmul": _strided_matmul}
@@ -168,7 +119,7 @@ def conv_k4s2(
     """
     if any(length % 2 for length in x.shape[1:4]):
         raise ValueError(f"the sides of the grid must be even, got {x.shape[1:4]}")
-    return _STRIDED[choose_form(form)](x, kernel)
+    return _STRIDED[choose_form(form, "down")](x, kernel)
 
 
 # The transposed convolution.
@@ -191,7 +142,7 @@ def _transposed_s2d(x: Array, kernel: Array) -> Array:
     # the far half of its window, hence the reversed order.
     kernel = _by_block(kernel)[::-1].transpose(0, 2, 1, 3).reshape(2, 2, 2, ci, 8 * co)
     blocks = lax.conv_general_dilated(x, kernel, (1, 1, 1), [(1, 1)] * 3, dimension_numbers=_LAYOUT)
-    return _crop(depth_to_space(blocks))
+    return crop(depth_to_space(blocks))
 
 
 def _transposed_matmul(x: Array, kernel: Array) -> Array:
@@ -199,9 +150,9 @@ def _transposed_matmul(x: Array, kernel: Array) -> Array:
     kernel = _by_block(kernel)
     if _few_columns(x.shape[1:4], ci, co):
         matrix = kernel[::-1].transpose(0, 2, 1, 3).reshape(8 * ci, 8 * co)
-        return _crop(depth_to_space(_matmul(windows(_pad(x), 2), matrix)))
+        return crop(depth_to_space(_matmul(windows(pad(x), 2), matrix)))
     shares = _matmul(x, kernel.transpose(2, 0, 1, 3).reshape(ci, 64 * co))
-    return _crop(depth_to_space(overlap_add(shares, 2)))
+    return crop(depth_to_space(overlap_add(shares, 2)))
 
 
 _TRANSPOSED = {"lax": _transposed_lax, "s2d": _transposed_s2d, "matmul": _transposed_matmul}
@@ -215,7 +166,7 @@ def conv_transpose_k4s2(
     In each dimension input voxel i adds x[i]·kernel[k] to output voxel 2i − 1 + k, as PyTorch's
     ConvTranspose3d does. Raises ValueError for an unknown form.
     """
-    return _TRANSPOSED[choose_form(form)](x, kernel)
+    return _TRANSPOSED[choose_form(form, "up")](x, kernel)
 
 
 # The convolutions of stride 1.
@@ -226,8 +177,8 @@ def conv_k3s1(
 ) -> Float[Array, "b d h w co"]:
     """Convolution of kernel 3, stride 1, padding 1, without bias; "s2d" and "lax" are the same."""
     ci, co = kernel.shape[3:]
-    if choose_form(form) == "matmul":
-        return _matmul(windows(_pad(x), 3), kernel.reshape(27 * ci, co))
+    if choose_form(form, "same") == "matmul":
+        return _matmul(windows(pad(x), 3), kernel.reshape(27 * ci, co))
     return lax.conv_general_dilated(x, kernel, (1, 1, 1), [(1, 1)] * 3, dimension_numbers=_LAYOUT)
 
 
