@@ -256,7 +256,7 @@ def _sheet(
             rotation=90.0,
         )
         top = bottom
-    _save(figure, pathlib.Path(path))
+    save(figure, pathlib.Path(path))
 
 
 def _write(figure: Figure, text: str, x: float, y: float, rotation: float = 0.0) -> None:
@@ -265,7 +265,7 @@ def _write(figure: Figure, text: str, x: float, y: float, rotation: float = 0.0)
     )
 
 
-def _save(figure: Figure, path: pathlib.Path) -> None:
+def save(figure: Figure, path: pathlib.Path) -> None:
     """Write beside the target, then rename: a picture that exists is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")

@@ -85,6 +85,14 @@ def _summarise_group(records: Sequence[Record], seed: int, resamples: int) -> di
     } | size
 
 
+def intervals(records: Sequence[Record], *, seed: int = 0, resamples: int = 2000) -> dict[str, Any]:
+    """The overall part of `summarise`: each metric's mean and 95 % interval, and the counts.
+
+    The scores may be differences of scores.
+    """
+    return _summarise_group(records, seed, resamples)
+
+
 def _interval(mean: float | None, low: float | None, high: float | None) -> dict[str, Any]:
     row = {"mean": mean, "low": low, "high": high}
     return {name: None if value is None else float(value) for name, value in row.items()}
@@ -156,14 +164,14 @@ def write(
     writer.writerow(Record._fields)
     for record in records:
         writer.writerow(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in record)
-    _write_whole(out / "per_file.csv", rows.getvalue())
+    write_whole(out / "per_file.csv", rows.getvalue())
     # allow_nan=False: a NaN is no JSON, and none may hide in the numbers.
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-    _write_whole(out / "metrics.json", text + "\n")
+    write_whole(out / "metrics.json", text + "\n")
     return out / "metrics.json"
 
 
-def _write_whole(path: pathlib.Path, text: str) -> None:
+def write_whole(path: pathlib.Path, text: str) -> None:
     """Write beside the target, then rename: a reader never sees half a file."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_text(text, encoding="utf-8")

@@ -1,0 +1,292 @@
+#!/usr/bin/env python3
+"""Train and score the paper's four models: Table 1, Figure 1 and Figure 2, by one command.
+
+    scripts/ablation.py --data_dir data/prepared --out runs/ablation
+    scripts/ablation.py --vox_dir DIR --out runs/small --resolution 32 --pots 100 --epochs 20
+    scripts/ablation.py --quick --out runs/quick            synthetic pots, minutes on 2 CPU cores
+
+As in the paper, models are trained on train+validation, keep their last weights and are scored on
+test; --validate trains on train and scores on validation, for choices. Each run has a folder below
+--out with a log; a run that was scored is not repeated, and a stopped one goes on where it was when
+the same command is given again. A run that fails is named and the others go on; the exit code is
+then 1. Written to --out: table.md, results.json, figure1.png, figure2.png. Further options of the
+form --config.FIELD=VALUE go to every training.
+"""
+
+import argparse
+import datetime
+import importlib
+import json
+import pathlib
+import shlex
+import signal
+import sys
+import time
+from typing import Any
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from voxgan_jax.evaluation import ablation_runs
+from voxgan_jax.evaluation.ablation_runs import Run, Say
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MODELS = ("baseline", "wide_generator", "spectral_norm", "resnet_sn")
+BASELINE_FEATURES = 32
+# Pots of vox_pottery are this long.
+POT_SIDE = 64
+# What --quick sets where the command line does not.
+QUICK = {
+    "resolution": 32,
+    "pool": 1,
+    "pots": 80,
+    "test_pots": 20,
+    "features": 8,
+    "batch_size": 4,
+    "steps": 800,
+}
+QUICK_FRAGMENTS = (3, 4, 6, 9)
+# These may differ between calls with one --out: they only say which runs there are.
+FREE_OPTIONS = ("out", "models", "seeds")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns 1 where a run failed or nothing could be started, 130 where it was stopped."""
+    args, overrides = parse(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    command = shlex.join(["scripts/ablation.py", *(sys.argv[1:] if argv is None else argv)])
+    try:
+        return ablate(args, overrides, command)
+    except KeyboardInterrupt:
+        print("ablation.py: stopped; the same command goes on from there", file=sys.stderr)
+        return 130
+    except (OSError, ValueError) as error:
+        print(f"ablation.py: {error}", file=sys.stderr)
+        return 1
+
+
+def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
+    """Train, score, compare; returns the exit code."""
+    runs = [
+        Run(model, seed, args.out / f"{model}_seed{seed}")
+        for model in args.models
+        for seed in args.seeds
+    ]
+    options = fixed_options(args, overrides)
+    keep_options(options, args.out)
+    if is_complete(runs, args.out):
+        print((args.out / "table.md").read_text(), end="")
+        print(f"\nAll done before. To write it anew, delete {args.out / 'results.json'}.")
+        return 0
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        elapsed = datetime.timedelta(seconds=round(time.monotonic() - started))
+        print(f"[{elapsed}] {text}", flush=True)
+
+    data_dir = make_data(args, say)
+    commands = {run: make_commands(run, args, data_dir, overrides) for run in runs}
+    failed = [
+        run
+        for run in runs
+        if not ablation_runs.complete_run(run, commands[run], args.split, ROOT, say)
+    ]
+
+    # Imported late: JAX and TensorFlow take seconds, and JAX the accelerator that the runs need.
+    from voxgan_jax.evaluation import ablation_report
+
+    say("comparing and drawing")
+    folders: dict[str, dict[int, pathlib.Path]] = {}
+    for run in runs:
+        folders.setdefault(run.model, {})[run.seed] = run.folder
+    without = {run.folder for run in failed}
+    results = {"command": command, "options": options, "split": args.split}
+    results |= {"commands": {run.folder.name: commands[run] for run in runs}}
+    results |= ablation_report.collect(folders, without, data_dir=data_dir, split=args.split)
+    ablation_report.write(results, folders, without, args.out)
+    say(f"written: {args.out}")
+    print(f"\n{(args.out / 'table.md').read_text()}", end="")
+    if failed:
+        names = ", ".join(run.folder.name for run in failed)
+        print(f"ablation.py: failed: {names}; each has a log.txt", file=sys.stderr)
+    return int(bool(failed))
+
+
+def fixed_options(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
+    """The options that all runs below one --out share, fit for JSON."""
+    options = {name: value for name, value in vars(args).items() if name not in FREE_OPTIONS}
+    for name in ("data_dir", "vox_dir"):
+        options[name] = options[name] and str(options[name].resolve())
+    return options | {"overrides": sorted(overrides)}
+
+
+def keep_options(options: dict[str, Any], out: pathlib.Path) -> None:
+    """Write the options to a new folder; in an old one check that they are the same.
+
+    Raises:
+        ValueError: they are not; the message lists the differences.
+    """
+    path = out / "options.json"
+    if not path.is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        ablation_runs.write_json(path, options)
+        return
+    before = json.loads(path.read_text())
+    changed = [
+        f"  {name}: {before.get(name)!r} there, {options.get(name)!r} now"
+        for name in sorted(before.keys() | options.keys())
+        if before.get(name) != options.get(name)
+    ]
+    if changed:
+        raise ValueError(
+            f"{out} holds an ablation with other options; name another --out or set these back:\n"
+            + "\n".join(changed)
+        )
+
+
+def is_complete(runs: list[Run], out: pathlib.Path) -> bool:
+    """Whether the results of exactly these runs were written and none had failed."""
+    path = out / "results.json"
+    if not path.is_file():
+        return False
+    there = json.loads(path.read_text())["runs"]
+    return list(there) == [run.folder.name for run in runs] and not any(
+        run["failed"] for run in there.values()
+    )
+
+
+def make_data(args: argparse.Namespace, say: Say) -> pathlib.Path:
+    """The data set to train on, made below --out if need be.
+
+    Raises:
+        ValueError: it cannot be made of the files there.
+    """
+    if args.data_dir:
+        return args.data_dir
+    data_dir, vox_dir = args.out / "data", args.vox_dir
+    if any(data_dir.glob("*/*/*/dataset_info.json")):
+        return data_dir
+    from voxgan_jax.data import folder
+    from voxgan_jax.evaluation import ablation_data
+
+    linked = args.out / "vox"
+    if args.quick:
+        vox_dir = args.out / "synthetic"
+        say(f"making {args.pots + args.test_pots} synthetic pots")
+        ablation_data.make_synthetic(
+            vox_dir,
+            args.pots,
+            args.test_pots,
+            resolution=args.resolution,
+            fragments=QUICK_FRAGMENTS,
+        )
+    elif args.pots or args.test_pots:
+        if not linked.is_dir():
+            chosen = ablation_data.choose_pots(folder.scan(vox_dir), args.pots, args.test_pots)
+            ablation_data.link_files(chosen, vox_dir, linked)
+        vox_dir = linked
+    say(f"preparing {vox_dir} at {args.resolution}³")
+    log = args.out / "data_log.txt"
+    command = [sys.executable, str(ROOT / "scripts/prepare_data.py")]
+    command += ["--vox_dir", str(vox_dir), "--out_dir", str(data_dir)]
+    command += ["--resolution", str(args.resolution), "--pool", str(args.pool)]
+    if ablation_runs.run_logged(command, log, str(ROOT)):
+        raise ValueError(
+            f"the data could not be prepared: {ablation_runs.last_line(log)} (see {log})"
+        )
+    return data_dir
+
+
+def make_commands(
+    run: Run, args: argparse.Namespace, data_dir: pathlib.Path, overrides: list[str]
+) -> dict[str, list[str]]:
+    """The commands of a run by stage: train, evaluate."""
+    config = importlib.import_module(f"configs.{run.model}").get_config()
+    fields = {
+        "seed": run.seed,
+        "data.dir": data_dir,
+        "data.resolution": args.resolution,
+        "data.pool": args.pool,
+        "data.train_split": args.train_split,
+        # The last weights count, not those that did best on some split.
+        "eval.split": "",
+    }
+    if args.batch_size:
+        fields |= {"train.batch_size": args.batch_size, "eval.batch_size": args.batch_size}
+    if args.epochs:
+        fields["train.num_epochs"] = args.epochs
+    if args.steps:
+        fields["train.num_train_steps"] = args.steps
+    if args.features:
+        for net in ("generator", "discriminator"):
+            wide = config[net].features * args.features
+            fields[f"{net}.features"] = max(wide // BASELINE_FEATURES, 1)
+    set_twice = [
+        name for name in fields if any(o.startswith(f"--config.{name}=") for o in overrides)
+    ]
+    if set_twice:
+        raise ValueError(f"--config.{set_twice[0]} is set by ablation.py's own options; see --help")
+    train = ["scripts/train.py", "--config", f"configs/{run.model}.py", "--workdir", run.folder]
+    train += [f"--config.{name}={value}" for name, value in fields.items()] + overrides
+    evaluate = ["scripts/evaluate.py", "--data_dir", data_dir, "--split", args.split]
+    evaluate += ["--workdir", run.folder, "--out", run.folder / args.split]
+    return {"train": list(map(str, train)), "evaluate": list(map(str, evaluate))}
+
+
+def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """The options, and the overrides that go to every training."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--data_dir", type=pathlib.Path, help="a data set of scripts/prepare_data.py")
+    data.add_argument("--vox_dir", type=pathlib.Path, help=".vox files, prepared in OUT/data first")
+    data.add_argument("--quick", action="store_true", help="synthetic pots at 32³, small models")
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--resolution", type=int, help="side of the cube (default: 64)")
+    parser.add_argument("--pool", type=int, help="scale pots down by it (default: 64 / resolution)")
+    parser.add_argument("--pots", type=int, help="train on so many pots, by links in OUT/vox")
+    parser.add_argument("--test_pots", type=int, help="keep so many pots in the test split")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=int, help="default: the configs' 100")
+    length.add_argument("--steps", type=int, help="training steps, in place of epochs")
+    parser.add_argument("--batch_size", type=int, help="default: the configs' 64")
+    parser.add_argument("--features", type=int, help="of the baseline (32), others in proportion")
+    parser.add_argument("--validate", action="store_true", help="train on train, see above")
+    parser.add_argument("--split", help="scored (default: test, or validation with --validate)")
+    args, overrides = parser.parse_known_args(argv)
+    for text in overrides:
+        if not text.startswith("--config.") or "=" not in text:
+            parser.error(f"unknown option {text!r}; fields of the config: --config.FIELD=VALUE")
+    if args.data_dir and (args.pots or args.test_pots):
+        parser.error("--pots and --test_pots choose among .vox files: give --vox_dir")
+    if args.quick:
+        for name, value in QUICK.items():
+            if getattr(args, name) is None and not (name == "steps" and args.epochs):
+                setattr(args, name, value)
+    args.resolution = args.resolution or POT_SIDE
+    args.pool = args.pool or max(POT_SIDE // args.resolution, 1)
+    for name in (
+        "resolution",
+        "pool",
+        "pots",
+        "test_pots",
+        "epochs",
+        "steps",
+        "batch_size",
+        "features",
+    ):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            parser.error(f"--{name} {getattr(args, name)} is below 1")
+    args.train_split = "train" if args.validate else "train+validation"
+    args.split = args.split or ("validation" if args.validate else "test")
+    if set(args.split.split("+")) & set(args.train_split.split("+")):
+        parser.error(f"--split {args.split}: the models are trained on it; see --validate")
+    return args, overrides
+
+
+if __name__ == "__main__":
+    sys.exit(main())
