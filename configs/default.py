@@ -76,6 +76,11 @@ def get_config() -> Any:
     config.parallel = ConfigDict()
     # How the step is compiled for several devices: "jit" or "pmap". Both give the same numbers.
     config.parallel.mode = "jit"
+    # Several processes: "HOST:PORT" of process 0, their number, and which one this is. Unset, the
+    # environment or SLURM or Open MPI tells, see voxgan_jax/training/distributed.py.
+    config.parallel.coordinator_address = ""
+    config.parallel.num_processes = 0
+    config.parallel.process_id = -1
 
     config.train = ConfigDict()
     config.train.batch_size = 64

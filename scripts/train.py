@@ -60,11 +60,13 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     with interruption.on_signals() as stop:
-        from voxgan_jax.training import loop
+        from voxgan_jax.training import distributed, loop
 
-        logs.show_progress()
         try:
-            loop.train(CONFIG.value, WORKDIR.value, stop)
+            distributed.initialize(CONFIG.value.parallel)
+            if distributed.is_primary():
+                logs.show_progress()
+            loop.train(CONFIG.value, WORKDIR.value, distributed.stop_together(stop))
         except interruption.InterruptedRunError as stopped:
             print(f"Run {stopped}. To go on: {shlex.join(sys.orig_argv)}")
         except (OSError, ValueError) as error:

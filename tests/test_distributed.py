@@ -96,8 +96,10 @@ def test_one_process_needs_nobody():
     rows = [["a", 0.1, 2]]
     assert distributed.gather(rows) == [rows]
     assert list(distributed.share(range(5))) == [0, 1, 2, 3, 4]
-    assert distributed.stop_together(lambda: True)(7)
-    assert not distributed.stop_together(lambda: False)(7)
+    assert [distributed.stop_together(lambda step: step > 7)(step) for step in (7, 8)] == [
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7])

@@ -8,6 +8,7 @@ Open MPI; where none of them speaks of several processes, the run has one.
 import itertools
 import json
 import os
+import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -169,15 +170,20 @@ def initialize(
         raise DistributedError(f"{here}: {reason}{hint}") from failures[0]
 
 
+def is_primary() -> bool:
+    """Whether this process is the one that writes logs and files; JAX's devices are started."""
+    return jax.process_index() == 0
+
+
 def gather(rows: Sequence[Any]) -> list[list[Any]]:
     """The rows of every process, in the order of the processes, on each of them.
 
     Args:
-        rows: what JSON holds: numbers (floats come back exactly), strings, lists of these.
+        rows: numbers (floats come back exactly), strings, and lists of these.
     """
     if jax.process_count() == 1:
         return [list(rows)]
-    text = np.frombuffer(json.dumps(rows).encode(), np.uint8)
+    text = np.frombuffer(json.dumps(rows, default=lambda number: number.item()).encode(), np.uint8)
     # Arrays of one shape are exchanged: the longest text's.
     sizes = multihost_utils.process_allgather(np.int32(text.size)).ravel()
     padded = np.zeros(sizes.max(), np.uint8)
@@ -202,15 +208,24 @@ def merge(shares: Sequence[Sequence[Any]]) -> list[Any]:
 _NOTHING = object()
 
 
-def stop_together(stop_requested: Callable[[], bool]) -> Callable[[int], bool]:
-    """`stop(step)`: whether to stop after this step, the same answer in all processes.
+def stop_together(stop: Callable[[int], bool]) -> Callable[[int], bool]:
+    """A `stop(step)` that answers alike in all processes, and yes soon after it is yes in one.
+
+    The others are told by JAX's own service, which listens for SIGTERM instead of the run's own
+    handler: one to any process stops all of them, at the next question that none has passed yet.
 
     Args:
-        stop_requested: what one process alone would go by, such as a flag that SIGTERM sets. Where
-            there are several processes JAX's own service answers: a SIGTERM to any of them stops
-            all at the next step that none has passed. It needs SIGTERM for itself, and to be asked
-            at every step.
+        stop: whether this process alone would stop; asked after `initialize`, as often and in the
+            same order in all processes.
     """
     if jax.process_count() == 1:
-        return lambda step: stop_requested()
-    return multihost_utils.reached_preemption_sync_point
+        return stop
+    questions, told = itertools.count(), []
+
+    def stop_all(step: int) -> bool:
+        if stop(step) and not told:
+            told.append(step)
+            signal.raise_signal(signal.SIGTERM)
+        return multihost_utils.reached_preemption_sync_point(next(questions))
+
+    return stop_all

@@ -26,11 +26,14 @@ Write = Callable[[int, Mapping[str, float]], None]
 
 
 @contextlib.contextmanager
-def open_events(run_dir: str | pathlib.Path) -> Iterator[Write]:
+def open_events(run_dir: str | pathlib.Path, *, enabled: bool = True) -> Iterator[Write]:
     """A new event file in a run's folder, which is made if not there; every write is flushed.
 
-    What is written is logged too.
+    What is written is logged too. Where not `enabled`, nothing is written.
     """
+    if not enabled:
+        yield lambda step, values: None
+        return
     # tensorboard.summary.Writer would open its file with TensorFlow wherever that is installed.
     folder = pathlib.Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)

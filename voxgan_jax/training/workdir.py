@@ -26,8 +26,13 @@ class ConfigMismatchError(ValueError):
     """A run was started again with a config that does not continue it."""
 
 
-def save_config(config: Any, workdir: str | pathlib.Path, *, started: bool) -> None:
+def save_config(
+    config: Any, workdir: str | pathlib.Path, *, started: bool, write: bool = True
+) -> None:
     """Write the resolved config; where a run has `started` there, check that it goes on with it.
+
+    Args:
+        write: False only checks, as all but one of several processes do.
 
     Raises:
         ConfigMismatchError: the run there was started with other values; they are listed.
@@ -45,6 +50,8 @@ def save_config(config: Any, workdir: str | pathlib.Path, *, started: bool) -> N
                 f"{workdir} holds a run with another config; use another --workdir or set these"
                 " back:\n" + "\n".join(changed)
             )
+    if not write:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
