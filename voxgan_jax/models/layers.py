@@ -44,7 +44,7 @@ class BatchNorm(nn.Module):
         if train:
             # No device axis exists yet while the parameters are made.
             axis_name = None if self.is_initializing() else self.axis_name
-            mean, var, count = batch_moments(x, running_mean.value, axis_name)
+            mean, var, count = batch_moments(x, axis_name)
             if not self.is_initializing():
                 keep, take = self.momentum, 1 - self.momentum
                 unbiased = var * (count / max(count - 1, 1))
@@ -60,16 +60,19 @@ class BatchNorm(nn.Module):
 
 
 def batch_moments(
-    x: Float[Array, "*n c"], shift: Float[Array, " c"], axis_name: str | None
+    x: Float[Array, "*n c"], axis_name: str | None
 ) -> tuple[Float[Array, " c"], Float[Array, " c"], int]:
     """Mean and biased variance of each channel, and the count they were taken over.
 
-    `shift` changes nothing but the rounding, which is least where it is near the mean.
+    Both come from one pass over x, less the first example's mean: where a channel hardly varies,
+    as in a pot's empty space, the mean square would drown the variance otherwise.
     """
     axes = tuple(range(x.ndim - 1))
     count = x.size // x.shape[-1]
+    shift = lax.stop_gradient(x[:1].mean(axes))
+    if axis_name is not None:
+        shift = lax.pmean(shift, axis_name)
     x = x - shift.reshape((1,) * len(axes) + (-1,))
-    # Mean and mean square together need one pass over x, and one exchange between devices.
     moments = jnp.stack([x.mean(axes), (x * x).mean(axes)])
     if axis_name is not None:
         moments = lax.pmean(moments, axis_name)

@@ -7,9 +7,10 @@ import numpy as np
 
 from voxgan_jax.torch_twin.traces import Values, normalised_away
 
-_FORWARD = ("Outputs", "Activations", "Losses", "Statistics after 1 step")
-_BACKWARD = ("Gradients", *(f"Parameters after {n} SGD steps" for n in (1, 2, 5)))
-_BACKWARD += ("Parameters after 1 Adam steps",)
+_FORWARD = ("Outputs", "Activations", "Statistics after a pass", "Losses")
+# The discriminator's statistics after a step are those of its updated parameters, too.
+_BACKWARD = ("Gradients", "Statistics after 1 step", "Parameters after 1 Adam steps")
+_BACKWARD += tuple(f"Parameters after {n} SGD steps" for n in (1, 2, 5))
 
 TOLERANCES: dict[str, dict[str, float]] = {
     "float64": dict.fromkeys(_FORWARD, 1e-9) | dict.fromkeys(_BACKWARD, 1e-8),

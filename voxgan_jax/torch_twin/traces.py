@@ -160,12 +160,12 @@ def jax_runner(start: Start) -> Callable[[list[Batch]], Values]:
     names = weights.module_names(start.config.generator.num_res_blocks)
 
     def passes(module: Any, variables: Any, volume: jax.Array) -> Any:
-        """A pass in training mode with what every layer hands out, then one in evaluation mode."""
+        """A pass in training mode, one in evaluation mode, and what the first one left behind."""
         mutable = ["batch_stats", "spectral_stats", "intermediates"]
         capture = {"mutable": mutable, "capture_intermediates": True}
         out, moved = module.apply(variables, volume, train=True, **capture)
         layers = moved.pop("intermediates")
-        return out, module.apply(variables | moved, volume, train=False), layers
+        return out, module.apply(variables | moved, volume, train=False), layers, moved
 
     run_passes = {
         name: jax.jit(functools.partial(passes, module)) for name, module in start.modules.items()
@@ -179,9 +179,10 @@ def jax_runner(start: Start) -> Callable[[list[Batch]], Values]:
         inputs = dict(zip(NETS, volumes(batches[0]), strict=True))
         for name, net in nets(start.state):
             outputs = jax.device_get(run_passes[name](net.variables(), inputs[name]))
-            train, evaluated, layers = outputs
+            train, evaluated, layers, moved = outputs
             values["Outputs", f"{name}, training"] = channels_first(train)
             values["Outputs", f"{name}, evaluation"] = channels_first(evaluated)
+            put(values, "Statistics after a pass", name, _arrays(net, moved))
             # What a module hands out is kept as a tuple of one.
             flat: dict[Any, Any] = flax.traverse_util.flatten_dict(layers)
             for (*path, _), (out,) in flat.items():

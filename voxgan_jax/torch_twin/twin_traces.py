@@ -55,6 +55,7 @@ def run_torch(
             values["Outputs", f"{net}, training"] = _numpy(module(inputs[net]))
             for hook in hooks:
                 hook.remove()
+            put(values, "Statistics after a pass", net, _statistics(module))
             values["Outputs", f"{net}, evaluation"] = _numpy(module.eval()(inputs[net]))
 
     take_step = functools.partial(torch_step, start, device=device, dtype=stored)
@@ -68,13 +69,8 @@ def run_torch(
         for net, module in modules.items():
             if count == 1:
                 grads = {name: _numpy(value.grad) for name, value in module.named_parameters()}
-                stats = {
-                    name: _numpy(value)
-                    for name, value in module.named_buffers()
-                    if not name.endswith("num_batches_tracked")
-                }
                 put(values, "Gradients", net, grads)
-                put(values, "Statistics after 1 step", net, stats)
+                put(values, "Statistics after 1 step", net, _statistics(module))
             if count in SGD_STEPS:
                 put_parameters(values, "SGD", count, net, _parameters(module))
 
@@ -127,3 +123,12 @@ def _numpy(value: Any) -> np.ndarray:
 
 def _parameters(module: torch.nn.Module) -> dict[str, np.ndarray]:
     return {name: _numpy(value) for name, value in module.named_parameters()}
+
+
+def _statistics(module: torch.nn.Module) -> dict[str, np.ndarray]:
+    """Of batch norm and spectral norm."""
+    return {
+        name: _numpy(value)
+        for name, value in module.named_buffers()
+        if not name.endswith("num_batches_tracked")
+    }
