@@ -1,5 +1,9 @@
 """Completing: what is given stays, where it was, and the rest is the model's."""
 
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -78,6 +82,79 @@ def test_pooled_model_adds_blocks_and_keeps_single_voxels():
     assert (done.labels > 0).sum() == 9
 
 
+def echo(resolution=16):
+    """A completer whose answer is what it was given; it counts the rows of every call."""
+    calls = []
+
+    def predict(partial):
+        calls.append(len(partial))
+        return partial
+
+    return predictor.Completer(predict, resolution, 1, "center", 0.5), calls
+
+
+def test_a_batch_answers_each_pot_as_it_would_alone():
+    model, calls = echo()
+    thick = np.zeros((6, 6, 6), np.uint8)
+    thick[1:5, 1:5, 1:5] = 2
+    requests = [predictor.Request(sherd(), [3]), predictor.Request(thick)]
+    together = predictor.complete_batch(model, requests, rows=5)
+    alone = [predictor.complete(model, sherd(), ids=[3]), predictor.complete(model, thick)]
+    assert calls == [5, 1, 1]
+    for got, expected in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(got.labels, expected.labels)
+        np.testing.assert_array_equal(got.probabilities, expected.probabilities)
+    assert [(done.labels == predictor.GIVEN).sum() for done in together] == [16, 64]
+
+
+def test_files_go_in_batches_and_a_bad_one_stops_no_other(tmp_path):
+    model, calls = echo()
+    names = [tmp_path / f"{letter}.vox" for letter in "abcde"]
+    for path in names:
+        vox.write(path, sherd())
+    names[1].write_bytes(names[1].read_bytes()[:50])
+    vox.write(names[3], np.ones((17, 4, 4), np.uint8))
+    done = list(predictor.complete_files(model, names, tmp_path / "out", batch_size=2, ids=[4]))
+    assert calls == [2, 2, 2]
+    for n in (0, 2, 4):
+        result = done[n]
+        assert isinstance(result, tuple)
+        target, completion = result
+        assert target == tmp_path / "out" / f"{names[n].stem}_fragment4_completed.vox"
+        assert target.is_file()
+        assert (completion.labels == predictor.GIVEN).sum() == 1
+    assert isinstance(done[1], vox.VoxError) and "b.vox" in str(done[1])
+    assert isinstance(done[3], ValueError) and "d.vox: no fragment 4" in str(done[3])
+
+
+def test_any_number_of_rows_is_divided_among_devices(tmp_path):
+    """On 1, 2 and 4 fake devices: equal answers, and each device computes its own rows."""
+    code = """
+import jax, jax.numpy as jnp
+from voxgan_jax.completion import model
+seen = []
+def apply(variables, partial):
+    seen.append(partial.shape[0])
+    return variables["scale"] * partial
+for count in (1, 2, 4):
+    predict = model.divided(apply, {"scale": jnp.float32(3)}, jax.devices()[:count])
+    for rows in (1, 3, 4):
+        partial = jnp.arange(rows * 8, dtype=jnp.float32).reshape(rows, 2, 2, 2, 1)
+        answer = predict(partial)
+        assert answer.shape == partial.shape and (answer == 3 * partial).all()
+        assert len(predict(jnp.zeros((count, 2, 2, 2, 1))).sharding.device_set) == count
+print(seen)
+"""
+    flags = "--xla_force_host_platform_device_count=4"
+    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-1000:]
+    # Compiled once for each size: 1 (and 1, 3, 4), then 2 and 4, then 4 alone.
+    assert done.stdout.strip() == "[1, 3, 4, 2, 4, 4]"
+
+
 def test_threshold():
     answer = np.full((16, 16, 16), 0.4)
     assert (predictor.complete(completer(answer), sherd()).labels == 2).sum() == 0
@@ -123,6 +200,18 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     assert scene.palette is not None
     assert scene.palette[predictor.GIVEN].tolist() == list(predictor.COLOURS[predictor.GIVEN])
     assert scene.palette[predictor.INFERRED].tolist() == list(predictor.COLOURS[predictor.INFERRED])
+
+
+def test_reduced_precision_is_near_and_other_dtypes_are_refused(saved):
+    *_, path = saved
+    partial = jnp.asarray(np.random.default_rng(0).random((1, 32, 32, 32, 1)) < 0.1, jnp.float32)
+    exact, rough = (
+        predictor.load(workdir=path, dtype=dtype).predict(partial) for dtype in (None, "bfloat16")
+    )
+    assert rough.dtype == jnp.float32
+    assert 0 < np.abs(np.asarray(rough - exact)).max() < 0.02
+    with pytest.raises(ValueError, match=r"unknown dtype 'float16'; known: float32, bfloat16"):
+        predictor.load(workdir=path, dtype="float16")
 
 
 def test_weights_errors(tmp_path):

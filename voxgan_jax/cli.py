@@ -74,8 +74,10 @@ def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _complete(args: argparse.Namespace) -> int:
     # JAX takes a second to import, too long for --help.
+    from voxgan_jax import accelerator
     from voxgan_jax.completion import predictor
 
+    accelerator.prepare()
     names = [path.stem for path in args.files]
     doubles = sorted({str(path) for path in args.files if names.count(path.stem) > 1})
     if doubles:
@@ -84,21 +86,21 @@ def _complete(args: argparse.Namespace) -> int:
     if args.pool is not None:
         completer = completer._replace(pool=args.pool)
     failed = 0
-    for path in args.files:
-        try:
-            target, completion = predictor.complete_file(
-                completer,
-                path,
-                args.out,
-                ids=args.fragment,
-                fixed_fragment=args.fixed_fragment,
-                threshold=args.threshold,
-                whole_cube=args.whole_cube,
-            )
-        except (OSError, ValueError) as error:
-            print(f"voxgan: {error}", file=sys.stderr)
+    results = predictor.complete_files(
+        completer,
+        args.files,
+        args.out,
+        ids=args.fragment,
+        fixed_fragment=args.fixed_fragment,
+        threshold=args.threshold,
+        whole_cube=args.whole_cube,
+    )
+    for result in results:
+        if isinstance(result, Exception):
+            print(f"voxgan: {result}", file=sys.stderr)
             failed += 1
             continue
+        target, completion = result
         given = int((completion.labels == predictor.GIVEN).sum())
         inferred = int((completion.labels == predictor.INFERRED).sum())
         line = f"{target}: {given} voxels given, {inferred} inferred"

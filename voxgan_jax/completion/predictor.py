@@ -1,37 +1,22 @@
 """Completing sherds with a trained generator: `.vox` in, `.vox` out."""
 
-import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
-from voxgan_jax import models
+from voxgan_jax.completion.model import Completer
+from voxgan_jax.completion.model import load as load
 from voxgan_jax.data import fragments, grid, vox
-from voxgan_jax.models import weights
 
 GIVEN, INFERRED = 1, 2
 """The labels of a completed pot: voxels of the sherd, and voxels that the model adds."""
 
 COLOURS = {GIVEN: (190, 92, 52, 255), INFERRED: (158, 176, 190, 255)}
 """Terracotta for what was given, a pale blue-grey for what was inferred."""
-
-
-class Completer(NamedTuple):
-    """A generator ready for use and how it wants its pots placed.
-
-    `predict` maps the given voxels in {0, 1} to probabilities, both float32 (b, d, h, w, 1).
-    """
-
-    predict: Callable[[Float[Array, "b d h w 1"]], Float[Array, "b d h w 1"]]
-    resolution: int
-    pool: int
-    placement: str
-    threshold: float
 
 
 class Completion(NamedTuple):
@@ -52,31 +37,12 @@ class UnknownFragmentError(ValueError):
     """A fragment id that the file does not have."""
 
 
-def load(
-    *, weights_file: str | pathlib.Path | None = None, workdir: str | pathlib.Path | None = None
-) -> Completer:
-    """A completer from a weights file, or from the run in a folder.
+class Request(NamedTuple):
+    """A pot to complete: which of its labels are given, and what the errors call it."""
 
-    Raises:
-        FileNotFoundError: no weights there.
-        WeightsError: not a weights file.
-    """
-    if (weights_file is None) == (workdir is None):
-        raise ValueError("name either a weights file or the folder of a run")
-    if weights_file is None:
-        weights_file = pathlib.Path(workdir or "") / weights.RUN_FILE
-        if not weights_file.is_file():
-            raise FileNotFoundError(f"{workdir}: no {weights.RUN_FILE} there; train that run first")
-    variables, config = weights.load(weights_file)
-    generator = models.build_generator(config.generator)
-    return Completer(
-        # The variables are an argument, not constants that XLA would fold at great length.
-        functools.partial(jax.jit(functools.partial(generator.apply, train=False)), variables),
-        config.data.resolution,
-        config.data.pool,
-        config.data.placement,
-        config.eval.threshold,
-    )
+    labels: UInt8[np.ndarray, "_ _ _"]
+    ids: Sequence[int] | None = None
+    source: str = ""
 
 
 def given_labels(
@@ -124,17 +90,52 @@ def complete(
         FitError: the pot is too big for the model's cube.
         ValueError: an empty file, or a fragment that it does not have.
     """
-    table = given_labels(labels, ids, source)
+    requests = [Request(labels, ids, source)]
+    return complete_batch(completer, requests, threshold=threshold, whole_cube=whole_cube)[0]
+
+
+def complete_batch(
+    completer: Completer,
+    requests: Sequence[Request],
+    *,
+    threshold: float | None = None,
+    whole_cube: bool = False,
+    rows: int | None = None,
+) -> list[Completion]:
+    """Complete several pots in one pass of the model; otherwise as `complete`.
+
+    `rows` fills the batch up with empty pots: one size for all batches is compiled only once.
+    """
+    tables = [given_labels(*request) for request in requests]
+    partial = np.zeros((max(rows or 0, len(requests)), *[completer.resolution] * 3, 1), np.float32)
     place = {"pool": completer.pool, "placement": completer.placement}
-    placed = grid.place(labels, completer.resolution, source=source, **place)
-    partial = jnp.asarray(table[placed], jnp.float32)[None, ..., None]
-    probabilities = np.asarray(completer.predict(partial)[0, ..., 0])
+    for row, (request, table) in enumerate(zip(requests, tables, strict=True)):
+        placed = grid.place(request.labels, completer.resolution, source=request.source, **place)
+        partial[row, ..., 0] = table[placed]
+    answers = np.asarray(completer.predict(jnp.asarray(partial)))[: len(requests), ..., 0]
     cut = completer.threshold if threshold is None else threshold
-    inferred = probabilities > cut
+    return [
+        _assemble(completer, request.labels, table, answer, cut, whole_cube)
+        for request, table, answer in zip(requests, tables, answers, strict=True)
+    ]
+
+
+def _assemble(
+    completer: Completer,
+    labels: UInt8[np.ndarray, "_ _ _"],
+    table: Bool[np.ndarray, "256"],
+    probabilities: Float[np.ndarray, "r r r"],
+    threshold: float,
+    whole_cube: bool,
+) -> Completion:
+    """What is given, and what the model adds to it, in the box asked for."""
+    inferred = probabilities > threshold
     if completer.pool > 1:
         inferred = grid.upsample(inferred, completer.pool)
     cube = np.where(inferred, INFERRED, 0).astype(np.uint8)
-    region = grid.region(labels.shape, completer.resolution, **place)
+    region = grid.region(
+        labels.shape, completer.resolution, pool=completer.pool, placement=completer.placement
+    )
     cube[region][table[labels]] = GIVEN
     if not whole_cube:
         kept = cube[region]
@@ -163,14 +164,74 @@ def complete_file(
     Raises:
         VoxError: not a readable `.vox` file; and what `complete` raises.
     """
-    source = pathlib.Path(path)
-    labels = vox.read(source)
-    if fixed_fragment and labels.any():
-        ids = [fragments.fixed_fragment(source.name, fragments.fragment_ids(labels))]
-    ids = sorted(set(ids or ()))
-    completion = complete(completer, labels, ids=ids, source=str(source), **options)
-    suffix = "".join(f"_fragment{fragment}" for fragment in ids)
-    target = pathlib.Path(out_dir) / f"{source.stem}{suffix}_completed.vox"
+    (result,) = complete_files(
+        completer, [path], out_dir, ids=ids, fixed_fragment=fixed_fragment, **options
+    )
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def complete_files(
+    completer: Completer,
+    paths: Iterable[str | pathlib.Path],
+    out_dir: str | pathlib.Path,
+    *,
+    batch_size: int = 16,
+    ids: Sequence[int] | None = None,
+    fixed_fragment: bool = False,
+    **options: Any,
+) -> Iterator[tuple[pathlib.Path, Completion] | OSError | ValueError]:
+    """`complete_file` for many files, `batch_size` of them at a time, in their order.
+
+    For a file that cannot be completed its error comes in place of a result; the others go on.
+    """
+    paths = [pathlib.Path(path) for path in paths]
+    rows = min(batch_size, len(paths))
+    for start in range(0, len(paths), batch_size):
+        batch = paths[start : start + batch_size]
+        requests = [_request(completer, path, ids, fixed_fragment) for path in batch]
+        good = [request for request in requests if isinstance(request, Request)]
+        completions = iter(complete_batch(completer, good, rows=rows, **options) if good else ())
+        for request in requests:
+            if isinstance(request, Exception):
+                yield request
+                continue
+            try:
+                yield _write(request, next(completions), out_dir)
+            except OSError as error:
+                yield error
+
+
+def _request(
+    completer: Completer, path: pathlib.Path, ids: Sequence[int] | None, fixed_fragment: bool
+) -> Request | OSError | ValueError:
+    """A file's request, or why it cannot be completed."""
+    try:
+        labels = vox.read(path)
+        if fixed_fragment and labels.any():
+            ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(labels))]
+        request = Request(labels, sorted(set(ids or ())), str(path))
+        # Found here, so that one file's fault does not stop the whole batch.
+        given_labels(*request)
+        grid.region(
+            labels.shape,
+            completer.resolution,
+            pool=completer.pool,
+            placement=completer.placement,
+            source=str(path),
+        )
+        return request
+    except (OSError, ValueError) as error:
+        return error
+
+
+def _write(
+    request: Request, completion: Completion, out_dir: str | pathlib.Path
+) -> tuple[pathlib.Path, Completion]:
+    suffix = "".join(f"_fragment{fragment}" for fragment in request.ids or ())
+    name = pathlib.Path(request.source).stem
+    target = pathlib.Path(out_dir) / f"{name}{suffix}_completed.vox"
     target.parent.mkdir(parents=True, exist_ok=True)
     vox.write(target, completion.labels, palette=_palette())
     return target, completion
