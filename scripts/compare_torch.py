@@ -30,6 +30,7 @@ import optax
 import torch
 from matplotlib.figure import Figure
 
+from voxgan_jax import accelerator
 from voxgan_jax.data import fracture, fragments, grid, synthetic
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.torch_twin import differences, traces, twin_traces
@@ -43,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
     if args.device == "cpu":
         jax.config.update("jax_platforms", "cpu")
+    else:
+        accelerator.prepare()
     if args.dtype == "float32":
         # Neither framework may round to TF32 on the way.
         jax.config.update("jax_default_matmul_precision", "highest")

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from voxgan_jax import accelerator
 from voxgan_jax.completion import predictor
 from voxgan_jax.data import fragments, source
 from voxgan_jax.evaluation import baselines, figures, protocol, report
@@ -26,6 +27,7 @@ from voxgan_jax.evaluation import baselines, figures, protocol, report
 
 def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
+    accelerator.prepare()
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         _evaluate(args)

@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from absl import app, flags
 from ml_collections import config_flags
 
-from voxgan_jax import logs
+from voxgan_jax import accelerator, logs
 from voxgan_jax.training import interruption, workdir
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -59,6 +59,7 @@ def _fields(argv: list[str]) -> dict[str, Any]:
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
+    accelerator.prepare()
     with interruption.on_signals() as stop:
         from voxgan_jax.training import distributed, loop
 
