@@ -86,7 +86,7 @@ def test_all_eight_are_drawn_equally_often_and_follow_from_key_and_step():
     prints = {apply(np.asarray(labels[:1]), np.array([g])).tobytes(): g for g in range(8)}
     draw = jax.jit(augment.augment_batch)
     given = jnp.ones((64, 256), bool)
-    seen = []
+    seen, out = [], {}
     for step in range(25):
         out = draw({"labels": labels, "given": given}, jax.random.key(3), jnp.int32(step))
         np.testing.assert_array_equal(out["given"], given)
