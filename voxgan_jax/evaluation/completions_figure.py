@@ -16,15 +16,15 @@ def choose_files(records: Iterable[Record], count: int) -> list[str]:
     """Names of files of `count` different pots, or of all where there are fewer.
 
     Pots are taken at even distances in the order of class and name, so none is picked by how well
-    it went; of each pot's files the first by name.
+    it went. The first shows its first file by name, the second its second and so on, starting
+    again at the last: so big and small fragments are seen.
     """
-    first: dict[tuple[str, str], str] = {}
+    files: dict[tuple[str, str], list[str]] = {}
     for record in sorted(records, key=lambda record: (record.category, record.pot, record.name)):
-        first.setdefault((record.category, record.pot), record.name)
-    names = list(first.values())
-    return [
-        names[i] for i in np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
-    ]
+        files.setdefault((record.category, record.pot), []).append(record.name)
+    pots = list(files.values())
+    chosen = np.linspace(0, len(pots) - 1, min(count, len(pots))).round().astype(int)
+    return [pots[pot][place % len(pots[pot])] for place, pot in enumerate(chosen)]
 
 
 def keep_named(samples: Iterable[Sample], names: Collection[str]) -> list[Sample]:
