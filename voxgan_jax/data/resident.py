@@ -11,13 +11,13 @@ import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
-from jaxtyping import Array, Int, Int32, Shaped, UInt32
+from jaxtyping import Array, Int, Int32, Shaped, UInt8, UInt32
 from tqdm import tqdm
 
 from voxgan_jax.data import feed, fragments, source
@@ -26,6 +26,9 @@ from voxgan_jax.training import parallel
 
 Item = dict[str, jax.Array]
 """`labels` uint8 (n, d, h, w) and `counts` int32 (n, 256), rows divided among the devices."""
+
+# Pots sent to a device at a time.
+_BLOCK = 64
 
 
 def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
@@ -123,7 +126,7 @@ def load(
 ) -> Item:
     """Pots on the devices of a mesh in equal shares, empty ones added at the end.
 
-    A process reads only what its own devices hold; one share at a time is in its own memory.
+    A process reads only what its own devices hold.
 
     Args:
         read: `read(rows)` gives these pots, one by one.
@@ -137,32 +140,43 @@ def load(
     labels, counts = [], []
     for device, index in rows.addressable_devices_indices_map(shape).items():
         start, stop, _ = (index or (slice(None),))[0].indices(shape[0])
-        part = _read_share(read(slice(start, stop)), share, resolution)
-        labels.append(jax.device_put(part.labels, device))
-        counts.append(jax.device_put(part.counts, device))
-        jax.block_until_ready(labels[-1])
+        held, held_counts = _send(read(slice(start, stop)), share, resolution, device)
+        labels.append(held)
+        counts.append(held_counts)
     return {
         "labels": jax.make_array_from_single_device_arrays(shape, rows, labels),
         "counts": jax.make_array_from_single_device_arrays((shape[0], 256), rows, counts),
     }
 
 
-class _Share(NamedTuple):
-    labels: np.ndarray
-    counts: np.ndarray
-
-
-def _read_share(pots: Iterator[PotFile], share: int, resolution: int) -> _Share:
-    labels = np.zeros((share, resolution, resolution, resolution), np.uint8)
+def _send(
+    pots: Iterator[PotFile], share: int, resolution: int, device: jax.Device
+) -> tuple[jax.Array, jax.Array]:
+    """A device's share of labels and counts; only a few pots are in the host's memory at a time."""
+    labels = jnp.zeros((share, resolution, resolution, resolution), jnp.uint8, device=device)
     counts = np.zeros((share, 256), np.int32)
+    block = np.zeros((min(share, _BLOCK), *labels.shape[1:]), np.uint8)
     # None: only on a terminal.
-    for row, pot in enumerate(tqdm(pots, "Reading pots", share, unit="pot", disable=None)):
-        labels[row] = pot.labels
-        # `fragments.choose` does not ask for the empty cells, and to leave them out is quicker.
-        counts[row] = np.bincount(pot.labels[pot.labels > 0], minlength=256)
-        if not counts[row].any():
-            raise ValueError(f"{pot.name}: it holds no voxel; take the file out of the data")
-    return _Share(labels, counts)
+    pots = iter(tqdm(pots, "Reading pots", share, unit="pot", disable=None))
+    for start in range(0, share, _BLOCK):
+        filled = 0
+        for pot in itertools.islice(pots, _BLOCK):
+            block[filled] = pot.labels
+            # `fragments.choose` does not ask for the empty cells; to leave them out is quicker.
+            counts[start + filled] = np.bincount(pot.labels[pot.labels > 0], minlength=256)
+            if not counts[start + filled].any():
+                raise ValueError(f"{pot.name}: it holds no voxel; take the file out of the data")
+            filled += 1
+        # The block is filled anew after this, so it must have gone.
+        labels = jax.block_until_ready(_overwrite(labels, block[:filled], start))
+    return labels, jax.device_put(counts, device)
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def _overwrite(
+    labels: UInt8[Array, "n d h w"], block: UInt8[Array, "b d h w"], start: Int[Array, ""]
+) -> UInt8[Array, "n d h w"]:
+    return jax.lax.dynamic_update_slice_in_dim(labels, block, start, axis=0)
 
 
 def require_room(share: int, resolution: int, devices: Sequence[Any]) -> None:
