@@ -73,7 +73,8 @@ def plan_epoch(
     Args:
         num_examples, batch_size: over all processes.
         keep_last: keep the short batch at the end, as the original does.
-        parts: devices of all processes; the short batch is cut to a multiple of it.
+        parts: devices of all processes, times the micro-batches of each; the short batch is cut to
+            a multiple of it.
         num_shards: parts of the data that give a batch equally many rows each. Those with an
             example more than the others leave one out, another one every epoch.
 
@@ -83,7 +84,10 @@ def plan_epoch(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size {batch_size}: at least 1 is needed")
-    for count, name in ((parts, "devices"), (num_shards, "shards (config.data.num_shards)")):
+    for count, name in (
+        (parts, "devices x micro-batches"),
+        (num_shards, "shards (config.data.num_shards)"),
+    ):
         if batch_size % count:
             lower = max(batch_size // count, 1) * count
             raise ValueError(

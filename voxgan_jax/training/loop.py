@@ -3,16 +3,13 @@
 import functools
 import math
 import pathlib
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
-import optax
 from absl import logging
-from flax import linen as nn
 from tqdm import tqdm
 
-from voxgan_jax import models
 from voxgan_jax.data import feed as feed_lib
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol, report
@@ -20,62 +17,21 @@ from voxgan_jax.models import weights
 from voxgan_jax.training import (
     checkpoint,
     curves,
+    distributed,
     events,
     integrity,
     interruption,
-    losses,
     parallel,
-    steps,
     workdir,
 )
-from voxgan_jax.training.state import TrainState, create_state, inference_variables
-
-
-class Parts(NamedTuple):
-    """What a run is made of besides its state: modules and optimisers."""
-
-    generator: nn.Module
-    discriminator: nn.Module
-    tx_g: optax.GradientTransformation
-    tx_d: optax.GradientTransformation
-
-
-def build_parts(config: Any) -> Parts:
-    """Networks and Adam optimisers from a config."""
-    adam = functools.partial(optax.adam, b1=config.optim.b1, b2=config.optim.b2)
-    return Parts(
-        generator=models.build_generator(config.generator),
-        discriminator=models.build_discriminator(config.discriminator),
-        tx_g=adam(config.optim.generator_learning_rate),
-        tx_d=adam(config.optim.discriminator_learning_rate),
-    )
-
-
-def initial_state(config: Any, parts: Parts) -> TrainState:
-    """The state of a run before its first step; follows from `config.seed`."""
-    return create_state(
-        jax.random.key(config.seed),
-        generator=parts.generator,
-        discriminator=parts.discriminator,
-        tx_g=parts.tx_g,
-        tx_d=parts.tx_d,
-        resolution=config.data.resolution,
-        keep_ema=config.train.ema_decay > 0,
-    )
-
-
-def compiled_step(config: Any, parts: Parts, mesh: jax.sharding.Mesh) -> Any:
-    """The training step of a config, compiled for a mesh."""
-    step = functools.partial(
-        steps.train_step,
-        **parts._asdict(),
-        recon_loss=losses.choose_recon_loss(config.loss.recon),
-        recon_weight=config.loss.recon_weight,
-        real_label_range=(config.loss.real_label_low, config.loss.real_label_high),
-        keep_crumbs=config.fragments.keep_crumbs,
-        ema_decay=config.train.ema_decay,
-    )
-    return parallel.compile_step(step, mesh)
+from voxgan_jax.training.build import (
+    Parts,
+    build_parts,
+    compiled_predict,
+    compiled_step,
+    initial_state,
+)
+from voxgan_jax.training.state import TrainState, inference_variables
 
 
 def train(
@@ -100,16 +56,23 @@ def train(
     _check_evaluation(config)
     num_train_steps = config.train.num_train_steps or config.train.num_epochs * plan.num_batches
     parts = build_parts(config)
-    step_fn = compiled_step(config, parts, mesh)
-    predict = compiled_predict(parts.generator, mesh)
+    step_fn = compiled_step(config, parts, mesh, feed.draw)
+    predict = compiled_predict(parts.generator, mesh.local_mesh)
+    primary = distributed.is_primary()
 
     with (
         checkpoint.open_manager(run_dir, config.checkpoint.keep) as manager,
-        events.open_events(run_dir) as write,
+        events.open_events(run_dir, enabled=primary) as write,
         # None: only on a terminal; the log tells the rest.
-        tqdm(total=num_train_steps, unit="step", dynamic_ncols=True, disable=None) as bar,
+        tqdm(
+            total=num_train_steps,
+            unit="step",
+            dynamic_ncols=True,
+            disable=None if primary else True,
+        ) as bar,
     ):
-        workdir.save_config(config, run_dir, started=manager.latest_step() is not None)
+        started = manager.latest_step() is not None
+        workdir.save_config(config, run_dir, started=started, write=primary)
         position_at = functools.partial(_position, plan=plan, data=feed.fingerprint)
         state, best_iou = _start(config, parts, mesh, manager, position_at)
         first_step = int(state.step)
@@ -118,9 +81,12 @@ def train(
         bar.update(first_step)
         items = feed.items(first_step)
         log = curves.Curves(write, config.train.batch_size, first_step, num_train_steps)
-        for step in range(first_step + 1, num_train_steps + 1):
-            state, scalars = step_fn(state, next(items))
-            bar.update()
+        done = first_step
+        for step in _stops(config, plan, first_step, num_train_steps):
+            counts = (step - done,) if config.train.steps_per_dispatch > 1 else ()
+            state, scalars = step_fn(state, next(items), *counts)
+            bar.update(step - done)
+            done = step
             last = step == num_train_steps
             if _due(step, config.train.log_every_steps) or last:
                 log.scalars(step, scalars)
@@ -134,7 +100,8 @@ def train(
             iou = None
             if evaluating:
                 integrity.require_finite(state)
-                iou = _evaluate(config, predict, state, step, write)
+                variables = parallel.own_copy(inference_variables(state), mesh)
+                iou = _evaluate(config, functools.partial(predict, variables), step, write)
                 if iou >= best_iou:
                     best_iou = iou
                     _save_weights(config, state, run_dir)
@@ -149,16 +116,6 @@ def train(
         if not config.eval.split:
             _save_weights(config, state, run_dir)
     return state
-
-
-def compiled_predict(generator: nn.Module, mesh: jax.sharding.Mesh) -> Callable[..., jax.Array]:
-    """`predict(variables, partial) -> completed` in evaluation mode, the batch divided."""
-    whole, rows = parallel.replicated(mesh), parallel.batch_sharding(mesh)
-    return jax.jit(
-        functools.partial(generator.apply, train=False),
-        in_shardings=(whole, rows),
-        out_shardings=rows,
-    )
 
 
 def _start(
@@ -195,23 +152,21 @@ def _start(
     return state, best_iou
 
 
-def _evaluate(
-    config: Any,
-    predict: Callable[..., jax.Array],
-    state: TrainState,
-    step: int,
-    write: events.Write,
-) -> float:
-    """Score the generator on the evaluation split, write the means, return the mean IoU."""
-    pots = _evaluation_split(config).pots
-    records = protocol.evaluate(
-        functools.partial(predict, inference_variables(state)),
-        protocol.samples(pots),
+def _evaluate(config: Any, predict: protocol.Predict, step: int, write: events.Write) -> float:
+    """Score the generator on the evaluation split, write the means, return the mean IoU.
+
+    Each process completes its share of the pots on its own devices; all get all scores.
+    """
+    devices = jax.local_device_count()
+    own = protocol.evaluate(
+        predict,
+        protocol.samples(distributed.share(_evaluation_split(config).pots)),
         # Rows that pad a batch are masked, so it may grow to fit the devices.
-        batch_size=-(-config.eval.batch_size // jax.device_count()) * jax.device_count(),
+        batch_size=-(-config.eval.batch_size // devices) * devices,
         threshold=config.eval.threshold,
     )
-    summary = report.summarise(records)
+    rows = distributed.merge(distributed.gather(own))
+    summary = report.summarise([protocol.Record(*row) for row in rows])
     means = {name: summary[name]["mean"] for name in ("iou", "dice", "mse")}
     write(step, {f"eval_{name}": value for name, value in means.items()})
     return means["iou"]
@@ -240,8 +195,26 @@ def _check_evaluation(config: Any) -> None:
 
 
 def _save_weights(config: Any, state: TrainState, run_dir: str | pathlib.Path) -> None:
+    if not distributed.is_primary():
+        return
     variables = jax.device_get(inference_variables(state))
     weights.save(pathlib.Path(run_dir) / weights.RUN_FILE, variables, config)
+
+
+def _stops(
+    config: Any, plan: feed_lib.EpochPlan, first_step: int, num_train_steps: int
+) -> Iterator[int]:
+    """The steps after which the host has control: each, or the last of those in one dispatch."""
+    intervals = (
+        config.train.log_every_steps,
+        config.checkpoint.every_steps,
+        config.eval.every_epochs * plan.num_batches if config.eval.split else 0,
+    )
+    step = first_step
+    while step < num_train_steps:
+        due = [(step // every + 1) * every for every in intervals if every > 0]
+        step = min(step + config.train.steps_per_dispatch, num_train_steps, *due)
+        yield step
 
 
 def _due(step: int, every: int) -> bool:
