@@ -1,135 +1,213 @@
 #!/usr/bin/env python3
-"""Measure speed: medians over repeated runs, as a table and, with --json, as a file.
+"""Measure speed: medians and spread over interleaved rounds, as a table and, with --json, a file.
 
-    scripts/benchmark.py --what input --data_dir data/prepared    training batches from tf.data
-    scripts/benchmark.py --what step                              one training step of each size
+    scripts/benchmark.py --what step                      training steps, JAX beside PyTorch
+    scripts/benchmark.py --what complete                  completions, likewise
+    scripts/benchmark.py --what conv                      every convolution, pass and form
+    scripts/benchmark.py --what scaling                   training steps on 1, 2 and 4 devices
+    scripts/benchmark.py --what hlo                       exit 1 if XLA left a convolution slow
+    scripts/benchmark.py --what input --data_dir DIR      training batches from tf.data
 
-Without --data_dir the input is measured on synthetic pots made for it.
+On a GPU the defaults are 64³ and batch 64, on a CPU small enough to end in minutes. PyTorch, where
+it is installed, gets its batch on the device; JAX also with batches from the host. The floor is
+what the convolutions need at the speed of a large product and a large copy, measured in the run.
 """
 
 import argparse
-import functools
-import itertools
 import json
 import os
 import pathlib
 import platform
-import statistics
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from voxgan_jax import accelerator
+from voxgan_jax.benchmarks import timing
+
+Result = tuple[list[timing.Row], tuple[str, ...], int]
+
 
 def main(argv: list[str] | None = None) -> int:
+    args = _parse(argv)
+    # Two frameworks share the GPU here; JAX alone would take three quarters of it at once.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    accelerator.prepare()
+    try:
+        rows, columns, code = MEASUREMENTS[args.what](args)
+    except (OSError, ValueError) as error:
+        print(f"benchmark.py: {error}", file=sys.stderr)
+        return 1
+    print(f"\n{timing.table(rows, columns)}\n")
+    where = circumstances()
+    print("; ".join(f"{name}: {value}" for name, value in where.items()))
+    if args.json:
+        report = {"what": args.what, "arguments": sys.argv[1:], "where": where, "rows": rows}
+        scratch = args.json.with_name(args.json.name + ".tmp")
+        scratch.write_text(json.dumps(report, indent=2) + "\n")
+        scratch.replace(args.json)
+    return code
+
+
+def circumstances() -> dict[str, Any]:
+    """What was measured on: devices, cores, versions, and the memory taken at most."""
+    found: dict[str, Any] = {
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+    }
+    if "resource" in sys.modules or os.name == "posix":
+        import resource
+
+        found["peak GiB of RAM"] = round(
+            resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2
+        )
+    if jax := sys.modules.get("jax"):
+        device = jax.devices()[0]
+        found["jax"] = jax.__version__
+        found["devices"] = f"{jax.device_count()} {device.device_kind}"
+        if memory := device.memory_stats():
+            found["peak GiB of JAX"] = round(memory["peak_bytes_in_use"] / 2**30, 2)
+    if torch := sys.modules.get("torch"):
+        found["torch"] = torch.__version__
+    return found
+
+
+def _step(args: argparse.Namespace) -> Result:
+    from voxgan_jax.benchmarks import step_speed
+
+    modes = () if args.torch == ["none"] else tuple(args.torch or ("eager", "compiled"))
+    if modes and not step_speed.has_torch():
+        print("PyTorch is not installed: JAX alone (pip install voxgan_jax[torch])")
+        modes = ()
+    rows = step_speed.measure(
+        args.configs or ["baseline"] if _on_cpu() else args.configs or ["baseline", "resnet_sn"],
+        what=args.what,
+        resolution=args.resolution or (32 if _on_cpu() else 64),
+        batch_size=args.batch_size or (4 if _on_cpu() else 64),
+        dtypes=args.dtypes or ["float32", "bfloat16"],
+        rounds=args.repeats,
+        torch_modes=modes,
+        sources=args.sources,
+    )
+    return rows, step_speed.COLUMNS, 0
+
+
+def _conv(args: argparse.Namespace) -> Result:
+    from voxgan_jax.benchmarks import conv_speed, jax_speed, step_speed
+
+    small = _on_cpu()
+    # XLA's own strided forms take seconds a pass on a CPU.
+    forms = args.forms or (["s2d", "matmul"] if small else ["lax", "s2d", "matmul"])
+    batch_size = args.batch_size or (2 if small else 64)
+    dtype = (args.dtypes or ["float32" if small else "bfloat16"])[0]
+    configs = [
+        jax_speed.with_options(step_speed.load_config(name), args.resolution or 64, 1, dtype)
+        for name in args.configs or ["baseline", "resnet_sn"]
+    ]
+    rows = conv_speed.measure(
+        configs, batch_size=batch_size, rounds=args.repeats, dtype=dtype, forms=forms
+    )
+    print(f"\nmilliseconds, batch {batch_size}, {dtype}")
+    return rows, tuple(rows[0]), 0
+
+
+def _scaling(args: argparse.Namespace) -> Result:
+    import jax
+
+    from voxgan_jax.benchmarks import scaling
+
+    small = _on_cpu()
+    options = ["--torch", "none", "--sources", *args.sources, "--repeats", str(args.repeats)]
+    options += ["--configs", *(args.configs or ["baseline"])]
+    options += ["--dtypes", *(args.dtypes or ["float32" if small else "bfloat16"])]
+    options += ["--resolution", str(args.resolution or (32 if small else 64))]
+    rows = scaling.measure(
+        __file__,
+        options,
+        batch_size=args.batch_size or (2 if small else 64),
+        platform=jax.default_backend(),
+        available=jax.device_count(),
+    )
+    return rows, scaling.COLUMNS, 0
+
+
+def _hlo(args: argparse.Namespace) -> Result:
+    from voxgan_jax.benchmarks import hlo, jax_speed, roofline, step_speed
+
+    dtypes = args.dtypes or ["float32" if _on_cpu() else "bfloat16"]
+    rows, faulty = [], False
+    for name in args.configs or ["baseline", "resnet_sn"]:
+        for dtype in dtypes:
+            config = jax_speed.with_options(
+                step_speed.load_config(name),
+                args.resolution or (32 if _on_cpu() else 64),
+                args.batch_size or (4 if _on_cpu() else 64),
+                dtype,
+            )
+            # Convolutions only: what covers its whole grid is a product.
+            wanted = sum(
+                count
+                for layer, way, count in roofline.passes(config, "step")
+                if way == "dw" and layer.kind != "full"
+            )
+            found = hlo.check(
+                jax_speed.compiled_text(config), weight_gradients=None if _on_cpu() else wanted
+            )
+            print(*(f"{name} {dtype}: {fault}" for fault in found.faults), sep="\n")
+            faulty |= bool(found.faults)
+            rows.append({"name": f"{name} {dtype}", **found.counts, "faults": len(found.faults)})
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return rows, tuple(columns), int(faulty)
+
+
+def _input(args: argparse.Namespace) -> Result:
+    from voxgan_jax.benchmarks import input_speed
+
+    rows = input_speed.measure(
+        args.data_dir,
+        resolution=args.resolution or 64,
+        batch_size=args.batch_size or 64,
+        rounds=args.repeats,
+    )
+    return rows, input_speed.COLUMNS, 0
+
+
+def _on_cpu() -> bool:
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--what", choices=sorted(MEASUREMENTS), required=True)
-    parser.add_argument("--data_dir", help="a prepared data set, for --what input")
-    parser.add_argument("--resolution", type=int, default=64)
-    parser.add_argument("--batch_size", type=int, help="default: 64 for input, 4 for step")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--configs", nargs="+", metavar="NAME", help="files of configs/")
+    parser.add_argument("--resolution", type=int)
+    parser.add_argument("--batch_size", type=int, help="for scaling: of each device")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds")
+    parser.add_argument("--dtypes", nargs="+", choices=("float32", "bfloat16"))
+    parser.add_argument("--torch", nargs="+", choices=("eager", "compiled", "none"))
+    parser.add_argument(
+        "--sources", nargs="+", choices=("host", "resident"), default=["host", "resident"]
+    )
+    parser.add_argument("--forms", nargs="+", choices=("lax", "s2d", "matmul"), help="for conv")
+    parser.add_argument("--data_dir", help="a prepared data set, for input (default: synthetic)")
     parser.add_argument("--json", type=pathlib.Path, help="also write the numbers to this file")
-    args = parser.parse_args(argv)
-    try:
-        rows = MEASUREMENTS[args.what](args)
-    except (OSError, ValueError) as error:
-        print(f"benchmark.py: {error}", file=sys.stderr)
-        return 1
-    print(f"\n{'':<44}{'median':>10}{'min':>10}{'max':>10}")
-    for row in rows:
-        numbers = "".join(f"{row[key]:>10.4g}" for key in ("median", "min", "max"))
-        print(f"{row['name'] + ', ' + row['unit']:<44}{numbers}")
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
-    if args.json:
-        args.json.write_text(json.dumps({"what": args.what, "rows": rows}, indent=2) + "\n")
-    return 0
+    return parser.parse_args(argv)
 
 
-def _row(name: str, unit: str, values: list[float]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "unit": unit,
-        "median": statistics.median(values),
-        "min": min(values),
-        "max": max(values),
-        "runs": len(values),
-    }
-
-
-def measure_input(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Samples a second that reach the training loop, in the first epoch and after it."""
-    from voxgan_jax.data import builder, pipeline, synthetic
-
-    batch_size = args.batch_size or 64
-    with tempfile.TemporaryDirectory() as made:
-        data_dir = args.data_dir
-        if data_dir is None:
-            synthetic.write_dataset(made + "/vox", pots=40, seed=0, resolution=args.resolution)
-            builder.prepare(made + "/vox", made + "/data", resolution=args.resolution)
-            data_dir = made + "/data"
-        source = builder.open_prepared(data_dir, resolution=args.resolution)
-        plan = pipeline.plan_split(source, "train", batch_size, keep_last=True)
-        batches = pipeline.train_batches(source, "train", plan, batch_size=batch_size, seed=0)
-
-        def epoch() -> float:
-            start = time.perf_counter()
-            count = sum(
-                len(batch["labels"]) for batch in itertools.islice(batches, plan.num_batches)
-            )
-            return count / (time.perf_counter() - start)
-
-        first = epoch()
-        later = [epoch() for _ in range(args.repeats)]
-    name = f"{args.resolution}³, batch {batch_size}, {plan.num_used} files"
-    return [
-        _row(f"first epoch, {name}", "samples/s", [first]),
-        _row(f"later, {name}", "samples/s", later),
-    ]
-
-
-def measure_step(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Seconds a training step of the baseline takes on this machine's JAX devices."""
-    import jax
-    import numpy as np
-
-    from configs import baseline
-    from voxgan_jax.training import loop, parallel
-
-    batch_size = args.batch_size or 4
-    config = baseline.get_config()
-    config.data.resolution = args.resolution
-    mesh = parallel.make_mesh()
-    parts = loop.build_parts(config)
-    start = functools.partial(loop.initial_state, config, parts)
-    state = jax.jit(start, out_shardings=parallel.replicated(mesh))()
-    rng = np.random.default_rng(0)
-    side = args.resolution
-    batch = {
-        "labels": rng.integers(0, 4, (batch_size, side, side, side)).astype(np.uint8),
-        "given": np.eye(256, dtype=bool)[rng.integers(2, 4, batch_size)],
-    }
-    batch = jax.device_put(batch, parallel.batch_sharding(mesh))
-    begin = time.perf_counter()
-    step = loop.compiled_step(config, parts, mesh).lower(state, batch).compile()
-    compiling = time.perf_counter() - begin
-    seconds = []
-    for _ in range(args.repeats + 1):
-        begin = time.perf_counter()
-        state, scalars = step(state, batch)
-        jax.block_until_ready(scalars)
-        seconds.append(time.perf_counter() - begin)
-    name = f"baseline {side}³, batch {batch_size}, {jax.devices()[0].platform}"
-    return [_row(f"compile {name}", "s", [compiling]), _row(f"step {name}", "s", seconds[1:])]
-
-
-MEASUREMENTS: dict[str, Callable[[argparse.Namespace], list[dict[str, Any]]]] = {
-    "input": measure_input,
-    "step": measure_step,
+MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
+    "step": _step,
+    "complete": _step,
+    "conv": _conv,
+    "scaling": _scaling,
+    "hlo": _hlo,
+    "input": _input,
 }
 
 if __name__ == "__main__":
