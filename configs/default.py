@@ -72,6 +72,8 @@ def get_config() -> Any:
     config.optim.discriminator_learning_rate = 2e-4
     config.optim.b1 = 0.9
     config.optim.b2 = 0.999
+    # Steps over which both rates rise in a line to their values; 0: none, as in the paper.
+    config.optim.warmup_steps = 0
 
     config.parallel = ConfigDict()
     # How the step is compiled for several devices: "jit" or "pmap". Both give the same numbers.
