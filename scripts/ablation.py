@@ -26,6 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from voxgan_jax import accelerator
 from voxgan_jax.evaluation import ablation_runs
 from voxgan_jax.evaluation.ablation_runs import Run, Say
 
@@ -92,6 +93,7 @@ def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
     ]
 
     # Imported late: JAX and TensorFlow take seconds, and JAX the accelerator that the runs need.
+    accelerator.prepare()
     from voxgan_jax.evaluation import ablation_report
 
     say("comparing and drawing")

@@ -95,6 +95,13 @@ def test_table_names_failed_runs_and_pairs_with_what_is_there():
     assert lines[8].startswith("| + spectral norm | baseline | +0.0833 (+0.0000 … +0.2500) |")
 
 
+def test_table_of_one_model_on_one_pot_has_no_intervals_and_no_differences():
+    lines = ablation.table(ablation.compare({"resnet_sn": {0: BASE[:2]}}), {}).splitlines()
+    assert lines[2:] == [
+        "| + ResBlocks, lower L1 | 0.5864 | 0.3750 | 0.7237 | 0.5000 | 0.0425 | 0.3125 | 0 |"
+    ]
+
+
 def test_reads_the_scores_that_an_evaluation_wrote(tmp_path):
     rows = [row._replace(name=f"{row.name}, 1.vox") for row in BASE]
     report.write(report.summarise(rows), rows, tmp_path)

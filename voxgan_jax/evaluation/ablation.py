@@ -147,13 +147,16 @@ def table(rows: dict[str, dict[str, Any]], failed: dict[str, list[int]]) -> str:
         if failed.get(model):
             seeds += f" (failed: {', '.join(map(str, failed[model]))})"
         lines.append(_line([*cells, seeds]))
-    heads = ["difference", "to", *names]
-    lines += ["", _line(heads), _line(["---"] * len(heads))]
+    differences = []
     for model, row in rows.items():
         pairs = [pair for pair in (row["over_previous"], row["over_baseline"]) if pair]
         for pair in {pair["to"]: pair for pair in pairs}.values():
             cells = [_cell(pair[name], "{:+.4f}") for name in METRICS]
-            lines.append(_line([*(TITLES.get(name, name) for name in (model, pair["to"])), *cells]))
+            titles = [TITLES.get(name, name) for name in (model, pair["to"])]
+            differences.append(_line([*titles, *cells]))
+    if differences:
+        heads = ["difference", "to", *names]
+        lines += ["", _line(heads), _line(["---"] * len(heads)), *differences]
     return "\n".join(lines)
 
 
@@ -162,6 +165,8 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(value: dict[str, float | None], form: str) -> str:
-    numbers = (value[name] for name in ("mean", "low", "high"))
-    mean, low, high = ("-" if number is None else form.format(number) for number in numbers)
-    return f"{mean} ({low} … {high})"
+    mean, *bounds = (
+        "-" if number is None else form.format(number)
+        for number in (value[name] for name in ("mean", "low", "high"))
+    )
+    return mean if value["low"] is None else f"{mean} ({' … '.join(bounds)})"

@@ -174,7 +174,8 @@ def _notes(results: dict[str, Any]) -> str:
     devices = ", ".join(machine["devices"])
     return (
         f"In brackets: 95 % intervals over pots; seeds are averaged file by file first. Differences"
-        f" are paired by file. Scored on {results['split']}, one fixed fragment a file.\n\n"
+        f" are paired by file. Scored on {results['split']}, one fixed fragment a file, with the"
+        " last weights of each run.\n\n"
         f"Data{where}: {'; '.join(parts) or '-'}. On {machine['platform']} ({devices}),"
         f" {machine['cores']} cores, jax {results['versions']['jax']}.\n\n"
         f"    {results['command']}"
