@@ -1,0 +1,316 @@
+"""What the benchmark counts and concludes; how long things take here is nobody's business."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from voxgan_jax import models
+from voxgan_jax.benchmarks import (
+    conv_speed,
+    hlo,
+    jax_speed,
+    roofline,
+    scaling,
+    step_speed,
+    timing,
+)
+
+
+class Clock:
+    """A clock that stands still unless told to go on."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def runs(self, seconds):
+        """A run of that many seconds a time, and the counts that it was called with."""
+        counts = []
+
+        def run(times):
+            counts.append(times)
+            self.now += times * seconds
+
+        return run, counts
+
+
+def test_runs_take_turns_and_fill_the_time():
+    clock = Clock()
+    quick, quick_counts = clock.runs(0.1)
+    slow, slow_counts = clock.runs(2.0)
+    seconds = timing.interleaved({"q": quick, "s": slow}, 3, min_seconds=0.45, clock=clock)
+    assert quick_counts == [1, 5, 5, 5] and slow_counts == [1, 1, 1, 1]
+    assert seconds == {"q": pytest.approx([0.1] * 3), "s": pytest.approx([2.0] * 3)}
+
+
+def test_a_hopeless_run_is_given_up_after_its_first_time():
+    clock = Clock()
+    quick, quick_counts = clock.runs(0.1)
+    slow, slow_counts = clock.runs(2.0)
+    seconds = timing.interleaved({"q": quick, "s": slow}, 4, give_up=10.0, clock=clock)
+    assert (len(quick_counts), len(slow_counts)) == (5, 1)
+    assert seconds["s"] == pytest.approx([2.0])
+
+
+def test_row_and_table():
+    row = timing.row("a", "ms", [3.0, 1.0, 8.0], more=None)
+    assert (row["median"], row["min"], row["max"], row["runs"]) == (3.0, 1.0, 8.0, 3)
+    lines = timing.table([row, {"name": "b", "why": "broken"}], ["name", "median", "more", "why"])
+    assert lines.splitlines() == [
+        "| name | median | why    |",
+        "|------|--------|--------|",
+        "| a    | 3      |        |",
+        "| b    |        | broken |",
+    ]
+
+
+# Operations and bytes.
+
+
+def small_config(name="baseline", features=8, resolution=32):
+    config = jax_speed.with_options(step_speed.load_config(name), resolution, 2, "float32")
+    config.generator.features = config.discriminator.features = features
+    return config
+
+
+@pytest.mark.parametrize("skips", [True, False])
+def test_layers_are_those_of_the_models(skips):
+    """Every kernel of both networks, by its shape."""
+    config = small_config("resnet_sn")
+    config.generator.skips = skips
+    counted = sorted(
+        (layer.kernel_size, layer.inputs, layer.outputs) for layer in roofline.layers(config)
+    )
+    volume = jnp.zeros((1, 32, 32, 32, 1))
+    found = []
+    for build in (models.build_generator, models.build_discriminator):
+        net = build(config.generator if build is models.build_generator else config.discriminator)
+        shapes = jax.eval_shape(lambda net=net: net.init(jax.random.key(0), volume, train=False))
+        leaves = jax.tree.leaves_with_path(shapes["params"])
+        found += [leaf.shape[2:] for path, leaf in leaves if path[-1].key == "kernel"]
+    assert counted == sorted(found)
+
+
+def test_a_layer_counted_by_hand():
+    layer = roofline.Layer("generator", "enc2", "down", 4, 3, 5)
+    # In each dimension 4 outputs have 4 taps each, of which 2 fall on the padding.
+    assert layer.flops(batch_size=2) == 2 * 2 * 3 * 5 * 14**3
+    assert layer.values(batch_size=2) == 2 * (8**3 * 3 + 4**3 * 5) + 4**3 * 3 * 5
+    assert layer.sides == (8, 4)
+    assert roofline.Layer("generator", "dec1", "up", 4, 3, 5).sides == (4, 8)
+    assert roofline.Layer("generator", "res", "same", 4, 1, 1).flops(1) == 2 * 10**3
+    assert roofline.Layer("discriminator", "final", "full", 4, 7, 1).flops(1) == 2 * 7 * 4**3
+
+
+@pytest.mark.parametrize("what", ["generator", "discriminator"])
+def test_operations_are_those_that_xla_counts(what):
+    """Of the forward pass with XLA's own convolutions; the rest of the pass is a few per cent."""
+    config = small_config(features=16)
+    config[what].conv_form = "lax"
+    build = getattr(models, f"build_{what}")
+    net = build(config[what])
+    volume = jnp.zeros((2, 32, 32, 32, 1))
+    variables = jax.eval_shape(lambda: net.init(jax.random.key(0), volume, train=False))
+    lowered = jax.jit(lambda v, x: net.apply(v, x, train=False)).lower(variables, volume)
+    counted = sum(layer.flops(2) for layer in roofline.layers(config) if layer.net == what)
+    analysis = lowered.cost_analysis()
+    assert analysis is not None
+    assert analysis["flops"] == pytest.approx(counted, rel=0.05)
+
+
+def test_the_floor_of_the_baseline_on_an_h200():
+    """790 TFLOP/s and 4.3 TB/s, batch 64 at 64³: 2.7 ms."""
+    config = jax_speed.with_options(step_speed.load_config("baseline"), 64, 64, "bfloat16")
+    ceilings = roofline.Ceilings({"bfloat16": 790e12}, 4.3e12)
+    step = roofline.floor_seconds(config, "step", 64, "bfloat16", ceilings)
+    assert step == pytest.approx(2.74e-3, rel=0.01)
+    flops, moved = roofline.count(config, "step", 64, "bfloat16")
+    assert flops == pytest.approx(1.819e12, rel=1e-3) and moved == pytest.approx(5.805e9, rel=1e-3)
+    # Neither all computing nor all moving; each pass is bound by one of them.
+    assert max(flops / 790e12, moved / 4.3e12) < step < flops / 790e12 + moved / 4.3e12
+    complete = roofline.floor_seconds(config, "complete", 64, "bfloat16", ceilings)
+    assert 0.1 * step < complete < 0.25 * step
+
+
+def test_ceilings_are_measured():
+    ceilings = roofline.measure_ceilings(["float32"], rounds=1)
+    assert 1e8 < ceilings.flops["float32"] < 1e15 and 1e7 < ceilings.bandwidth < 1e14
+
+
+# Convolutions.
+
+
+def test_every_layer_pass_and_form_is_timed():
+    config = small_config(features=2)
+    rows = conv_speed.measure([config, config], batch_size=1, rounds=1, forms=("s2d", "matmul"))
+    assert len(rows) == len({row["layer"] for row in rows}) == 8
+    assert rows[0]["layer"] == "down 16³ 1→2"
+    for row in rows:
+        assert row["auto"] == "matmul" and row["fastest"] in ("s2d", "matmul")
+        named = ("forward", "dx", "dw") if "1→" not in row["layer"] else ("forward", "dw")
+        sums = {form: sum(row[f"{form} {way}"] for way in named) for form in ("s2d", "matmul")}
+        assert sums[row["fastest"]] == min(sums.values())
+        assert row["auto/fastest"] == pytest.approx(sums["matmul"] / min(sums.values()))
+
+
+# The compiled program.
+
+GOOD = """HloModule jit_step, is_scheduled=true
+
+%fused_s2d (p: bf16[64,64,64,64,8]) -> bf16[64,33,33,33,8] {
+  %p = bf16[64,66,66,66,1]{4,3,2,1,0} parameter(0)
+  %t = bf16[2112,33,33,2,2,2]{5,4,3,2,1,0} transpose(%p), dimensions={0,2,4,1,3,5}
+  ROOT %b = bf16[64,33,33,33,8]{4,3,2,1,0} bitcast(%t)
+}
+
+%fused_pad (p.1: bf16[64,32,32,32,32]) -> bf16[64,34,34,34,32] {
+  %p.1 = bf16[64,32,32,32,32]{4,3,2,1,0} parameter(0)
+  ROOT %pad = bf16[64,34,34,34,32]{4,3,2,1,0} pad(%p.1), padding=0_0x1_1x1_1x1_1x0_0
+}
+
+ENTRY %main (x: bf16[64,66,66,66,1], k: bf16[32,2,2,2,8]) -> bf16[64,34,34,34,32] {
+  %x = bf16[64,66,66,66,1]{4,3,2,1,0} parameter(0)
+  %k = bf16[32,2,2,2,8]{4,3,2,1,0} parameter(1)
+  %kt = bf16[32,2,2,2,8]{4,3,2,1,0} copy(%k)
+  %f = bf16[64,33,33,33,8]{4,3,2,1,0} fusion(%x), kind=kInput, calls=%fused_s2d
+  %cv = (bf16[64,32,32,32,32]{4,3,2,1,0}, u8[0]) custom-call(%f, %kt), window={size=2x2x2}, FORWARD
+  %y = bf16[64,32,32,32,32]{4,3,2,1,0} get-tuple-element(%cv), index=0
+  %dw = (bf16[32,2,2,2,8]{4,3,2,1,0}, u8[0]) custom-call(%f, %y), window={size=32x32x32}, FILTER
+  %dk = bf16[32,2,2,2,8]{4,3,2,1,0} get-tuple-element(%dw), index=0
+  %dkt = bf16[32,2,2,2,8]{4,3,2,1,0} copy(%dk)
+  ROOT %out = bf16[64,34,34,34,32]{4,3,2,1,0} fusion(%y), kind=kLoop, calls=%fused_pad
+}
+"""
+GOOD = GOOD.replace("FORWARD", 'custom_call_target="__cudnn$convForward"')
+GOOD = GOOD.replace("FILTER", 'custom_call_target="__cudnn$convBackwardFilter"')
+
+
+def test_a_good_program_has_no_faults():
+    found = hlo.check(GOOD, weight_gradients=1)
+    assert found == hlo.Findings({"Forward": 1, "BackwardFilter": 1}, [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        # Zeros between the voxels: in the operand's fusion, or left to the convolution.
+        (
+            "bitcast(%t)",
+            "pad(%t, %c), padding=0_0x1_1_1x1_1_1x1_1_1x0_0",
+            "cv: b pads its operand between the voxels",
+        ),
+        ("window={size=2x2x2}", "window={size=2x2x2 lhs_dilate=2x2x2}", "spread out by zeros"),
+        # A change of layout before the convolution, within a fusion, and after it.
+        (
+            "%f = bf16[64,33,33,33,8]{4,3,2,1,0} fusion(%x), kind=kInput, calls=%fused_s2d",
+            "%f = bf16[64,33,33,33,8]{4,3,2,1,0} copy(%x)",
+            "cv: f transposes its operand",
+        ),
+        (
+            "%t = bf16[2112,33,33,2,2,2]{5,4,3,2,1,0} transpose(%p), dimensions={0,2,4,1,3,5}",
+            "%t = bf16[64,8,33,33,33]{4,3,2,1,0} transpose(%p), dimensions={0,4,1,2,3}",
+            "cv: t transposes its operand",
+        ),
+        (
+            "fusion(%y), kind=kLoop, calls=%fused_pad",
+            "transpose(%y), dimensions={0,4,1,2,3}",
+            "cv: out transposes its result",
+        ),
+        # A weight gradient that became a convolution with a kernel like the grid.
+        ("__cudnn$convBackwardFilter", "__cudnn$convForward", "dw: a kernel of 32x32x32"),
+        ("__cudnn$convBackwardFilter", "__cudnn$convForward", "0 backward-filter calls for 1"),
+    ],
+)
+def test_each_fault_is_found(old, new, fault):
+    assert old in GOOD
+    found = hlo.check(GOOD.replace(old, new), weight_gradients=1)
+    assert any(fault in line for line in found.faults), found.faults
+
+
+def test_a_compiled_program_can_be_read():
+    """The reference form of the transposed convolution spreads its input; the fast one does not."""
+    from voxgan_jax.models import conv
+
+    x, kernel = jnp.ones((1, 4, 4, 4, 2)), jnp.ones((4, 4, 4, 2, 3))
+    faults = {}
+    for form in ("lax", "s2d"):
+        layer = jax.jit(lambda x, kernel, form=form: conv.conv_transpose_k4s2(x, kernel, form=form))
+        found = hlo.check(layer.lower(x, kernel).compile().as_text())
+        assert found.counts == {"plain": 1}
+        faults[form] = " ".join(found.faults)
+    assert "spread out" in faults["lax"] or "between the voxels" in faults["lax"]
+    assert "spread out" not in faults["s2d"] and "between the voxels" not in faults["s2d"]
+
+
+# Rows of the tables.
+
+
+def test_the_peer_is_the_fastest_pytorch():
+    rows = [
+        {"name": "JAX float32", "median": 2.0},
+        {"name": "PyTorch float32, eager", "median": 6.0},
+        {"name": "PyTorch bfloat16, compiled", "median": 3.0},
+    ]
+    assert [row["vs PyTorch"] for row in step_speed.with_peer(rows)] == [1.5, 0.5, 1.0]
+    assert step_speed.with_peer(rows[:1]) == rows[:1]
+
+
+def test_speed_up_is_over_one_device():
+    rows = [
+        {"name": "a", "devices": 1, "samples/s": 10.0},
+        {"name": "b", "devices": 1, "samples/s": 4.0},
+        {"name": "a", "devices": 4, "samples/s": 35.0},
+        {"name": "b", "devices": 4, "samples/s": 8.0},
+    ]
+    assert [row["speed-up"] for row in scaling.with_speed_up(rows)] == [1.0, 1.0, 3.5, 2.0]
+
+
+def test_processes_see_so_many_devices():
+    fake = scaling.environment({"XLA_FLAGS": "--a=b"}, "cpu", 2)
+    assert fake["XLA_FLAGS"] == "--a=b --xla_force_host_platform_device_count=2"
+    assert scaling.environment({}, "gpu", 2)["CUDA_VISIBLE_DEVICES"] == "0,1"
+    chosen = scaling.environment({"CUDA_VISIBLE_DEVICES": "5,3,1"}, "gpu", 2)
+    assert chosen["CUDA_VISIBLE_DEVICES"] == "5,3"
+
+
+def test_an_unknown_config_is_an_error():
+    with pytest.raises(ValueError, match="no config named 'basline' in configs/"):
+        step_speed.load_config("basline")
+
+
+# The command.
+
+
+def test_steps_and_completions_side_by_side(monkeypatch, tmp_path, capsys, loose_promotion):
+    """On a network of 2 features; what fails is named, and the others are measured."""
+    from scripts import benchmark
+
+    config = small_config(features=2)
+    monkeypatch.setattr(step_speed, "load_config", lambda name: config)
+    monkeypatch.setattr(step_speed, "MIN_SECONDS", 0.0)
+
+    def broken(config):
+        raise RuntimeError("no room")
+
+    monkeypatch.setattr(jax_speed, "step_from_device", broken)
+    torch = ["eager"] if step_speed.has_torch() else ["none"]
+    options = ["--dtypes", "float32", "--batch_size", "2", "--repeats", "2", "--torch", *torch]
+    for what in ("step", "complete"):
+        report = tmp_path / f"{what}.json"
+        assert benchmark.main(["--what", what, *options, "--json", str(report)]) == 0
+        rows = json.loads(report.read_text())["rows"]
+        measured = [row for row in rows if "median" in row]
+        assert [row["name"].split()[0] for row in measured] == ["JAX"] + 2 * len(torch) * (
+            ["PyTorch"] if torch == ["eager"] else []
+        )
+        for row in measured:
+            assert 0 < row["of floor"] < 1 and row["min"] <= row["median"] <= row["max"]
+            assert row["samples/s"] == pytest.approx(2000 / row["ms"])
+        failed = [row for row in rows if "failed" in row]
+        assert [row["failed"] for row in failed] == ["RuntimeError: no room"] * (what == "step")
+        shown = capsys.readouterr().out
+        assert "| JAX float32" in shown and "TFLOP/s" in shown
