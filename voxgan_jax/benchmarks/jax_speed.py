@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import tempfile
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -10,8 +9,7 @@ import jax
 import numpy as np
 
 from voxgan_jax.benchmarks import timing
-from voxgan_jax.data import feed as feed_lib
-from voxgan_jax.data import synthetic
+from voxgan_jax.data import fragments
 from voxgan_jax.training import loop, parallel
 
 NETS = ("generator", "discriminator")
@@ -62,18 +60,27 @@ def step_from_host(config: Any) -> Candidate:
 def step_from_device(config: Any) -> Candidate:
     """Training steps that draw their batches from pots held in device memory.
 
-    Off a CPU a run of several steps is one dispatch.
+    Off a CPU they are as many as the original's training files, and a run of several steps is one
+    dispatch.
     """
+    from voxgan_jax.data import resident
+
+    on_cpu = jax.default_backend() == "cpu"
+    num_pots, batch_size = 64 if on_cpu else 11_264, config.train.batch_size
+    labels = host_batch(64, config.data.resolution)["labels"]
+    item = {
+        "labels": labels,
+        "counts": np.stack([fragments.voxel_counts(pot) for pot in labels]).astype(np.int32),
+    }
     mesh = parallel.make_mesh()
-    with tempfile.TemporaryDirectory() as folder:
-        # Drawing takes as long from few pots as from many.
-        synthetic.write_dataset(folder, pots=10, seed=0, resolution=config.data.resolution)
-        config.data.update(dir=folder, source="resident", train_split="train")
-        feed = feed_lib.open_feed(config, mesh)
-        item = next(feed.items(0))
-    if jax.default_backend() != "cpu":
-        config.train.steps_per_dispatch = 2
-    return _steps(config, mesh, itertools.repeat(item), feed.draw)
+    rows, copies = parallel.batch_sharding(mesh), num_pots // 64
+    item = {
+        name: jax.device_put(np.concatenate([value] * copies), rows) for name, value in item.items()
+    }
+    draw = functools.partial(resident.draw, num_pots=num_pots, batch_size=batch_size)
+    if not on_cpu:
+        config.train.steps_per_dispatch = 2  # any number above 1; a run names its own
+    return _steps(config, mesh, itertools.repeat(item), draw)
 
 
 def _steps(config: Any, mesh: Any, items: Iterator[Any], draw: Any = None) -> Candidate:
