@@ -43,7 +43,7 @@ QUICK = {
     "test_pots": 20,
     "features": 8,
     "batch_size": 4,
-    "steps": 800,
+    "steps": 1000,
 }
 QUICK_FRAGMENTS = (3, 4, 6, 9)
 # These may differ between calls with one --out: they only say which runs there are.
