@@ -146,6 +146,8 @@ def _compile_pmap(run: Callable[..., Any], mesh: Mesh, counts: tuple[None, ...])
 def _own_parts(item: Any, mesh: Mesh) -> Any:
     """The rows of this process's devices, with an axis over these devices in front."""
     sharding = batch_sharding(mesh.local_mesh)
+    if jax.process_count() == 1:
+        item = jax.device_put(item, sharding)
 
     def divide(leaf: jax.Array) -> jax.Array:
         parts = [shard.data[None] for shard in leaf.addressable_shards]
@@ -159,8 +161,8 @@ def _rename(tree: Any, sharding: NamedSharding) -> Any:
     """The same memory as arrays of a sharding that puts the same on this process's devices."""
 
     def rename(leaf: jax.Array) -> jax.Array:
-        if leaf.sharding == sharding:
-            return leaf
+        if sharding.is_fully_addressable and leaf.is_fully_addressable:
+            return leaf  # There is one process.
         parts = [shard.data for shard in leaf.addressable_shards]
         return jax.make_array_from_single_device_arrays(leaf.shape, sharding, parts)
 
