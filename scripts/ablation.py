@@ -283,6 +283,9 @@ def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     ):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f"--{name} {getattr(args, name)} is below 1")
+    # In the paper's order, whose rows are compared with the one before.
+    args.models = [model for model in MODELS if model in args.models]
+    args.seeds = sorted(set(args.seeds))
     args.train_split = "train" if args.validate else "train+validation"
     args.split = args.split or ("validation" if args.validate else "test")
     if set(args.split.split("+")) & set(args.train_split.split("+")):

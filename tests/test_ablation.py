@@ -284,7 +284,11 @@ def test_commands_follow_from_the_options(tmp_path):
     assert evaluate[3:5] == ["--split", "test"]
     with pytest.raises(ValueError, match=r"--config\.seed is set by ablation\.py's own options"):
         script.make_commands(run, args, tmp_path, ["--config.seed=4"])
-    args, _ = script.parse(["--quick", "--out", "x", "--validate", "--epochs", "3"])
+    args, _ = script.parse(
+        ["--quick", "--out", "x", "--validate", "--epochs", "3",
+         "--models", "resnet_sn", "baseline", "--seeds", "2", "0", "2"]
+    )  # fmt: skip
+    assert (args.models, args.seeds) == (["baseline", "resnet_sn"], [0, 2])
     assert (args.split, args.train_split, args.steps) == ("validation", "train", None)
     assert (args.resolution, args.pool, args.features) == (32, 1, 8)
 
