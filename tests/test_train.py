@@ -88,6 +88,26 @@ def test_the_loop_imports_no_tensorflow():
     assert done.stdout.strip() == "False"
 
 
+def test_several_steps_a_dispatch_are_the_same_run(small_config, tmp_path):
+    """Drawn on the device, turned at random, five steps at most between two looks of the host."""
+    small_config.data.source = "resident"
+    small_config.data.augment = True
+    small_config.checkpoint.every_steps = 3
+    small_config.train.log_every_steps = 4
+    one = loop.train(small_config, tmp_path / "one")
+    small_config.train.steps_per_dispatch = 5
+    several = loop.train(small_config, tmp_path / "several")
+    for a, b in zip(
+        jax.tree.leaves(one.generator), jax.tree.leaves(several.generator), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3)
+    with checkpoint.open_manager(tmp_path / "several") as manager:
+        assert manager.all_steps() == [3, 6]
+    small_config.data.source = "tfdata"
+    with pytest.raises(ValueError, match=r"set config\.data\.source to 'resident'"):
+        loop.train(small_config, tmp_path / "tfdata")
+
+
 def test_stopped_and_resumed_equals_undisturbed(small_config, tmp_path):
     """In the middle of an epoch, with the last short batch kept, bit for bit."""
     small_config.train.batch_size = 5

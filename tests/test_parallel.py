@@ -1,0 +1,347 @@
+"""The step on one device and on several, under jit and pmap, in parts and repeated: same numbers.
+
+Small networks stand in for the real ones, with their kinds of statistics, as compiling takes most
+of the time. Run as a program, this file writes the numbers of every case on four CPU devices.
+"""
+
+import functools
+import itertools
+import os
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+
+from configs import smoke
+from voxgan_jax.data import fragments
+from voxgan_jax.models.conv import conv_full
+from voxgan_jax.models.layers import BatchNorm, SpectralConv
+from voxgan_jax.training import build, parallel
+
+SIDE, ROWS = 4, 8
+
+
+class Completer(nn.Module):
+    """Two dense layers and, where wanted, batch norm between; smooth, so rounding stays small."""
+
+    axis_name: str | None = None
+    hidden: int = 8
+    normed: bool = True
+
+    @nn.compact
+    def __call__(self, partial, *, train: bool):
+        x = nn.Dense(self.hidden, name="first")(partial.reshape(partial.shape[0], -1))
+        if self.normed:
+            x = BatchNorm(axis_name=self.axis_name, name="norm")(x, train=train)
+        x = nn.Dense(partial[0].size, name="last")(nn.tanh(x))
+        return nn.sigmoid(x).reshape(partial.shape)
+
+
+class Judge(nn.Module):
+    """A spectrally normalised layer, batch norm, a dense layer."""
+
+    axis_name: str | None = None
+    normed: bool = True
+
+    @nn.compact
+    def __call__(self, grid, *, train: bool):
+        if not self.normed:
+            return nn.Dense(1, name="last")(nn.tanh(grid.reshape(grid.shape[0], -1)))[:, 0]
+        x = SpectralConv(4, kernel_size=grid.shape[1], convolve=conv_full, name="conv")(
+            grid, train=train
+        )
+        x = BatchNorm(axis_name=self.axis_name, name="norm")(x, train=train)
+        return nn.Dense(1, name="last")(nn.tanh(x).reshape(grid.shape[0], -1))[:, 0]
+
+
+def make(mode="jit", accumulate_steps=1, steps_per_dispatch=1, **options):
+    """A config and small networks under SGD."""
+    config = smoke.get_config()
+    config.data.resolution = SIDE
+    config.train.batch_size = ROWS
+    config.loss.recon_weight = 10.0
+    config.parallel.mode = mode
+    config.train.accumulate_steps = accumulate_steps
+    config.train.steps_per_dispatch = steps_per_dispatch
+    axis_name, sgd = parallel.step_axis(mode), optax.sgd(0.1)
+    parts = build.Parts(
+        Completer(axis_name, **options), Judge(axis_name, options.get("normed", True)), sgd, sgd
+    )
+    return config, parts
+
+
+def make_batch(rows=ROWS, side=SIDE):
+    rng = np.random.default_rng(0)
+    return {
+        "labels": rng.integers(0, 4, (rows, side, side, side)).astype(np.uint8),
+        "given": np.eye(256, dtype=bool)[rng.integers(2, 4, rows)],
+    }
+
+
+@functools.cache
+def first_state(normed: bool):
+    config, parts = make(normed=normed)
+    return jax.jit(functools.partial(build.initial_state, config, parts))()
+
+
+def start(mesh, normed=True):
+    """The initial state on a mesh, to be given up."""
+    copied = jax.tree.map(lambda leaf: leaf.copy(), first_state(normed))
+    return jax.device_put(copied, parallel.replicated(mesh))
+
+
+def draw_rows(item, rng, step):
+    """A stand-in for the resident data: all samples moved on by one a step, with other fragments.
+
+    Each device has its own rows of the item; the fragments are drawn for all rows.
+    """
+    axis = parallel.DATA_AXIS
+    labels = jax.lax.all_gather(item["labels"], axis, tiled=True)
+    counts = jax.vmap(lambda pot: jnp.bincount(pot.reshape(-1), length=256))(labels)
+    noise = jax.random.uniform(jax.random.fold_in(rng, step), (ROWS, 256), jnp.float32)
+    given: Any = fragments.choose(jnp.roll(counts, step, 0), noise)
+    batch = {"labels": jnp.roll(labels, step, 0), "given": given}
+    return {name: parallel.own_rows(rows, axis) for name, rows in batch.items()}
+
+
+def run(devices, *, draw=None, dispatches=(None,) * 3, **options):
+    """Three steps: parameters and statistics after them, the last scalars, some flags."""
+    config, parts = make(**options)
+    mesh = parallel.make_mesh(jax.devices()[:devices])
+    step = build.compiled_step(config, parts, mesh, draw)
+    first = state = start(mesh, options.get("normed", True))
+    item = jax.device_put(make_batch(), parallel.batch_sharding(mesh))
+    scalars = {}
+    for count in dispatches:
+        state, scalars = step(state, item, *(() if count is None else (count,)))
+    flags = {
+        "old_params_deleted": all(leaf.is_deleted() for leaf in jax.tree.leaves(first.generator)),
+        "replicated": all(
+            leaf.sharding.is_equivalent_to(parallel.replicated(mesh), leaf.ndim)
+            for leaf in jax.tree.leaves((state, scalars))
+        ),
+        "step": int(state.step),
+    }
+    nets = {
+        name: (net.params, net.batch_stats, net.spectral_stats)
+        for name, net in (("generator", state.generator), ("discriminator", state.discriminator))
+    }
+    return {"flags": flags, "numbers": {"scalars": scalars} | nets}
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "whole": {},
+    "in parts": {"accumulate_steps": 2},
+    "drawn": {"draw": draw_rows},
+    "repeated": {"draw": draw_rows, "steps_per_dispatch": 5, "dispatches": (1, 2)},
+}
+# The first of a kind is what the others must equal; "repeated" must equal "drawn".
+CASES = [
+    ("whole", "jit", 1),
+    ("whole", "jit", 2),
+    ("whole", "jit", 4),
+    ("whole", "pmap", 1),
+    ("whole", "pmap", 2),
+    ("whole", "pmap", 4),
+    ("in parts", "jit", 1),
+    ("in parts", "jit", 4),
+    ("in parts", "pmap", 2),
+    ("drawn", "jit", 1),
+    ("drawn", "jit", 4),
+    ("drawn", "pmap", 2),
+    ("repeated", "jit", 2),
+    ("repeated", "pmap", 4),
+]
+
+
+def flat(tree):
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def main(path: str) -> None:
+    assert len(jax.devices()) == 4
+    found = {
+        "-".join(map(str, case)): run(case[2], mode=case[1], **OPTIONS[case[0]]) for case in CASES
+    }
+    arrays: dict[str, Any] = flat(found)
+    np.savez(path, **arrays)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, np.ndarray]]:
+    """The numbers of every case, from one process with four devices."""
+    path = tmp_path_factory.mktemp("parallel") / "numbers.npz"
+    root = pathlib.Path(__file__).resolve().parent.parent
+    env = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "PYTHONPATH": str(root),
+    }
+    done = subprocess.run(
+        [sys.executable, __file__, str(path)], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for key, value in np.load(path).items():
+        name, _, leaf = key.partition("/")
+        found.setdefault(name, {})[leaf] = value
+    return found
+
+
+def compare(got, want):
+    assert got.keys() == want.keys()
+    for name, value in want.items():
+        if name.startswith("numbers/"):
+            np.testing.assert_allclose(got[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(("what", "mode", "devices"), CASES)
+def test_equal_to_one_device(results, what, mode, devices):
+    got = results[f"{what}-{mode}-{devices}"]
+    compare(got, results[f"{'drawn' if what == 'repeated' else what}-jit-1"])
+    flags = {key: value for key, value in got.items() if key.startswith("flags/")}
+    assert flags == {"flags/old_params_deleted": True, "flags/replicated": True, "flags/step": 3}
+
+
+def test_the_ways_to_run_are_not_all_the_same(results):
+    """Batch norm sees micro-batches, and what is drawn on the devices is not the batch."""
+    kernels = [
+        results[f"{what}-jit-1"]["numbers/generator/0/first/kernel"]
+        for what in ("whole", "in parts", "drawn")
+    ]
+    for one, other in itertools.pairwise(kernels):
+        assert np.abs(one - other).max() > 1e-4
+
+
+def test_in_parts_without_batch_norm_is_the_whole_batch():
+    """The means over four micro-batches are those over the batch."""
+    ends = []
+    for accumulate_steps in (1, 4):
+        got = run(1, accumulate_steps=accumulate_steps, normed=False)
+        ends.append(flat(got))
+    compare(ends[1], ends[0])
+
+
+def test_in_parts_as_written_out():
+    """Statistics go through the micro-batches one by one, first all for D, then all for G."""
+    config, parts = make(accumulate_steps=2)
+    mesh = parallel.make_mesh(jax.devices()[:1])
+    state = start(mesh)
+    want = jax.jit(functools.partial(by_hand, parts=parts))(state, make_batch())
+    after, scalars = build.compiled_step(config, parts, mesh)(state, make_batch())
+    got = {
+        "generator": (after.generator.params, after.generator.batch_stats),
+        "discriminator": (
+            after.discriminator.params,
+            after.discriminator.batch_stats,
+            after.discriminator.spectral_stats,
+        ),
+        "scalars": {name: scalars[name] for name in ("d_loss", "g_loss", "d_real_prob")},
+    }
+    compare(flat({"numbers": got}), flat({"numbers": want}))
+
+
+def by_hand(state, batch, *, parts):
+    """One step over rows 0, 2, 4, 6 and 1, 3, 5, 7 at λ = 10 and rate 0.1, as PyTorch would."""
+    real_labels = jax.random.uniform(
+        jax.random.fold_in(state.rng, 0), (ROWS,), jnp.float32, 0.8, 1.1
+    )
+    partial = jnp.asarray(
+        jnp.take_along_axis(
+            batch["given"], batch["labels"].reshape(ROWS, -1).astype(np.int32), 1
+        ).reshape(*batch["labels"].shape, 1),
+        jnp.float32,
+    )
+    complete = jnp.asarray(batch["labels"] > 0, jnp.float32)[..., None]
+
+    def apply(module, params, stats, volume):
+        return module.apply(
+            {"params": params} | stats,
+            volume,
+            train=True,
+            mutable=["batch_stats", "spectral_stats"],
+        )
+
+    def bce(logits, labels):
+        return (jnp.logaddexp(0.0, logits) - labels * logits).mean()
+
+    g, d = state.generator, state.discriminator
+    stats_g = {"batch_stats": g.batch_stats}
+    stats_d = {"batch_stats": d.batch_stats, "spectral_stats": d.spectral_stats}
+    halves = [slice(0, None, 2), slice(1, None, 2)]
+
+    def loss_d(params, stats_d, completed, rows):
+        real, stats_d = apply(parts.discriminator, params, stats_d, complete[rows])
+        fake, stats_d = apply(parts.discriminator, params, stats_d, completed)
+        loss = bce(real, real_labels[rows]) + bce(fake, 0.0)
+        return loss, (stats_d, jax.nn.sigmoid(real).mean())
+
+    def loss_g(params, params_d, stats_d, rows):
+        completed, _ = apply(parts.generator, params, {"batch_stats": g.batch_stats}, partial[rows])
+        fake, stats_d = apply(parts.discriminator, params_d, stats_d, completed)
+        return bce(fake, 1.0) + 10.0 * cross_entropy(completed, complete[rows]), stats_d
+
+    def cross_entropy(completed, complete):
+        return -(complete * jnp.log(completed) + (1 - complete) * jnp.log1p(-completed)).mean()
+
+    grads, d_losses, probs = [], [], []
+    for rows in halves:
+        completed, stats_g = apply(parts.generator, g.params, stats_g, partial[rows])
+        (loss, (stats_d, prob)), grad = jax.value_and_grad(loss_d, has_aux=True)(
+            d.params, stats_d, completed, rows
+        )
+        grads, d_losses, probs = [*grads, grad], [*d_losses, loss], [*probs, prob]
+    params_d = jax.tree.map(lambda p, a, b: p - 0.1 * (a + b) / 2, d.params, *grads)
+    grads, g_losses = [], []
+    for rows in halves:
+        (loss, stats_d), grad = jax.value_and_grad(loss_g, has_aux=True)(
+            g.params, params_d, stats_d, rows
+        )
+        grads, g_losses = [*grads, grad], [*g_losses, loss]
+    params_g = jax.tree.map(lambda p, a, b: p - 0.1 * (a + b) / 2, g.params, *grads)
+    scalars = {"d_loss": d_losses, "g_loss": g_losses, "d_real_prob": probs}
+    return {
+        "generator": (params_g, stats_g["batch_stats"]),
+        "discriminator": (params_d, stats_d["batch_stats"], stats_d["spectral_stats"]),
+        "scalars": {name: sum(values) / 2 for name, values in scalars.items()},
+    }
+
+
+def test_in_parts_needs_less_memory():
+    """Four micro-batches of 256 against 1,024 rows at once; the truth tables take a third."""
+    sizes = []
+    for accumulate_steps in (1, 4):
+        config, parts = make(accumulate_steps=accumulate_steps, hidden=64)
+        mesh = parallel.make_mesh(jax.devices()[:1])
+        step = build.compiled_step(config, parts, mesh)
+        abstract = jax.eval_shape(functools.partial(build.initial_state, config, parts))
+        item = jax.eval_shape(lambda: make_batch(1024))
+        sizes.append(step.lower(abstract, item).compile().memory_analysis().temp_size_in_bytes)
+    assert sizes[1] < 0.5 * sizes[0]
+
+
+def test_errors_name_the_field():
+    with pytest.raises(ValueError, match=r"config.parallel.mode 'shard'; known: jit, pmap"):
+        parallel.step_axis("shard")
+    config, parts = make(steps_per_dispatch=2)
+    mesh = parallel.make_mesh(jax.devices()[:1])
+    with pytest.raises(ValueError, match=r"set config\.data\.source to 'resident'"):
+        build.compiled_step(config, parts, mesh)
+    config, parts = make(accumulate_steps=3)
+    step = build.compiled_step(config, parts, mesh)
+    abstract = jax.eval_shape(functools.partial(build.initial_state, config, parts))
+    with pytest.raises(ValueError, match=r"8 rows a device .* nearest that do are 6 and 9"):
+        step.lower(abstract, make_batch())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
