@@ -239,7 +239,9 @@ def test_a_compiled_program_can_be_read():
     faults = {}
     for form in ("lax", "s2d"):
         layer = jax.jit(lambda x, kernel, form=form: conv.conv_transpose_k4s2(x, kernel, form=form))
-        found = hlo.check(layer.lower(x, kernel).compile().as_text())
+        text = layer.lower(x, kernel).compile().as_text()
+        assert text is not None
+        found = hlo.check(text)
         assert found.counts == {"plain": 1}
         faults[form] = " ".join(found.faults)
     assert "spread out" in faults["lax"] or "between the voxels" in faults["lax"]
