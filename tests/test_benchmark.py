@@ -279,6 +279,34 @@ def test_processes_see_so_many_devices():
     assert chosen["CUDA_VISIBLE_DEVICES"] == "5,3"
 
 
+STUB = """
+import json, os, sys
+options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+count = int(os.environ["XLA_FLAGS"].rsplit("=", 1)[1])
+assert options["--what"] == "step" and options["--dtypes"] == "float32"
+rows = [{"name": "JAX", "median": 1.0, "samples/s": 10.0 + count, "batch": options["--batch_size"]}]
+open(options["--json"], "w").write(json.dumps({"rows": [*rows, {"name": "ceiling"}]}))
+sys.exit("no room" if count == 4 and "--fail" in options else 0)
+"""
+
+
+def test_each_number_of_devices_has_a_process(tmp_path):
+    script = tmp_path / "stub.py"
+    script.write_text(STUB)
+    options = ["--dtypes", "float32"]
+    rows = scaling.measure(script, options, batch_size=3, platform="cpu", available=1)
+    assert [(row["devices"], row["batch size"], row["batch"]) for row in rows] == [
+        (1, 3, "3"),
+        (2, 6, "6"),
+        (4, 12, "12"),
+    ]
+    assert [row["speed-up"] for row in rows] == pytest.approx([1, 12 / 11, 14 / 11])
+    with pytest.raises(ValueError, match="4 devices: no room"):
+        scaling.measure(
+            script, [*options, "--fail", "1"], batch_size=3, platform="cpu", available=1
+        )
+
+
 def test_an_unknown_config_is_an_error():
     with pytest.raises(ValueError, match="no config named 'basline' in configs/"):
         step_speed.load_config("basline")
