@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from conftest import ROOT
+
 from scripts.chaos_report import Attempt, draw, steps_lost, summarise
 
 
