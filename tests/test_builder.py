@@ -71,7 +71,7 @@ def test_bad_files_are_listed_and_nothing_is_written(vox_dir, tmp_path):
         (bad_dir / "train" / "1" / name).write_bytes(good.read_bytes())
     (bad_dir / "train" / "1" / "D-n003-t1.vox").write_bytes(good.read_bytes()[:100])
     vox.write(bad_dir / "train" / "1" / "E-n003-t1.vox", np.ones((40, 4, 4), np.uint8))
-    with pytest.raises(builder.BadFilesError) as caught:
+    with pytest.raises(folder.BadFilesError) as caught:
         builder.prepare(bad_dir, tmp_path / "out", resolution=32)
     assert [path.name for path, _ in caught.value.bad] == ["D-n003-t1.vox", "E-n003-t1.vox"]
     assert "--pool 2" in str(caught.value)

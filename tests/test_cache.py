@@ -147,7 +147,7 @@ def test_bad_files_are_listed_or_left_out(tmp_path):
     vox.write(root / "test" / "empty.vox", np.zeros((3, 3, 3), np.uint8))
     vox.write(root / "test" / "big.vox", np.full((17, 1, 1), 2, np.uint8))
     path = tmp_path / "pots.npz"
-    with pytest.raises(cache.BadFilesError) as caught:
+    with pytest.raises(folder.BadFilesError) as caught:
         cache.write(path, root, resolution=16)
     for reason in ("3 file(s) cannot", "header is cut short", "no voxel", "do not fit a cube"):
         assert reason in str(caught.value)

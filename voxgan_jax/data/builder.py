@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from voxgan_jax import logs
-from voxgan_jax.data import folder, fragments, grid, vox
+from voxgan_jax.data import folder, fragments
 
 logs.quiet("tensorflow_datasets")
 
@@ -31,17 +31,6 @@ Broken pots on voxel grids: each file holds one pot whose voxels carry the id of
 they belong to (0 empty, 1 crumbs, 2 and up fragments). The layout is that of vox_pottery, the
 published form of IberianVoxel, which comes WITHOUT A LICENCE: do not pass its files on, and ask its
 authors before any use beyond your own study. Any other folder of .vox files can be prepared too."""
-
-
-class BadFilesError(ValueError):
-    """Files that cannot be prepared; `bad` holds (path, reason) pairs."""
-
-    def __init__(self, bad: list[tuple[pathlib.Path, str]]):
-        self.bad = bad
-        listing = "\n".join(f"  {path}: {reason}" for path, reason in bad)
-        super().__init__(
-            f"{len(bad)} file(s) cannot be prepared; mend them or pass --skip_bad:\n{listing}"
-        )
 
 
 class NotPreparedError(FileNotFoundError):
@@ -71,7 +60,7 @@ def place_config(resolution: int = 64, pool: int = 1, placement: str = "center")
 class VoxPottery(tfds.core.GeneratorBasedBuilder):
     """Builds the data set from a folder of `.vox` files; see `folder.scan` for the layouts.
 
-    The folder is TFDS's manual directory. `skip` names files to leave out, see `check_files`.
+    The folder is TFDS's manual directory. `skip` names files to leave out.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -144,21 +133,6 @@ class VoxPottery(tfds.core.GeneratorBasedBuilder):
             )
 
 
-def check_files(
-    items: Iterator[folder.PotPath] | list[folder.PotPath], **place: Any
-) -> list[tuple[pathlib.Path, str]]:
-    """The files that cannot be read or placed, each with the reason."""
-    bad = []
-    for item in items:
-        try:
-            if not folder.read(item, **place).labels.any():
-                bad.append((item.path, "it holds no voxel"))
-        except (vox.VoxError, grid.FitError, OSError) as error:
-            # Without the path, which stands beside it.
-            bad.append((item.path, str(error).removeprefix(f"{item.path}: ")))
-    return bad
-
-
 def prepare(
     vox_dir: str | pathlib.Path,
     out_dir: str | pathlib.Path,
@@ -177,12 +151,16 @@ def prepare(
         The number of examples in each split, and the files left out with the reasons.
 
     Raises:
-        BadFilesError: some files cannot be read or placed and `skip_bad` is not set.
+        folder.BadFilesError: some files cannot be read or placed and `skip_bad` is not set.
     """
     place = {"resolution": resolution, "pool": pool, "placement": placement}
-    bad = check_files(progress(folder.scan(vox_dir)), **place)
+    bad = [
+        (item.path, pot)
+        for item in progress(folder.scan(vox_dir))
+        if isinstance(pot := folder.read_or_reason(item, **place), str)
+    ]
     if bad and not skip_bad:
-        raise BadFilesError(bad)
+        raise folder.BadFilesError(bad)
     wanted = place_config(**place)
     # TFDS wants its own object where it knows the name.
     # Built aside and moved into place whole: TFDS would drop what is there before it starts.

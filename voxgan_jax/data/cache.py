@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from voxgan_jax.data import folder, grid, vox
+from voxgan_jax.data import folder
 
 FORMAT = "voxgan_jax cache 1"
 # Each stands for a list of byte strings: `<name>` joins them, `<name>_ends` says where each ends.
@@ -26,10 +26,6 @@ _BLOBS = ("outlines", "labels")
 
 class CacheError(ValueError):
     """A cache file that cannot be read, or holds pots that are placed in another way."""
-
-
-class BadFilesError(ValueError):
-    """Files that cannot go into a cache, listed with the reasons."""
 
 
 class Cache(NamedTuple):
@@ -63,7 +59,7 @@ def write(
         The number of files in each split, and the files left out with the reasons.
 
     Raises:
-        BadFilesError: some files cannot be read or placed and `skip_bad` is not set.
+        folder.BadFilesError: some files cannot be read or placed and `skip_bad` is not set.
         FileNotFoundError, ValueError: see `folder.scan`.
     """
     path = pathlib.Path(path)
@@ -72,25 +68,17 @@ def write(
     outline_of, labels = [], []
     outlines: dict[bytes, int] = {}
     for item in progress(folder.scan(vox_dir)):
-        try:
-            pot = folder.read(item, **place)
-        except (vox.VoxError, grid.FitError, OSError) as error:
-            # Without the path, which stands beside it.
-            bad.append((item.path, str(error).removeprefix(f"{item.path}: ")))
+        pot = folder.read_or_reason(item, **place)
+        if isinstance(pot, str):
+            bad.append((item.path, pot))
             continue
         occupied = pot.labels > 0
-        if not occupied.any():
-            bad.append((item.path, "it holds no voxel"))
-            continue
         outline = np.packbits(occupied).tobytes()
         outline_of.append(outlines.setdefault(outline, len(outlines)))
         labels.append(zlib.compress(pot.labels[occupied].tobytes()))
         files.append([item.split, pot.name, pot.pot, pot.category, list(pot.size)])
     if bad and not skip_bad:
-        listing = "\n".join(f"  {name}: {reason}" for name, reason in bad)
-        raise BadFilesError(
-            f"{len(bad)} file(s) cannot be prepared; mend them or pass --skip_bad:\n{listing}"
-        )
+        raise folder.BadFilesError(bad)
     header = {"format": FORMAT, **place, "files": files}
     arrays = {
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),

@@ -9,7 +9,7 @@ import hashlib
 import pathlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
@@ -22,6 +22,17 @@ VALIDATION_SHARE = 0.1
 # The name under which TFDS keeps what was prepared.
 PREPARED = "vox_pottery"
 _DATA_SET_NAME = re.compile(r"^(?P<pot>.+)-n\d{3}-t\d+$")
+
+
+class BadFilesError(ValueError):
+    """Files that cannot be prepared; `bad` holds (path, reason) pairs."""
+
+    def __init__(self, bad: list[tuple[pathlib.Path, str]]):
+        self.bad = bad
+        listing = "\n".join(f"  {path}: {reason}" for path, reason in bad)
+        super().__init__(
+            f"{len(bad)} file(s) cannot be prepared; mend them or pass --skip_bad:\n{listing}"
+        )
 
 
 class PotPath(NamedTuple):
@@ -151,3 +162,12 @@ def read(
     labels = vox.read(item.path)
     placed = grid.place(labels, resolution, pool=pool, placement=placement, source=str(item.path))
     return PotFile(placed, item.path.name, item.pot, item.category, labels.shape)
+
+
+def read_or_reason(item: PotPath, **place: Any) -> PotFile | str:
+    """What `read` gives, or, where a file cannot be used, the reason, without its path."""
+    try:
+        pot = read(item, **place)
+    except (vox.VoxError, grid.FitError, OSError) as error:
+        return str(error).removeprefix(f"{item.path}: ")
+    return pot if pot.labels.any() else "it holds no voxel"
