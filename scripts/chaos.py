@@ -202,11 +202,17 @@ def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
     return [name for name in sorted(a.keys() | b.keys()) if a.get(name) != b.get(name)]
 
 
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return int(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--kills", type=_positive, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--source", choices=("resident", "tfdata"), default="resident")
     parser.add_argument("--damage", type=float, default=0.0, help="chance of a damaged file a kill")

@@ -35,5 +35,5 @@ shards=${NUM_SHARDS:-$SLURM_NTASKS}
 
 # The tasks of a node see all its GPUs and take one each, so that these can reach one another. One
 # task that fails must end the others, which wait for it.
-srun --gpu-bind=none --kill-on-bad-exit=1 --label \
-  .venv/bin/python scripts/train.py --config.data.num_shards="$shards" "$@"
+srun --gpu-bind=none --cpus-per-task="$SLURM_CPUS_PER_TASK" --kill-on-bad-exit=1 --label \
+  .venv/bin/python scripts/train.py "$@" --config.data.num_shards="$shards"

@@ -1,5 +1,7 @@
 """What a config makes: the learning rates of its optimisers."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import pytest
 
@@ -24,6 +26,7 @@ def test_both_rates_rise_in_a_line():
         state = tx.init(params)
         for expected in (0.25, 0.5, 0.75, 1.0, 1.0, 1.0):
             # Adam's update by a gradient that stays the same is the rate itself.
+            updates: Any
             updates, state = tx.update({"w": jnp.ones(1)}, state, params)
             assert float(updates["w"][0]) == pytest.approx(-expected * rate, rel=1e-4)
 

@@ -56,17 +56,19 @@ def _parallel(address="", num_processes=0, process_id=-1):
         (SLURM | JAX, ("gpu03:1234", 2, 1, None)),
         (SLURM | {"JAX_COORDINATOR_ADDRESS": "gpu03:1"}, ("gpu03:1", 16, 9, None)),
         (OMPI | URI, (None, 4, 3, None)),
-        (OMPI | {"JAX_COORDINATOR_ADDRESS": "gpu03:1"}, ("gpu03:1", 4, 3, None)),
+        # Version 5, of which JAX cannot tell the local rank.
+        (OMPI | {"JAX_COORDINATOR_ADDRESS": "gpu03:1"}, ("gpu03:1", 4, 3, [1])),
     ],
 )
 def test_the_environment_tells_the_place(environ, expected):
     place = distributed.find_place(_parallel(), environ)
-    assert (place and tuple(place)) == expected
+    assert (place and tuple(place)[:4]) == expected
 
 
 def test_the_config_goes_before_the_environment():
     place = distributed.find_place(_parallel("[::1]:99", 3, 0), SLURM | JAX)
-    assert place == distributed.Place("[::1]:99", 3, 0)
+    # All devices are its own, though JAX would take SLURM's local rank for the number of one.
+    assert place == distributed.Place("[::1]:99", 3, 0, None, "deactivate")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,6 @@ def test_one_process_needs_nobody():
     distributed.initialize(_parallel(), environ={})
     rows = [["a", 0.1, 2]]
     assert distributed.gather(rows) == [rows]
-    assert list(distributed.share(range(5))) == [0, 1, 2, 3, 4]
     assert [distributed.stop_together(lambda step: step > 7)(step) for step in (7, 8)] == [
         False,
         True,

@@ -38,13 +38,13 @@ def _same(one, other):
         (16, 5, True, 1, 1, (4, 16)),
         (16, 5, False, 1, 1, (3, 15)),
         (3, 5, True, 1, 1, (1, 3)),
-        (22, 8, True, 4, 1, (3, 20)),
-        (17, 8, True, 4, 1, (2, 16)),
+        (20, 8, True, 4, 1, (3, 20)),
+        (17, 8, False, 4, 1, (2, 16)),
         # 5 of each of 4 shards: 2 batches of 2 rows each, and 1 row each.
         (23, 8, True, 2, 4, (3, 20)),
         (23, 8, False, 2, 4, (2, 16)),
-        # 11 of each of 2 shards, 4 a batch; 3 are left, of which 4 devices can share 2 each.
-        (22, 8, True, 4, 2, (3, 20)),
+        # 10 of each of 2 shards, 4 a batch; 2 are left of each.
+        (21, 8, True, 4, 2, (3, 20)),
     ],
 )
 def test_plan(examples, batch_size, keep_last, parts, num_shards, expected):
@@ -59,6 +59,12 @@ def test_plan_errors():
         feed.plan_epoch(100, 10, keep_last=True, parts=4)
     with pytest.raises(ValueError, match="3 examples are fewer than one batch of 5"):
         feed.plan_epoch(3, 5, keep_last=False)
+    # The devices must not decide which examples are seen.
+    with pytest.raises(ValueError, match="short batch at the end of an epoch, of 6 examples"):
+        feed.plan_epoch(22, 8, keep_last=True, parts=4)
+    for counts in ((0, 1, 1), (8, 0, 1), (8, 1, 0)):
+        with pytest.raises(ValueError, match="at least 1 is needed"):
+            feed.check_batch_size(*counts)
 
 
 def test_every_example_once_an_epoch_in_another_order(source):

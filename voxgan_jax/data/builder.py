@@ -196,13 +196,18 @@ def open_prepared(
     root = pathlib.Path(data_dir) / folder.PREPARED
     name = place_config(resolution, pool, placement).name
     path = root / name / str(VoxPottery.VERSION)
+    if pathlib.Path(data_dir).is_file():
+        raise NotPreparedError(
+            f"{data_dir}: a file, no prepared data set; train from a cache file with"
+            " config.data.source=resident"
+        )
     if not (path / "dataset_info.json").is_file():
         known = sorted({info.parts[-3] for info in root.glob("*/*/dataset_info.json")})
         raise NotPreparedError(
             f"{data_dir}: no prepared data set {name!r} there (found: {', '.join(known) or 'none'})"
             "; make it with scripts/prepare_data.py --vox_dir VOX_DIR"
             f" --out_dir {data_dir} --resolution {resolution} --pool {pool}"
-            f" --placement {placement}"
+            f" --placement {placement}, or train from .vox files with config.data.source=resident"
         )
     return tfds.builder_from_directory(str(path))
 

@@ -1,7 +1,6 @@
 """What the training loop takes its batches from, whichever part of the package reads the data."""
 
 import importlib
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -52,7 +51,14 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
     name = config.data.source
     if name not in SOURCES:
         raise ValueError(f"unknown config.data.source {name!r}; known: {', '.join(SOURCES)}")
-    return importlib.import_module(SOURCES[name]).open_feed(config, mesh)
+    try:
+        module = importlib.import_module(SOURCES[name])
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"config.data.source={name} needs {error.name}: install it, or set"
+            " config.data.source=resident, which does not"
+        ) from error
+    return module.open_feed(config, mesh)
 
 
 def place_options(config: Any) -> dict[str, Any]:
@@ -68,39 +74,48 @@ def choose_options(config: Any) -> dict[str, Any]:
 def plan_epoch(
     num_examples: int, batch_size: int, *, keep_last: bool, parts: int = 1, num_shards: int = 1
 ) -> EpochPlan:
-    """The batches of an epoch.
+    """The batches of an epoch; they do not depend on the number of devices.
 
     Args:
         num_examples, batch_size: over all processes.
         keep_last: keep the short batch at the end, as the original does.
-        parts: devices of all processes, times the micro-batches of each; the short batch is cut to
-            a multiple of it.
+        parts: devices of all processes, times the micro-batches of each.
         num_shards: parts of the data that give a batch equally many rows each. Those with an
             example more than the others leave one out, another one every epoch.
 
     Raises:
-        ValueError: the batch size does not divide among the devices or the shards, or there is no
-            batch at all.
+        ValueError: a batch, or the short one, does not divide, or there is no batch at all.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size {batch_size}: at least 1 is needed")
-    for count, name in (
-        (parts, "devices x micro-batches"),
-        (num_shards, "shards (config.data.num_shards)"),
-    ):
-        if batch_size % count:
-            lower = max(batch_size // count, 1) * count
-            raise ValueError(
-                f"batch_size {batch_size} does not divide among {count} {name};"
-                f" the nearest that do are {lower} and {lower + count}"
-            )
+    check_batch_size(batch_size, parts, num_shards)
     full, rest = divmod(num_examples // num_shards, batch_size // num_shards)
-    # Of every shard so many that the devices share the rows of all shards.
-    step = parts // math.gcd(parts, num_shards)
-    last = rest // step * step * num_shards if keep_last else 0
+    last = rest * num_shards if keep_last else 0
+    if last % parts:
+        raise ValueError(
+            f"the short batch at the end of an epoch, of {last} examples, does not divide among"
+            f" {parts} {_PARTS}; take another number of devices, or start the run with"
+            " config.data.keep_last_batch=False, which leaves it out"
+        )
     if full == 0 and last == 0:
         raise ValueError(
             f"{num_examples} examples are fewer than one batch of {batch_size};"
             " lower config.train.batch_size or set config.data.keep_last_batch"
         )
     return EpochPlan(full + int(last > 0), full * batch_size + last)
+
+
+def check_batch_size(batch_size: int, parts: int, num_shards: int = 1) -> None:
+    """Raise ValueError where a batch does not divide, with the nearest sizes; see `plan_epoch`."""
+    for count, name in ((batch_size, "batch_size"), (parts, _PARTS), (num_shards, _SHARDS)):
+        if count < 1:
+            raise ValueError(f"{count} {name}: at least 1 is needed")
+    for count, name in ((parts, _PARTS), (num_shards, _SHARDS)):
+        if batch_size % count:
+            lower = max(batch_size // count, 1) * count
+            raise ValueError(
+                f"batch_size {batch_size} does not divide among {count} {name};"
+                f" the nearest that do are {lower} and {lower + count}"
+            )
+
+
+_PARTS = "devices x micro-batches (config.train.accumulate_steps)"
+_SHARDS = "shards (config.data.num_shards)"

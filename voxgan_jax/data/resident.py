@@ -43,9 +43,11 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
     split, batch_size = config.data.train_split, config.train.batch_size
     num_pots = source.num_pots(data, split)
     parts = mesh.size * config.train.accumulate_steps
-    feed.plan_epoch(num_pots, batch_size, keep_last=True, parts=parts)  # only to check
+    feed.check_batch_size(batch_size, parts)
     share = -(-num_pots // mesh.size)
-    require_room(share, config.data.resolution, mesh.local_devices)
+    # pmap wants the rows in a shape of its own, which makes a second copy of them.
+    copies = 2 if config.parallel.mode == "pmap" else 1
+    require_room(copies * share, config.data.resolution, mesh.local_devices)
     started = time.monotonic()
     item = load(functools.partial(data.read, split), num_pots, config.data.resolution, mesh)
     logging.info(

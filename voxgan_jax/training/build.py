@@ -77,6 +77,8 @@ def compiled_step(
         ValueError: unknown values, or several steps a dispatch of batches that the host brings.
     """
     several = config.train.steps_per_dispatch > 1
+    if config.train.steps_per_dispatch < 1:
+        raise ValueError("config.train.steps_per_dispatch: at least 1 is needed")
     if several and draw is None:
         raise ValueError(
             "config.train.steps_per_dispatch above 1 needs batches that are drawn on the devices:"

@@ -30,7 +30,7 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
 from voxgan_jax import logs
-from voxgan_jax.training import integrity
+from voxgan_jax.training import distributed, integrity
 from voxgan_jax.training.state import TrainState
 
 # Orbax logs each error several times over, with its traceback, before it raises it.
@@ -39,7 +39,8 @@ logs.quiet("orbax", std_logging.ERROR)
 FOLDER = "checkpoints"
 DAMAGED = ".damaged"
 
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DISK = _FULL | {errno.EIO, errno.EROFS}
 
 
 class NoCheckpointError(FileNotFoundError):
@@ -93,7 +94,7 @@ def open_manager(workdir: str | pathlib.Path, keep: int = 3) -> Iterator[ocp.Che
             if error.errno not in _DISK:
                 raise
             _abandon(error)
-            raise DiskError(error.errno, f"{error.strerror}: {_advice(workdir)}") from None
+            raise DiskError(error.errno, f"{error.strerror}: {_advice(workdir, error)}") from None
         finally:
             with contextlib.suppress(Exception):  # What matters has been raised above.
                 manager.close()
@@ -161,14 +162,18 @@ def restore(manager: ocp.CheckpointManager, abstract_state: TrainState) -> Resto
         raise NoCheckpointError(f"{manager.directory}: no checkpoint there; train first")
     damaged: dict[int, str] = {}
     for step in steps:
+        restored, reason = None, ""
         try:
             restored = _read(manager, step, abstract_state)
         except Exception as error:  # Orbax raises whatever its storage raises.
-            damaged[step] = f"{type(error).__name__}: {str(error).strip()}".splitlines()[0][:200]
+            reason = f"{type(error).__name__}: {str(error).strip()}".splitlines()[0][:200]
             _abandon(error)
-        else:
+        # What one process cannot read is good for none of them.
+        reasons = [why for process in distributed.gather([reason]) for why in process if why]
+        if restored is not None and not reasons:
             _set_aside(manager, damaged)
             return restored
+        damaged[step] = reasons[0]
     listing = "".join(f"\n  {step}: {reason}" for step, reason in damaged.items())
     raise DamagedCheckpointError(
         f"{manager.directory}: none of its checkpoints is readable as one of this config; use"
@@ -272,11 +277,11 @@ def _writing() -> Iterator[None]:
         raise OSError(code, os.strerror(code)) from error
 
 
-def _advice(workdir: str | pathlib.Path) -> str:
-    last = newest(workdir)
+def _advice(workdir: str | pathlib.Path, error: OSError) -> str:
+    last, remedy = newest(workdir), "make room" if error.errno in _FULL else "look after the disk"
     if last is None:
-        return f"{workdir} has no checkpoint yet; make room and start again"
-    return f"the last good checkpoint is {last}; make room and give the same command to go on"
+        return f"{workdir} has no checkpoint yet; {remedy} and start again"
+    return f"the last good checkpoint is {last}; {remedy} and give the same command to go on"
 
 
 def _checksum(meta: dict[str, Any]) -> int:

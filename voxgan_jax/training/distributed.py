@@ -38,6 +38,7 @@ class Place(NamedTuple):
     num_processes: int
     process_id: int
     local_device_ids: list[int] | None = None
+    cluster_detection_method: str | None = None
 
 
 def find_place(parallel: Any, environ: Mapping[str, str]) -> Place | None:
@@ -66,14 +67,17 @@ def find_place(parallel: Any, environ: Mapping[str, str]) -> Place | None:
         one_a_node = environ.get("SLURM_STEP_NUM_NODES") == num_processes
         return _launched(num_processes, process_id, environ, one_a_node)
     if all(name in environ for name in _OMPI):
-        num_processes, process_id, _ = (environ[name] for name in _OMPI)
+        num_processes, process_id, local_rank = (environ[name] for name in _OMPI)
         place = _launched(num_processes, process_id, environ, False)
-        if place and not place.coordinator_address and _OMPI_ADDRESS not in environ:
+        if place is None or _OMPI_ADDRESS in environ:
+            return place
+        # Version 5, which JAX does not know: it would give every rank all devices of its node.
+        if not place.coordinator_address:
             raise DistributedError(
                 "this Open MPI does not tell where process 0 is; start with"
                 f" mpirun -x {VARIABLES[0]}=HOST:PORT, the host being that of rank 0"
             )
-        return place
+        return place._replace(local_device_ids=place.local_device_ids or [int(local_rank)])
     if any(name in environ for name in VARIABLES):
         missing = [name for name in VARIABLES if name not in environ]
         return _checked((), missing, "JAX_*")
@@ -91,7 +95,8 @@ def _checked(values: Sequence[Any], missing: list[str], where: str) -> Place:
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise DistributedError(f"{where}: coordinator address {address!r} is not HOST:PORT")
-    return Place(address, num_processes, process_id)
+    # By hand it takes all devices, also in an interactive SLURM step, of which JAX would take one.
+    return Place(address, num_processes, process_id, None, "deactivate")
 
 
 def _launched(
@@ -194,13 +199,8 @@ def gather(rows: Sequence[Any]) -> list[list[Any]]:
     ]
 
 
-def share(items: Any) -> Any:
-    """Every process's own part of the items: one in `jax.process_count()`, in their order."""
-    return itertools.islice(items, jax.process_index(), None, jax.process_count())
-
-
 def merge(shares: Sequence[Sequence[Any]]) -> list[Any]:
-    """The whole that `share` divided, from all parts: `merge(gather(share(items)))`."""
+    """What was dealt out to the processes one by one, in its order: the rows of each, gathered."""
     longest = itertools.zip_longest(*shares, fillvalue=_NOTHING)
     return [item for items in longest for item in items if item is not _NOTHING]
 

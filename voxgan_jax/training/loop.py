@@ -137,16 +137,10 @@ def _start(
     )
     state, position, best_iou = checkpoint.restore(manager, abstract)
     expected = position_at(int(state.step))
-    if position["data"] != expected["data"]:
+    if position != expected:
         raise workdir.ConfigMismatchError(
             f"{manager.directory}: this run was trained on other data (it stands at {position}, the"
             f" data given now would be at {expected}); name its data set again"
-        )
-    if position != expected:
-        raise workdir.ConfigMismatchError(
-            f"{manager.directory}: the run stands at {position}, but with the devices given now the"
-            f" epochs have other lengths and it would be at {expected}; use as many devices as"
-            " before, or config.data.keep_last_batch=False from the start"
         )
     logging.info("Resuming from step %d, data position %s.", int(state.step), position)
     return state, best_iou
@@ -160,7 +154,7 @@ def _evaluate(config: Any, predict: protocol.Predict, step: int, write: events.W
     devices = jax.local_device_count()
     own = protocol.evaluate(
         predict,
-        protocol.samples(distributed.share(_evaluation_split(config).pots)),
+        protocol.samples(_evaluation_split(config).pots),
         # Rows that pad a batch are masked, so it may grow to fit the devices.
         batch_size=-(-config.eval.batch_size // devices) * devices,
         threshold=config.eval.threshold,
@@ -178,13 +172,18 @@ def _position(step: int, plan: feed_lib.EpochPlan, data: str) -> dict[str, Any]:
 
 
 def _evaluation_split(config: Any) -> source.Split:
-    return source.open_split(config.data.dir, config.eval.split, **feed_lib.place_options(config))
+    """Those of the pots that are this process's to score."""
+    own = slice(jax.process_index(), None, jax.process_count())
+    place = feed_lib.place_options(config)
+    return source.open_split(config.data.dir, config.eval.split, rows=own, **place)
 
 
 def _check_evaluation(config: Any) -> None:
     """Raise ValueError where the evaluation split is missing or trained on."""
     if not config.eval.split:
         return
+    if config.eval.batch_size < 1:
+        raise ValueError("config.eval.batch_size: at least 1 is needed")
     _evaluation_split(config)
     shared = set(config.eval.split.split("+")) & set(config.data.train_split.split("+"))
     if shared:

@@ -17,7 +17,9 @@ _FREE = (
     "train.num_",
     "train.log_every_steps",
     "train.steps_per_dispatch",
-    "eval.",
+    # Not its split and threshold: the best IoU is kept over restarts.
+    "eval.every_",
+    "eval.batch_size",
     "checkpoint.",
 )
 
