@@ -46,6 +46,8 @@ QUICK = {
     "steps": 1000,
 }
 QUICK_FRAGMENTS = (3, 4, 6, 9)
+# With it neither preparing nor training needs TensorFlow.
+RESIDENT = "--config.data.source=resident"
 # These may differ between calls with one --out: they only say which runs there are.
 FREE_OPTIONS = ("out", "models", "seeds")
 
@@ -60,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("ablation.py: stopped; the same command goes on from there", file=sys.stderr)
         return 130
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         print(f"ablation.py: {error}", file=sys.stderr)
         return 1
 
@@ -84,7 +86,7 @@ def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
         elapsed = datetime.timedelta(seconds=round(time.monotonic() - started))
         print(f"[{elapsed}] {text}", flush=True)
 
-    data_dir = make_data(args, say)
+    data_dir = make_data(args, say, resident=RESIDENT in overrides)
     commands = {run: make_commands(run, args, data_dir, overrides) for run in runs}
     failed = [
         run
@@ -156,16 +158,16 @@ def is_complete(runs: list[Run], out: pathlib.Path) -> bool:
     )
 
 
-def make_data(args: argparse.Namespace, say: Say) -> pathlib.Path:
-    """The data set to train on, made below --out if need be.
+def make_data(args: argparse.Namespace, say: Say, *, resident: bool) -> pathlib.Path:
+    """The data set to train on, made below --out if need be; `resident`: a cache file.
 
     Raises:
         ValueError: it cannot be made of the files there.
     """
     if args.data_dir:
         return args.data_dir
-    data_dir, vox_dir = args.out / "data", args.vox_dir
-    if any(data_dir.glob("*/*/*/dataset_info.json")):
+    data_dir, vox_dir = args.out / ("data.npz" if resident else "data"), args.vox_dir
+    if data_dir.is_file() or any(data_dir.glob("*/*/*/dataset_info.json")):
         return data_dir
     from voxgan_jax.data import folder
     from voxgan_jax.evaluation import ablation_data
@@ -189,7 +191,8 @@ def make_data(args: argparse.Namespace, say: Say) -> pathlib.Path:
     say(f"preparing {vox_dir} at {args.resolution}³")
     log = args.out / "data_log.txt"
     command = [sys.executable, str(ROOT / "scripts/prepare_data.py")]
-    command += ["--vox_dir", str(vox_dir), "--out_dir", str(data_dir)]
+    command += ["--vox_dir", str(vox_dir)]
+    command += ["--cache" if resident else "--out_dir", str(data_dir)]
     command += ["--resolution", str(args.resolution), "--pool", str(args.pool)]
     if ablation_runs.run_logged(command, log, str(ROOT)):
         raise ValueError(

@@ -17,6 +17,7 @@ import argparse
 import contextlib
 import functools
 import importlib
+import os
 import pathlib
 import platform
 import sys
@@ -30,7 +31,6 @@ import optax
 import torch
 from matplotlib.figure import Figure
 
-from voxgan_jax import accelerator
 from voxgan_jax.data import fracture, fragments, grid, synthetic
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.torch_twin import differences, traces, twin_traces
@@ -45,7 +45,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.device == "cpu":
         jax.config.update("jax_platforms", "cpu")
     else:
-        accelerator.prepare()
+        # Both frameworks share the GPU, and channels last is not for float64 there.
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if args.dtype == "float32":
         # Neither framework may round to TF32 on the way.
         jax.config.update("jax_default_matmul_precision", "highest")

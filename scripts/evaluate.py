@@ -76,7 +76,9 @@ def _answer(args: argparse.Namespace) -> tuple[protocol.Predict, float, dict[str
             known = source.training_pots(args.data_dir, leave_out=args.split, **place)
         predict, threshold = baselines.make(args.method, known)
     else:
-        completer = predictor.load(weights_file=args.weights, workdir=args.workdir)
+        completer = predictor.load(
+            weights_file=args.weights, workdir=args.workdir, dtype=args.dtype
+        )
         predict, threshold = completer.predict, completer.threshold
         place = {
             "resolution": completer.resolution,
@@ -98,6 +100,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     answer.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
     answer.add_argument("--method", choices=sorted(baselines.METHODS), help="needs no training")
     parser.add_argument("--batch_size", type=_positive, default=16)
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), help="of a model's computing (default: its own)"
+    )
     parser.add_argument("--threshold", type=float, help="default: the model's or method's own")
     parser.add_argument("--num_examples", type=_natural, default=6, help="pots in examples.png")
     placing = parser.add_argument_group("placing of the pots, for --method; models know theirs")

@@ -43,7 +43,7 @@ def test_runs_take_turns_and_fill_the_time():
     quick, quick_counts = clock.runs(0.1)
     slow, slow_counts = clock.runs(2.0)
     seconds = timing.interleaved({"q": quick, "s": slow}, 3, min_seconds=0.45, clock=clock)
-    assert quick_counts == [1, 5, 5, 5] and slow_counts == [1, 1, 1, 1]
+    assert quick_counts == [1, 1, 5, 5, 5] and slow_counts == [1, 1, 1, 1, 1]
     assert seconds == {"q": pytest.approx([0.1] * 3), "s": pytest.approx([2.0] * 3)}
 
 
@@ -52,7 +52,7 @@ def test_a_hopeless_run_is_given_up_after_its_first_time():
     quick, quick_counts = clock.runs(0.1)
     slow, slow_counts = clock.runs(2.0)
     seconds = timing.interleaved({"q": quick, "s": slow}, 4, give_up=10.0, clock=clock)
-    assert (len(quick_counts), len(slow_counts)) == (5, 1)
+    assert (len(quick_counts), len(slow_counts)) == (6, 2)
     assert seconds["s"] == pytest.approx([2.0])
 
 
@@ -267,8 +267,11 @@ def test_speed_up_is_over_one_device():
         {"name": "b", "devices": 1, "samples/s": 4.0},
         {"name": "a", "devices": 4, "samples/s": 35.0},
         {"name": "b", "devices": 4, "samples/s": 8.0},
+        {"name": "c", "devices": 1, "failed": "no room"},
+        {"name": "c", "devices": 4, "samples/s": 2.0},
     ]
-    assert [row["speed-up"] for row in scaling.with_speed_up(rows)] == [1.0, 1.0, 3.5, 2.0]
+    expected = [1.0, 1.0, 3.5, 2.0, None, None]
+    assert [row.get("speed-up") for row in scaling.with_speed_up(rows)] == expected
 
 
 def test_processes_see_so_many_devices():
@@ -284,8 +287,10 @@ import json, os, sys
 options = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 count = int(os.environ["XLA_FLAGS"].rsplit("=", 1)[1])
 assert options["--what"] == "step" and options["--dtypes"] == "float32"
-rows = [{"name": "JAX", "median": 1.0, "samples/s": 10.0 + count, "batch": options["--batch_size"]}]
-open(options["--json"], "w").write(json.dumps({"rows": [*rows, {"name": "ceiling"}]}))
+row = {"config": "a", "name": "JAX", "samples/s": 10.0 + count, "batch": options["--batch_size"]}
+broken = {"config": "a", "name": "no way", "failed": "no room"}
+ceiling = {"config": "ceiling", "name": "1 GB/s"}
+open(options["--json"], "w").write(json.dumps({"rows": [row, broken, ceiling]}))
 sys.exit("no room" if count == 4 and "--fail" in options else 0)
 """
 
@@ -295,6 +300,8 @@ def test_each_number_of_devices_has_a_process(tmp_path):
     script.write_text(STUB)
     options = ["--dtypes", "float32"]
     rows = scaling.measure(script, options, batch_size=3, platform="cpu", available=1)
+    assert [row["failed"] for row in rows[1::2]] == ["no room"] * 3
+    rows = rows[::2]
     assert [(row["devices"], row["batch size"], row["batch"]) for row in rows] == [
         (1, 3, "3"),
         (2, 6, "6"),
@@ -338,7 +345,7 @@ def test_steps_and_completions_side_by_side(monkeypatch, tmp_path, capsys, loose
             ["PyTorch"] if torch == ["eager"] else []
         )
         for row in measured:
-            assert 0 < row["of floor"] < 1 and row["min"] <= row["median"] <= row["max"]
+            assert row["of floor"] > 0 and row["min"] <= row["median"] <= row["max"]
             assert row["samples/s"] == pytest.approx(2000 / row["ms"])
         failed = [row for row in rows if "failed" in row]
         assert [row["failed"] for row in failed] == ["RuntimeError: no room"] * (what == "step")

@@ -186,8 +186,8 @@ def test_processes_that_do_not_share_the_shards_are_refused(trained):
 def test_sigterm_to_one_stops_all_at_one_step(prepared_dir, tmp_path):
     """The scripts themselves, told of each other by the environment."""
     address, run_dir = _free_address(), tmp_path / "run"
-    overrides = OVERRIDES | {"data.dir": prepared_dir, "train.num_train_steps": 100_000}
-    overrides |= {"checkpoint.every_steps": 100_000, "train.log_every_steps": 1}
+    overrides = OVERRIDES | {"data.dir": prepared_dir, "train.num_train_steps": 5_000}
+    overrides |= {"checkpoint.every_steps": 5_000, "train.log_every_steps": 1}
     command = [
         sys.executable,
         str(ROOT / "scripts" / "train.py"),

@@ -77,7 +77,7 @@ def _start(config, run_dir, *overrides):
         "train.batch_size": 4,
         "eval.batch_size": 4,
         "train.log_every_steps": 1,
-        "checkpoint.every_steps": 100000,
+        "checkpoint.every_steps": 5000,
     }
     command = [
         *(sys.executable, str(ROOT / "scripts" / "train.py"), "--workdir", str(run_dir)),
@@ -92,7 +92,7 @@ def _start(config, run_dir, *overrides):
 def test_sigterm_saves_and_prints_the_command_that_goes_on(config, tmp_path):
     """The printed command, with a shorter run asked for, is then given to a shell."""
     run_dir = tmp_path / "a run"
-    command, run = _start(config, run_dir, "--config.train.num_train_steps=100000")
+    command, run = _start(config, run_dir, "--config.train.num_train_steps=5000")
     log = []
     with run:
         for line in run.stdout or ():

@@ -59,9 +59,8 @@ def test_prepare_evaluate_and_complete(trained, prepared_dir, vox_dir, tmp_path)
     assert scores["folder"]["files"] == 6
 
     files = [item.path for item in folder.scan(vox_dir) if item.split == "test"][:2]
-    done = run(
-        "-m", "voxgan_jax.cli", "complete", *files, "--workdir", trained, "--out", tmp_path / "done"
-    )
+    where = ("--workdir", trained, "--out", tmp_path / "done")
+    done = run("-m", "voxgan_jax.cli", "complete", *files, *where, "--dtype", "bfloat16")
     assert done.stdout.count("voxels given") == 2
     for path in files:
         completed = vox.read(tmp_path / "done" / f"{path.stem}_completed.vox")

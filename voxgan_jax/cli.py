@@ -60,6 +60,11 @@ def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="add voxels above this probability (default: the model's)",
     )
     parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16"),
+        help="of the model's computing (default: that of training)",
+    )
+    parser.add_argument(
         "--pool",
         type=int,
         help="scale the pot down by this factor for the model (default: its own)",
@@ -82,7 +87,7 @@ def _complete(args: argparse.Namespace) -> int:
     doubles = sorted({str(path) for path in args.files if names.count(path.stem) > 1})
     if doubles:
         raise ValueError(f"these would be written to one file: {', '.join(doubles)}; rename one")
-    completer = predictor.load(weights_file=args.weights, workdir=args.workdir)
+    completer = predictor.load(weights_file=args.weights, workdir=args.workdir, dtype=args.dtype)
     if args.pool is not None:
         completer = completer._replace(pool=args.pool)
     failed = 0

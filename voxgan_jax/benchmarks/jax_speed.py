@@ -13,14 +13,19 @@ from voxgan_jax.data import fragments
 from voxgan_jax.training import loop, parallel
 
 NETS = ("generator", "discriminator")
+STEPS_PER_DISPATCH = 8
 
 
 class Candidate(NamedTuple):
-    """Something to time: `memory` is what it needs on the device at most, in bytes, if known."""
+    """Something to time: `memory` is what it needs on the device at most, in bytes, if known.
+
+    One run is `steps` steps.
+    """
 
     dtype: str
     run: timing.Run
     memory: float | None
+    steps: int = 1
 
 
 def with_options(config: Any, resolution: int, batch_size: int, dtype: str) -> Any:
@@ -60,8 +65,7 @@ def step_from_host(config: Any) -> Candidate:
 def step_from_device(config: Any) -> Candidate:
     """Training steps that draw their batches from pots held in device memory.
 
-    Off a CPU they are as many as the original's training files, and a run of several steps is one
-    dispatch.
+    Off a CPU they are as many as the original's training files, and a dispatch is several steps.
     """
     from voxgan_jax.data import resident
 
@@ -79,27 +83,24 @@ def step_from_device(config: Any) -> Candidate:
     }
     draw = functools.partial(resident.draw, num_pots=num_pots, batch_size=batch_size)
     if not on_cpu:
-        config.train.steps_per_dispatch = 2  # any number above 1; a run names its own
+        config.train.steps_per_dispatch = STEPS_PER_DISPATCH
     return _steps(config, mesh, itertools.repeat(item), draw)
 
 
 def _steps(config: Any, mesh: Any, items: Iterator[Any], draw: Any = None) -> Candidate:
     parts = loop.build_parts(config)
     state = make_state(config, parts, mesh)
-    several = config.train.steps_per_dispatch > 1
+    steps = config.train.steps_per_dispatch
     step = loop.compiled_step(config, parts, mesh, draw)
-    step = step.lower(state, next(items), *([np.int32(1)] if several else ())).compile()
+    step = step.lower(state, next(items), *((steps,) if steps > 1 else ())).compile()
 
-    def once(*count: Any) -> Any:
+    def once() -> Any:
         nonlocal state
-        state, scalars = step(state, next(items), *count)
+        state, scalars = step(state, next(items))
         return scalars
 
-    def dispatch(times: int) -> None:
-        jax.block_until_ready(once(np.int32(times)))
-
-    run = dispatch if several else timing.repeated(once, jax.block_until_ready)
-    return Candidate(config.generator.dtype, run, planned_memory(step))
+    run = timing.repeated(once, jax.block_until_ready)
+    return Candidate(config.generator.dtype, run, planned_memory(step), steps)
 
 
 def make_state(config: Any, parts: Any, mesh: Any) -> Any:

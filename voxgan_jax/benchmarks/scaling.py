@@ -11,7 +11,17 @@ from collections.abc import Mapping, Sequence
 from voxgan_jax.benchmarks import timing
 
 COUNTS = (1, 2, 4)
-COLUMNS = ("name", "devices", "batch size", "ms", "ms min", "ms max", "samples/s", "speed-up")
+COLUMNS = (
+    "name",
+    "devices",
+    "batch size",
+    "ms",
+    "ms min",
+    "ms max",
+    "samples/s",
+    "speed-up",
+    "failed",
+)
 
 
 def measure(
@@ -54,7 +64,7 @@ def measure(
         rows += [
             row | {"devices": count, "batch size": batch_size * count}
             for row in found
-            if "median" in row
+            if row["config"] != "ceiling"
         ]
     return with_speed_up(rows)
 
@@ -70,5 +80,11 @@ def environment(base: Mapping[str, str], platform: str, count: int) -> dict[str,
 
 def with_speed_up(rows: Sequence[timing.Row]) -> list[timing.Row]:
     """The rows with `speed-up`: samples a second over those of one device of equal name."""
-    alone = {row["name"]: row["samples/s"] for row in rows if row["devices"] == 1}
-    return [row | {"speed-up": row["samples/s"] / alone[row["name"]]} for row in rows]
+    measured = [row for row in rows if "samples/s" in row]
+    alone = {row["name"]: row["samples/s"] for row in measured if row["devices"] == 1}
+    return [
+        row | {"speed-up": row["samples/s"] / alone[row["name"]]}
+        if row in measured and row["name"] in alone
+        else row
+        for row in rows
+    ]

@@ -6,6 +6,8 @@ import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import jax
+
 from voxgan_jax.benchmarks import jax_speed, roofline, timing
 
 PYTORCH = "PyTorch"
@@ -55,6 +57,11 @@ def measure(
     floor (`roofline`) by the median, GiB of memory, and how many times as fast as the fastest
     PyTorch row of that config. A way that cannot run has the reason under `failed`.
     """
+    if torch_modes and jax.device_count() > 1:
+        raise ValueError(
+            "PyTorch runs on one device here: let JAX see one, as by CUDA_VISIBLE_DEVICES=0, or"
+            " leave PyTorch out by --torch none"
+        )
     ceilings = roofline.measure_ceilings(list(dtypes))
     rows = []
     for name in names:
@@ -65,7 +72,9 @@ def measure(
             sized = jax_speed.with_options(config, resolution, batch_size, dtype)
             for title, make in _ways(what, sized, torch_modes, sources):
                 try:
-                    ready[title] = make()
+                    candidate = make()
+                    candidate.run(1)  # Memory may run out only here.
+                    ready[title] = candidate
                 # Whatever keeps one way from running, the others are still worth measuring.
                 except Exception as error:
                     failed[title] = f"{type(error).__name__}: {str(error).strip()[:60]}"
@@ -78,7 +87,9 @@ def measure(
         for title, candidate in ready.items():
             sized = jax_speed.with_options(config, resolution, batch_size, candidate.dtype)
             floor = roofline.floor_seconds(sized, what, batch_size, candidate.dtype, ceilings)
-            lines.append(_row(name, title, seconds[title], candidate.memory, floor, batch_size))
+            floor /= jax.device_count()
+            one = [value / candidate.steps for value in seconds[title]]
+            lines.append(_row(name, title, one, candidate.memory, floor, batch_size))
         rows += with_peer(lines)
         rows += [{"config": name, "name": title, "failed": why} for title, why in failed.items()]
     return [*rows, *_ceiling_rows(ceilings)]

@@ -22,13 +22,16 @@ def interleaved(
 ) -> dict[str, list[float]]:
     """Seconds that one time of each run takes, measured in turns so that all see the same machine.
 
-    Each runs once beforehand, which is not counted. Then in every round each runs as often as
-    fills `min_seconds`, by that first time; a round begins one further along the row.
+    Each runs twice beforehand, once cold and once to see how long it takes. Then in every round
+    each runs as often as fills `min_seconds`, by that time; a round begins one further along the
+    row.
 
     Args:
-        give_up: a run whose first time is over so many times the shortest is not run again; that
-            first time is all there is of it.
+        give_up: a run whose time beforehand is over so many times the shortest is not run again;
+            that time is all there is of it.
     """
+    for run in runs.values():
+        run(1)
     first = {}
     for name, run in runs.items():
         start = clock()

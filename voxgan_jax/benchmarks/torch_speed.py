@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch._dynamo
 
 from voxgan_jax.benchmarks import jax_speed, timing
 from voxgan_jax.torch_twin import model, step
@@ -19,6 +20,9 @@ POLL_SECONDS = 0.002
 def setup() -> str:
     """Make PyTorch as fast as it goes, and return the device to use, "cuda" or "cpu"."""
     torch.backends.cudnn.benchmark = True
+    # All candidates share the code of the networks; past 8 programs of it PyTorch turns to eager.
+    torch._dynamo.config.recompile_limit = 64
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
     # JAX multiplies float32 in TF32 on a GPU, too.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -31,6 +35,7 @@ def training_step(
 
     bfloat16 is autocast. `compiled` compiles both networks with `torch.compile`.
     """
+    held = held_memory(device)
     nets = _networks(config, memory_format, compiled, device)
     rates = (config.optim.generator_learning_rate, config.optim.discriminator_learning_rate)
     betas = (config.optim.b1, config.optim.b2)
@@ -48,13 +53,14 @@ def training_step(
         with autocast():
             take_step(*volumes, labels)
 
-    return _candidate(config.generator.dtype, once, device)
+    return _candidate(config.generator.dtype, once, device, held)
 
 
 def completion(
     config: Any, *, memory_format: str, compiled: bool, device: str
 ) -> jax_speed.Candidate:
     """The generator in evaluation mode on a batch that is on the device already."""
+    held = held_memory(device)
     generator = _networks(config, memory_format, compiled, device)[0].eval()
     partial, _ = _volumes(config, memory_format, device)
     autocast = _autocast(config, device)
@@ -63,7 +69,7 @@ def completion(
         with torch.inference_mode(), autocast():
             generator(partial)
 
-    return _candidate(config.generator.dtype, once, device)
+    return _candidate(config.generator.dtype, once, device, held)
 
 
 def _networks(config: Any, memory_format: str, compiled: bool, device: str) -> list[Any]:
@@ -101,7 +107,14 @@ def _autocast(config: Any, device: str) -> Callable[[], Any]:
     )
 
 
-def _candidate(dtype: str, once: Callable[[], None], device: str) -> jax_speed.Candidate:
+def held_memory(device: str) -> float:
+    """Bytes of a GPU that belong to PyTorch's tensors now: those of the candidates before."""
+    return float(torch.cuda.memory_allocated()) if device == "cuda" else 0.0
+
+
+def _candidate(
+    dtype: str, once: Callable[[], None], device: str, held: float
+) -> jax_speed.Candidate:
     """`once` made ready: compiled, its algorithms chosen, and its memory taken."""
 
     def wait(_: Any) -> None:
@@ -110,7 +123,8 @@ def _candidate(dtype: str, once: Callable[[], None], device: str) -> jax_speed.C
 
     run = timing.repeated(once, wait)
     run(1)
-    return jax_speed.Candidate(dtype, run, peak_memory(functools.partial(run, 1), device))
+    peak = peak_memory(functools.partial(run, 1), device)
+    return jax_speed.Candidate(dtype, run, peak - held)
 
 
 def peak_memory(action: Callable[[], None], device: str) -> float:

@@ -109,7 +109,7 @@ def write(
 ) -> None:
     """Write the table, then the figures of the models there are, and `results.json` last of all.
 
-    `results` is what `collect` gives, with `command` and `split` added.
+    `results` is what `collect` gives, with `command`, `options` and `split` added.
     """
     report.write_whole(out / TABLE, markdown(results, folders, failed))
     curves = {
@@ -172,11 +172,12 @@ def _notes(results: dict[str, Any]) -> str:
     ]
     where = f" at {data['resolution']}³, pool {data['pool']}, {data['placement']}" if parts else ""
     devices = ", ".join(machine["devices"])
+    kind = "Synthetic pots" if results["options"]["quick"] else "Data"
     return (
         f"In brackets: 95 % intervals over pots; seeds are averaged file by file first. Differences"
         f" are paired by file. Scored on {results['split']}, one fixed fragment a file, with the"
         " last weights of each run.\n\n"
-        f"Data{where}: {'; '.join(parts) or '-'}. On {machine['platform']} ({devices}),"
+        f"{kind}{where}: {'; '.join(parts) or '-'}. On {machine['platform']} ({devices}),"
         f" {machine['cores']} cores, jax {results['versions']['jax']}.\n\n"
         f"    {results['command']}"
     )

@@ -41,7 +41,7 @@ def train(
 
     Writes `config.json`, TensorBoard events, checkpoints, and the generator's weights: those with
     the best IoU on the evaluation split, or the last ones where `config.eval.split` is empty.
-    A resumed run sees the batches it would have seen, so it ends with the same parameters.
+    A resumed run sees the batches it would have seen, so on a CPU it ends with the same parameters.
 
     Raises:
         NotPreparedError, ValueError: no data set that suits the config.

@@ -79,7 +79,8 @@ def compile_step(
         prepare: `prepare(item, rng, step) -> batch`, run before the step with the state's `rng` and
             `step`, on each device for its own rows, under the axis name `DATA_AXIS`.
         several: the result is `run(state, item, count)`: so many steps, at least one, in one call,
-            with the scalars of the last.
+            with the scalars of the last. It is compiled for each count: a GPU waits for the host
+            in every turn of a loop whose length it does not know.
 
     Returns:
         `run(state, item) -> (state, scalars)`. Items come divided by `batch_sharding`; state and
@@ -98,23 +99,24 @@ def compile_step(
     def run(state: Any, item: Any) -> tuple[Any, Any]:
         return step(state, item if prepare is None else prepare(item, state.rng, state.step))
 
-    counts = (None,) if several else ()
+    static = (2,) if several else ()
     run = _repeated(run) if several else run
     if mode == "pmap":
-        return _compile_pmap(run, mesh, counts)
+        return _compile_pmap(run, mesh, static)
     whole, rows = replicated(mesh), batch_sharding(mesh)
     return jax.jit(
         run,
-        in_shardings=(whole, rows, *(whole for _ in counts)),
+        in_shardings=(whole, rows),
         out_shardings=(whole, whole),
         donate_argnums=0,
+        static_argnums=static,
     )
 
 
 def _repeated(run: Callable[..., Any]) -> Callable[..., Any]:
     """`run` so many times in a loop on the device: only the last scalars come out."""
 
-    def repeat(state: Any, item: Any, count: jax.Array) -> tuple[Any, Any]:
+    def repeat(state: Any, item: Any, count: int) -> tuple[Any, Any]:
         scalars = jax.tree.map(
             lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(run, state, item)[1]
         )
@@ -123,11 +125,12 @@ def _repeated(run: Callable[..., Any]) -> Callable[..., Any]:
     return repeat
 
 
-def _compile_pmap(run: Callable[..., Any], mesh: Mesh, counts: tuple[None, ...]) -> Any:
+def _compile_pmap(run: Callable[..., Any], mesh: Mesh, static: tuple[int, ...]) -> Any:
     mapped = jax.pmap(
         run,
         axis_name=DATA_AXIS,
-        in_axes=(None, 0, *counts),
+        in_axes=(None, 0, *(None for _ in static)),
+        static_broadcasted_argnums=static,
         out_axes=(None, None),
         donate_argnums=0,
         devices=list(mesh.devices.flat),
