@@ -2,9 +2,9 @@
 # pyright: reportMissingImports=false
 """Compare this package with its PyTorch twin: same weights, same batches, every number in between.
 
-    scripts/compare_torch.py --out compare.md                       all four models at 64³
-    scripts/compare_torch.py --resolution 32 --features 8           in some minutes
-    scripts/compare_torch.py --variant baseline --train 100 --resolution 32 --features 8
+    scripts/compare_torch.py --out compare.md                       all four models at 32³
+    scripts/compare_torch.py --resolution 64 --features 8 --batch_size 2
+    scripts/compare_torch.py --variant baseline --train 100 --features 8 --out train.md
 
 Exits 1 where a relative L2 difference is over tolerance. All is judged in float64, and forward
 passes also in float32, there on dense random labels only. The rest of float32 is reported: its
@@ -212,7 +212,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--variant", choices=(*VARIANTS, "all"), default="all")
-    parser.add_argument("--resolution", type=int, choices=(32, 64), default=64)
+    parser.add_argument("--resolution", type=int, choices=(32, 64), default=32)
     parser.add_argument(
         "--features", type=int, help="of the baseline, others in proportion (default: 32)"
     )

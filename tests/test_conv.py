@@ -1,6 +1,7 @@
 """Every form of every convolution against `jax.lax`, and against values known by hand."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -299,3 +300,18 @@ def test_layers_add_the_bias_and_compute_in_dtype(module):
     rough = module.clone(dtype=jnp.bfloat16).apply(variables, x)
     assert exact.dtype == jnp.float32 and rough.dtype == jnp.bfloat16
     np.testing.assert_allclose(rough.astype(jnp.float32), exact, atol=0.05 * np.abs(exact).max())
+
+
+def test_the_gradient_of_a_bias_is_summed_in_float32():
+    """Over 131,072 voxels, of which a sum in bfloat16 would see the first few hundred."""
+    layer = Conv(1, dtype=jnp.bfloat16)
+    x = jnp.zeros((4, 64, 64, 64, 1), jnp.float32)
+    params = layer.init(jax.random.key(0), x[:, :2, :2, :2])["params"]
+    weight = jnp.asarray(np.random.default_rng(0).random((4, 32, 32, 32, 1)), jnp.float32)
+
+    def total(params, weight):
+        y: Any = layer.apply({"params": params}, x)
+        return (y.astype(jnp.float32) * weight).sum()
+
+    gradient = jax.jit(jax.grad(total))(params, weight)["bias"]
+    np.testing.assert_allclose(gradient, [weight.sum()], rtol=1e-3)

@@ -217,9 +217,12 @@ def convolve_with_bias(
     convolve: Convolve,
     dtype: Any,
 ) -> Float[Array, "b _d _h _w co"]:
-    """`convolve(x, kernel) + bias`, computed in `dtype`."""
-    y = convolve(x.astype(dtype), kernel.astype(dtype))
-    return y + bias.astype(dtype).reshape(1, 1, 1, 1, -1)
+    """`convolve(x, kernel) + bias`, computed in `dtype` but for the addition.
+
+    The bias's gradient is a sum over the whole grid, in which bfloat16 would soon add nothing more.
+    """
+    y = convolve(x.astype(dtype), kernel.astype(dtype)).astype(jnp.float32)
+    return (y + bias.reshape(1, 1, 1, 1, -1)).astype(dtype)
 
 
 class Conv(nn.Module):
