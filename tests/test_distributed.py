@@ -1,5 +1,6 @@
 """Which process of how many this is, and what one process makes of the exchange with others."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -132,3 +133,22 @@ def test_missing_processes_end_the_wait_with_one_line(process_id):
     # The coordinator that process 0 hosts logs its own end.
     assert process_id == 0 or len(done.stderr.splitlines()) == 1
     assert "Traceback" not in done.stderr
+
+
+def test_the_slurm_script_names_the_config_before_its_fields(tmp_path):
+    """A field of the config means nothing before `--config`, and tasks need their cores by name."""
+    srun = tmp_path / "srun"
+    srun.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    srun.chmod(0o755)
+    slurm = {"SLURM_SUBMIT_DIR": str(ROOT), "SLURM_NTASKS": "8", "SLURM_CPUS_PER_TASK": "4"}
+    done = subprocess.run(
+        ["bash", str(ROOT / "scripts" / "slurm.sh"), "--config", "configs/smoke.py"],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"} | slurm,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    words = done.stdout.split()
+    assert words[-3:] == ["--config", "configs/smoke.py", "--config.data.num_shards=8"]
+    assert "--cpus-per-task=4" in words
