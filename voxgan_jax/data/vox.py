@@ -160,7 +160,9 @@ def _load(path: str | pathlib.Path) -> tuple[bytes, str]:
             if size > MAX_BYTES:
                 raise VoxError(name, None, f"{size} bytes, above the limit of {MAX_BYTES}")
             return file.read(size), name
-    except (FileNotFoundError, VoxError):
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: there is no such file") from None
+    except VoxError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         reason = getattr(error, "strerror", None) or error
