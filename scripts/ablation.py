@@ -165,6 +165,8 @@ def make_data(args: argparse.Namespace, say: Say, *, resident: bool) -> pathlib.
         ValueError: it cannot be made of the files there.
     """
     if args.data_dir:
+        if not args.data_dir.exists():
+            raise ValueError(f"{args.data_dir}: no data there; see scripts/prepare_data.py --help")
         return args.data_dir
     data_dir, vox_dir = args.out / ("data.npz" if resident else "data"), args.vox_dir
     if data_dir.is_file() or any(data_dir.glob("*/*/*/dataset_info.json")):

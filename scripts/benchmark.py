@@ -44,10 +44,10 @@ def main(argv: list[str] | None = None) -> int:
     where = circumstances()
     print("; ".join(f"{name}: {value}" for name, value in where.items()))
     if args.json:
+        from voxgan_jax.evaluation.report import write_whole
+
         report = {"what": args.what, "arguments": sys.argv[1:], "where": where, "rows": rows}
-        scratch = args.json.with_name(args.json.name + ".tmp")
-        scratch.write_text(json.dumps(report, indent=2) + "\n")
-        scratch.replace(args.json)
+        write_whole(args.json, json.dumps(report, indent=2) + "\n")
     return code
 
 

@@ -242,8 +242,10 @@ def main() -> None:
     summary = summarise(attempts) | {"steps": steps, "differences": changed}
     print(json.dumps(summary, indent=2))
     if args.out:
+        from voxgan_jax.evaluation import report
+
         record = summary | {"attempts": [dataclasses.asdict(attempt) for attempt in attempts]}
-        args.out.write_text(json.dumps(record, indent=1) + "\n")
+        report.write_whole(args.out, json.dumps(record, indent=1) + "\n")
         draw(attempts, args.out.with_suffix(".png"))
     if changed:
         sys.exit(f"chaos.py: the killed run ended otherwise in {', '.join(changed)}")

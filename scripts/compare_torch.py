@@ -32,7 +32,7 @@ import torch
 from matplotlib.figure import Figure
 
 from voxgan_jax.data import fracture, fragments, grid, synthetic
-from voxgan_jax.evaluation import protocol
+from voxgan_jax.evaluation import protocol, report
 from voxgan_jax.torch_twin import differences, traces, twin_traces
 
 BASELINE_FEATURES = 32
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         lines += ["", f"## {variant}", "", *section]
         print("\n".join(lines), flush=True)
         if args.out:
-            args.out.write_text("\n".join(lines) + "\n")
+            report.write_whole(args.out, "\n".join(lines) + "\n")
     if failed:
         print("Over tolerance:", *failed, sep="\n  ", file=sys.stderr)
     return int(bool(failed))

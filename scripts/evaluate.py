@@ -15,14 +15,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
 from voxgan_jax import accelerator
-from voxgan_jax.completion import predictor
-from voxgan_jax.data import fragments, source
-from voxgan_jax.evaluation import baselines, figures, protocol, report
+from voxgan_jax.completion import model
+from voxgan_jax.data import source
+from voxgan_jax.evaluation import baselines, completions_figure, protocol, report
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,7 +62,10 @@ def _evaluate(args: argparse.Namespace) -> None:
     print(f"\nWritten: {report.write(summary, records, args.out)}")
     if shown:
         path = args.out / "examples.png"
-        _draw(predict, shown, threshold, args.batch_size, args.method or "completed", path)
+        title = args.method or "completed"
+        completions_figure.draw(
+            {title: (predict, threshold)}, shown, path, batch_size=args.batch_size
+        )
         print(f"Written: {path}")
 
 
@@ -76,9 +78,7 @@ def _answer(args: argparse.Namespace) -> tuple[protocol.Predict, float, dict[str
             known = source.training_pots(args.data_dir, leave_out=args.split, **place)
         predict, threshold = baselines.make(args.method, known)
     else:
-        completer = predictor.load(
-            weights_file=args.weights, workdir=args.workdir, dtype=args.dtype
-        )
+        completer = model.load(weights_file=args.weights, workdir=args.workdir, dtype=args.dtype)
         predict, threshold = completer.predict, completer.threshold
         place = {
             "resolution": completer.resolution,
@@ -133,32 +133,6 @@ def _spread(
         if index in chosen:
             kept.append(sample)
         yield sample
-
-
-def _draw(
-    predict: protocol.Predict,
-    samples: list[protocol.Sample],
-    threshold: float,
-    batch_size: int,
-    title: str,
-    path: pathlib.Path,
-) -> None:
-    rows = []
-    for batch in protocol.batches(samples, batch_size):
-        partial, complete = fragments.select(batch.labels, batch.given)
-        completed = np.asarray(predict(jnp.asarray(partial, jnp.float32))) > threshold
-        for row in range(len(batch.samples)):
-            given, whole = (np.asarray(volume[row, ..., 0], bool) for volume in (partial, complete))
-            rows.append(
-                [
-                    figures.roles(given, given),
-                    figures.roles(given, completed[row, ..., 0]),
-                    figures.roles(given, whole, figures.MISSING),
-                ]
-            )
-    figures.comparison(
-        rows, ["input", title, "truth"], path, row_titles=[sample.pot for sample in samples]
-    )
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import pytest
 from voxgan_jax import models
 from voxgan_jax.benchmarks import (
     conv_speed,
-    hlo,
     jax_speed,
     roofline,
     scaling,
@@ -155,97 +154,6 @@ def test_every_layer_pass_and_form_is_timed():
         sums = {form: sum(row[f"{form} {way}"] for way in named) for form in ("s2d", "matmul")}
         assert sums[row["fastest"]] == min(sums.values())
         assert row["auto/fastest"] == pytest.approx(sums["matmul"] / min(sums.values()))
-
-
-# The compiled program.
-
-GOOD = """HloModule jit_step, is_scheduled=true
-
-%fused_s2d (p: bf16[64,64,64,64,8]) -> bf16[64,33,33,33,8] {
-  %p = bf16[64,66,66,66,1]{4,3,2,1,0} parameter(0)
-  %t = bf16[2112,33,33,2,2,2]{5,4,3,2,1,0} transpose(%p), dimensions={0,2,4,1,3,5}
-  ROOT %b = bf16[64,33,33,33,8]{4,3,2,1,0} bitcast(%t)
-}
-
-%fused_pad (p.1: bf16[64,32,32,32,32]) -> bf16[64,34,34,34,32] {
-  %p.1 = bf16[64,32,32,32,32]{4,3,2,1,0} parameter(0)
-  ROOT %pad = bf16[64,34,34,34,32]{4,3,2,1,0} pad(%p.1), padding=0_0x1_1x1_1x1_1x0_0
-}
-
-ENTRY %main (x: bf16[64,66,66,66,1], k: bf16[32,2,2,2,8]) -> bf16[64,34,34,34,32] {
-  %x = bf16[64,66,66,66,1]{4,3,2,1,0} parameter(0)
-  %k = bf16[32,2,2,2,8]{4,3,2,1,0} parameter(1)
-  %kt = bf16[32,2,2,2,8]{4,3,2,1,0} copy(%k)
-  %f = bf16[64,33,33,33,8]{4,3,2,1,0} fusion(%x), kind=kInput, calls=%fused_s2d
-  %cv = (bf16[64,32,32,32,32]{4,3,2,1,0}, u8[0]) custom-call(%f, %kt), window={size=2x2x2}, FORWARD
-  %y = bf16[64,32,32,32,32]{4,3,2,1,0} get-tuple-element(%cv), index=0
-  %dw = (bf16[32,2,2,2,8]{4,3,2,1,0}, u8[0]) custom-call(%f, %y), window={size=32x32x32}, FILTER
-  %dk = bf16[32,2,2,2,8]{4,3,2,1,0} get-tuple-element(%dw), index=0
-  %dkt = bf16[32,2,2,2,8]{4,3,2,1,0} copy(%dk)
-  ROOT %out = bf16[64,34,34,34,32]{4,3,2,1,0} fusion(%y), kind=kLoop, calls=%fused_pad
-}
-"""
-GOOD = GOOD.replace("FORWARD", 'custom_call_target="__cudnn$convForward"')
-GOOD = GOOD.replace("FILTER", 'custom_call_target="__cudnn$convBackwardFilter"')
-
-
-def test_a_good_program_has_no_faults():
-    found = hlo.check(GOOD, weight_gradients=1)
-    assert found == hlo.Findings({"Forward": 1, "BackwardFilter": 1}, [])
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "fault"),
-    [
-        # Zeros between the voxels: in the operand's fusion, or left to the convolution.
-        (
-            "bitcast(%t)",
-            "pad(%t, %c), padding=0_0x1_1_1x1_1_1x1_1_1x0_0",
-            "cv: b pads its operand between the voxels",
-        ),
-        ("window={size=2x2x2}", "window={size=2x2x2 lhs_dilate=2x2x2}", "spread out by zeros"),
-        # A change of layout before the convolution, within a fusion, and after it.
-        (
-            "%f = bf16[64,33,33,33,8]{4,3,2,1,0} fusion(%x), kind=kInput, calls=%fused_s2d",
-            "%f = bf16[64,33,33,33,8]{4,3,2,1,0} copy(%x)",
-            "cv: f transposes its operand",
-        ),
-        (
-            "%t = bf16[2112,33,33,2,2,2]{5,4,3,2,1,0} transpose(%p), dimensions={0,2,4,1,3,5}",
-            "%t = bf16[64,8,33,33,33]{4,3,2,1,0} transpose(%p), dimensions={0,4,1,2,3}",
-            "cv: t transposes its operand",
-        ),
-        (
-            "fusion(%y), kind=kLoop, calls=%fused_pad",
-            "transpose(%y), dimensions={0,4,1,2,3}",
-            "cv: out transposes its result",
-        ),
-        # A weight gradient that became a convolution with a kernel like the grid.
-        ("__cudnn$convBackwardFilter", "__cudnn$convForward", "dw: a kernel of 32x32x32"),
-        ("__cudnn$convBackwardFilter", "__cudnn$convForward", "0 backward-filter calls for 1"),
-    ],
-)
-def test_each_fault_is_found(old, new, fault):
-    assert old in GOOD
-    found = hlo.check(GOOD.replace(old, new), weight_gradients=1)
-    assert any(fault in line for line in found.faults), found.faults
-
-
-def test_a_compiled_program_can_be_read():
-    """The reference form of the transposed convolution spreads its input; the fast one does not."""
-    from voxgan_jax.models import conv
-
-    x, kernel = jnp.ones((1, 4, 4, 4, 2)), jnp.ones((4, 4, 4, 2, 3))
-    faults = {}
-    for form in ("lax", "s2d"):
-        layer = jax.jit(lambda x, kernel, form=form: conv.conv_transpose_k4s2(x, kernel, form=form))
-        text = layer.lower(x, kernel).compile().as_text()
-        assert text is not None
-        found = hlo.check(text)
-        assert found.counts == {"plain": 1}
-        faults[form] = " ".join(found.faults)
-    assert "spread out" in faults["lax"] or "between the voxels" in faults["lax"]
-    assert "spread out" not in faults["s2d"] and "between the voxels" not in faults["s2d"]
 
 
 # Rows of the tables.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from voxgan_jax import models
-from voxgan_jax.completion import predictor
+from voxgan_jax.completion import model, predictor
 from voxgan_jax.data import folder, grid, vox
 from voxgan_jax.models import weights
 
@@ -18,7 +18,7 @@ from voxgan_jax.models import weights
 def completer(answer, resolution=16, pool=1, placement="center"):
     """A completer that answers with the given grid."""
     volume = jnp.asarray(answer, jnp.float32)[None, ..., None]
-    return predictor.Completer(lambda partial: volume, resolution, pool, placement, 0.5)
+    return model.Completer(lambda partial: volume, resolution, pool, placement, 0.5)
 
 
 def sherd():
@@ -90,7 +90,7 @@ def echo(resolution=16):
         calls.append(len(partial))
         return partial
 
-    return predictor.Completer(predict, resolution, 1, "center", 0.5), calls
+    return model.Completer(predict, resolution, 1, "center", 0.5), calls
 
 
 def test_a_batch_answers_each_pot_as_it_would_alone():
@@ -187,7 +187,7 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     jax.tree.map(np.testing.assert_array_equal, loaded, jax.device_get(variables))
     item = next(item for item in folder.scan(vox_dir) if item.split == "test")
     target, done = predictor.complete_file(
-        predictor.load(workdir=path), item.path, path / "out", ids=[2]
+        model.load(workdir=path), item.path, path / "out", ids=[2]
     )
     assert target.name == f"{item.path.stem}_fragment2_completed.vox"
     labels = vox.read(item.path)
@@ -206,12 +206,12 @@ def test_reduced_precision_is_near_and_other_dtypes_are_refused(saved):
     *_, path = saved
     partial = jnp.asarray(np.random.default_rng(0).random((1, 32, 32, 32, 1)) < 0.1, jnp.float32)
     exact, rough = (
-        predictor.load(workdir=path, dtype=dtype).predict(partial) for dtype in (None, "bfloat16")
+        model.load(workdir=path, dtype=dtype).predict(partial) for dtype in (None, "bfloat16")
     )
     assert rough.dtype == jnp.float32
     assert 0 < np.abs(np.asarray(rough - exact)).max() < 0.02
     with pytest.raises(ValueError, match=r"unknown dtype 'float16'; known: float32, bfloat16"):
-        predictor.load(workdir=path, dtype="float16")
+        model.load(workdir=path, dtype="float16")
 
 
 def test_weights_errors(tmp_path):
@@ -221,4 +221,4 @@ def test_weights_errors(tmp_path):
     with pytest.raises(weights.WeightsError, match=r"bad\.safetensors: not a safetensors file"):
         weights.load(tmp_path / "bad.safetensors")
     with pytest.raises(FileNotFoundError, match="train that run first"):
-        predictor.load(workdir=tmp_path)
+        model.load(workdir=tmp_path)

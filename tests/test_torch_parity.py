@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from scripts import compare_torch
 from voxgan_jax import cli
-from voxgan_jax.completion import predictor
+from voxgan_jax.completion import model
 from voxgan_jax.models import weights as our_weights
 from voxgan_jax.models.weights import WeightsError
 from voxgan_jax.torch_twin import differences, traces, twin_traces, weights
@@ -177,7 +177,7 @@ def test_convert_both_ways(tmp_path, capsys):
     assert capsys.readouterr().out == (
         f"{ours}: generator, features 8, num_res_blocks 3, skips True\n"
     )
-    completer = predictor.load(weights_file=ours)
+    completer = model.load(weights_file=ours)
     assert (completer.resolution, completer.placement) == (32, "center")
     assert cli.main(["convert", ours, back]) == 0
     again = torch.load(back, weights_only=True)

@@ -80,14 +80,14 @@ def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 def _complete(args: argparse.Namespace) -> int:
     # JAX takes a second to import, too long for --help.
     from voxgan_jax import accelerator
-    from voxgan_jax.completion import predictor
+    from voxgan_jax.completion import model, predictor
 
     accelerator.prepare()
     names = [path.stem for path in args.files]
     doubles = sorted({str(path) for path in args.files if names.count(path.stem) > 1})
     if doubles:
         raise ValueError(f"these would be written to one file: {', '.join(doubles)}; rename one")
-    completer = predictor.load(weights_file=args.weights, workdir=args.workdir, dtype=args.dtype)
+    completer = model.load(weights_file=args.weights, workdir=args.workdir, dtype=args.dtype)
     if args.pool is not None:
         completer = completer._replace(pool=args.pool)
     failed = 0

@@ -6,6 +6,9 @@ import sys
 from absl import logging
 from tqdm import tqdm
 
+# It reports every backend that it looked for in vain.
+std_logging.getLogger("jax").setLevel(std_logging.WARNING)
+
 
 def quiet(package: str, up_to: int = std_logging.WARNING) -> None:
     """Drop what a library that logs through absl says of itself, up to a level of `logging`."""
@@ -25,5 +28,3 @@ def show_progress() -> None:
     handler.setFormatter(std_logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
     std_logging.getLogger().handlers = [handler]
     logging.set_verbosity(logging.INFO)
-    # It reports every backend that it looked for in vain.
-    std_logging.getLogger("jax").setLevel(std_logging.WARNING)

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from voxgan_jax.completion.model import Completer
-from voxgan_jax.completion.model import load as load
 from voxgan_jax.data import fragments, grid, vox
 
 GIVEN, INFERRED = 1, 2

@@ -7,6 +7,7 @@ scores of each seed, which are listed beside it.
 
 import csv
 import pathlib
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -112,7 +113,10 @@ def compare(runs: Mapping[str, Mapping[int, Run]]) -> dict[str, dict[str, Any]]:
             "paper": PAPER.get(model),
             "ours": report.intervals(means[model]) if means[model] else None,
             "by_seed": {
-                str(seed): {name: report.intervals(run)[name]["mean"] for name in METRICS}
+                str(seed): {
+                    name: statistics.fmean(getattr(record, name) for record in run)
+                    for name in METRICS
+                }
                 for seed, run in of_seeds.items()
             },
             "over_previous": _paired(means, model, previous),

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from voxgan_jax.completion import predictor
+from voxgan_jax.completion import model
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import ablation, completions_figure, curves_figure, protocol, report
 
@@ -137,7 +137,8 @@ def _draw_completions(
     if not shown:
         return
     split = results["split"]
-    completers = {model: predictor.load(workdir=folder) for model, folder in shown.items()}
+    completers = {name: model.load(workdir=folder) for name, folder in shown.items()}
+    answers = {name: (each.predict, each.threshold) for name, each in completers.items()}
     records = ablation.read_records(next(iter(shown.values())) / split / "per_file.csv")
     names = completions_figure.choose_files(records, _POTS_SHOWN)
     data = results["data"]
@@ -145,7 +146,7 @@ def _draw_completions(
     pots = source.open_split(data["dir"], split, **place).pots
     wanted = (item for item in pots if item.name in names)
     samples = completions_figure.keep_named(protocol.samples(wanted), names)
-    completions_figure.draw(completers, samples, path)
+    completions_figure.draw(answers, samples, path)
 
 
 def markdown(results: dict[str, Any], folders: Folders, failed: set[pathlib.Path]) -> str:

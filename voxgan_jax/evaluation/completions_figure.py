@@ -1,4 +1,4 @@
-"""The paper's Figure 2: input, the answers of several models, and the truth, side by side."""
+"""Pots side by side: input, one answer or several, truth; of two models the paper's Figure 2."""
 
 import pathlib
 from collections.abc import Collection, Iterable, Sequence
@@ -6,10 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from voxgan_jax.completion.predictor import Completer
 from voxgan_jax.data import fragments
 from voxgan_jax.evaluation import figures
-from voxgan_jax.evaluation.protocol import Record, Sample
+from voxgan_jax.evaluation.protocol import Predict, Record, Sample, batches
 
 
 def choose_files(records: Iterable[Record], count: int) -> list[str]:
@@ -41,28 +40,33 @@ def keep_named(samples: Iterable[Sample], names: Collection[str]) -> list[Sample
 
 
 def draw(
-    completers: dict[str, Completer], samples: Sequence[Sample], path: str | pathlib.Path
+    answers: dict[str, tuple[Predict, float]],
+    samples: Sequence[Sample],
+    path: str | pathlib.Path,
+    *,
+    batch_size: int = 1,
 ) -> None:
-    """Write one row for each sample: the given fragment, each completer's answer, the whole pot.
+    """Write one row for each sample: the given fragment, every answer to it, the whole pot.
 
-    Answers are shown above the completer's own threshold, with the given fragment in its colour.
+    Args:
+        answers: by title, how to predict and the threshold above which a voxel is shown.
+        batch_size: samples predicted at a time.
     """
     rows = []
-    for sample in samples:
-        table = fragments.given_table([sample.fragment])[None]
-        volumes = fragments.select(sample.labels[None], table)
-        partial = jnp.asarray(volumes[0], jnp.float32)
-        given, whole = (np.asarray(volume[0, ..., 0], bool) for volume in volumes)
-        answers = [
-            np.asarray(completer.predict(partial))[0, ..., 0] > completer.threshold
-            for completer in completers.values()
+    for batch in batches(samples, batch_size):
+        partial, complete = fragments.select(batch.labels, batch.given)
+        completed = [
+            np.asarray(predict(jnp.asarray(partial, jnp.float32))) > threshold
+            for predict, threshold in answers.values()
         ]
-        rows.append(
-            [
-                figures.roles(given, given),
-                *(figures.roles(given, answer) for answer in answers),
-                figures.roles(given, whole, figures.MISSING),
-            ]
-        )
-    titles = ["input", *completers, "truth"]
+        for row in range(len(batch.samples)):
+            given, whole = (np.asarray(volume[row, ..., 0], bool) for volume in (partial, complete))
+            rows.append(
+                [
+                    figures.roles(given, given),
+                    *(figures.roles(given, answer[row, ..., 0]) for answer in completed),
+                    figures.roles(given, whole, figures.MISSING),
+                ]
+            )
+    titles = ["input", *answers, "truth"]
     figures.comparison(rows, titles, path, row_titles=[sample.pot for sample in samples])
