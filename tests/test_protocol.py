@@ -11,7 +11,7 @@ import pytest
 from voxgan_jax.data import folder
 from voxgan_jax.data.folder import PotFile
 from voxgan_jax.evaluation import baselines, protocol, report
-from voxgan_jax.evaluation.protocol import Record
+from voxgan_jax.evaluation.protocol import Record, SurfaceRecord
 
 # By hand: sha256 of these names, first 8 bytes modulo 2, gives the fragment of [2, 3].
 FIXED = {"AL_01-n002-t1600000000.vox": 2, "AL_01-n003-t1600000001.vox": 3}
@@ -75,6 +75,29 @@ def test_scores_of_one_file_by_hand():
     assert row[:4] == ("AL_01-n002-t1600000000.vox", "AL_01", "1", 2)
     expected = (0.5, 4 / 8, 8 / 12, 4.04 / 64, 0)
     assert row[4:] == pytest.approx(expected, rel=1e-6)
+
+
+def test_surfaces_of_one_file_by_hand():
+    (row,) = protocol.evaluate_surfaces(
+        lambda partial: 0.9 * partial, protocol.samples([pot_file()])
+    )
+    (plain,) = protocol.evaluate(lambda partial: 0.9 * partial, protocol.samples([pot_file()]))
+    assert row[:-2] == plain
+    # Answered: a line of 4. Missing beside it: a line of 3, each 1 away, and a crumb at (2, 2, 2),
+    # √8 away. The answer's own voxels are all right.
+    assert row.chamfer == pytest.approx((0 + (3 + np.sqrt(8)) / 8) / 2)
+    assert row.f_score == pytest.approx(2 * (7 / 8) / (1 + 7 / 8))
+
+
+def test_an_informed_answer_sees_the_batch():
+    def truth(partial, batch):
+        assert batch.mask.tolist() == [True, False]
+        return jnp.asarray(batch.labels[..., None] > 0, jnp.float32)
+
+    (row,) = protocol.evaluate(
+        protocol.Informed(truth), protocol.samples([pot_file()]), batch_size=2
+    )
+    assert (row.iou, row.mse, row.missing_iou) == (1, 0, 1)
 
 
 def test_the_threshold_applies():
@@ -212,6 +235,28 @@ def test_files_hold_the_numbers_and_no_nan(tmp_path):
     assert list(rows[0]) == [
         "name", "pot", "category", "fragment", "share", "iou", "dice", "mse", "missing_iou"
     ]  # fmt: skip
+
+
+def surface_record(pot="P", value=0.5, **others):
+    return SurfaceRecord(*record(pot, value, **others), chamfer=4 * value, f_score=value / 2)
+
+
+def test_surface_scores_are_summarised_and_written_where_there_are_any(tmp_path):
+    records = [surface_record("A", 0.25), surface_record("B", 0.75, share=0.5)]
+    summary = report.summarise(records)
+    assert summary["chamfer"] == {"mean": 2, "low": 1, "high": 3}
+    assert summary["by_share"]["30+"]["f_score"]["mean"] == 0.375
+    assert summary["by_share"]["0-5"]["chamfer"]["mean"] is None
+    path = report.write(summary, records, tmp_path)
+    assert json.loads(path.read_text())["f_score"] == {"mean": 0.25, "low": 0.125, "high": 0.375}
+    header, *rows = (tmp_path / "per_file.csv").read_text().splitlines()
+    assert header.endswith(",missing_iou,chamfer,f_score")
+    assert rows[1].endswith(",0.75,3,0.375")
+    text = report.table(summary)
+    assert "Chamfer        2.0000   1.0000 – 3.0000" in text
+    assert "30+                  1     1    3.0000        0.3750" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "Chamfer" not in report.table(report.summarise([record()]))
 
 
 def test_a_nan_is_not_written(tmp_path):

@@ -6,21 +6,37 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
-from voxgan_jax.evaluation.protocol import Record
+from voxgan_jax.evaluation.protocol import Record, SurfaceRecord
 
 METRICS = ("iou", "dice", "mse", "missing_iou")
-TITLES = {"iou": "IoU", "dice": "Dice", "mse": "MSE", "missing_iou": "missing IoU"}
+SURFACE_METRICS = ("chamfer", "f_score")
+TITLES = {
+    "iou": "IoU",
+    "dice": "Dice",
+    "mse": "MSE",
+    "missing_iou": "missing IoU",
+    "chamfer": "Chamfer",
+    "f_score": "F at 1 voxel",
+}
 SHARE_BINS = ((0, 5), (5, 10), (10, 20), (20, 30), (30, None))
 _BLOCK = 250
 
+Scores = TypeVar("Scores", Record, SurfaceRecord)
+
+
+def metrics_of(records: Sequence[Scores]) -> tuple[str, ...]:
+    """The metrics that the records hold; without records `METRICS`."""
+    fields = records[0]._fields if records else Record._fields
+    return tuple(name for name in (*METRICS, *SURFACE_METRICS) if name in fields)
+
 
 def summarise(
-    records: Sequence[Record], *, threshold: float = 0.5, seed: int = 0, resamples: int = 2000
+    records: Sequence[Scores], *, threshold: float = 0.5, seed: int = 0, resamples: int = 2000
 ) -> dict[str, Any]:
     """Mean and 95 % interval of each metric, over all files, by class and by fragment share.
 
@@ -38,13 +54,31 @@ def summarise(
     if not records:
         raise ValueError("no file was scored, so there is nothing to summarise")
 
-    def group(chosen: Sequence[Record]) -> dict[str, Any]:
-        return _summarise_group(chosen, seed, resamples)
+    metrics = metrics_of(records)
 
-    by_class: dict[str, list[Record]] = {}
+    def group(chosen: Sequence[Scores]) -> dict[str, Any]:
+        return _summarise_group(chosen, metrics, seed, resamples)
+
+    return group(records) | {
+        "threshold": threshold,
+        "seed": seed,
+        "resamples": resamples,
+        "by_class": {name: group(chosen) for name, chosen in by_class(records).items()},
+        "by_share": {name: group(chosen) for name, chosen in by_share(records).items()},
+    }
+
+
+def by_class(records: Sequence[Scores]) -> dict[str, list[Scores]]:
+    """The records of each class, classes named by numbers in numeric order, before the others."""
+    groups: dict[str, list[Scores]] = {}
     for record in sorted(records, key=lambda record: _natural(record.category)):
-        by_class.setdefault(record.category, []).append(record)
-    by_share = {
+        groups.setdefault(record.category, []).append(record)
+    return groups
+
+
+def by_share(records: Sequence[Scores]) -> dict[str, list[Scores]]:
+    """The records by their fragment's share of the pot in percent, in the bins `SHARE_BINS`."""
+    return {
         f"{low}-{high}" if high else f"{low}+": [
             record
             for record in records
@@ -52,45 +86,39 @@ def summarise(
         ]
         for low, high in SHARE_BINS
     }
-    return group(records) | {
-        "threshold": threshold,
-        "seed": seed,
-        "resamples": resamples,
-        "by_class": {name: group(chosen) for name, chosen in by_class.items()},
-        "by_share": {name: group(chosen) for name, chosen in by_share.items()},
-    }
 
 
 def _natural(category: str) -> tuple[bool, int, str]:
-    """Classes named by numbers in numeric order, before the others."""
     return (False, int(category), "") if category.isdecimal() else (True, 0, category)
 
 
-def _summarise_group(records: Sequence[Record], seed: int, resamples: int) -> dict[str, Any]:
+def _summarise_group(
+    records: Sequence[Scores], metrics: Sequence[str], seed: int, resamples: int
+) -> dict[str, Any]:
     index: dict[tuple[str, str], int] = {}
     cluster = [index.setdefault((record.category, record.pot), len(index)) for record in records]
-    values = np.array([[getattr(record, name) for name in METRICS] for record in records])
+    values = np.array([[getattr(record, name) for name in metrics] for record in records])
     size = {"files": len(records), "pots": len(index)}
     if not records:
-        return {name: _interval(None, None, None) for name in METRICS} | size
+        return {name: _interval(None, None, None) for name in metrics} | size
     counts = np.bincount(cluster).astype(float)
-    sums = np.zeros((len(index), len(METRICS)))
+    sums = np.zeros((len(index), len(metrics)))
     np.add.at(sums, cluster, values)
-    low, high = [None] * len(METRICS), [None] * len(METRICS)
+    low, high = [None] * len(metrics), [None] * len(metrics)
     if len(index) > 1:
         low, high = np.percentile(bootstrap(sums, counts, seed, resamples), [2.5, 97.5], axis=0)
     means = values.mean(axis=0)
     return {
-        name: _interval(*row) for name, *row in zip(METRICS, means, low, high, strict=True)
+        name: _interval(*row) for name, *row in zip(metrics, means, low, high, strict=True)
     } | size
 
 
-def intervals(records: Sequence[Record], *, seed: int = 0, resamples: int = 2000) -> dict[str, Any]:
+def intervals(records: Sequence[Scores], *, seed: int = 0, resamples: int = 2000) -> dict[str, Any]:
     """The overall part of `summarise`: each metric's mean and 95 % interval, and the counts.
 
     The scores may be differences of scores.
     """
-    return _summarise_group(records, seed, resamples)
+    return _summarise_group(records, metrics_of(records), seed, resamples)
 
 
 def _interval(mean: float | None, low: float | None, high: float | None) -> dict[str, Any]:
@@ -122,7 +150,8 @@ def bootstrap(
 def table(summary: dict[str, Any]) -> str:
     """The summary as plain text of at most 80 columns."""
     lines = [f"{'':<13}{'mean':>8}   95 % interval"]
-    for name in METRICS:
+    surface = [name for name in SURFACE_METRICS if name in summary]
+    for name in (*METRICS, *surface):
         mean, bounds = _mean_and_bounds(summary[name])
         lines.append(f"{TITLES[name]:<13}{mean:>8}   {bounds}")
     lines.append(
@@ -130,6 +159,7 @@ def table(summary: dict[str, Any]) -> str:
         f"{summary['resamples']} resamples of pots"
     )
     row = "{:<16}{:>6}{:>6}   {:<7} {:<16}{:>8}{:>8}{:>9}"
+    narrow = "{:<16}{:>6}{:>6}{:>10}{:>14}"
     for title, groups in (("class", summary["by_class"]), ("share, %", summary["by_share"])):
         lines += ["", row.format(title, "files", "pots", "IoU", "", "Dice", "MSE", "missing")]
         for name, group in groups.items():
@@ -138,6 +168,14 @@ def table(summary: dict[str, Any]) -> str:
             lines.append(
                 row.format((name or "-")[:15], *size, *_mean_and_bounds(group["iou"]), *others)
             )
+        if surface:
+            heads = [TITLES[metric] for metric in surface]
+            lines += ["", narrow.format(title, "files", "pots", *heads)]
+            for name, group in groups.items():
+                cells = [_text(group[metric]["mean"]) for metric in surface]
+                lines.append(
+                    narrow.format((name or "-")[:15], group["files"], group["pots"], *cells)
+                )
     return "\n".join(lines)
 
 
@@ -150,7 +188,7 @@ def _text(value: float | None) -> str:
 
 
 def write(
-    summary: dict[str, Any], records: Sequence[Record], out_dir: str | pathlib.Path
+    summary: dict[str, Any], records: Sequence[Scores], out_dir: str | pathlib.Path
 ) -> pathlib.Path:
     """Write `metrics.json` and `per_file.csv` below `out_dir`, whole or not at all.
 
@@ -161,7 +199,7 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(Record._fields)
+    writer.writerow(records[0]._fields if records else Record._fields)
     for record in records:
         writer.writerow(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in record)
     write_whole(out / "per_file.csv", rows.getvalue())
