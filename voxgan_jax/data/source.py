@@ -8,9 +8,13 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from voxgan_jax.data import cache, folder
+from voxgan_jax.data import cache, folder, grid
 
 TRAIN_SPLITS = ("train", "validation")
+SHIFTED = "shifted"
+"""The placement for scoring without a known axis: pots read in the centre, then `grid.shift`."""
+
+PLACEMENTS = (*grid.PLACEMENTS, SHIFTED)
 
 
 class Split(NamedTuple):
@@ -34,12 +38,21 @@ def open_data(data_dir: str | pathlib.Path, **place: Any) -> Data:
     Args:
         data_dir: a folder of `.vox` files, one of prepared data sets (see `builder`), or a cache
             file (see `cache`).
-        place: resolution, pool, placement; see `grid.place`.
+        place: resolution, pool, placement; see `grid.place`. With placement "shifted" each file's
+            pot is read in the centre and moved by `grid.shift`, so the data is that of "center".
 
     Raises:
         FileNotFoundError: no data there, or not placed in this way.
         CacheError: a cache file that is damaged, or whose pots are placed in another way.
     """
+    if place.get("placement") == SHIFTED:
+        centred = open_data(data_dir, **_unshifted(place))
+        return centred._replace(
+            read=lambda split, rows: (
+                item._replace(labels=grid.shift(item.labels, item.name))
+                for item in centred.read(split, rows)
+            )
+        )
     if _is_folder(data_dir):
         items = folder.scan(data_dir)
         return Data(
@@ -103,11 +116,13 @@ def training_pots(
 
     Args:
         leave_out: splits, joined by "+", that are about to be scored and so must not be known.
+        place: see `open_data`; pots to learn from are in the centre where others are shifted.
 
     Raises:
         FileNotFoundError, CacheError: see `open_data`.
         ValueError: no pots are left to learn from.
     """
+    place = _unshifted(place)
     data = open_data(data_dir, **place)
     wanted = [name for name in TRAIN_SPLITS if name not in leave_out.split("+")]
     split = "+".join(name for name in wanted if name in data.counts)
@@ -118,6 +133,10 @@ def training_pots(
     # The further files of a pot need not even be read.
     items = [item for item in folder.scan(data_dir) if item.split in split.split("+")]
     return (folder.read(item, **place) for item in folder.first_of_each_pot(items))
+
+
+def _unshifted(place: dict[str, Any]) -> dict[str, Any]:
+    return place | {"placement": "center"} if place.get("placement") == SHIFTED else place
 
 
 def _is_folder(data_dir: str | pathlib.Path) -> bool:
