@@ -92,6 +92,22 @@ def test_k_distinct_fragments_and_no_more_than_there_are():
     assert draw(pot, k=7) == [{2, 3, 4, 9}]
 
 
+def test_each_number_of_fragments_from_k_to_max_k_is_drawn_equally_often():
+    pot = {label: 10 * label for label in range(1, 9)}
+    drawn = draw(pot, times=9000, k=2, max_k=4)
+    sizes = np.bincount([len(given) for given in drawn])
+    assert not sizes[:2].any()
+    assert chi_square(sizes[2:]) < 13.8  # 2 degrees of freedom, p = 0.001
+    for size in (2, 3, 4):
+        labels = [label for given in drawn if len(given) == size for label in given]
+        # 7 fragments, drawn without return: at most as uneven as with it; p = 0.001.
+        assert chi_square(np.bincount(labels, minlength=9)[2:]) < 22.5
+    assert {len(given) for given in draw({2: 9, 3: 9}, times=50, max_k=5)} == {1, 2}
+    withheld = draw(pot, times=300, mode="all_but_k", max_k=2)
+    assert {len(given) for given in withheld} == {5, 6}
+    assert draw(pot, times=50, k=3, max_k=3) == draw(pot, times=50, k=3)
+
+
 def test_equal_noise_still_draws_k():
     counts = counts_of({2: 1, 3: 1, 4: 1})
     for k in (1, 2, 3):
@@ -138,6 +154,7 @@ def test_fragments_equally_near_the_range_share_the_draw():
     [
         ({"mode": "some"}, r"'some' is none of \('k', 'all_but_k'\)"),
         ({"k": 0}, "k = 0 below 1"),
+        ({"k": 3, "max_k": 2}, "max_k = 2 below k = 3; give 0"),
         ({"min_share": 0.5, "max_share": 0.4}, r"no share within 0\.5…0\.4"),
     ],
 )
@@ -151,6 +168,7 @@ def test_options_that_cannot_be_are_refused(options, reason):
     [
         {},
         {"k": 3},
+        {"k": 2, "max_k": 5},
         {"mode": "all_but_k", "k": 2},
         {"min_share": 0.1, "max_share": 0.2},
         {"min_share": 0.99},

@@ -58,16 +58,19 @@ def choose(
     *,
     mode: str = "k",
     k: int = 1,
+    max_k: int = 0,
     min_share: float = 0.0,
     max_share: float = 1.0,
 ) -> Bool[np.ndarray, "b 256"] | Bool[Array, "b 256"]:
-    """Draw `k` distinct fragments a pot, all that qualify being equally likely.
+    """Draw `k` or more distinct fragments a pot, all that qualify being equally likely.
 
     Args:
         counts: `voxel_counts` of each pot.
-        noise: uniform in [0, 1), the only source of chance.
+        noise: uniform in [0, 1), the only source of chance. Column 0 draws how many, the others
+            which.
         mode: "k" gives the drawn fragments; "all_but_k" withholds them and gives the others.
         k: how many are drawn; fewer where fewer qualify, and under "all_but_k" one is always left.
+        max_k: above k, each number from k to max_k is equally likely; 0: always k.
         min_share, max_share: bounds on a drawn fragment's share of its pot's voxels, crumbs
             counted in the pot. If no fragment lies within, those nearest to the range qualify.
 
@@ -76,12 +79,14 @@ def choose(
         they are its one fragment. A pot without voxels gets no label.
 
     Raises:
-        ValueError: an unknown mode, k below 1, or an empty range.
+        ValueError: an unknown mode, k below 1, or an empty range of shares or numbers.
     """
     if mode not in MODES:
         raise ValueError(f"mode {mode!r} is none of {MODES}")
     if k < 1 or min_share > max_share:
         raise ValueError(f"k = {k} below 1, or no share within {min_share}…{max_share}")
+    if max_k and max_k < k:
+        raise ValueError(f"max_k = {max_k} below k = {k}; give 0 to draw k always")
     xp = counts.__array_namespace__()
     label = xp.arange(256)[None, :]
     present = (counts > 0) & (label > 0)
@@ -96,10 +101,12 @@ def choose(
 
     order = xp.argsort(xp.where(qualified, noise, xp.full_like(noise, xp.inf)), axis=1)
     rank = xp.argsort(order, axis=1)
+    more = max(max_k - k, 0)
+    drawn = rank < k + xp.floor(noise[:, :1] * (more + 1)).astype(rank.dtype)
     if mode == "k":
-        return qualified & (rank < k)
+        return qualified & drawn
     spare = fragments.sum(axis=1, keepdims=True) - 1
-    return fragments & ~(qualified & (rank < k) & (rank < spare))
+    return fragments & ~(qualified & drawn & (rank < spare))
 
 
 def select(
