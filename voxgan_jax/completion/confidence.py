@@ -1,0 +1,230 @@
+"""How far to trust a completion, from what the model itself says: for input of any kind.
+
+The model answers everything, a chair too. Six numbers tell a sherd that it understands from one
+that it does not; none needs the training pots. A logistic rule of a few coefficients, fitted on
+pots that were not trained on (`fit`, scripts/calibrate_confidence.py), turns them into the IoU to
+be expected, and bounds taken from the same pots tell what is unlike all of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import skimage.measure
+from jaxtyping import Bool, Float
+from scipy import ndimage, special
+
+HIGH, FAIR = 0.75, 0.55
+"""From this expected IoU on, a completion is trusted: much, and somewhat."""
+
+STRANGE = "low: this does not look like a sherd of the pots that the model knows"
+
+_SECTORS = 64
+_TAIL = 0.5
+_RIDGE = 1e-3
+
+
+class Features(NamedTuple):
+    """What is measured about an answer.
+
+    `own_iou`: the IoU that is to be expected if every probability is right. `log_share`: of the
+    answer, how much was given, as a decimal logarithm. `support`: of the given voxels, how many the
+    model believes in on their ring elsewhere. `filled`: of the voxels that the model sees in the
+    sector of the sherd, how many the sherd has. `thickness`: twice the mean distance of a given
+    voxel from empty ones, in voxels. `log_piece`: given voxels a connected piece, as a decimal
+    logarithm.
+    """
+
+    own_iou: float
+    log_share: float
+    support: float
+    filled: float
+    thickness: float
+    log_piece: float
+
+
+SUSPICIONS: dict[str, tuple[str | None, str | None]] = {
+    "support": ("turned about the axis it does not give the pot that the model sees", None),
+    "filled": ("it lacks much of what a pot would have at its place", None),
+    "thickness": ("it is thinner than a wall", "it is thicker than a wall"),
+    "log_piece": ("it is in crumbs", None),
+}
+"""What it means when a feature lies below or above its bounds; None where that is no fault."""
+
+
+class Rule(NamedTuple):
+    """The fitted rule: expected IoU = sigmoid(intercept + Σ coefficient · feature), and bounds."""
+
+    intercept: float
+    coefficients: Mapping[str, float]
+    bounds: Mapping[str, Sequence[float]]
+
+
+class Confidence(NamedTuple):
+    """`word` is high, fair or low; `sentence` says it in plain words, with the reason."""
+
+    word: str
+    expected_iou: float
+    sentence: str
+
+
+def measure(
+    partial: Bool[np.ndarray, "r r r"],
+    probabilities: Float[np.ndarray, "r r r"],
+    threshold: float = 0.5,
+) -> Features:
+    """The features of one answer, both grids in the model's cube, whose middle is the axis.
+
+    Args:
+        partial: the given voxels, at least one.
+        probabilities: the model's answer in [0, 1].
+        threshold: the one that turns it into voxels; what is given belongs to it anyway.
+    """
+    given = int(partial.sum())
+    sure = np.where(partial, 1.0, probabilities)
+    answer = partial | (probabilities > threshold)
+    (box,) = ndimage.find_objects(partial.astype(np.uint8))
+    sherd = np.pad(partial[box], 1)
+    pieces = np.asarray(skimage.measure.label(sherd, connectivity=3)).max()
+    depth = np.asarray(ndimage.distance_transform_edt(sherd))
+    seen = _sector(partial)
+    return Features(
+        own_iou=float(sure[answer].sum() / (answer.sum() + sure[~answer].sum())),
+        log_share=float(np.log10(given / answer.sum())),
+        support=_support(partial, probabilities),
+        filled=float(given / (answer & seen).sum()),
+        thickness=float(2 * depth.sum() / given),
+        log_piece=float(np.log10(given / pieces)),
+    )
+
+
+def _offsets(resolution: int) -> tuple[Float[np.ndarray, "r r"], Float[np.ndarray, "r r"]]:
+    offset = np.arange(resolution) - (resolution - 1) / 2
+    first, second = np.meshgrid(offset, offset, indexing="ij")
+    return first, second
+
+
+def _sector(partial: Bool[np.ndarray, "r r r"]) -> Bool[np.ndarray, "r r r"]:
+    """At each height, all that lies in the directions from the axis in which there is sherd."""
+    side = partial.shape[0]
+    angle = np.arctan2(*_offsets(side)) / (2 * np.pi) + 0.5
+    sector = np.minimum((angle * _SECTORS).astype(int), _SECTORS - 1)
+    hit = np.zeros((_SECTORS, side), bool)
+    d, h, w = np.nonzero(partial)
+    hit[sector[d, h], w] = True
+    return hit[sector]
+
+
+def _support(
+    partial: Bool[np.ndarray, "r r r"], probabilities: Float[np.ndarray, "r r r"]
+) -> float:
+    """The mean over given voxels of the probability of their ring where nothing is given.
+
+    A voxel whose ring is given all round has none to ask; it is left out, and so are all in the
+    whole pot, of which 1 is returned.
+    """
+    side = partial.shape[0]
+    ring = np.rint(np.hypot(*_offsets(side))).astype(int).ravel()
+    member = (np.arange(ring.max() + 1)[:, None] == ring).astype(np.float32)
+    known = partial.reshape(-1, side)
+    given = member @ known
+    unknown = member.sum(1, keepdims=True) - given
+    believed = member @ np.where(known, 0, probabilities.reshape(-1, side)).astype(np.float32)
+    asked = unknown > 0.5
+    mean = believed[asked] / unknown[asked]
+    weight = given[asked].sum()
+    return float((given[asked] * mean).sum() / weight) if weight else 1.0
+
+
+def fit(features: Sequence[Features], iou: Sequence[float]) -> Rule:
+    """The logistic rule with the least squared error of the expected IoU, and the bounds.
+
+    Bounds are the 0.5th and the 99.5th percentile of each feature in `SUSPICIONS`.
+
+    Args:
+        features, iou: of pots that the model was not trained on, at least ten.
+
+    Raises:
+        ValueError: fewer than ten.
+    """
+    from scipy import optimize  # too long an import for completing
+
+    if len(features) < 10:
+        raise ValueError(f"{len(features)} answers are too few to fit the confidence; give 10")
+    table, target = np.array(features), np.asarray(iou)
+    mean, scale = table.mean(0), np.maximum(table.std(0), 1e-6)
+    standard = (table - mean) / scale
+
+    def loss(weights: Float[np.ndarray, " n"]) -> float:
+        error = special.expit(weights[0] + standard @ weights[1:]) - target
+        return float(np.square(error).mean() + _RIDGE * np.square(weights[1:]).mean())
+
+    found = optimize.minimize(loss, np.zeros(len(Features._fields) + 1)).x
+    slopes = found[1:] / scale
+    low, high = np.percentile(table, [_TAIL, 100 - _TAIL], axis=0)
+    column = {name: index for index, name in enumerate(Features._fields)}
+    return Rule(
+        intercept=float(found[0] - slopes @ mean),
+        coefficients=dict(zip(Features._fields, slopes.tolist(), strict=True)),
+        bounds={name: [float(low[column[name]]), float(high[column[name]])] for name in SUSPICIONS},
+    )
+
+
+def expected_iou(rule: Rule, features: Features) -> float:
+    """The IoU that the rule expects of an answer with these features, in 0…1."""
+    values = features._asdict()
+    total = sum(slope * values[name] for name, slope in rule.coefficients.items())
+    return float(special.expit(rule.intercept + total))
+
+
+def judge(rule: Rule, features: Features) -> Confidence:
+    """How far to trust an answer with these features."""
+    expected = expected_iou(rule, features)
+    reasons = []
+    for name, words in SUSPICIONS.items():
+        value, (low, high) = getattr(features, name), rule.bounds[name]
+        reasons += [words[side] for side, out in enumerate((value < low, value > high)) if out]
+    reasons = [reason for reason in reasons if reason]
+    if reasons:
+        return Confidence("low", expected, f"{STRANGE}: {'; '.join(reasons)}")
+    word = "high" if expected >= HIGH else "fair" if expected >= FAIR else "low"
+    return Confidence(word, expected, f"{word}: expected IoU with the true pot {expected:.2f}")
+
+
+def quality(rule: Rule, features: Sequence[Features], iou: Sequence[float]) -> dict[str, Any]:
+    """How good a rule is on answers whose IoU is known.
+
+    Returns:
+        The mean absolute error of the expected IoU, its rank correlation with the true one, the
+        share called strange, and for each word how often it is said and the mean IoU then.
+    """
+    from scipy import stats  # as above
+
+    judged = [judge(rule, row) for row in features]
+    expected = [row.expected_iou for row in judged]
+    words = {}
+    for word in ("high", "fair", "low"):
+        chosen = [value for value, row in zip(iou, judged, strict=True) if row.word == word]
+        words[word] = {
+            "share": len(chosen) / len(judged),
+            "mean_iou": float(np.mean(chosen)) if chosen else None,
+        }
+    return {
+        "mean_absolute_error": float(np.abs(np.subtract(expected, iou)).mean()),
+        "rank_correlation": float(np.corrcoef(stats.rankdata(expected), stats.rankdata(iou))[0, 1]),
+        "strange": float(np.mean([row.sentence.startswith(STRANGE) for row in judged])),
+        "words": words,
+    }
+
+
+def from_card(card: Mapping[str, Any]) -> Rule | None:
+    """The rule that a model's card holds (`confidence`); None where there is none for `Features`.
+
+    A rule that was fitted by another version, for other features, counts as none.
+    """
+    held = card.get("confidence", {})
+    if not all(name in held for name in Rule._fields):
+        return None
+    rule = Rule(*(held[name] for name in Rule._fields))
+    known = set(rule.coefficients) == set(Features._fields) and set(rule.bounds) == set(SUSPICIONS)
+    return rule if known else None
