@@ -155,6 +155,43 @@ print(seen)
     assert done.stdout.strip() == "[1, 3, 4, 2, 4, 4]"
 
 
+def turned(volume, symmetry):
+    """`model.turn` by NumPy, for a volume (b, d, h, w, 1)."""
+    volume = np.swapaxes(volume, 1, 2) if symmetry & 4 else volume
+    return volume[:, :: -1 if symmetry & 1 else 1, :: -1 if symmetry & 2 else 1]
+
+
+def test_turning_is_undone():
+    volume = np.random.default_rng(0).random((2, 5, 5, 3, 1)).astype(np.float32)
+    seen = set()
+    for symmetry in range(8):
+        out = model.turn(jnp.asarray(volume), jnp.int32(symmetry))
+        np.testing.assert_array_equal(out, turned(volume, symmetry))
+        np.testing.assert_array_equal(model.turn_back(out, jnp.int32(symmetry)), volume)
+        seen.add(np.asarray(out).tobytes())
+    assert len(seen) == 8
+
+
+def test_the_average_is_the_mean_over_eight_symmetries_and_compiled_once():
+    rng = np.random.default_rng(1)
+    weight, partial = rng.random((1, 4, 4, 3, 1)), rng.random((3, 4, 4, 3, 1))
+    weight, partial = weight.astype(np.float32), partial.astype(np.float32)
+    traced = []
+
+    def apply(variables, partial):
+        traced.append(partial.shape[0])
+        return variables * partial * partial
+
+    devices = jax.local_devices()[:1]
+    predict = model.divided(apply, jnp.asarray(weight), devices, average=8)
+    # Seen from the input, which is where it was in the end, the weight is turned back.
+    mean = np.mean([turned(turned(weight, way & 3), way & 4) for way in range(8)], axis=0)
+    np.testing.assert_allclose(predict(jnp.asarray(partial)), mean * partial**2, rtol=1e-5)
+    assert traced == [3]
+    single = model.divided(apply, jnp.asarray(weight), devices)
+    np.testing.assert_allclose(single(jnp.asarray(partial)), weight * partial**2, rtol=1e-6)
+
+
 def test_threshold():
     answer = np.full((16, 16, 16), 0.4)
     assert (predictor.complete(completer(answer), sherd()).labels == 2).sum() == 0
@@ -212,6 +249,20 @@ def test_reduced_precision_is_near_and_other_dtypes_are_refused(saved):
     assert 0 < np.abs(np.asarray(rough - exact)).max() < 0.02
     with pytest.raises(ValueError, match=r"unknown dtype 'float16'; known: float32, bfloat16"):
         model.load(workdir=path, dtype="float16")
+
+
+def test_an_averaged_answer_turns_with_the_sherd(saved):
+    *_, path = saved
+    partial = (np.random.default_rng(0).random((2, 32, 32, 32, 1)) < 0.1).astype(np.float32)
+    predict = model.load(workdir=path, average=8).predict
+    straight = np.asarray(predict(jnp.asarray(partial)))
+    once = np.asarray(model.load(workdir=path).predict(jnp.asarray(partial)))
+    assert np.abs(straight - once).max() > 1e-4
+    for symmetry in (1, 4):
+        answer = predict(jnp.asarray(turned(partial, symmetry)))
+        np.testing.assert_allclose(answer, turned(straight, symmetry), atol=1e-5)
+    with pytest.raises(ValueError, match=r"average 3 \(config\.eval\.average\): choose 1 or 8"):
+        model.load(workdir=path, average=3)
 
 
 def test_weights_errors(tmp_path):

@@ -1,14 +1,19 @@
 """`voxgan`: what a conservator types."""
 
 import argparse
+import json
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from voxgan_jax.completion import predictor
 
 _EXAMPLES = """\
 examples:
-  voxgan complete sherd.vox --workdir runs/baseline --out completed
-  voxgan complete pot.vox --fragment 3 --weights generator.safetensors --out completed
+  voxgan complete sherd.vox --out completed
+  voxgan complete pot.vox --fragment 3 --workdir runs/baseline --out completed
   voxgan synth --out pots --pots 20 --resolution 32
   voxgan convert generator.pth generator.safetensors
 """
@@ -40,8 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("complete", help="complete sherds: .vox in, .vox out")
     parser.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE", help=".vox file")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--workdir",
+        type=pathlib.Path,
+        help="the folder of a trained run (default: the model that comes with voxgan_jax)",
+    )
     source.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the results")
     given = parser.add_mutually_exclusive_group()
@@ -65,6 +74,12 @@ def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         help="of the model's computing (default: that of training)",
     )
     parser.add_argument(
+        "--average",
+        type=int,
+        choices=(1, 8),
+        help="mean of the answers to so many turned and mirrored sherds (default: the model's)",
+    )
+    parser.add_argument(
         "--pool",
         type=int,
         help="scale the pot down by this factor for the model (default: its own)",
@@ -73,6 +88,9 @@ def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "--whole_cube",
         action="store_true",
         help="write the model's whole cube, not only the box of the input file",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON object for each result, a line each"
     )
     parser.set_defaults(run=_complete)
 
@@ -87,7 +105,9 @@ def _complete(args: argparse.Namespace) -> int:
     doubles = sorted({str(path) for path in args.files if names.count(path.stem) > 1})
     if doubles:
         raise ValueError(f"these would be written to one file: {', '.join(doubles)}; rename one")
-    completer = model.load(weights_file=args.weights, workdir=args.workdir, dtype=args.dtype)
+    completer = model.load(
+        weights_file=args.weights, workdir=args.workdir, dtype=args.dtype, average=args.average
+    )
     if args.pool is not None:
         completer = completer._replace(pool=args.pool)
     failed = 0
@@ -105,16 +125,35 @@ def _complete(args: argparse.Namespace) -> int:
             print(f"voxgan: {result}", file=sys.stderr)
             failed += 1
             continue
-        target, completion = result
-        given = int((completion.labels == predictor.GIVEN).sum())
-        inferred = int((completion.labels == predictor.INFERRED).sum())
-        line = f"{target}: {given} voxels given, {inferred} inferred"
-        if completion.left_out:
-            line += f"; {completion.left_out} outside the file's box left out (see --whole_cube)"
-        if any(completion.shift):
-            line += f"; coordinates moved by {completion.shift} (x, y, z)"
-        print(line)
+        print(_line(*result, as_json=args.json))
     return int(failed > 0)
+
+
+def _line(target: pathlib.Path, completion: "predictor.Completion", *, as_json: bool) -> str:
+    """What is said about one result."""
+    from voxgan_jax.completion import predictor
+
+    given = int((completion.labels == predictor.GIVEN).sum())
+    inferred = int((completion.labels == predictor.INFERRED).sum())
+    trust = completion.confidence
+    if as_json:
+        said = {
+            "file": str(target),
+            "given": given,
+            "inferred": inferred,
+            "left_out": completion.left_out,
+            "shift": completion.shift,
+            "confidence": trust and trust._asdict(),
+        }
+        return json.dumps(said, ensure_ascii=False)
+    line = f"{target}: {given} voxels given, {inferred} inferred"
+    if completion.left_out:
+        line += f"; {completion.left_out} outside the file's box left out (see --whole_cube)"
+    if any(completion.shift):
+        line += f"; coordinates moved by {completion.shift} (x, y, z)"
+    if trust:
+        line += f"; confidence {trust.sentence}"
+    return line
 
 
 def _probability(text: str) -> float:

@@ -7,18 +7,22 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from voxgan_jax import models
+from voxgan_jax.completion import confidence, shipped
 from voxgan_jax.models import weights
 from voxgan_jax.training import parallel
+
+AVERAGES = (1, 8)
 
 
 class Completer(NamedTuple):
     """A generator ready for use and how it wants its pots placed.
 
     `predict` maps the given voxels in {0, 1} to probabilities, both float32 (b, d, h, w, 1), for
-    any number of pots at once.
+    any number of pots at once. `rule` tells how far to trust an answer; None where nobody
+    calibrated it.
     """
 
     predict: Callable[[Float[Array, "b d h w 1"]], Float[Array, "b d h w 1"]]
@@ -26,6 +30,7 @@ class Completer(NamedTuple):
     pool: int
     placement: str
     threshold: float
+    rule: confidence.Rule | None = None
 
 
 def load(
@@ -33,53 +38,112 @@ def load(
     weights_file: str | pathlib.Path | None = None,
     workdir: str | pathlib.Path | None = None,
     dtype: str | None = None,
+    average: int | None = None,
 ) -> Completer:
-    """A completer from a weights file, or from the run in a folder, on all local devices.
+    """A completer on all local devices: from a weights file, or from the run in a folder, or, where
+    neither is named, from the weights that come with the package.
 
-    `dtype` is that of the computation, "float32" or "bfloat16"; None takes that of training.
+    Args:
+        dtype: of the computation, "float32" or "bfloat16"; None takes that of training.
+        average: over how many symmetries the answers are averaged, see `averaged`; None takes the
+            model's own number (`config.eval.average`), or 1.
 
     Raises:
         FileNotFoundError: no weights there.
         WeightsError: not a weights file.
-        ValueError: an unknown dtype.
+        ValueError: both are named, an unknown dtype, or an average over another number.
     """
-    if (weights_file is None) == (workdir is None):
+    if weights_file is not None and workdir is not None:
         raise ValueError("name either a weights file or the folder of a run")
-    if weights_file is None:
-        weights_file = pathlib.Path(workdir or "") / weights.RUN_FILE
+    if workdir is not None:
+        weights_file = pathlib.Path(workdir) / weights.RUN_FILE
         if not weights_file.is_file():
             raise FileNotFoundError(f"{workdir}: no {weights.RUN_FILE} there; train that run first")
+    elif weights_file is None:
+        weights_file = shipped.find()
     variables, config = weights.load(weights_file)
     if dtype is not None:
         config.generator.dtype = dtype
+    if average is None:
+        average = config.eval.get("average", 1)
+    if average not in AVERAGES:
+        raise ValueError(f"average {average} (config.eval.average): choose 1 or {AVERAGES[1]}")
     generator = models.build_generator(config.generator)
+    predict = divided(
+        functools.partial(generator.apply, train=False), variables, jax.local_devices(), average
+    )
     return Completer(
-        divided(functools.partial(generator.apply, train=False), variables, jax.local_devices()),
+        predict,
         config.data.resolution,
         config.data.pool,
         config.data.placement,
         config.eval.threshold,
+        confidence.from_card(shipped.read_card(weights_file)),
     )
 
 
 def divided(
-    apply: Callable[..., Any], variables: Any, devices: Sequence[Any]
+    apply: Callable[..., Any], variables: Any, devices: Sequence[Any], average: int = 1
 ) -> Callable[[Float[Array, "b d h w 1"]], Float[Array, "b d h w 1"]]:
     """`apply(variables, ·)` compiled, the rows of its argument divided among devices.
 
-    Any number of rows will do: empty pots are added to make them come out even.
+    Any number of rows will do: empty pots are added to make them come out even. With an `average`
+    of 8 the answer is the mean over the symmetries of the square about the cube's axis.
+
+    A pot that is an odd number of voxels wide stands half a voxel off that axis, so its mirror
+    image stands off to the other side, where the model saw none in training; what it answers is
+    mirrored back, and so lies where it should.
     """
     mesh = parallel.make_mesh(list(devices))
     whole, rows = parallel.replicated(mesh), parallel.batch_sharding(mesh)
-    # The variables are an argument, not constants that XLA would fold at great length.
+
+    def answer(
+        variables: Any, partial: Float[Array, "b d h w 1"], symmetry: Int[Array, ""]
+    ) -> Float[Array, "b d h w 1"]:
+        return turn_back(apply(variables, turn(partial, symmetry)), symmetry)
+
+    # The variables are an argument, not constants that XLA would fold at great length. One
+    # symmetry a call: it is compiled once, and needs the memory of one answer.
     variables = jax.device_put(variables, whole)
-    compiled = jax.jit(apply, in_shardings=(whole, rows), out_shardings=rows)
+    plain = jax.jit(apply, in_shardings=(whole, rows), out_shardings=rows)
+    turned = jax.jit(answer, in_shardings=(whole, rows, whole), out_shardings=rows)
 
     def predict(partial: Float[Array, "b d h w 1"]) -> Float[Array, "b d h w 1"]:
         count = len(partial)
         spare = -count % mesh.size
         if spare:
             partial = jnp.pad(partial, ((0, spare), *[(0, 0)] * 4))
-        return compiled(variables, partial)[:count]
+        if average == 1:
+            return plain(variables, partial)[:count]
+        total = turned(variables, partial, jnp.int32(0))
+        for symmetry in range(1, average):
+            total = total + turned(variables, partial, jnp.int32(symmetry))
+        return total[:count] / average
 
     return predict
+
+
+def turn(volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]) -> Float[Array, "b d d w 1"]:
+    """The whole cube under one of the eight symmetries of the square about its axis.
+
+    Args:
+        symmetry: 0…7; bit 2 exchanges the first two axes, then bit 0 mirrors the first and bit 1
+            the second. 0 changes nothing.
+    """
+    volume = jnp.where(symmetry & 4 > 0, volume.swapaxes(1, 2), volume)
+    return _mirror(volume, symmetry)
+
+
+def turn_back(
+    volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]
+) -> Float[Array, "b d d w 1"]:
+    """The inverse of `turn`."""
+    volume = _mirror(volume, symmetry)
+    return jnp.where(symmetry & 4 > 0, volume.swapaxes(1, 2), volume)
+
+
+def _mirror(
+    volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]
+) -> Float[Array, "b d d w 1"]:
+    volume = jnp.where(symmetry & 1 > 0, jnp.flip(volume, 1), volume)
+    return jnp.where(symmetry & 2 > 0, jnp.flip(volume, 2), volume)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from voxgan_jax.completion.confidence import Confidence, judge, measure
 from voxgan_jax.completion.model import Completer
 from voxgan_jax.data import fragments, grid, vox
 
@@ -23,13 +24,15 @@ class Completion(NamedTuple):
 
     `labels` holds GIVEN and INFERRED in the box asked for; what the model adds outside it is only
     counted, in `left_out`. The file's coordinates (x, y, z) move by `shift`: not at all in the
-    input's own box. `probabilities` fill the model's cube.
+    input's own box. `probabilities` fill the model's cube. `confidence` says how far to trust it;
+    None where the model was not calibrated for that.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]
     left_out: int
     shift: tuple[int, int, int]
     probabilities: Float[np.ndarray, "r r r"]
+    confidence: Confidence | None = None
 
 
 class UnknownFragmentError(ValueError):
@@ -113,10 +116,15 @@ def complete_batch(
         partial[row, ..., 0] = table[placed]
     answers = np.asarray(completer.predict(jnp.asarray(partial)))[: len(requests), ..., 0]
     cut = completer.threshold if threshold is None else threshold
-    return [
-        _assemble(completer, request.labels, table, answer, cut, whole_cube)
-        for request, table, answer in zip(requests, tables, answers, strict=True)
-    ]
+    completions = []
+    for row, (request, table) in enumerate(zip(requests, tables, strict=True)):
+        done = _assemble(completer, request.labels, table, answers[row], cut, whole_cube)
+        if completer.rule is not None:
+            # With the model's own threshold, for which the rule was fitted.
+            features = measure(partial[row, ..., 0] > 0, answers[row], completer.threshold)
+            done = done._replace(confidence=judge(completer.rule, features))
+        completions.append(done)
+    return completions
 
 
 def _assemble(

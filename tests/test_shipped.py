@@ -1,0 +1,155 @@
+"""The weights in the box: how they are packed, what their card says, and that both agree."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import smoke
+from voxgan_jax import models
+from voxgan_jax.completion import confidence, model, predictor, shipped
+from voxgan_jax.models import weights
+
+SUMMARY = {
+    "answer": "/home/someone/run",
+    "data_dir": "/home/someone/pots",
+    "split": "test",
+    "placement": "center",
+    "threshold": 0.5,
+    "files": 6,
+    "pots": 3,
+    "iou": {"mean": 0.8, "low": 0.7, "high": 0.9},
+    "by_class": {"1": {"files": 6}},
+}
+
+
+@pytest.fixture
+def run_file(tmp_path):
+    """The weights of an untrained run that knows where it was made."""
+    config = smoke.get_config()
+    config.data.dir = "/home/someone/pots"
+    config.generator.features = 4
+    generator = models.build_generator(config.generator)
+    init = jax.jit(lambda key: generator.init(key, jnp.zeros((1, 32, 32, 32, 1)), train=False))
+    weights.save(tmp_path / weights.RUN_FILE, init(jax.random.key(0)), config)
+    return tmp_path / weights.RUN_FILE
+
+
+def package(source, target, **options):
+    known = {"training_data": {"name": "pots", "pots": 9}, "commit": "c0ffee"}
+    return shipped.package(source, target, **known | options)
+
+
+def test_packed_weights_are_the_same_to_half_precision(run_file, tmp_path):
+    target = tmp_path / "box" / "tiny.safetensors"
+    package(run_file, target)
+    whole, half = (weights.load(path)[0] for path in (run_file, target))
+    for before, after in zip(jax.tree.leaves(whole), jax.tree.leaves(half), strict=True):
+        assert before.dtype == after.dtype == np.float32
+        np.testing.assert_allclose(after, before, rtol=2**-11, atol=2**-25)
+    assert 0.4 < target.stat().st_size / run_file.stat().st_size < 0.75
+    assert [path.name for path in target.parent.iterdir()] == ["tiny.safetensors", "tiny.json"]
+
+
+def test_the_card(run_file, tmp_path):
+    target = tmp_path / "tiny.safetensors"
+    card = package(run_file, target, summaries=[SUMMARY])
+    check_card(target)
+    assert shipped.read_card(target) == card
+    assert card["training_data"] == {"name": "pots", "pots": 9}
+    assert card["commit"] == "c0ffee"
+    (metrics,) = card["metrics"]
+    assert metrics["command"] == "scripts/evaluate.py --data_dir DIR --split test --out OUT"
+    assert metrics["iou"]["mean"] == 0.8
+    assert set(metrics) == {"command", "split", "placement", "threshold", "files", "pots", "iou"}
+    assert card["config"]["generator"]["features"] == 4
+    assert "someone" not in shipped.card_path(target).read_text()
+    assert b"someone" not in target.read_bytes()
+
+
+def test_packed_again_the_same_weights_keep_their_confidence(run_file, tmp_path):
+    target = tmp_path / "tiny.safetensors"
+    card = package(run_file, target) | {"confidence": {"intercept": 1.0}}
+    shipped.write_card(target, card)
+    assert package(run_file, target)["confidence"] == {"intercept": 1.0}
+    variables, config = weights.load(run_file)
+    weights.save(run_file, jax.tree.map(lambda leaf: leaf + 1, variables), config)
+    assert "confidence" not in package(run_file, target)
+
+
+def test_too_many_weights_leave_what_was_there(run_file, tmp_path, monkeypatch):
+    target = tmp_path / "tiny.safetensors"
+    package(run_file, target)
+    before = target.read_bytes()
+    monkeypatch.setattr(shipped, "MAX_BYTES", 1000)
+    with pytest.raises(weights.WeightsError, match=r"MB as float16, above the 0 MB"):
+        package(run_file, target)
+    assert target.read_bytes() == before
+    assert not list(tmp_path.glob("*.new"))
+
+
+def test_a_number_too_big_for_float16_is_named(tmp_path):
+    variables = {"params": {"conv": {"bias": np.array([1.0, 1e5], np.float32)}}}
+    with pytest.raises(weights.WeightsError, match="params/conv/bias: a number there does not fit"):
+        weights.save(tmp_path / "a.safetensors", variables, smoke.get_config(), half=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_name_the_model_of_the_package_is_taken(run_file, tmp_path, monkeypatch):
+    target = tmp_path / "tiny.safetensors"
+    monkeypatch.setattr(shipped, "path", lambda: target)
+    with pytest.raises(FileNotFoundError, match="comes without trained weights; name a file by"):
+        model.load()
+    wide = {name: [-9.0, 9.0] for name in confidence.SUSPICIONS}
+    slopes = dict.fromkeys(confidence.Features._fields, 0.0)
+    rule = confidence.Rule(1.5, slopes, wide)
+    shipped.write_card(target, package(run_file, target) | {"confidence": rule._asdict()})
+    completer = model.load()
+    assert completer.resolution == 32
+    assert completer.rule == rule
+    labels = np.zeros((20, 20, 20), np.uint8)
+    labels[4:8, 4:10, 5:15] = 2
+    done = predictor.complete(completer, labels)
+    assert done.confidence is not None
+    assert done.confidence.sentence == "high: expected IoU with the true pot 0.82"
+    with pytest.raises(ValueError, match="name either a weights file or the folder"):
+        model.load(weights_file=run_file, workdir=tmp_path)
+    assert model.load(weights_file=run_file).rule is None
+
+
+def test_a_broken_card_is_named(run_file):
+    shipped.card_path(run_file).write_text("{")
+    with pytest.raises(weights.WeightsError, match=r"generator\.json: not a card in JSON"):
+        model.load(weights_file=run_file)
+
+
+def check_card(weights_file):
+    """The card of a weights file tells the truth about it."""
+    card = json.loads(shipped.card_path(weights_file).read_text(encoding="utf-8"))
+    found = shipped.describe(weights_file)
+    assert {name: card["weights"][name] for name in found} == found
+    variables, config = weights.load(weights_file)
+    generator = models.build_generator(config.generator)
+    side = config.data.resolution
+    shapes = jax.eval_shape(
+        lambda key: generator.init(key, jnp.zeros((1, side, side, side, 1)), train=False),
+        jax.random.key(0),
+    )
+    assert jax.tree.map(np.shape, variables) == jax.tree.map(np.shape, shapes)
+    assert card["config"] == config.to_dict()
+    return card
+
+
+@pytest.mark.skipif(not shipped.path().is_file(), reason="the package has no weights yet")
+def test_the_shipped_card_agrees_with_the_shipped_weights():
+    card = check_card(shipped.path())
+    assert shipped.path().stat().st_size < shipped.MAX_BYTES
+    assert card["weights"]["storage"] == "float16"
+    assert card["training_data"]["doi"] == "10.24963/ijcai.2023/647"
+    assert card["metrics"] and card["limits"]
+    assert confidence.from_card(card) is not None
+    text = shipped.card_path(shipped.path()).read_text(encoding="utf-8")
+    assert '"/' not in text
+    assert model.load().resolution == card["config"]["data"]["resolution"] == 64
