@@ -2,9 +2,11 @@
 """Score completions against whole pots: of a trained run, a weights file, or without learning.
 
     scripts/evaluate.py --data_dir DIR --split test --out runs/baseline/test --workdir runs/baseline
-    scripts/evaluate.py --data_dir DIR --split test --out runs/revolve --method revolve
+    scripts/evaluate.py --data_dir DIR --split test --out runs/revolve_fine --method revolve_fine
 
-DIR is a folder of .vox files or a prepared data set. Each file gives one fixed fragment. Written to
+Without --workdir, --weights or --method the weights that come with the package are scored. DIR is a
+folder of .vox files or a prepared data set. Each file gives one fixed fragment. The methods
+class_mean and oracle are told the class or the truth: bounds for what can be reached. Written to
 --out: metrics.json, per_file.csv and examples.png (input | completed | truth).
 """
 
@@ -21,7 +23,9 @@ from tqdm import tqdm
 from voxgan_jax import accelerator
 from voxgan_jax.completion import model
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import baselines, completions_figure, protocol, report
+from voxgan_jax.evaluation import baselines, completions_figure, informed, protocol, report
+
+NEEDS_TRAINING_POTS = {*baselines.NEEDS_TRAINING_POTS, *informed.METHODS}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,14 +47,15 @@ def _evaluate(args: argparse.Namespace) -> None:
     predict, threshold, place = _answer(args)
     pots, count = source.open_split(args.data_dir, args.split, **place)
     shown: list[protocol.Sample] = []
-    records = protocol.evaluate(
+    evaluate = protocol.evaluate_surfaces if args.surface else protocol.evaluate
+    records = evaluate(
         predict,
         _spread(protocol.samples(pots), count, args.num_examples, shown),
         batch_size=args.batch_size,
         threshold=threshold,
         progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating", disable=None),
     )
-    answer = args.method or str(args.weights or args.workdir)
+    answer = args.method or str(args.weights or args.workdir or "the package's weights")
     summary = report.summarise(records, threshold=threshold) | {
         "answer": answer,
         "data_dir": str(args.data_dir),
@@ -60,7 +65,8 @@ def _evaluate(args: argparse.Namespace) -> None:
     print(f"\n{answer} on {args.split} of {args.data_dir}, {place['placement']} placement")
     print(report.table(summary))
     print(f"\nWritten: {report.write(summary, records, args.out)}")
-    if shown:
+    # Pictures are of what can be answered to a fragment alone.
+    if shown and not isinstance(predict, protocol.Informed):
         path = args.out / "examples.png"
         title = args.method or "completed"
         completions_figure.draw(
@@ -69,21 +75,35 @@ def _evaluate(args: argparse.Namespace) -> None:
         print(f"Written: {path}")
 
 
-def _answer(args: argparse.Namespace) -> tuple[protocol.Predict, float, dict[str, Any]]:
+def _answer(
+    args: argparse.Namespace,
+) -> tuple[protocol.Predict | protocol.Informed, float, dict[str, Any]]:
     """How to answer, the threshold that goes with it, and how pots are placed for it."""
     if args.method:
-        place = {name: getattr(args, name) for name in ("resolution", "pool", "placement")}
+        place = {
+            "resolution": args.resolution,
+            "pool": args.pool,
+            "placement": args.placement or "center",
+        }
         known = ()
-        if args.method in baselines.NEEDS_TRAINING_POTS:
+        if args.method in NEEDS_TRAINING_POTS:
             known = source.training_pots(args.data_dir, leave_out=args.split, **place)
-        predict, threshold = baselines.make(args.method, known)
+        if args.method in informed.METHODS:
+            predict, threshold = informed.METHODS[args.method](known)
+        else:
+            predict, threshold = baselines.make(args.method, known)
     else:
-        completer = model.load(weights_file=args.weights, workdir=args.workdir, dtype=args.dtype)
+        completer = model.load(
+            weights_file=args.weights,
+            workdir=args.workdir,
+            dtype=args.dtype,
+            average=args.average,
+        )
         predict, threshold = completer.predict, completer.threshold
         place = {
             "resolution": completer.resolution,
             "pool": completer.pool,
-            "placement": completer.placement,
+            "placement": args.placement or completer.placement,
         }
     return predict, threshold if args.threshold is None else args.threshold, place
 
@@ -95,20 +115,35 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data_dir", type=pathlib.Path, required=True)
     parser.add_argument("--split", default="test", help="or several, as in train+validation")
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    answer = parser.add_mutually_exclusive_group(required=True)
+    answer = parser.add_mutually_exclusive_group()
     answer.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
     answer.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
-    answer.add_argument("--method", choices=sorted(baselines.METHODS), help="needs no training")
+    methods = sorted([*baselines.METHODS, *informed.METHODS])
+    answer.add_argument("--method", choices=methods, help="needs no training")
     parser.add_argument("--batch_size", type=_positive, default=16)
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16"), help="of a model's computing (default: its own)"
     )
+    parser.add_argument(
+        "--average",
+        type=int,
+        choices=model.AVERAGES,
+        help="symmetries over which a model's answers are averaged (default: its own)",
+    )
+    parser.add_argument(
+        "--surface", action="store_true", help="Chamfer distance and F-score too (slower)"
+    )
     parser.add_argument("--threshold", type=float, help="default: the model's or method's own")
     parser.add_argument("--num_examples", type=_natural, default=6, help="pots in examples.png")
-    placing = parser.add_argument_group("placing of the pots, for --method; models know theirs")
-    placing.add_argument("--resolution", type=int, default=64)
-    placing.add_argument("--pool", type=int, default=1)
-    placing.add_argument("--placement", choices=("center", "corner"), default="center")
+    parser.add_argument(
+        "--placement",
+        choices=source.PLACEMENTS,
+        help="of the pots (default: a model's own, center for --method); shifted hides their axis:"
+        " each file's pot is moved to a place drawn from its name",
+    )
+    size = parser.add_argument_group("size of the cube, for --method; models know theirs")
+    size.add_argument("--resolution", type=int, default=64)
+    size.add_argument("--pool", type=int, default=1)
     return parser.parse_args(argv)
 
 

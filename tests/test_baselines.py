@@ -102,6 +102,34 @@ def test_retrieval_takes_the_nearest_of_pots_that_differ():
     np.testing.assert_array_equal(predict(volume(vase(5, 2.3), 2)), volume(VASES[0]))
 
 
+def test_match_is_the_iou_with_the_revolved_fragment():
+    partial = volume(VASES[1], 2)
+    library = baselines.make_library(TRAIN)
+    expected = [metrics.iou(baselines.revolve(partial, 0.5), volume(pot))[0] for pot in VASES]
+    np.testing.assert_allclose(baselines.match(library, partial)[0], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("voters", [2, 8])  # of four pots: where there are fewer, all vote
+def test_a_vote_is_the_mean_profile_of_the_nearest(voters):
+    partial = volume(VASES[1], 2)
+    library = baselines.make_library(TRAIN)
+    order = np.argsort(-np.asarray(baselines.match(library, partial)[0]))
+    ring = baselines.ring_index(SIDE, 0.5)
+    completed = np.asarray(baselines.vote(library, partial, voters))[0, ..., 0]
+    given = np.asarray(partial)[0, ..., 0] > 0
+    np.testing.assert_array_equal(completed[given], 1)
+    for index in (9, 17):
+        cells = ring == index
+        filled = np.mean([(VASES[pot][cells] > 0).mean(0) for pot in order[:voters]], axis=0)
+        columns = completed[cells & ~given.any(axis=2)]
+        np.testing.assert_allclose(columns, np.tile(filled, (len(columns), 1)), atol=1e-6)
+
+
+def test_a_vote_completes_a_known_pot():
+    predict, threshold = baselines.make("vote8", TRAIN[:2])
+    assert metrics.iou(predict(volume(VASES[0], 3)), volume(VASES[0]), threshold)[0] > 0.9
+
+
 def test_mean_of_four_pots():
     mean, threshold = baselines.mean_pot(TRAIN)
     # Each pot counts once though it has two files.

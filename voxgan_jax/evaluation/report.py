@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -26,7 +26,7 @@ TITLES = {
 SHARE_BINS = ((0, 5), (5, 10), (10, 20), (20, 30), (30, None))
 _BLOCK = 250
 
-Scores = TypeVar("Scores", Record, SurfaceRecord)
+Scores = Record | SurfaceRecord
 
 
 def metrics_of(records: Sequence[Scores]) -> tuple[str, ...]:
