@@ -31,6 +31,13 @@ def get_config() -> Any:
     config.data.num_shards = 1
     # Turn and mirror pots about their axis (8 ways), drawn inside the compiled step.
     config.data.augment = False
+    # Stretch pots by a random factor of up to 1 ± this, across and in height.
+    config.data.scale_radius = 0.0
+    config.data.scale_height = 0.0
+    # Move pots to a random place in the cube: for models that find the axis themselves.
+    config.data.shift = False
+    # So many synthetic pots join the training split, each broken in 4 ways; only with "resident".
+    config.data.synthetic_pots = 0
     # Keep the decoded split in memory after the first epoch (one byte a voxel).
     config.data.cache = True
     # 0 shuffles the whole split; a smaller buffer needs less memory.
@@ -40,15 +47,24 @@ def get_config() -> Any:
     config.fragments = ConfigDict()
     config.fragments.mode = "k"
     config.fragments.k = 1
+    # Above k: from k to so many fragments, all numbers equally likely.
+    config.fragments.max_k = 0
     config.fragments.min_share = 0.0
     config.fragments.max_share = 1.0
     config.fragments.keep_crumbs = True
 
     config.generator = ConfigDict()
+    # "unet" is the paper's; "revolve" knows of the axis, see voxgan_jax/models/revolve.py.
+    config.generator.kind = "unet"
     config.generator.features = 32
     config.generator.num_res_blocks = 0
     # False: the plain encoder-decoder of the paper's text, without skip connections.
     config.generator.skips = True
+    # Of "revolve": the dense code between heights, the rings' width in voxels, and the channels of
+    # the 3D network that corrects the revolved profile (0: no such network).
+    config.generator.bottleneck = 256
+    config.generator.ring_width = 0.5
+    config.generator.residual_features = 0
     config.generator.conv_form = "auto"
     config.generator.dtype = "float32"
 
@@ -60,10 +76,15 @@ def get_config() -> Any:
     config.discriminator.dtype = "float32"
 
     config.loss = ConfigDict()
-    # "l1" is the paper's; "bce" learns faster at the start of a run.
+    # Of the generator's adversarial loss; at 0 the discriminator does not run.
+    config.loss.adversarial_weight = 1.0
+    # "l1" is the paper's; "bce" learns faster at the start of a run; "bce_dice" adds soft Dice and
+    # leaves given voxels out.
     config.loss.recon = "l1"
     # λ of the paper's eq. 3.
     config.loss.recon_weight = 100.0
+    # Of the loss on the profile, for generators that have one.
+    config.loss.profile_weight = 0.0
     config.loss.real_label_low = 0.8
     config.loss.real_label_high = 1.1
 
@@ -74,6 +95,10 @@ def get_config() -> Any:
     config.optim.b2 = 0.999
     # Steps over which both rates rise in a line to their values; 0: none, as in the paper.
     config.optim.warmup_steps = 0
+    # "constant", or "one_cycle": up and down along a cosine over num_train_steps.
+    config.optim.schedule = "constant"
+    # Above 0: AdamW.
+    config.optim.weight_decay = 0.0
 
     config.parallel = ConfigDict()
     # How the step is compiled for several devices: "jit" or "pmap". Both give the same numbers.
@@ -92,6 +117,8 @@ def get_config() -> Any:
     config.train.log_every_steps = 10
     # Decay of the moving average of the generator's parameters; 0 keeps none.
     config.train.ema_decay = 0.0
+    # A weights file whose generator's parameters are taken over where name and shape agree.
+    config.train.init_weights = ""
     # Micro-batches a step: less memory for the same batch.
     config.train.accumulate_steps = 1
     # Steps that are run in one call of the devices; above 1 only with data.source = "resident".

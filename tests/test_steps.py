@@ -28,9 +28,10 @@ def test_losses_by_hand():
     np.testing.assert_allclose(losses.adversarial_loss(fake), cross_entropy(fake, 1.0), rtol=1e-5)
     completed = jnp.zeros((2, 2, 2, 2, 1)).at[0, 0, 0, 0, 0].set(0.25)
     complete = jnp.zeros((2, 2, 2, 2, 1)).at[1].set(1.0)
-    np.testing.assert_allclose(losses.l1_loss(completed, complete), [0.25 / 8, 1.0])
+    partial = jnp.zeros_like(complete)
+    np.testing.assert_allclose(losses.l1_loss(completed, complete, partial), [0.25 / 8, 1.0])
     np.testing.assert_allclose(
-        losses.bce_loss(completed, complete), [-np.log(0.75) / 8, -np.log(1e-6)], rtol=1e-4
+        losses.bce_loss(completed, complete, partial), [-np.log(0.75) / 8, -np.log(1e-6)], rtol=1e-4
     )
     assert losses.choose_recon_loss("bce") is losses.bce_loss
     with pytest.raises(ValueError, match=r"unknown config\.loss\.recon 'l2'; known: l1, bce"):
@@ -103,7 +104,7 @@ def test_step_follows_the_original_order(small_config, batch):
         completed, stats_g = run(g, params, state.generator.batch_stats, partial)
         fake, stats = run(d, new_d, stats_d, completed)
         adversarial = losses.adversarial_loss(fake).mean()
-        recon = losses.l1_loss(completed, complete).mean()
+        recon = losses.l1_loss(completed, complete, partial).mean()
         return adversarial + 100.0 * recon, (stats_g, stats)
 
     (g_loss, (stats_g, stats_d)), grads_g = jax.jit(jax.value_and_grad(loss_g, has_aux=True))(

@@ -1,26 +1,45 @@
 """The two networks, built from their part of the config."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+from flax import linen as nn
 
 from voxgan_jax.models.conv import Conv
 from voxgan_jax.models.discriminator import Discriminator
 from voxgan_jax.models.generator import Generator
 from voxgan_jax.models.layers import SpectralConv
+from voxgan_jax.models.revolve import RevolveGenerator
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
-__all__ = ["Discriminator", "Generator", "build_discriminator", "build_generator"]
+__all__ = [
+    "Discriminator",
+    "Generator",
+    "RevolveGenerator",
+    "build_discriminator",
+    "build_generator",
+]
 
 
-def build_generator(config: Any, *, axis_name: str | None = None) -> Generator:
-    """The generator of `config`: features, num_res_blocks, skips, conv_form, dtype.
+def build_generator(config: Any, *, axis_name: str | None = None) -> nn.Module:
+    """The generator of `config`, of one of the kinds in `GENERATORS`.
 
-    `config` is anything with these attributes; `axis_name` is that of pmap, None under jit.
-    Raises ValueError for an unknown dtype.
+    `config` is a mapping with attributes; one without `kind`, as older weights have it, means
+    "unet". `axis_name` is that of pmap, None under jit. Raises ValueError for an unknown kind or
+    dtype.
     """
+    kind = config.get("kind", "unet")
+    if kind not in GENERATORS:
+        raise ValueError(
+            f"unknown config.generator.kind {kind!r}; known: {', '.join(sorted(GENERATORS))}"
+        )
+    return GENERATORS[kind](config, axis_name)
+
+
+def _unet(config: Any, axis_name: str | None) -> Generator:
     return Generator(
         features=config.features,
         num_res_blocks=config.num_res_blocks,
@@ -29,6 +48,25 @@ def build_generator(config: Any, *, axis_name: str | None = None) -> Generator:
         dtype=_dtype(config.dtype),
         axis_name=axis_name,
     )
+
+
+def _revolve(config: Any, axis_name: str | None) -> RevolveGenerator:
+    # Nothing in it shares statistics over a batch, so `axis_name` is not needed.
+    return RevolveGenerator(
+        features=config.features,
+        bottleneck=config.bottleneck,
+        ring_width=config.ring_width,
+        residual_features=config.residual_features,
+        conv_form=config.conv_form,
+        dtype=_dtype(config.dtype),
+    )
+
+
+GENERATORS: dict[str, Callable[[Any, str | None], nn.Module]] = {
+    "unet": _unet,
+    "revolve": _revolve,
+}
+"""How a generator of each kind is built from its part of the config."""
 
 
 def build_discriminator(config: Any, *, axis_name: str | None = None) -> Discriminator:

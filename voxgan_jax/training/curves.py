@@ -21,7 +21,8 @@ class NotFiniteError(ValueError):
 def require_finite(step: int, scalars: dict[str, Any]) -> None:
     """Wait for the scalars of a step and raise NotFiniteError where a loss is no number."""
     for name in ("g_loss", "d_loss"):
-        if not math.isfinite(float(scalars[name])):
+        # Without an adversarial loss there is no discriminator's.
+        if not math.isfinite(float(scalars.get(name, 0.0))):
             raise NotFiniteError(
                 f"{name} is {float(scalars[name])} at step {step}; the last checkpoint before it is"
                 " kept. Lower config.optim.*_learning_rate in a new --workdir"
@@ -63,7 +64,7 @@ class Curves:
             require_finite(step, scalars)
             values = {k: float(v) for k, v in scalars.items()}
             self._write(step, values)
-            self._watch(step, values["d_real_prob"])
+            self._watch(step, values.get("d_real_prob", 0.0))
             self._waiting = None
 
     def _watch(self, step: int, d_real_prob: float) -> None:

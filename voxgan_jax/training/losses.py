@@ -1,12 +1,22 @@
 """Losses of the adversarial auto-encoder, one value per example."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from voxgan_jax.models import rings
+
 Volume = Float[Array, "b d h w 1"]
+
+ReconLoss = Callable[[Volume, Volume, Volume], Float[Array, " b"]]
+"""`loss(completed, complete, partial)`."""
+
+Auxiliary = Callable[[Mapping[str, Any], Volume, Volume], dict[str, Float[Array, " b"]]]
+"""`losses(outputs, complete, partial)`, by name."""
 
 
 def discriminator_loss(
@@ -28,27 +38,101 @@ def adversarial_loss(fake_logits: Float[Array, " b"]) -> Float[Array, " b"]:
     return optax.sigmoid_binary_cross_entropy(fake_logits, jnp.ones_like(fake_logits))
 
 
-def l1_loss(completed: Volume, complete: Volume) -> Float[Array, " b"]:
-    """Mean absolute difference over the voxels, the L1 term of the paper's eq. 3."""
-    return jnp.abs(completed - complete).mean(axis=(1, 2, 3, 4))
+def l1_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array, " b"]:
+    """Mean absolute difference over the voxels, the L1 term of the paper's eq. 3.
+
+    All voxels count, the given ones as well; `partial` is not looked at.
+    """
+    return jnp.abs(completed - complete).mean(axis=_VOXELS)
 
 
-def bce_loss(completed: Volume, complete: Volume) -> Float[Array, " b"]:
-    """Mean cross-entropy over the voxels.
+def bce_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array, " b"]:
+    """Mean cross-entropy over the voxels, the given ones as well.
 
     Unlike that of L1, its gradient does not vanish where the generator is sure and wrong, as it is
     at first about most of a pot: nine tenths of the cube are empty.
     """
-    completed = jnp.clip(completed, 1e-6, 1.0 - 1e-6)
-    likelihood = complete * jnp.log(completed) + (1.0 - complete) * jnp.log1p(-completed)
-    return -likelihood.mean(axis=(1, 2, 3, 4))
+    return _cross_entropy(completed, complete).mean(axis=_VOXELS)
 
 
-RECON_LOSSES = {"l1": l1_loss, "bce": bce_loss}
+def bce_dice_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array, " b"]:
+    """Mean cross-entropy plus `DICE_WEIGHT` times soft Dice, over the voxels that are not given."""
+    return _bce_dice(completed, complete, 1.0 - partial, _VOXELS)
 
 
-def choose_recon_loss(name: str) -> Callable[[Volume, Volume], Float[Array, " b"]]:
+def profile_loss(
+    profile_logits: Float[Array, "b w ring"],
+    axis: Float[Array, "n 2"],
+    complete: Volume,
+    partial: Volume,
+    *,
+    ring_width: float,
+) -> Float[Array, " b"]:
+    """`bce_dice_loss` of a profile before it is revolved, its rings weighted by their size.
+
+    The truth of a ring is the mean over its voxels that are not given.
+    """
+    weights = rings.ring_weights(complete.shape[1], axis, width=ring_width)
+    truth, size = rings.missing_means(complete, partial, weights)
+    return _bce_dice(jax.nn.sigmoid(profile_logits), truth, size, (1, 2))
+
+
+DICE_WEIGHT = 0.1
+"""That of soft Dice beside mean cross-entropy: of a pot both are then of one size."""
+
+_SMALL = 1e-6
+_VOXELS = (1, 2, 3, 4)
+
+
+def _cross_entropy(answer: Array, truth: Array) -> Array:
+    answer = jnp.clip(answer, _SMALL, 1.0 - _SMALL)
+    return -(truth * jnp.log(answer) + (1.0 - truth) * jnp.log1p(-answer))
+
+
+def _bce_dice(answer: Array, truth: Array, size: Array, cells: tuple[int, ...]) -> Array:
+    """Per example; each cell counts by its size."""
+    total = jnp.maximum(size.sum(axis=cells), _SMALL)
+    bce = (size * _cross_entropy(answer, truth)).sum(axis=cells) / total
+    shared = (size * answer * truth).sum(axis=cells)
+    both = (size * (answer + truth)).sum(axis=cells)
+    # One voxel each: of nothing and nothing the loss is 0.
+    dice = 1.0 - (2.0 * shared + 1.0) / (both + 1.0)
+    return bce + DICE_WEIGHT * dice
+
+
+RECON_LOSSES = {"l1": l1_loss, "bce": bce_loss, "bce_dice": bce_dice_loss}
+
+
+def choose_recon_loss(name: str) -> ReconLoss:
     """The reconstruction loss of that name; ValueError lists the known ones."""
     if name not in RECON_LOSSES:
         raise ValueError(f"unknown config.loss.recon {name!r}; known: {', '.join(RECON_LOSSES)}")
     return RECON_LOSSES[name]
+
+
+def no_auxiliary(
+    outputs: Mapping[str, Any], complete: Volume, partial: Volume
+) -> dict[str, Float[Array, " b"]]:
+    """No further losses, as with the paper's generators."""
+    return {}
+
+
+def auxiliary_losses(config: Any) -> Auxiliary:
+    """The losses of a config on what a generator leaves in `OUTPUTS`, by name, already weighted.
+
+    Only those whose weight in `config.loss` is above 0.
+    """
+
+    def losses(outputs: Mapping[str, Any], complete: Volume, partial: Volume) -> dict[str, Array]:
+        found = {}
+        if config.loss.profile_weight > 0 and "profile_logits" in outputs:
+            found["profile_loss"] = config.loss.profile_weight * profile_loss(
+                outputs["profile_logits"],
+                outputs["axis"],
+                complete,
+                partial,
+                ring_width=config.generator.ring_width,
+            )
+        return found
+
+    return losses

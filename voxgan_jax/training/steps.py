@@ -9,16 +9,20 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt32
 
 from voxgan_jax.data import fragments
+from voxgan_jax.models.revolve import OUTPUTS
 from voxgan_jax.training import losses, parallel
 from voxgan_jax.training.state import NetState, TrainState, Tree
 
 Scalars = dict[str, Float[Array, ""]]
 
 Examples = dict[str, Any]
-"""A batch with its `real_labels`, float32 (b): all that a step needs to know of its rows."""
+"""A batch with its `real_labels`, float32 (b), and `keys`: all that a step needs of its rows."""
+
+Answer = tuple[Float[Array, "b d h w 1"], dict[str, Any]]
+"""The completed pots, and what else the generator puts out in training."""
 
 Pass = tuple[NetState, tuple[Tree, Scalars]]
 """The discriminator after a pass, and what is averaged: gradients and scalars."""
@@ -32,9 +36,11 @@ def train_step(
     discriminator: nn.Module,
     tx_g: optax.GradientTransformation,
     tx_d: optax.GradientTransformation,
-    recon_loss: Callable[..., Float[Array, " b"]],
+    recon_loss: losses.ReconLoss,
     recon_weight: float,
     real_label_range: tuple[float, float],
+    adversarial_weight: float = 1.0,
+    auxiliary: losses.Auxiliary = losses.no_auxiliary,
     keep_crumbs: bool = True,
     ema_decay: float = 0.0,
     accumulate_steps: int = 1,
@@ -49,38 +55,46 @@ def train_step(
     Args:
         batch: `labels` uint8 (b, d, h, w) and `given` bool (b, 256).
         recon_loss: how far completed pots are from complete ones, one of `losses.RECON_LOSSES`.
-        recon_weight: its weight λ (paper, eq. 3).
+        recon_weight: its weight λ (paper, eq. 3); at 0 it is not computed.
         real_label_range: bounds of the uniform labels of complete pots.
+        adversarial_weight: of the generator's adversarial loss, 1 in the paper; at 0 the
+            discriminator does not run and stays as it is.
+        auxiliary: losses on what else the generator puts out in training, already weighted.
         accumulate_steps: micro-batches whose gradients are averaged for each of the two updates.
             Above 1 less memory is needed, but the generator runs forward twice; batch statistics
             are those of a micro-batch, and move with each.
         axis_name: the mapped axis to average over, under pmap.
 
     Returns:
-        The next state and the scalars of this step: `g_loss`, `adversarial_loss`, `recon_loss`,
-        `d_loss`, `d_real_prob`, `d_fake_prob` and the norms of both gradients.
+        The next state and the scalars of this step: `g_loss` and its parts, `adversarial_loss`,
+        `recon_loss` and the auxiliary ones; `d_loss`, `d_real_prob`, `d_fake_prob`; the norms of
+        both gradients. Those of what does not run are missing.
 
     Raises:
         ValueError: the rows do not divide into so many micro-batches.
     """
     devices = 1 if axis_name is None else jax.lax.axis_size(axis_name)
+    rows = batch["labels"].shape[0]
+    rng = jax.random.fold_in(state.rng, state.step)
     examples = dict(batch) | {
         "real_labels": parallel.own_rows(
-            jax.random.uniform(
-                jax.random.fold_in(state.rng, state.step),
-                (batch["labels"].shape[0] * devices,),
-                jnp.float32,
-                *real_label_range,
-            ),
+            jax.random.uniform(rng, (rows * devices,), jnp.float32, *real_label_range), axis_name
+        ),
+        # A key for each row, whatever the number of devices.
+        "keys": parallel.own_rows(
+            jax.random.key_data(jax.random.split(jax.random.fold_in(rng, 1), rows * devices)),
             axis_name,
-        )
+        ),
     }
     volumes = functools.partial(_volumes, keep_crumbs=keep_crumbs)
 
-    def complete_pots(net_g: NetState, partial: jax.Array) -> tuple[jax.Array, Any, NetState]:
-        """The completed pots, what takes their cotangent to the generator's gradient, the net."""
+    def complete_pots(net_g: NetState, examples: Examples) -> tuple[Answer, Any, NetState]:
+        """What the generator answers, what takes its cotangent to the gradient, the net."""
+        partial, complete = volumes(examples)
         return jax.vjp(
-            lambda params: _forward(generator, net_g, params, partial), net_g.params, has_aux=True
+            lambda params: _generate(generator, net_g, params, partial, complete, examples["keys"]),
+            net_g.params,
+            has_aux=True,
         )
 
     def tell_apart(net_d: NetState, completed: jax.Array, examples: Examples) -> Pass:
@@ -100,58 +114,93 @@ def train_step(
         (d_loss, (net_d, probs)), grads = jax.value_and_grad(loss, has_aux=True)(net_d.params)
         return net_d, (grads, {"d_loss": d_loss} | probs)
 
-    def deceive(net_d: NetState, completed: jax.Array, vjp_g: Any, examples: Examples) -> Pass:
+    def improve(net_d: NetState, answer: Answer, vjp_g: Any, examples: Examples) -> Pass:
         """The generator's gradient; the discriminator only moves its statistics."""
-        _, complete = volumes(examples)
+        partial, complete = volumes(examples)
 
-        def loss(completed: jax.Array) -> tuple[jax.Array, tuple]:
-            logits, after = _forward(discriminator, net_d, net_d.params, completed)
-            adversarial = losses.adversarial_loss(logits).mean()
-            recon = recon_loss(completed, complete).mean()
-            parts = {"adversarial_loss": adversarial, "recon_loss": recon}
-            return adversarial + recon_weight * recon, (after, parts)
+        def loss(answer: Answer) -> tuple[jax.Array, tuple]:
+            completed, outputs = answer
+            after, total, parts = net_d, jnp.zeros(()), {}
+            if adversarial_weight:
+                logits, after = _forward(discriminator, net_d, net_d.params, completed)
+                parts["adversarial_loss"] = losses.adversarial_loss(logits).mean()
+                total += adversarial_weight * parts["adversarial_loss"]
+            if recon_weight:
+                parts["recon_loss"] = recon_loss(completed, complete, partial).mean()
+                total += recon_weight * parts["recon_loss"]
+            for name, values in auxiliary(outputs, complete, partial).items():
+                parts[name] = values.mean()
+                total += parts[name]
+            return total, (after, parts)
 
-        (g_loss, (net_d, parts)), cotangent = jax.value_and_grad(loss, has_aux=True)(completed)
+        (g_loss, (net_d, parts)), cotangent = jax.value_and_grad(loss, has_aux=True)(answer)
         return net_d, (vjp_g(cotangent)[0], {"g_loss": g_loss} | parts)
 
-    net_g, net_d = state.generator, state.discriminator
+    def update_d(net_d: NetState, means: Any) -> tuple[NetState, Scalars]:
+        grads, scalars = _average(means, axis_name)
+        return _update(net_d, grads, tx_d), scalars | {"grad_norm_d": optax.tree.norm(grads)}
+
+    net_g, net_d, scalars_d = state.generator, state.discriminator, {}
     if accumulate_steps == 1:
-        completed, vjp_g, net_g = complete_pots(net_g, volumes(examples)[0])
-        net_d, means_d = tell_apart(net_d, completed, examples)
-        grads_d, scalars_d = _average(means_d, axis_name)
-        net_d = _update(net_d, grads_d, tx_d)
-        net_d, means_g = deceive(net_d, completed, vjp_g, examples)
+        answer, vjp_g, net_g = complete_pots(net_g, examples)
+        if adversarial_weight:
+            net_d, scalars_d = update_d(*tell_apart(net_d, answer[0], examples))
+        net_d, means_g = improve(net_d, answer, vjp_g, examples)
     else:
 
         def first(nets: tuple[NetState, NetState], examples: Examples) -> tuple[Any, Any]:
             net_g, net_d = nets
-            partial, _ = volumes(examples)
-            completed, net_g = _forward(generator, net_g, net_g.params, partial)
+            (completed, _), net_g = _generate(
+                generator, net_g, net_g.params, *volumes(examples), examples["keys"]
+            )
             net_d, means = tell_apart(net_d, completed, examples)
             return (net_g, net_d), means
 
-        def second(net_d: NetState, examples: Examples) -> Pass:
+        def second(nets: tuple[NetState, NetState], examples: Examples) -> tuple[Any, Any]:
             # Again, as keeping the first pass would take the memory that is to be saved. Its
             # statistics have moved already.
-            completed, vjp_g, _ = complete_pots(net_g, volumes(examples)[0])
-            return deceive(net_d, completed, vjp_g, examples)
+            net_g, net_d = nets
+            answer, vjp_g, moved = complete_pots(net_g, examples)
+            net_d, means = improve(net_d, answer, vjp_g, examples)
+            return (net_g if adversarial_weight else moved, net_d), means
 
         micro_batches = _split(examples, accumulate_steps)
-        (net_g, net_d), means_d = _accumulate(first, (net_g, net_d), micro_batches)
-        grads_d, scalars_d = _average(means_d, axis_name)
-        net_d = _update(net_d, grads_d, tx_d)
-        net_d, means_g = _accumulate(second, net_d, micro_batches)
+        if adversarial_weight:
+            (net_g, net_d), means_d = _accumulate(first, (net_g, net_d), micro_batches)
+            net_d, scalars_d = update_d(net_d, means_d)
+        (net_g, net_d), means_g = _accumulate(second, (net_g, net_d), micro_batches)
     grads_g, scalars_g = _average(means_g, axis_name)
     net_g = _update(net_g, grads_g, tx_g)
 
-    norms = {"grad_norm_g": optax.tree.norm(grads_g), "grad_norm_d": optax.tree.norm(grads_d)}
     return TrainState(
         step=state.step + 1,
         rng=state.rng,
         generator=net_g,
         discriminator=net_d,
         ema_params=_follow(state.ema_params, net_g.params, ema_decay),
-    ), scalars_d | scalars_g | norms
+    ), scalars_d | scalars_g | {"grad_norm_g": optax.tree.norm(grads_g)}
+
+
+def _generate(
+    generator: nn.Module,
+    net: NetState,
+    params: Tree,
+    partial: Float[Array, "b d h w 1"],
+    complete: Float[Array, "b d h w 1"],
+    keys: UInt32[Array, "b words"],
+) -> tuple[Answer, NetState]:
+    """The generator's pass in training mode, and the net with the statistics that it left."""
+    moved: Any
+    completed, moved = generator.apply(
+        net.variables(params),
+        partial,
+        train=True,
+        complete=complete,
+        keys=jax.random.wrap_key_data(keys),
+        mutable=["batch_stats", OUTPUTS],
+    )
+    left = dataclasses.replace(net, batch_stats=moved.get("batch_stats", {}))
+    return (completed, dict(moved.get(OUTPUTS, {}))), left
 
 
 def _volumes(

@@ -1,0 +1,103 @@
+"""Between a grid and its rings about a vertical axis: a fixed linear map and its exact adjoint.
+
+A pot that was made on the wheel is a solid of revolution, so that all there is to know about it is
+its profile: for each height and radius, how much of the ring is clay. Each column of the grid lies
+between two rings and is shared out between them in proportion (linear splatting). `ring_sums` adds
+voxels up over rings with these weights; `revolve` reads a profile with the same ones, which is
+linear interpolation in the radius.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+RING_WIDTH = 0.5
+"""In voxels. Re-revolving a pot's own mean profile gives IoU 0.92 with it, and 0.875 with 1."""
+
+_MARGIN = 4
+"""A pot fills the cube at most, but its axis may lie off the middle by this much (in voxels)."""
+
+
+def num_rings(resolution: int, width: float = RING_WIDTH) -> int:
+    """How many rings serve a cube of this side: a multiple of 8, as `ProfileNet` wants it."""
+    return 8 * math.ceil((resolution / 2 + _MARGIN) / width / 8)
+
+
+def centre_axis(resolution: int) -> Float[Array, "1 2"]:
+    """The vertical line through the middle of the cube: the axis of a centred pot of even width."""
+    return jnp.full((1, 2), (resolution - 1) / 2, jnp.float32)
+
+
+def box_axis(complete: Float[Array, "b d h w 1"]) -> Float[Array, "b 2"]:
+    """The middle of each pot's box in the first two axes of the grid, to half a voxel.
+
+    Of an empty grid it is the middle of the grid.
+    """
+    occupied = complete[..., 0] > 0
+    middles = []
+    for across in ((2, 3), (1, 3)):
+        line = occupied.any(axis=across)
+        first = jnp.argmax(line, axis=1)
+        last = line.shape[1] - 1 - jnp.argmax(line[:, ::-1], axis=1)
+        middles.append((first + last).astype(jnp.float32) / 2)
+    return jnp.stack(middles, axis=1)
+
+
+def ring_weights(
+    resolution: int, axis: Float[Array, "n 2"], *, width: float = RING_WIDTH
+) -> Float[Array, "n column ring"]:
+    """How much of each column of the cube belongs to each ring about an axis.
+
+    Ring k has the radius k·width. The weights of a column sum to 1, or to less beyond the last
+    ring, where nothing is kept.
+
+    Args:
+        axis: where it stands in the first two axes of the grid, in voxels from the centre of voxel
+            0; one for all examples (n = 1) or one each.
+    """
+    cell = jnp.arange(resolution, dtype=jnp.float32)[None, :]
+    square_d = jnp.square(cell - axis[:, :1])
+    square_h = jnp.square(cell - axis[:, 1:])
+    radius = jnp.sqrt(square_d[:, :, None] + square_h[:, None, :]) / width
+    ring = jnp.arange(num_rings(resolution, width), dtype=jnp.float32)
+    distance = jnp.abs(radius.reshape(len(axis), -1, 1) - ring[None, None, :])
+    return jnp.maximum(1.0 - distance, 0.0)
+
+
+def ring_sums(
+    volume: Float[Array, "b d h w 1"], weights: Float[Array, "n column ring"]
+) -> Float[Array, "b w ring"]:
+    """The voxels of each height summed over each ring. `n` is 1 or b."""
+    b, d, h, w, _ = volume.shape
+    columns = volume.reshape(b, d * h, w)
+    if len(weights) == 1:
+        return jnp.einsum("bpw,pr->bwr", columns, weights[0])
+    return jnp.einsum("bpw,bpr->bwr", columns, weights)
+
+
+def revolve(
+    profile: Float[Array, "b w ring"], weights: Float[Array, "n column ring"]
+) -> Float[Array, "b d h w 1"]:
+    """A profile turned about the axis of the weights: the adjoint of `ring_sums`. `n` is 1 or b."""
+    b, w, _ = profile.shape
+    side = math.isqrt(weights.shape[1])
+    if len(weights) == 1:
+        columns = jnp.einsum("bwr,pr->bpw", profile, weights[0])
+    else:
+        columns = jnp.einsum("bwr,bpr->bpw", profile, weights)
+    return columns.reshape(b, side, side, w, 1)
+
+
+def missing_means(
+    complete: Float[Array, "b d h w 1"],
+    partial: Float[Array, "b d h w 1"],
+    weights: Float[Array, "n column ring"],
+) -> tuple[Float[Array, "b w ring"], Float[Array, "b w ring"]]:
+    """Of each ring's voxels that are not given: the mean of `complete`, and how many there are.
+
+    `partial` must lie within `complete`. Sums are linear, so no grid of what is missing is made.
+    """
+    given = ring_sums(partial, weights)
+    size = ring_sums(jnp.ones_like(partial[:1]), weights) - given
+    return (ring_sums(complete, weights) - given) / jnp.maximum(size, 1e-6), size
