@@ -51,6 +51,11 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
     name = config.data.source
     if name not in SOURCES:
         raise ValueError(f"unknown config.data.source {name!r}; known: {', '.join(SOURCES)}")
+    if config.data.synthetic_pots and name != "resident":
+        raise ValueError(
+            "config.data.synthetic_pots are made for data that the devices hold: set"
+            " config.data.source=resident, or it to 0"
+        )
     try:
         module = importlib.import_module(SOURCES[name])
     except ModuleNotFoundError as error:

@@ -20,7 +20,7 @@ from absl import logging
 from jaxtyping import Array, Int, Int32, Shaped, UInt8, UInt32
 from tqdm import tqdm
 
-from voxgan_jax.data import feed, fragments, source
+from voxgan_jax.data import feed, fragments, mixture, source
 from voxgan_jax.data.folder import PotFile
 from voxgan_jax.training import parallel
 
@@ -34,14 +34,26 @@ _BLOCK = 64
 def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
     """Read `config.data.train_split` onto the devices; its one item is the split itself.
 
+    `config.data.synthetic_pots` come behind the real ones, see `mixture.append`.
+
     Raises:
         FileNotFoundError, CacheError: no data there, or not placed in this way.
         ValueError: no such split, a file that cannot be read or holds no voxel, a batch size that
-            does not divide among the devices, or a split that does not fit them.
+            does not divide among the devices, a split that does not fit them, or fewer than no
+            synthetic pots.
     """
-    data = source.open_data(config.data.dir, **feed.place_options(config))
+    place = feed.place_options(config)
+    data = source.open_data(config.data.dir, **place)
     split, batch_size = config.data.train_split, config.train.batch_size
-    num_pots = source.num_pots(data, split)
+    read, num_pots = mixture.append(
+        functools.partial(data.read, split),
+        source.num_pots(data, split),
+        config.data.synthetic_pots,
+        seed=config.seed,
+        **place,
+    )
+    if config.data.synthetic_pots:
+        split = f"{split}+{config.data.synthetic_pots} synthetic pots"
     parts = mesh.size * config.train.accumulate_steps
     feed.check_batch_size(batch_size, parts)
     share = -(-num_pots // mesh.size)
@@ -49,7 +61,7 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
     copies = 2 if config.parallel.mode == "pmap" else 1
     require_room(copies * share, config.data.resolution, mesh.local_devices)
     started = time.monotonic()
-    item = load(functools.partial(data.read, split), num_pots, config.data.resolution, mesh)
+    item = load(read, num_pots, config.data.resolution, mesh)
     logging.info(
         "%s: %d pots of %s on %d device(s), %.2f GB, in %.1f s.",
         *(data.where, num_pots, split, mesh.size),

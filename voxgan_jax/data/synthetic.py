@@ -19,7 +19,7 @@ from skimage import measure
 from voxgan_jax.data import folder, vox
 from voxgan_jax.data.fracture import fracture
 
-_HANDLED = 0.17  # of the pots that can have handles; dishes have none
+HANDLED = 0.17  # of the pots that can have handles; dishes have none
 _PLAY = (0.08, 0.025)  # how far a recipe's points move, in radius and height
 _HALF_STEP = 0.07
 _OUT_OF_TRUE = 0.012  # mean stretch and lean, in voxels of a pot 64 voxels long
@@ -96,7 +96,10 @@ _FREQUENCY = np.array([26, 42, 66, 10, 54, 50, 48, 269, 19, 321, 96]) / 1001
 
 
 def make_pot(
-    rng: np.random.Generator | int, category: str | None = None, resolution: int = 64
+    rng: np.random.Generator | int,
+    category: str | None = None,
+    resolution: int = 64,
+    handled: float = HANDLED,
 ) -> Bool[np.ndarray, "d h w"]:
     """Draw a whole pot; the same seed gives the same pot at every resolution.
 
@@ -104,6 +107,7 @@ def make_pot(
         rng: a generator, which is advanced, or a seed.
         category: one of `CATEGORIES`; drawn as often as in the data set if None.
         resolution: voxels along the longest side, 16 or more.
+        handled: share of the pots with handles, of those that can have any.
 
     Returns:
         The pot's tight box, as a `.vox` file holds it: height last, base at the high end, mouth at
@@ -122,7 +126,7 @@ def make_pot(
     recipe = recipes[rng.integers(len(recipes))]
     wall = _draw_wall(rng, recipe)
     handles = np.zeros((0, 4))
-    if rng.random() < _HANDLED and recipe.handles:
+    if rng.random() < handled and recipe.handles:
         handles = _draw_handles(rng, recipe.handles[rng.integers(len(recipe.handles))], wall)
     return _voxelise(rng, *_fit(wall, handles, 1 + 0.1 / resolution), resolution)
 

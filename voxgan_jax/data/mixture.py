@@ -1,0 +1,84 @@
+"""Synthetic pots behind the real ones of a training split, made as they are asked for."""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from voxgan_jax.data import grid, synthetic
+from voxgan_jax.data.folder import PotFile
+from voxgan_jax.data.fracture import fracture
+
+FRACTURINGS = 4
+"""How often each synthetic pot is broken, anew and into another number of fragments."""
+
+FRAGMENTS = range(3, 19)
+"""The numbers of fragments that the pots of the real data set are broken into."""
+
+# Real pots are so many voxels long, and none of them has handles.
+_LONGEST_SIDE = 64
+_HANDLED = 0.0
+
+Read = Callable[[slice], Iterator[PotFile]]
+"""`read(rows)` gives these broken pots of a split, one by one."""
+
+
+def append(
+    read: Read, num_real: int, num_synthetic: int, *, seed: int, **place: Any
+) -> tuple[Read, int]:
+    """A split with `FRACTURINGS` broken pots more for each of `num_synthetic` synthetic ones.
+
+    Args:
+        read, num_real: the split and how many broken pots it has.
+        seed: the synthetic pots follow from it alone, whatever rows are read.
+        place: resolution, pool, placement; see `grid.place`.
+
+    Returns:
+        As `read` and `num_real`, of both kinds together, the real ones first.
+
+    Raises:
+        ValueError: fewer than no pots.
+    """
+    if num_synthetic < 0:
+        raise ValueError(f"config.data.synthetic_pots {num_synthetic}: at least 0 is needed")
+    count = num_real + FRACTURINGS * num_synthetic
+
+    def read_both(rows: slice) -> Iterator[PotFile]:
+        wanted = range(count)[rows]
+        real = wanted[: len(range(wanted.start, min(wanted.stop, num_real), wanted.step))]
+        if real:
+            yield from read(slice(real.start, real.stop, real.step))
+        for row in wanted[len(real) :]:
+            yield broken_pot(row - num_real, seed=seed, **place)
+
+    return read_both, count
+
+
+def broken_pot(
+    number: int, *, seed: int, resolution: int, pool: int = 1, placement: str = "center"
+) -> PotFile:
+    """A broken pot of the endless row of these, `FRACTURINGS` of each pot one after another.
+
+    None of them is among those that `synthetic.write_dataset` makes of the same seed.
+    """
+    k, again = divmod(number, FRACTURINGS)
+    occupancy, pieces = _pot(seed, k, min(_LONGEST_SIDE, resolution * pool))
+    labels = fracture(np.random.default_rng([seed, k, 3, again]), occupancy, pieces[again])
+    name = f"SYNTHETIC_{seed}_{k:05d}"
+    return PotFile(
+        labels=grid.place(labels, resolution, pool=pool, placement=placement, source=name),
+        name=f"{name}-n{pieces[again]:03d}-t{again}.vox",
+        pot=name,
+        category="synthetic",
+        size=labels.shape,
+    )
+
+
+# The next to be asked for is most often the same pot broken again.
+@functools.lru_cache(maxsize=1)
+def _pot(seed: int, k: int, longest_side: int) -> tuple[np.ndarray, list[int]]:
+    """A whole pot and the numbers of fragments it is to be broken into."""
+    rng = np.random.default_rng([seed, k, 2])
+    occupancy = synthetic.make_pot(rng, resolution=longest_side, handled=_HANDLED)
+    return occupancy, rng.choice(FRAGMENTS, FRACTURINGS, replace=False).tolist()
