@@ -124,6 +124,55 @@ def test_the_fixed_fragment_is_that_of_evaluation(trained, vox_dir, tmp_path):
     np.testing.assert_array_equal(completed == 1, vox.read(path) == fragment)
 
 
+def test_complete_as_json(trained, vox_dir, tmp_path, capsys):
+    from voxgan_jax import cli
+
+    path = folder.scan(vox_dir)[0].path
+    options = ["--workdir", str(trained), "--out", str(tmp_path), "--json"]
+    assert cli.main(["complete", str(path), *options]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["given"] == (vox.read(path) > 0).sum()
+    assert said["file"] == str(tmp_path / f"{path.stem}_completed.vox")
+    assert said["confidence"] is None
+
+
+def test_package_weights_and_calibrate_their_confidence(trained, vox_dir, tmp_path, capsys):
+    from scripts import calibrate_confidence, package_weights
+    from voxgan_jax import cli
+
+    target = tmp_path / "tiny.safetensors"
+    options = ["--workdir", str(trained), "--train_pots", "8", "--train_files", "16"]
+    assert package_weights.main([*options, "--out", str(target), "--commit", "c0ffee"]) == 0
+    assert "not calibrated yet" in capsys.readouterr().out
+    assert json.loads(target.with_suffix(".json").read_text())["training_data"]["pots"] == 8
+    every = "train+validation+test"  # ten files at least in either half of the pots
+    options = ["--data_dir", str(vox_dir), "--split", every, "--weights", str(target)]
+    if calibrate_confidence.main([*options, "--batch_size", "4"]):
+        pytest.fail(capsys.readouterr().err)
+    assert "other pots: mean error of the expected IoU 0." in capsys.readouterr().out
+    assert json.loads(target.with_suffix(".json").read_text())["confidence"]["files"] == 24
+    path = folder.scan(vox_dir)[0].path
+    options = ["--weights", str(target), "--out", str(tmp_path)]
+    assert cli.main(["complete", str(path), *options]) == 0
+    assert "; confidence low: " in capsys.readouterr().out
+
+
+def test_demo_refuses_what_it_does_not_know():
+    for option, data, code, said in (
+        ("--fast", "", 2, "usage: [VOXGAN_DATA=DIR] scripts/demo [--train]"),
+        ("--train", "/no/such/folder", 1, "VOXGAN_DATA names no folder"),
+    ):
+        done = subprocess.run(
+            [ROOT / "scripts" / "demo", option],
+            env=os.environ | {"VOXGAN_DATA": data},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code
+        assert said in done.stderr
+
+
 def test_errors_are_one_line(tmp_path, vox_dir):
     done = run("scripts/prepare_data.py", "--vox_dir", tmp_path, "--out_dir", "x", code=1)
     assert "no .vox file below it" in done.stderr

@@ -28,10 +28,9 @@ def calibrate(
         partial, complete = fragments.select(batch.labels, batch.given)
         answers = np.asarray(completer.predict(jnp.asarray(partial, jnp.float32)))
         for row, sample in enumerate(batch.samples):
-            given, truth = partial[row, ..., 0] > 0, complete[row, ..., 0] > 0
+            given, truth = (np.asarray(part[row, ..., 0]) > 0 for part in (partial, complete))
             answer = given | (answers[row, ..., 0] > completer.threshold)
-            threshold = completer.threshold
-            features.append(confidence.measure(given, answers[row, ..., 0], threshold))
+            features.append(confidence.measure(given, answers[row, ..., 0], completer.threshold))
             iou.append(float((answer & truth).sum() / (answer | truth).sum()))
             pots.append((sample.category, sample.pot))
     if len(set(pots)) < 2:

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""Fit how far a model's completions are to be trusted, and write it into the card of its weights.
+
+    scripts/calibrate_confidence.py --data_dir DIR --split validation
+    scripts/calibrate_confidence.py --data_dir DIR --split validation --weights FILE.safetensors
+
+Without --weights it is the model of the package. DIR is a folder of .vox files, a cache file or a
+prepared data set; the split must not have been trained on. The card is the JSON file beside the
+weights; where there is none it is made. `voxgan complete` then says how far to trust each answer.
+"""
+
+import argparse
+import pathlib
+import sys
+
+from tqdm import tqdm
+
+from voxgan_jax import accelerator
+from voxgan_jax.completion import calibration, model, shipped
+from voxgan_jax.data import source
+from voxgan_jax.evaluation import protocol
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = _parse(argv)
+    accelerator.prepare()
+    try:
+        _calibrate(args)
+    except KeyboardInterrupt:
+        print("calibrate_confidence.py: stopped; nothing was written", file=sys.stderr)
+        return 130
+    except (OSError, ValueError) as error:
+        print(f"calibrate_confidence.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _calibrate(args: argparse.Namespace) -> None:
+    weights_file = args.weights or shipped.find()
+    card = shipped.read_card(weights_file)
+    completer = model.load(weights_file=weights_file)
+    pots, count = source.open_split(
+        args.data_dir,
+        args.split,
+        resolution=completer.resolution,
+        pool=completer.pool,
+        placement=completer.placement,
+    )
+    progress = tqdm(protocol.samples(pots), total=count, unit="file", disable=None)
+    part = calibration.calibrate(completer, iter(progress), batch_size=args.batch_size)
+    command = f"scripts/calibrate_confidence.py --data_dir DIR --split {args.split}"
+    card["confidence"] = {"command": command} | part
+    print(f"{shipped.write_card(weights_file, card)}: {part['files']} files of {part['pots']} pots")
+    for half in part["crossed"]:
+        words = ", ".join(
+            f"{word} {100 * said['share']:.0f} % (mean IoU {said['mean_iou'] or 0:.2f})"
+            for word, said in half["words"].items()
+        )
+        print(
+            f"other pots: mean error of the expected IoU {half['mean_absolute_error']:.3f}, rank"
+            f" correlation {half['rank_correlation']:.2f}, called strange"
+            f" {100 * half['strange']:.1f} %; {words}"
+        )
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data_dir", type=pathlib.Path, required=True)
+    parser.add_argument("--split", default="validation")
+    parser.add_argument("--weights", type=pathlib.Path, help="default: those of the package")
+    parser.add_argument("--batch_size", type=int, default=16)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
