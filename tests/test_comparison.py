@@ -23,8 +23,8 @@ def records(add=0.0, surface=False, names=IOUS):
     return [SurfaceRecord(*row, 2.0 + add, 0.75) for row in rows] if surface else rows
 
 
-def write(folder, rows, **settings):
-    report.write(report.summarise(rows, threshold=0.5) | PLACE | settings, rows, folder)
+def write(folder, rows, threshold=0.5, **settings):
+    report.write(report.summarise(rows, threshold=threshold) | PLACE | settings, rows, folder)
     return str(folder)
 
 
@@ -76,13 +76,17 @@ def test_groups(tmp_path):
 
 
 def test_folders_of_one_name_are_averaged_file_by_file(tmp_path):
-    runs = [write(tmp_path / f"seed{i}", records(add)) for i, add in enumerate((0.1, 0.0, -0.04))]
+    runs = [
+        write(tmp_path / f"seed{i}", records(add), threshold)
+        for i, (add, threshold) in enumerate([(0.1, 0.5), (0.0, 0.45), (-0.04, 0.5)])
+    ]
     text = compare(
         tmp_path, *runs, write(tmp_path / "base", records()), "--reference", "base",
         "--names", "mine", "mine", "mine", "base",
     )  # fmt: skip
     row = cells(text, "mine, 3 runs")
-    assert row[3].startswith("0.5450 (") and row[-1] == "+0.0200 (+0.0200 … +0.0200)"
+    assert row[2] == "0.45, 0.5" and row[3].startswith("0.5450 (")
+    assert row[-1] == "+0.0200 (+0.0200 … +0.0200)"
     assert cells(text, "base")[-1] == "-"
 
 
@@ -122,7 +126,7 @@ def test_errors_are_one_line(tmp_path, capsys):
         return line
 
     assert "no answer is named 'x' (--reference); there are good" in error(good, "--reference", "x")
-    assert "different thresholds or placements" in error(good, other, "--names", "a", "a")
+    assert "scored under different placements" in error(good, other, "--names", "a", "a")
     assert "No such file" in error(good, str(tmp_path / "gone"))
     (tmp_path / "other" / "metrics.json").write_text(json.dumps({"threshold": 0.5}))
     assert "not what scripts/evaluate.py writes (KeyError('resolution'))" in error(other)

@@ -18,11 +18,13 @@ PLACE = ("resolution", "pool", "placement")
 
 
 class Answer(NamedTuple):
-    """One answer's scores on all files, averaged over `runs`; how pots were placed for it."""
+    """One answer's scores on all files, averaged over runs; how pots were placed for it.
+
+    `thresholds` has one for each run.
+    """
 
     name: str
-    runs: int
-    threshold: float
+    thresholds: tuple[float, ...]
     place: dict[str, Any]
     records: list[Scores]
 
@@ -44,7 +46,7 @@ def read(folder: str | pathlib.Path, name: str) -> Answer:
         records: list[Scores] = [kind(*(of(row[field]) for field, of in fields)) for row in rows]
         settings = json.loads(text)
         place = {key: settings[key] for key in PLACE}
-        answer = Answer(name, 1, settings["threshold"], place, records)
+        answer = Answer(name, (float(settings["threshold"]),), place, records)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{folder}: not what scripts/evaluate.py writes ({error!r}); score again to it"
@@ -55,7 +57,7 @@ def read(folder: str | pathlib.Path, name: str) -> Answer:
 
 
 def gather(answers: Sequence[Answer]) -> dict[str, Answer]:
-    """By name, runs of one name averaged file by file (`mean`), all in the first one's order.
+    """By name, runs of one name averaged file by file; all files in the order of the first one.
 
     Raises:
         ValueError: the answers were scored on different files, fragments or sizes of the cube.
@@ -81,13 +83,15 @@ def gather(answers: Sequence[Answer]) -> dict[str, Answer]:
 def _mean_of_runs(runs: Sequence[Answer]) -> Answer:
     first = runs[0]
     for run in runs[1:]:
-        if (run.threshold, run.place) != (first.threshold, first.place):
+        if run.place != first.place:
             raise ValueError(
-                f"the runs of {run.name!r} were scored with different thresholds or placements; "
-                "give them different --names"
+                f"the runs of {run.name!r} were scored under different placements, so they cannot "
+                "be averaged; give them different --names"
             )
-    factors = [1 / len(runs)] * len(runs)
-    return first._replace(runs=len(runs), records=combine([run.records for run in runs], factors))
+    return first._replace(
+        thresholds=tuple(run.thresholds[0] for run in runs),
+        records=combine([run.records for run in runs], [1 / len(runs)] * len(runs)),
+    )
 
 
 def combine(runs: Sequence[Sequence[Scores]], factors: Sequence[float]) -> list[Scores]:
@@ -151,8 +155,10 @@ def _overall(answers: Mapping[str, Answer], reference: str) -> str:
         cells = [_cell(scores[metric]) if metric in scores else "-" for metric in metrics]
         less = combine([answer.records, answers[reference].records], [1.0, -1.0])
         cells.append("-" if name == reference else _cell(report.intervals(less)["iou"], "{:+.4f}"))
-        title = f"{name}, {answer.runs} runs" if answer.runs > 1 else name
-        lines.append(_line([title, answer.place["placement"], f"{answer.threshold:g}", *cells]))
+        runs = len(answer.thresholds)
+        title = f"{name}, {runs} runs" if runs > 1 else name
+        thresholds = ", ".join(f"{value:g}" for value in sorted(set(answer.thresholds)))
+        lines.append(_line([title, answer.place["placement"], thresholds, *cells]))
     return "\n".join(lines)
 
 
