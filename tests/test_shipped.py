@@ -90,6 +90,17 @@ def test_too_many_weights_leave_what_was_there(run_file, tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*.new"))
 
 
+def test_scalars_and_turned_arrays_come_back_as_they_were(tmp_path):
+    params = {"scale": np.float32(0.3), "kernel": np.arange(6, dtype=np.float32).reshape(2, 3).T}
+    for half in (False, True):
+        path = tmp_path / "a.safetensors"
+        weights.save(path, {"params": params}, smoke.get_config(), half=half)
+        found = weights.load(path)[0]["params"]
+        assert found["scale"].shape == ()
+        np.testing.assert_array_equal(found["kernel"], params["kernel"])
+        assert float(found["scale"]) == pytest.approx(0.3, rel=1e-3)
+
+
 def test_a_number_too_big_for_float16_is_named(tmp_path):
     variables = {"params": {"conv": {"bias": np.array([1.0, 1e5], np.float32)}}}
     with pytest.raises(weights.WeightsError, match="params/conv/bias: a number there does not fit"):

@@ -39,7 +39,8 @@ def save(
         WeightsError: a number too big for float16, or one that is not finite.
     """
     flat = flax.traverse_util.flatten_dict(variables, sep="/")
-    arrays = {name: np.ascontiguousarray(value) for name, value in flat.items()}
+    # Not `ascontiguousarray`, which gives a scalar one axis.
+    arrays = {name: np.asarray(value, order="C") for name, value in flat.items()}
     if half:
         arrays = {name: _halved(name, value) for name, value in arrays.items()}
     target = pathlib.Path(path)
