@@ -1,0 +1,212 @@
+"""Where a pot's vertical axis stands, found from one fragment of it.
+
+Two ways, which work best together. `AxisNet` learns a heat map over half-voxel positions.
+`agreement` needs no learning: about the true axis the voxels of a wheel-made pot fall into few,
+full rings; about any other they smear over more.
+"""
+
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from voxgan_jax.models import rings
+
+TOKEN = 4
+"""Voxels from one place of AxisNet's coarse map to the next."""
+SLABS = 16
+"""Layers of equal height that AxisNet sees a fragment in."""
+TARGET_SIGMA = 0.5
+"""Width in voxels of the Gaussian about the true axis that AxisNet learns to give."""
+
+ENTROPY = 0.25
+"""What a nat of `agreement`'s code is worth as log-likelihood; the best of 0.1…0.5 on fragments of
+training pots. Less than 1, since neighbouring voxels are far from independent."""
+SLACK, BEYOND = 1.0, 10.0
+"""How far a pot may reach beyond the cube by rounding (voxels); what a voxel more costs (nats)."""
+
+
+class AxisNet(nn.Module):
+    """A small 2D network over where the axis might stand: a heat map at half voxels.
+
+    For a coarse grid of places it is told, slab by slab, how far the fragment's voxels lie from the
+    place and how much these distances vary (little about the axis), which one fixed matmul gives;
+    convolutions compare each place with its neighbours and with the whole map. `features` is the
+    number of channels.
+    """
+
+    features: int = 48
+    num_blocks: int = 2
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, partial: Float[Array, "b d h w 1"]) -> Float[Array, "b 2*d-1 2*h-1"]:
+        """Logits in float32; entry (i, j) stands for the axis (i/2, j/2), in voxel centres.
+
+        Raises ValueError where the first two sides differ, or a side is no multiple of 16.
+        """
+        _, d, h, w, _ = partial.shape
+        if d != h or d % SLABS or w % SLABS:
+            raise ValueError(f"d and h must be equal, all sides multiples of 16: {(d, h, w)}")
+        x = distance_moments(partial).astype(self.dtype)
+        dense = functools.partial(nn.Dense, dtype=self.dtype)
+        x = dense(self.features, name="embed")(x)
+        shape = (1, *x.shape[1:])
+        place = self.param("place", nn.initializers.normal(0.02), shape, jnp.float32)
+        x = x + place.astype(self.dtype)
+        for n in range(self.num_blocks):
+            y = nn.LayerNorm(name=f"norm{n}")(x.astype(jnp.float32)).astype(self.dtype)
+            # A smooth maximum: that of `max` has a gradient of NaN where XLA computes y twice over.
+            most = jax.nn.logsumexp(y, axis=(1, 2))
+            whole = jnp.concatenate([y.mean(axis=(1, 2)), most], axis=-1)
+            y = nn.Conv(self.features, (3, 3), dtype=self.dtype, name=f"conv{n}")(y)
+            y = nn.silu(y + dense(self.features, name=f"whole{n}")(whole)[:, None, None])
+            x = x + dense(self.features, name=f"dense{n}")(y)
+        x = nn.LayerNorm(name="norm")(x.astype(jnp.float32))
+        x = nn.Dense(4 * TOKEN * TOKEN, name="logits")(x)
+        b, m, n, _ = x.shape
+        x = x.reshape(b, m, n, 2 * TOKEN, 2 * TOKEN).transpose(0, 1, 3, 2, 4)
+        return x.reshape(b, 2 * d, 2 * h)[:, :-1, :-1]
+
+
+def distance_moments(partial: Float[Array, "b d h w 1"]) -> Float[Array, "b d//4 h//4 c"]:
+    """How far the fragment lies from each place of the coarse grid.
+
+    Channels: for each of `SLABS` slabs the logarithm of its voxel count, their mean horizontal
+    distance and its standard deviation; then the greatest distance of all, and how much room a pot
+    of this radius would have to the nearest face of the cube. Distances are in units of the cube's
+    half side, deviations in voxels, both 0 in an empty slab.
+    """
+    b, d, h, w, _ = partial.shape
+    places, columns = _places(d), _columns(d)
+    offset = places[:, None] - columns[None, :]
+    distance = np.hypot(offset[..., 0], offset[..., 1])
+    mass = partial.reshape(b, d * h, SLABS, w // SLABS).sum(axis=-1)
+    count = mass.sum(axis=1)[:, None, :]
+    most = jnp.maximum(count, 1.0)
+    mean = jnp.einsum("cp,bps->bcs", distance, mass) / most
+    square = jnp.einsum("cp,bps->bcs", distance**2, mass) / most
+    deviation = jnp.sqrt(jnp.maximum(square - mean * mean, 0.0) + 1e-4)
+    deviation = jnp.where(count > 0, deviation, 0.0)
+    touched = mass.sum(axis=2) > 0
+    reach = jnp.where(touched[:, None, :], distance[None], 0.0).max(axis=2)[..., None]
+    room = np.minimum(places, d - 1 - places).min(axis=1)[None, :, None]
+    unit = 2.0 / d
+    counts = jnp.broadcast_to(jnp.log1p(count) / 4.0, mean.shape)
+    maps = [counts, mean * unit, deviation, reach * unit, (room - reach) * unit]
+    return jnp.concatenate(maps, axis=-1).reshape(b, d // TOKEN, h // TOKEN, -1)
+
+
+def _columns(side: int) -> Float[np.ndarray, "column 2"]:
+    """The first two coordinates of each column of the cube."""
+    cell = np.arange(side, dtype=np.float32)
+    return np.stack(np.meshgrid(cell, cell, indexing="ij"), axis=-1).reshape(-1, 2)
+
+
+def _places(side: int) -> Float[np.ndarray, "place 2"]:
+    """The coarse grid: the middle of the half-voxel positions that each place answers for."""
+    return _columns(side // TOKEN) * TOKEN + (TOKEN - 0.5) / 2
+
+
+def axis_loss(logits: Float[Array, "b _ _"], axis: Float[Array, "b 2"]) -> Float[Array, " b"]:
+    """Cross-entropy, in nats, of a heat map against a narrow Gaussian about the true axis."""
+    rows, columns = (
+        jax.nn.softmax(-0.5 * jnp.square((jnp.arange(size)[None] / 2 - at[:, None]) / TARGET_SIGMA))
+        for size, at in zip(logits.shape[1:], (axis[:, 0], axis[:, 1]), strict=True)
+    )
+    log_heat = jax.nn.log_softmax(logits.reshape(len(logits), -1)).reshape(logits.shape)
+    return -jnp.einsum("bi,bj,bij->b", rows, columns, log_heat)
+
+
+def agreement(
+    partial: Float[Array, "b d h w 1"], candidates: Float[Array, "b n 2"]
+) -> Float[Array, "b n"]:
+    """How well a fragment agrees with each candidate axis; the higher the better, in nats.
+
+    The fragment's voxels are gathered in half-voxel rings about the candidate. The score is the
+    entropy of the counts over rings and heights, times the number of voxels, negative and scaled. A
+    pot of the fragment's radius must also stand in the cube about that axis: each voxel that it
+    would reach beyond costs much.
+
+    Fragments that touch more than a quarter of the columns are judged by a fixed subset of them.
+
+    Args:
+        candidates: axes in voxel centres of the first two axes of the grid.
+    """
+    return jax.lax.map(lambda example: _agreement(*example), (partial, candidates))
+
+
+def axis_by_agreement(
+    partial: Float[Array, "b d h w 1"], candidates: Float[Array, "n 2"]
+) -> Float[Array, "b 2"]:
+    """The candidate axis that each fragment agrees with best: nothing learned."""
+    each = jnp.broadcast_to(candidates, (len(partial), *candidates.shape))
+    return _best(each, agreement(partial, each))
+
+
+def find_axis(
+    logits: Float[Array, "b i j"],
+    partial: Float[Array, "b d h w 1"],
+    *,
+    within: float = math.inf,
+    num_candidates: int = 64,
+) -> Float[Array, "b 2"]:
+    """The axis by both: of the heat map's highest positions the one with the best sum of scores.
+
+    Args:
+        logits: of `AxisNet`.
+        within: how far, in voxels along either axis, it may stand from the middle of the cube; 1
+            suits pots placed in the centre.
+        num_candidates: how many positions are tried.
+    """
+    _, rows, columns = logits.shape
+    middle = (np.array([rows, columns], np.float32) - 1) / 4
+    positions = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1)
+    positions = positions.reshape(-1, 2).astype(np.float32) / 2
+    allowed = np.abs(positions - middle).max(axis=1) <= within
+    positions = jnp.asarray(positions[allowed])
+    heat = jax.nn.log_softmax(logits.reshape(len(logits), -1)[:, allowed])
+    heat, index = jax.lax.top_k(heat, min(num_candidates, len(positions)))
+    candidates = positions[index]
+    return _best(candidates, heat + agreement(partial, candidates))
+
+
+def _best(candidates: Float[Array, "b n 2"], score: Float[Array, "b n"]) -> Float[Array, "b 2"]:
+    return jnp.take_along_axis(candidates, score.argmax(axis=1)[:, None, None], axis=1)[:, 0]
+
+
+def _agreement(
+    partial: Float[Array, "d h w 1"], candidates: Float[Array, "n 2"]
+) -> Float[Array, " n"]:
+    """`agreement` of one fragment."""
+    side = partial.shape[0]
+    mass, columns = _occupied(partial)
+    offset = columns[None] - candidates[:, None]
+    radius = jnp.sqrt(jnp.square(offset).sum(axis=-1))
+    ring = jnp.arange(rings.num_rings(side), dtype=jnp.float32)
+    splat = jnp.maximum(1.0 - jnp.abs(radius[..., None] / rings.RING_WIDTH - ring[None, None]), 0.0)
+    count = jnp.einsum("nmr,mw->nwr", splat, mass)
+    # The number of voxels does not depend on the candidate, nor does its part in the entropy.
+    length = -jax.scipy.special.xlogy(count, count).sum(axis=(1, 2))
+    scale = partial.sum() / jnp.maximum(mass.sum(), 1.0)
+    reach = jnp.where(mass.any(axis=1)[None], radius, 0.0).max(axis=1)
+    room = jnp.minimum(candidates, side - 1 - candidates).min(axis=1)
+    beyond = jnp.maximum(reach - room - SLACK, 0.0)
+    return -ENTROPY * scale * length - BEYOND * beyond
+
+
+def _occupied(
+    partial: Float[Array, "d h w 1"],
+) -> tuple[Float[Array, "m w"], Float[Array, "m 2"]]:
+    """Columns with voxels, and where they stand; filled up with empty ones to a fixed number."""
+    d, h, w, _ = partial.shape
+    mass = partial.reshape(d * h, w)
+    # Golden-ratio steps: a subset that is spread evenly, whatever the fragment.
+    order = (np.arange(d * h) * 0.6180339887 % 1.0).astype(np.float32)
+    _, chosen = jax.lax.top_k(jnp.where(mass.any(axis=1), 1.0 + order, order * 0.5), d * h // 4)
+    return mass[chosen], jnp.asarray(_columns(d))[chosen]
