@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from voxgan_jax.models.rings import ring_sums
+from voxgan_jax.models.rings import ring_sizes, ring_sums
 
 NUM_LEVELS = 3
 
@@ -23,8 +23,7 @@ def evidence(
     sector is; the fragment's size; height and radius.
     """
     count = ring_sums(partial, weights)
-    size = ring_sums(jnp.ones_like(partial[:1]), weights)
-    share = count / jnp.maximum(size, 1e-6)
+    share = count / jnp.maximum(ring_sizes(weights), 1e-6)
     widest = share.max(axis=2, keepdims=True)
     relative = share / jnp.maximum(widest, 1e-6)
     b, w, rings = count.shape

@@ -76,6 +76,11 @@ def ring_sums(
     return jnp.einsum("bpw,bpr->bwr", columns, weights)
 
 
+def ring_sizes(weights: Float[Array, "n column ring"]) -> Float[Array, "n 1 ring"]:
+    """How many voxels each ring has, the same at each height."""
+    return weights.sum(axis=1, keepdims=True)
+
+
 def revolve(
     profile: Float[Array, "b w ring"], weights: Float[Array, "n column ring"]
 ) -> Float[Array, "b d h w 1"]:
@@ -99,5 +104,6 @@ def missing_means(
     `partial` must lie within `complete`. Sums are linear, so no grid of what is missing is made.
     """
     given = ring_sums(partial, weights)
-    size = ring_sums(jnp.ones_like(partial[:1]), weights) - given
+    # Not below 0 by rounding where all is given.
+    size = jnp.maximum(ring_sizes(weights) - given, 0.0)
     return (ring_sums(complete, weights) - given) / jnp.maximum(size, 1e-6), size
