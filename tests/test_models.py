@@ -13,7 +13,13 @@ from conftest import ROOT
 from flax import linen as nn
 from flax.traverse_util import flatten_dict
 
-from voxgan_jax.models import Discriminator, Generator, build_discriminator, build_generator
+from voxgan_jax.models import (
+    Discriminator,
+    Generator,
+    RevolveGenerator,
+    build_discriminator,
+    build_generator,
+)
 from voxgan_jax.models.conv import Conv
 from voxgan_jax.models.layers import SpectralConv
 
@@ -82,6 +88,9 @@ CONFIG_COUNTS = {
     "default": (6_168_641, 2_772_321),
     "plain_autoencoder": (5_511_233, 2_772_321),
     "resnet_sn": (67_134_593, 2_772_321),
+    "revolve": (3_317_111, 2_772_321),
+    "revolve_free": (3_390_855, 2_772_321),
+    "revolve_hypotheses": (4_610_615, 2_772_321),
     "smoke": (1_544_225, 690_865),
     "spectral_norm": (24_658_049, 2_772_321),
     "wide_generator": (24_658_049, 2_772_321),
@@ -318,3 +327,21 @@ def test_models_are_built_from_their_config():
 def test_unknown_dtype_is_named_with_the_known_ones():
     with pytest.raises(ValueError, match="'float8'; known: float32, bfloat16"):
         build_generator(generator_config(dtype="float8"))
+
+
+def test_kinds_of_generators():
+    config = generator_config(
+        **{"kind": "revolve", "bottleneck": 64, "ring_width": 1.0, "residual_features": 4},
+        **{"axis": "centre", "axis_within": 0.0},
+    )
+    assert build_generator(config) == RevolveGenerator(
+        8, 64, 1.0, 4, conv_form="s2d", dtype=jnp.bfloat16
+    )
+    config.kind = "resolve"
+    with pytest.raises(
+        ValueError, match=r"config\.generator\.kind 'resolve'; known: revolve, .*unet"
+    ):
+        build_generator(config)
+    # As the weights of older runs have it.
+    del config.kind
+    assert isinstance(build_generator(config), Generator)

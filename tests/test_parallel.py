@@ -36,7 +36,7 @@ class Completer(nn.Module):
     normed: bool = True
 
     @nn.compact
-    def __call__(self, partial, *, train: bool):
+    def __call__(self, partial, *, train: bool, complete=None, keys=None):
         x = nn.Dense(self.hidden, name="first")(partial.reshape(partial.shape[0], -1))
         if self.normed:
             x = BatchNorm(axis_name=self.axis_name, name="norm")(x, train=train)
