@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""Score several answers for each sherd: the best of them, how they differ, their calibration.
+
+    scripts/evaluate_hypotheses.py --data_dir DIR --split test --out runs/hypotheses/test \
+        --workdir runs/revolve_hypotheses --single runs/revolve/generator.safetensors
+
+DIR is as for scripts/evaluate.py. Each file gives one fixed fragment. Written to --out:
+metrics.json, per_file.csv, reliability.png and examples.png (input | some answers | truth).
+"""
+
+import argparse
+import functools
+import json
+import pathlib
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from voxgan_jax import accelerator, models
+from voxgan_jax.completion import model
+from voxgan_jax.data import source
+from voxgan_jax.evaluation import (
+    calibration,
+    completions_figure,
+    hypotheses,
+    protocol,
+    report,
+)
+from voxgan_jax.models import hypotheses as generators
+from voxgan_jax.models import weights
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = _parse(argv)
+    accelerator.prepare()
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        _evaluate(args)
+    except KeyboardInterrupt:
+        print("evaluate_hypotheses.py: stopped; nothing was written", file=sys.stderr)
+        return 130
+    except (OSError, ValueError) as error:
+        print(f"evaluate_hypotheses.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    path = args.weights or args.workdir / weights.RUN_FILE
+    answer, config = _answers(path, args)
+    completer = model.load(weights_file=args.single or path)
+    place = {name: config.data[name] for name in ("resolution", "pool", "placement")}
+    if place != {name: getattr(completer, name) for name in place}:
+        raise ValueError(f"{args.single}: its pots are placed in another way than those of {path}")
+    data = source.open_split(args.data_dir, args.split, rows=slice(0, None, args.every), **place)
+    count = -(-data.num_pots // args.every)
+    result = hypotheses.evaluate(
+        completer.predict,
+        answer,
+        protocol.samples(data.pots),
+        batch_size=args.batch_size,
+        threshold=config.eval.threshold,
+        progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating", disable=None),
+    )
+    summary = hypotheses.summarise(result) | {
+        "answer": str(path),
+        "single_answer": str(args.single or path),
+        "data_dir": str(args.data_dir),
+        **{name: getattr(args, name) for name in ("split", "every", "count", "draws", "seed")},
+        "threshold": config.eval.threshold,
+        **place,
+    }
+    print(f"\n{args.count} answers of {path} on {args.split} of {args.data_dir}")
+    print(hypotheses.table(summary))
+    _write(args, summary, result)
+    _draw_examples(args, answer, config.eval.threshold, result, place)
+
+
+def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypotheses.Answers, Any]:
+    """How K pots are had from a weights file, and its config."""
+    variables, config = weights.load(path)
+    generator = models.build_generator(config.generator)
+    if not isinstance(generator, generators.HypothesesGenerator):
+        raise ValueError(
+            f"{path}: its generator gives one answer only; train configs/revolve_hypotheses.py"
+        )
+    variables = jax.device_put(variables)
+    several = functools.partial(
+        generators.hypotheses, generator, count=args.count, draws=args.draws
+    )
+    compiled = jax.jit(several)
+    # The same draws for every batch: what a file gets depends on its place in the batch alone.
+    return lambda partial: compiled(variables, partial, jax.random.key(args.seed)), config
+
+
+def _write(args: argparse.Namespace, summary: dict[str, Any], result: hypotheses.Result) -> None:
+    rows = [hypotheses.Scores._fields, *result.scores]
+    lines = (
+        ",".join(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row)
+        for row in rows
+    )
+    report.write_whole(args.out / "per_file.csv", "\n".join(lines) + "\n")
+    total = result.tables.sum(axis=0)
+    text = json.dumps(summary | {"reliability": total.tolist()}, indent=2, allow_nan=False)
+    report.write_whole(args.out / "metrics.json", text + "\n")
+    calibration.draw(total, args.out / "reliability.png", f"{args.count} answers, {args.split}")
+    for name in ("metrics.json", "per_file.csv", "reliability.png"):
+        print(f"Written: {args.out / name}")
+
+
+def _draw_examples(
+    args: argparse.Namespace,
+    answer: hypotheses.Answers,
+    threshold: float,
+    result: hypotheses.Result,
+    place: dict[str, Any],
+) -> None:
+    """Files evenly spread over those scored, each with its first answers by rank."""
+    count = min(args.num_examples, len(result.scores))
+    if not count:
+        return
+    chosen = np.linspace(0, len(result.scores) - 1, count).round().astype(int)
+    names = [result.scores[row].name for row in chosen]
+    data = source.open_split(args.data_dir, args.split, **place)
+    samples = completions_figure.keep_named(protocol.samples(data.pots), names)
+    shown = {
+        f"answer {rank + 1}": (lambda partial, rank=rank: answer(partial)[0][rank], threshold)
+        for rank in range(min(args.count, 4))
+    }
+    path = args.out / "examples.png"
+    completions_figure.draw(shown, samples, path, batch_size=args.batch_size)
+    print(f"Written: {path}")
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data_dir", type=pathlib.Path, required=True)
+    parser.add_argument("--split", default="test", help="or several, as in train+validation")
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    known = parser.add_mutually_exclusive_group(required=True)
+    known.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
+    known.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
+    parser.add_argument(
+        "--single", type=pathlib.Path, help="weights of the single answer (default: the same model)"
+    )
+    parser.add_argument("--count", type=_positive, default=10, help="answers a file")
+    parser.add_argument(
+        "--draws", type=_positive, default=generators.NUM_DRAWS, help="profiles drawn for them"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draws")
+    parser.add_argument("--every", type=_positive, default=1, help="score each so many-th file")
+    parser.add_argument("--batch_size", type=_positive, default=4)
+    parser.add_argument("--num_examples", type=_natural, default=6, help="pots in examples.png")
+    return parser.parse_args(argv)
+
+
+def _natural(text: str) -> int:
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
