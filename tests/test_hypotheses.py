@@ -1,0 +1,153 @@
+"""Draws differ with their key; answers are clusters of draws and keep the sherd."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from voxgan_jax.models import hypotheses as models
+from voxgan_jax.models import rings
+from voxgan_jax.models.revolve import OUTPUTS
+
+SIDE = 32
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return models.HypothesesGenerator(features=4, bottleneck=8, code_size=3)
+
+
+@pytest.fixture(scope="module")
+def partial():
+    """A quarter of a cylinder's wall, and nothing."""
+    cell = np.arange(SIDE) - (SIDE - 1) / 2
+    radius = np.hypot(cell[:, None], cell[None, :])
+    wall = (abs(radius - 9) < 1.5) & (cell[:, None] > 0) & (cell[None, :] > 0)
+    volume = np.zeros((2, SIDE, SIDE, SIDE, 1), np.float32)
+    volume[0, :, :, 10:20, 0] = wall[:, :, None]
+    return jnp.asarray(volume)
+
+
+@pytest.fixture(scope="module")
+def variables(generator, partial):
+    return jax.jit(functools.partial(generator.init, train=False))(jax.random.key(0), partial)
+
+
+@pytest.fixture(scope="module")
+def apply(generator):
+    return jax.jit(generator.apply, static_argnames=("train", "mutable"))
+
+
+def stated(prior_mean, prior_var, mean, var):
+    logs = {"prior_logvar": np.log(prior_var), "posterior_logvar": np.log(var)}
+    values = {"prior_mean": prior_mean, "posterior_mean": mean} | logs
+    return {name: jnp.asarray(value, jnp.float32)[None] for name, value in values.items()}
+
+
+def test_kl_by_hand():
+    # Dimension 1: equal. Dimension 2: means 3 apart at variance 1: 9/2. Dimension 3: variance 4
+    # against 1: (4 - 1 - log 4) / 2.
+    outputs = stated([1.0, 0.0, 0.0], [2.0, 1.0, 1.0], [1.0, 3.0, 0.0], [2.0, 1.0, 4.0])
+    expected = 4.5 + (3 - np.log(4)) / 2
+    np.testing.assert_allclose(models.kl_divergence(outputs), [expected], rtol=1e-6)
+
+
+def test_training_draws_from_the_posterior(apply, variables, partial):
+    complete = jnp.concatenate([jnp.maximum(partial[:1], partial[:1, ::-1]), partial[1:]])
+    keys = jax.random.split(jax.random.key(3), 2)
+    run = functools.partial(apply, variables, partial, train=True, mutable=(OUTPUTS,))
+    completed, left = run(complete=complete, keys=keys)
+    outputs = left[OUTPUTS]
+    assert completed.shape == partial.shape
+    assert {name: outputs[name].shape for name in sorted(outputs) if name != "axis"} == {
+        "posterior_logvar": (2, 3),
+        "posterior_mean": (2, 3),
+        "prior_logvar": (2, 3),
+        "prior_mean": (2, 3),
+        "profile_logits": (2, SIDE, 40),
+    }
+    kl = models.kl_divergence(outputs)
+    assert kl.shape == (2,) and float(kl.min()) > 0
+    # Another truth moves the posterior, not the prior; other keys move the profile alone.
+    other = run(complete=partial, keys=keys)[1][OUTPUTS]
+    assert not np.allclose(other["posterior_mean"][0], outputs["posterior_mean"][0])
+    np.testing.assert_array_equal(other["prior_mean"], outputs["prior_mean"])
+    redrawn = run(complete=complete, keys=keys[::-1])[1][OUTPUTS]
+    np.testing.assert_array_equal(redrawn["posterior_mean"], outputs["posterior_mean"])
+    assert not np.allclose(redrawn["profile_logits"], outputs["profile_logits"])
+
+
+def test_gradients_reach_prior_and_posterior(generator, variables, partial):
+    keys = jax.random.split(jax.random.key(3), 2)
+
+    @jax.jit
+    @jax.grad
+    def slope(params):
+        _, left = generator.apply(
+            {"params": params}, partial, train=True, complete=partial, keys=keys, mutable=[OUTPUTS]
+        )
+        outputs = left[OUTPUTS]
+        return models.kl_divergence(outputs).sum() + outputs["profile_logits"].mean()
+
+    grads = slope(variables["params"])
+    for name in ("prior", "posterior", "profile"):
+        norms = [float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(grads[name])]
+        assert np.all(np.isfinite(norms)) and max(norms) > 1e-6
+
+
+def test_the_single_answer_is_certain_and_draws_are_not(apply, variables, partial):
+    single = apply(variables, partial, train=False)
+    np.testing.assert_array_equal(single, apply(variables, partial, train=False))
+    keys = jax.random.split(jax.random.key(1), 2)
+    drawn = apply(variables, partial, train=False, keys=keys)
+    assert not np.allclose(drawn[0], single[0], atol=1e-6)
+    # Row by row: the second row's answer does not hear of the first row's key.
+    mixed = apply(variables, partial, train=False, keys=keys.at[0].set(jax.random.key(9)))
+    np.testing.assert_allclose(mixed[1], drawn[1], atol=1e-6)
+
+
+def test_hypotheses_keep_the_sherd_and_rank(generator, variables, partial):
+    several = jax.jit(functools.partial(models.hypotheses, generator, count=3, draws=8))
+    completed, scores = several(variables, partial, jax.random.key(5))
+    assert completed.shape == (3, *partial.shape) and scores.shape == (3, 2)
+    assert np.all(np.asarray(completed)[:, np.asarray(partial) > 0] == 1.0)
+    np.testing.assert_allclose(scores.sum(axis=0), 1.0, rtol=1e-6)
+    assert np.all(np.diff(scores, axis=0) <= 0)
+    assert not np.allclose(completed[0], completed[1], atol=1e-6)
+    again, _ = several(variables, partial, jax.random.key(5))
+    np.testing.assert_array_equal(completed, again)
+    # The weighted mean of the clusters is that of all draws, turned about the axis.
+    profiles = models.draw_profiles(generator, variables, partial, jax.random.key(5), 8)
+    weights = rings.ring_weights(SIDE, rings.centre_axis(SIDE))
+    mean = jnp.maximum(rings.revolve(profiles.mean(axis=0), weights), partial)
+    ours = jnp.einsum("kb,kbdhwc->bdhwc", scores, completed)
+    np.testing.assert_allclose(ours, mean, atol=2e-3)
+
+
+@pytest.mark.parametrize(("count", "draws"), [(0, 4), (5, 4)])
+def test_wrong_counts(generator, variables, partial, count, draws):
+    with pytest.raises(ValueError, match=f"{count} answers from {draws} draws"):
+        models.hypotheses(generator, variables, partial, jax.random.key(0), count, draws)
+
+
+def test_clusters_by_hand():
+    """Ten profiles of three kinds: 6, 3 and 1 of them; sizes make the third ring count most."""
+    kinds = np.zeros((3, 4, 4), np.float32)
+    kinds[0, 1], kinds[1, 2], kinds[2, 3, 2] = 1, 1, 1
+    profiles = jnp.asarray(kinds[[1, 0, 0, 2, 0, 1, 0, 0, 1, 0]])
+    sizes = jnp.asarray([0.125, 1.0, 20.0, 3.0])
+    means, shares = models.cluster(profiles, sizes=sizes, count=3)
+    np.testing.assert_allclose(shares, [0.6, 0.3, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(means, kinds, atol=1e-6)
+    # One cluster is the mean of all.
+    means, shares = models.cluster(profiles, sizes=sizes, count=1)
+    np.testing.assert_allclose(shares, [1.0])
+    np.testing.assert_allclose(means[0], profiles.mean(axis=0), atol=1e-6)
+
+
+def test_clusters_of_equal_profiles():
+    means, shares = models.cluster(jnp.ones((4, 2, 3)), sizes=jnp.ones(3), count=3)
+    np.testing.assert_allclose(shares, [1.0, 0.0, 0.0])
+    np.testing.assert_allclose(means, np.ones((3, 2, 3)), atol=1e-6)

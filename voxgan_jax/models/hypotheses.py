@@ -1,0 +1,204 @@
+"""Several answers for one sherd: a conditional variational auto-encoder over profiles.
+
+What a sherd leaves open is put into a code z of few numbers (Sohn, Lee and Yan, NIPS 2015): the
+prior p(z | evidence) says which codes are likely, the profile network turns a code into a profile.
+In training z is drawn from the posterior q(z | evidence, true profile), which is kept near the
+prior by `kl_divergence`.
+
+Ten random draws are often alike. So many profiles are drawn, which costs little as they are flat,
+and gathered in K clusters: an answer is the mean of a cluster, its score the cluster's share of
+the draws.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float, Key
+
+from voxgan_jax.models import rings
+from voxgan_jax.models.profile import ProfileNet, _fold
+from voxgan_jax.models.revolve import OUTPUTS, RevolveGenerator
+
+Volume = Float[Array, "b d h w 1"]
+
+NUM_DRAWS = 32
+NUM_ROUNDS = 6
+_LARGEST_LOGVAR = 6.0
+_SURE = 1e-4
+
+
+class CodeNet(nn.Module):
+    """Maps over height and radius to a diagonal Gaussian over codes of `size` numbers.
+
+    `features` is b in b, 2b, 4b, the channels at 1/2, 1/4 and 1/8 of heights and rings.
+    """
+
+    features: int
+    size: int
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, maps: Float[Array, "b w ring c"]
+    ) -> tuple[Float[Array, "b z"], Float[Array, "b z"]]:
+        """Mean and logarithm of the variance, the latter within ±6; float32."""
+        dense = functools.partial(nn.Dense, dtype=self.dtype)
+        x = maps.astype(self.dtype)
+        for level in range(3):
+            x = nn.silu(dense(self.features << level, name=f"fold{level}")(_fold(x)))
+        x = dense(self.features, name="squeeze")(x).reshape(len(x), -1)
+        x = nn.silu(dense(16 * self.size, name="gather")(x)).astype(jnp.float32)
+        mean = nn.Dense(self.size, name="mean")(x)
+        logvar = nn.Dense(self.size, name="logvar")(x)
+        return mean, _LARGEST_LOGVAR * jnp.tanh(logvar / _LARGEST_LOGVAR)
+
+
+class HypothesesGenerator(RevolveGenerator):
+    """A `RevolveGenerator` whose profile network is also told a code of `code_size` numbers.
+
+    In training, with `complete` and `keys`, the code is drawn from the posterior, and both
+    Gaussians are left in `OUTPUTS`. Otherwise it is the prior's mean, or with `keys` a draw from
+    the prior.
+    """
+
+    code_size: int = 16
+
+    def _code(
+        self, maps: Array, weights: Array, complete: Array | None, keys: Array | None
+    ) -> Float[Array, "b z"]:
+        net = functools.partial(CodeNet, self.features, self.code_size, self.dtype)
+        mean, logvar = net(name="prior")(maps)
+        # Made while the parameters are, though there is no truth yet.
+        if complete is not None or self.is_initializing():
+            whole = maps[..., :1]
+            if complete is not None:
+                size = jnp.maximum(rings.ring_sizes(weights), 1e-6)
+                whole = (rings.ring_sums(complete, weights) / size)[..., None]
+            ours = net(name="posterior")(jnp.concatenate([maps, whole], axis=-1))
+            if complete is not None:
+                self._keep(prior_mean=mean, prior_logvar=logvar)
+                mean, logvar = ours
+                self._keep(posterior_mean=mean, posterior_logvar=logvar)
+        if keys is None:
+            return mean
+        noise = jax.vmap(lambda key: jax.random.normal(key, mean.shape[1:], jnp.float32))(keys)
+        return mean + jnp.exp(logvar / 2.0) * noise
+
+
+def kl_divergence(outputs: Mapping[str, Any]) -> Float[Array, " b"]:
+    """KL(posterior ‖ prior) in nats, from what a `HypothesesGenerator` leaves in `OUTPUTS`."""
+    prior_mean, prior_logvar = outputs["prior_mean"], outputs["prior_logvar"]
+    mean, logvar = outputs["posterior_mean"], outputs["posterior_logvar"]
+    square = jnp.square(mean - prior_mean)
+    terms = prior_logvar - logvar + (jnp.exp(logvar) + square) / jnp.exp(prior_logvar) - 1.0
+    return 0.5 * terms.sum(axis=1)
+
+
+def hypotheses(
+    generator: HypothesesGenerator,
+    variables: Mapping[str, Any],
+    partial: Volume,
+    rng: Key[Array, ""],
+    count: int,
+    draws: int = NUM_DRAWS,
+) -> tuple[Float[Array, "{count} b d h w 1"], Float[Array, "{count} b"]]:
+    """Different pots that the sherd may come from, the best-ranked first.
+
+    Compile it by jit with `generator`, `count` and `draws` static. An answer depends on its row of
+    `partial`, the place of that row and `rng` only.
+
+    Args:
+        partial: the given voxels in {0, 1}.
+        count: how many answers, at least 1.
+        draws: how many profiles are drawn; at least `count`.
+
+    Returns:
+        Probabilities of each answer, in which given voxels are 1, and scores in [0, 1] that sum to
+        1 over the answers: how likely each is next to the others.
+
+    Raises:
+        ValueError: `count` below 1 or above `draws`.
+    """
+    if not 1 <= count <= draws:
+        raise ValueError(f"{count} answers from {draws} draws: needed are 1 <= count <= draws")
+    profiles = draw_profiles(generator, variables, partial, rng, draws)
+    sizes = jnp.maximum(jnp.arange(profiles.shape[-1], dtype=jnp.float32), 0.125)
+    gather = functools.partial(cluster, sizes=sizes, count=count)
+    profiles, scores = jax.vmap(gather, in_axes=1, out_axes=1)(profiles)
+
+    def turn(profile: Float[Array, "b w ring"]) -> Volume:
+        profile = jnp.clip(profile, _SURE, 1.0 - _SURE)
+        logits = jnp.log(profile) - jnp.log1p(-profile)
+
+        def instead(net: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
+            is_profile = isinstance(context.module, ProfileNet)
+            return logits if is_profile else net(*args, **kwargs)
+
+        # The generator's own way from a profile to a pot, with this one in its network's place.
+        with nn.intercept_methods(instead):
+            return jnp.asarray(generator.apply(variables, partial, train=False))
+
+    # One after the other: the 3D network would need K times the memory.
+    return jax.lax.map(turn, profiles), scores
+
+
+def draw_profiles(
+    generator: HypothesesGenerator,
+    variables: Mapping[str, Any],
+    partial: Volume,
+    rng: Key[Array, ""],
+    draws: int,
+) -> Float[Array, "{draws} b w ring"]:
+    """Profiles of pots that the sherd may come from, as probabilities, drawn from the prior."""
+
+    def draw(keys: Key[Array, " b"]) -> Float[Array, "b w ring"]:
+        _, left = generator.apply(variables, partial, train=False, keys=keys, mutable=[OUTPUTS])
+        return jax.nn.sigmoid(jnp.asarray(left[OUTPUTS]["profile_logits"]))
+
+    return jax.vmap(draw)(jax.random.split(rng, (draws, len(partial))))
+
+
+def cluster(
+    profiles: Float[Array, "n w ring"], *, sizes: Float[Array, " ring"], count: int
+) -> tuple[Float[Array, "{count} w ring"], Float[Array, " {count}"]]:
+    """Gather profiles in `count` clusters; their means and shares, the largest first.
+
+    k-means (Lloyd 1982), a cell counting by the size of its ring: the squared distance of two
+    profiles of zeros and ones is the volume in which their pots differ. It starts from the profile
+    nearest to the mean of all, and then each time the one farthest from those taken (Gonzalez
+    1985). The share of a cluster without members is 0.
+    """
+    scale = jnp.sqrt(sizes)[None, None, :]
+    points = (profiles * scale).reshape(len(profiles), -1)
+
+    def squares(centres: Float[Array, "k v"]) -> Float[Array, "n k"]:
+        shared = points @ centres.T
+        both = (points**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1)[None]
+        return jnp.maximum(both - 2.0 * shared, 0.0)
+
+    def farther(nearest: Float[Array, " n"], _: None) -> tuple[Array, Array]:
+        chosen = jnp.argmax(nearest)
+        return jnp.minimum(nearest, squares(points[chosen][None])[:, 0]), chosen
+
+    first = jnp.argmin(squares(points.mean(axis=0, keepdims=True))[:, 0])
+    start = squares(points[first][None])[:, 0]
+    _, others = jax.lax.scan(farther, start, None, length=count - 1)
+    centres = points[jnp.concatenate([first[None], others])]
+
+    def members(centres: Float[Array, "k v"]) -> Float[Array, "n k"]:
+        return jax.nn.one_hot(jnp.argmin(squares(centres), axis=1), count, dtype=jnp.float32)
+
+    def improve(_: Any, centres: Float[Array, "k v"]) -> Float[Array, "k v"]:
+        member = members(centres)
+        size = member.sum(axis=0)[:, None]
+        return jnp.where(size > 0, member.T @ points / jnp.maximum(size, 1.0), centres)
+
+    centres = jax.lax.fori_loop(0, NUM_ROUNDS, improve, centres)
+    share = members(centres).mean(axis=0)
+    order = jnp.argsort(-share)
+    means = centres[order].reshape(count, *profiles.shape[1:]) / scale
+    return means, share[order]
