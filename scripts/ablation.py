@@ -75,7 +75,7 @@ def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
         for seed in args.seeds
     ]
     options = fixed_options(args, overrides)
-    keep_options(options, args.out)
+    ablation_runs.keep_options(options, args.out)
     if is_complete(runs, args.out):
         print((args.out / "table.md").read_text(), end="")
         print(f"\nAll done before. To write it anew, delete {args.out / 'results.json'}.")
@@ -121,30 +121,6 @@ def fixed_options(args: argparse.Namespace, overrides: list[str]) -> dict[str, A
     for name in ("data_dir", "vox_dir"):
         options[name] = options[name] and str(options[name].resolve())
     return options | {"overrides": sorted(overrides)}
-
-
-def keep_options(options: dict[str, Any], out: pathlib.Path) -> None:
-    """Write the options to a new folder; in an old one check that they are the same.
-
-    Raises:
-        ValueError: they are not; the message lists the differences.
-    """
-    path = out / "options.json"
-    if not path.is_file():
-        out.mkdir(parents=True, exist_ok=True)
-        ablation_runs.write_json(path, options)
-        return
-    before = json.loads(path.read_text())
-    changed = [
-        f"  {name}: {before.get(name)!r} there, {options.get(name)!r} now"
-        for name in sorted(before.keys() | options.keys())
-        if before.get(name) != options.get(name)
-    ]
-    if changed:
-        raise ValueError(
-            f"{out} holds an ablation with other options; name another --out or set these back:\n"
-            + "\n".join(changed)
-        )
 
 
 def is_complete(runs: list[Run], out: pathlib.Path) -> bool:

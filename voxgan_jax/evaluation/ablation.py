@@ -141,34 +141,36 @@ def table(rows: dict[str, dict[str, Any]], failed: dict[str, list[int]]) -> str:
     """
     names = [report.TITLES[name] for name in METRICS]
     heads = ["model", *(head for name in names for head in (f"{name}, paper", name)), "seeds"]
-    lines = [_line(heads), _line(["---"] * len(heads))]
+    lines = [line(heads), line(["---"] * len(heads))]
     for model, row in rows.items():
         cells = [TITLES.get(model, model)]
         for name in METRICS:
             cells.append(f"{row['paper'][name]:.4f}" if row["paper"] else "-")
-            cells.append(_cell(row["ours"][name], "{:.4f}") if row["ours"] else "failed")
+            cells.append(cell(row["ours"][name], "{:.4f}") if row["ours"] else "failed")
         seeds = ", ".join(row["by_seed"]) or "-"
         if failed.get(model):
             seeds += f" (failed: {', '.join(map(str, failed[model]))})"
-        lines.append(_line([*cells, seeds]))
+        lines.append(line([*cells, seeds]))
     differences = []
     for model, row in rows.items():
         pairs = [pair for pair in (row["over_previous"], row["over_baseline"]) if pair]
         for pair in {pair["to"]: pair for pair in pairs}.values():
-            cells = [_cell(pair[name], "{:+.4f}") for name in METRICS]
+            cells = [cell(pair[name], "{:+.4f}") for name in METRICS]
             titles = [TITLES.get(name, name) for name in (model, pair["to"])]
-            differences.append(_line([*titles, *cells]))
+            differences.append(line([*titles, *cells]))
     if differences:
         heads = ["difference", "to", *names]
-        lines += ["", _line(heads), _line(["---"] * len(heads)), *differences]
+        lines += ["", line(heads), line(["---"] * len(heads)), *differences]
     return "\n".join(lines)
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
-def _cell(value: dict[str, float | None], form: str) -> str:
+def cell(value: Mapping[str, float | None], form: str) -> str:
+    """A mean with its interval, if it has one, each number as `form` writes it."""
     mean, *bounds = (
         "-" if number is None else form.format(number)
         for number in (value[name] for name in ("mean", "low", "high"))

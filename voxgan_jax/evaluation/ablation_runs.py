@@ -84,6 +84,30 @@ def write_json(path: pathlib.Path, content: Any) -> None:
     unfinished.replace(path)
 
 
+def keep_options(options: dict[str, Any], out: pathlib.Path) -> None:
+    """Write the options to a new folder; in an old one check that they are the same.
+
+    Raises:
+        ValueError: they are not; the message lists the differences.
+    """
+    path = out / "options.json"
+    if not path.is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(path, options)
+        return
+    before = json.loads(path.read_text())
+    changed = [
+        f"  {name}: {before.get(name)!r} there, {options.get(name)!r} now"
+        for name in sorted(before.keys() | options.keys())
+        if before.get(name) != options.get(name)
+    ]
+    if changed:
+        raise ValueError(
+            f"{out} holds an ablation with other options; name another --out or set these back:\n"
+            + "\n".join(changed)
+        )
+
+
 def run_logged(command: Sequence[str], log_path: str | pathlib.Path, python_path: str) -> int:
     """Run a command with its output appended to a log; return its exit status.
 
