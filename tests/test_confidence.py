@@ -120,10 +120,21 @@ def test_features_of_a_known_answer():
     assert 0.6 < features.support < 0.8
     assert 2 < features.thickness < 4
     assert features.log_piece == pytest.approx(np.log10(given.sum()))
+    assert features.branches == 1.0
     lacking = given.copy()
     lacking[..., 10:15] &= (radius > 10)[:, :, None]
     features = confidence.measure(lacking, np.where(tube, 0.8, 0.0))
     assert features.filled == pytest.approx(lacking.sum() / given.sum(), abs=0.02)
+
+
+def test_legs_are_branches_and_several_sherds_are_not():
+    legs = np.zeros((SIDE,) * 3, bool)
+    for d, h in ((4, 4), (4, 26), (26, 4), (26, 26)):
+        box(legs, (d, d + 2), (h, h + 2), (4, 20))
+    assert confidence.measure(legs, np.zeros((SIDE,) * 3)).branches == 1.0
+    box(legs, (4, 28), (4, 28), (0, 4))
+    # One run at four heights, four at sixteen.
+    assert confidence.measure(legs, np.zeros((SIDE,) * 3)).branches == pytest.approx(3.4)
 
 
 def test_a_whole_pot_has_nothing_to_ask():
@@ -134,7 +145,7 @@ def test_a_whole_pot_has_nothing_to_ask():
 
 def test_fit_finds_a_logistic_rule():
     rng = np.random.default_rng(0)
-    features = [confidence.Features(*row) for row in rng.random((400, 6))]
+    features = [confidence.Features(*row) for row in rng.random((4000, 7))]
     iou = [1 / (1 + np.exp(-(2 * row.own_iou - 1 * row.thickness))) for row in features]
     rule = confidence.fit(features, iou)
     found = [confidence.expected_iou(rule, row) for row in features]
@@ -151,7 +162,7 @@ def test_words(iou, word):
     wide = {name: [-9.0, 9.0] for name in confidence.SUSPICIONS}
     none = dict.fromkeys(confidence.Features._fields, 0.0)
     rule = confidence.Rule(float(np.log(iou / (1 - iou))), none, wide)
-    said = confidence.judge(rule, confidence.Features(*[0.0] * 6))
+    said = confidence.judge(rule, confidence.Features(*[0.0] * 7))
     assert said.word == word
     assert said.sentence == f"{word}: expected IoU with the true pot {iou:.2f}"
 

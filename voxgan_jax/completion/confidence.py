@@ -1,6 +1,6 @@
 """How far to trust a completion, from what the model itself says: for input of any kind.
 
-The model answers everything, a chair too. Six numbers tell a sherd that it understands from one
+The model answers everything, a chair too. Seven numbers tell a sherd that it understands from one
 that it does not; none needs the training pots. A logistic rule of a few coefficients, fitted on
 pots that were not trained on (`fit`, scripts/calibrate_confidence.py), turns them into the IoU to
 be expected, and bounds taken from the same pots tell what is unlike all of them.
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import skimage.measure
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage, special
 
 HIGH, FAIR = 0.75, 0.55
@@ -32,7 +32,8 @@ class Features(NamedTuple):
     model believes in on their ring elsewhere. `filled`: of the voxels that the model sees in the
     sector of the sherd, how many the sherd has. `thickness`: twice the mean distance of a given
     voxel from empty ones, in voxels. `log_piece`: given voxels a connected piece, as a decimal
-    logarithm.
+    logarithm. `branches`: in how many separate directions from the axis a piece lies at one height,
+    a mean over heights: 1 for most sherds, more for what has legs.
     """
 
     own_iou: float
@@ -41,6 +42,7 @@ class Features(NamedTuple):
     filled: float
     thickness: float
     log_piece: float
+    branches: float
 
 
 SUSPICIONS: dict[str, tuple[str | None, str | None]] = {
@@ -48,6 +50,7 @@ SUSPICIONS: dict[str, tuple[str | None, str | None]] = {
     "filled": ("it lacks much of what a pot would have at its place", None),
     "thickness": ("it is thinner than a wall", "it is thicker than a wall"),
     "log_piece": ("it is in crumbs", None),
+    "branches": (None, "it branches, as if it had legs"),
 }
 """What it means when a feature lies below or above its bounds; None where that is no fault."""
 
@@ -85,16 +88,17 @@ def measure(
     answer = partial | (probabilities > threshold)
     (box,) = ndimage.find_objects(partial.astype(np.uint8))
     sherd = np.pad(partial[box], 1)
-    pieces = np.asarray(skimage.measure.label(sherd, connectivity=3)).max()
+    pieces = np.asarray(skimage.measure.label(sherd, connectivity=3))
     depth = np.asarray(ndimage.distance_transform_edt(sherd))
-    seen = _sector(partial)
+    hit, sector = _directions(partial)
     return Features(
         own_iou=float(sure[answer].sum() / (answer.sum() + sure[~answer].sum())),
         log_share=float(np.log10(given / answer.sum())),
         support=_support(partial, probabilities),
-        filled=float(given / (answer & seen).sum()),
+        filled=float(given / (answer & hit[sector]).sum()),
         thickness=float(2 * depth.sum() / given),
-        log_piece=float(np.log10(given / pieces)),
+        log_piece=float(np.log10(given / pieces.max())),
+        branches=_branches(hit[:, box[2]], pieces[..., 1:-1]),
     )
 
 
@@ -104,15 +108,29 @@ def _offsets(resolution: int) -> tuple[Float[np.ndarray, "r r"], Float[np.ndarra
     return first, second
 
 
-def _sector(partial: Bool[np.ndarray, "r r r"]) -> Bool[np.ndarray, "r r r"]:
-    """At each height, all that lies in the directions from the axis in which there is sherd."""
+def _directions(
+    partial: Bool[np.ndarray, "r r r"],
+) -> tuple[Bool[np.ndarray, "sectors r"], Int[np.ndarray, "r r"]]:
+    """In which directions from the axis there is sherd at each height, and the columns' ones."""
     side = partial.shape[0]
     angle = np.arctan2(*_offsets(side)) / (2 * np.pi) + 0.5
     sector = np.minimum((angle * _SECTORS).astype(int), _SECTORS - 1)
     hit = np.zeros((_SECTORS, side), bool)
     d, h, w = np.nonzero(partial)
     hit[sector[d, h], w] = True
-    return hit[sector]
+    return hit, sector
+
+
+def _branches(
+    hit: Bool[np.ndarray, "sectors heights"], pieces: Int[np.ndarray, "d h heights"]
+) -> float:
+    """Runs of directions for each piece that there is at a height, a mean over heights."""
+    # Coarse ones: near the axis there are fewer voxels than fine directions.
+    hit = np.asarray(hit.reshape(_SECTORS // 4, 4, -1).any(axis=1))
+    runs = np.maximum((hit & ~np.roll(hit, 1, axis=0)).sum(axis=0), hit.any(axis=0))
+    present = [len(np.unique(level[level > 0])) for level in np.moveaxis(pieces, 2, 0)]
+    used = runs > 0
+    return float(np.mean(runs[used] / np.array(present)[used]))
 
 
 def _support(
