@@ -153,7 +153,12 @@ def check_card(weights_file):
     return card
 
 
-@pytest.mark.skipif(not shipped.path().is_file(), reason="the package has no weights yet")
+needs_weights = pytest.mark.skipif(
+    not shipped.path().is_file(), reason="the package has no weights yet"
+)
+
+
+@needs_weights
 def test_the_shipped_card_agrees_with_the_shipped_weights():
     card = check_card(shipped.path())
     assert shipped.path().stat().st_size < shipped.MAX_BYTES
@@ -164,3 +169,18 @@ def test_the_shipped_card_agrees_with_the_shipped_weights():
     text = shipped.card_path(shipped.path()).read_text(encoding="utf-8")
     assert '"/' not in text
     assert model.load().resolution == card["config"]["data"]["resolution"] == 64
+
+
+@needs_weights
+def test_the_shipped_model_says_what_is_no_sherd():
+    shapes = np.zeros((3, 64, 64, 64), np.uint8)
+    cube, noise, table = shapes
+    cube[8:24, 30:46, 20:40] = 2
+    noise[np.random.default_rng(0).random(noise.shape) < 0.05] = 2
+    table[8:56, 8:56, 10:14] = 2
+    for d, h in ((8, 8), (8, 52), (52, 8), (52, 52)):
+        table[d : d + 4, h : h + 4, 10:54] = 2
+    requests = [predictor.Request(shape) for shape in shapes]
+    for done in predictor.complete_batch(model.load(), requests):
+        assert done.confidence is not None
+        assert done.confidence.sentence.startswith(confidence.STRANGE)
