@@ -1,13 +1,10 @@
 """The parts of the axis-aware model switched one at a time: runs, commands, differences, table."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import safetensors.numpy
-from conftest import ROOT
 
 from configs import revolve
 from scripts import ablation_revolve as script
@@ -141,7 +138,8 @@ def test_wrong_options_say_what_to_do(options, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def test_what_cannot_be_is_said_in_one_line(tmp_path, capsys):
+def test_what_cannot_be_is_said_in_one_line(tmp_path, monkeypatch, capsys):
+    keep_to_itself(monkeypatch)
     out = ["--out", str(tmp_path / "out"), "--data_dir", str(tmp_path)]
     for options, message in (
         (["--config.seed=3"], "--config.seed is set by ablation_revolve.py itself"),
@@ -180,6 +178,12 @@ def fake_run(run, commands, split, root, say):
     return True
 
 
+def keep_to_itself(monkeypatch):
+    """The command leaves this process's JAX and signals alone."""
+    monkeypatch.setattr(script.accelerator, "prepare", lambda: None)
+    monkeypatch.setattr(script.signal, "signal", lambda *_: None)
+
+
 def test_differences_are_paired_by_file_and_seed(tmp_path, monkeypatch, capsys):
     said = []
 
@@ -188,7 +192,7 @@ def test_differences_are_paired_by_file_and_seed(tmp_path, monkeypatch, capsys):
         return fake_run(run, commands, split, root, say)
 
     monkeypatch.setattr(ablation_runs, "complete_run", complete)
-    monkeypatch.setattr(script.accelerator, "prepare", lambda: None)
+    keep_to_itself(monkeypatch)
     options = ["--out", str(tmp_path / "out"), "--data_dir", str(tmp_path), "--seeds", "0", "1"]
     options += ["--parts", "averaging", "residual", "--config.generator.residual_features=8"]
     assert script.main(options) == 1
@@ -242,22 +246,23 @@ def test_of_a_full_model_that_failed_the_others_are_told_alone(tmp_path):
     assert parts["synthetic"]["scores"]["iou"]["mean"] == 0.375
 
 
-def test_trains_and_scores_a_tiny_model_and_does_it_once(tmp_path):
-    command = [sys.executable, "scripts/ablation_revolve.py", "--quick", "--out", str(tmp_path)]
-    command += ["--parts", "averaging", "--num_train_steps", "2"]
+def test_trains_and_scores_a_tiny_model_and_does_it_once(tmp_path, monkeypatch, capsys):
+    keep_to_itself(monkeypatch)
+    monkeypatch.setattr(script, "QUICK_POTS", 19)
+    command = ["--quick", "--out", str(tmp_path), "--parts", "averaging", "--num_train_steps", "2"]
     command += ["--config.generator.features=4", "--config.generator.bottleneck=8"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert script.main(command) == 0
+    capsys.readouterr()
     results = json.loads((tmp_path / "results.json").read_text())
     full, averaging = (results["parts"][part] for part in ("full", "averaging"))
     metrics = json.loads((tmp_path / "full_seed0/validation_average8/metrics.json").read_text())
     assert full["scores"]["iou"]["mean"] == pytest.approx(metrics["iou"]["mean"], abs=1e-6)
-    assert (full["scores"]["files"], full["scores"]["pots"]) == (48, 12)
+    assert (full["scores"]["files"], full["scores"]["pots"]) == (8, 2)
     difference = averaging["scores"]["iou"]["mean"] - full["scores"]["iou"]["mean"]
     assert averaging["over_full"]["iou"]["mean"] == pytest.approx(difference, abs=1e-6)
+    assert set(full["by_seed"]["0"]["seconds"]) == {"train", "evaluate"}
     assert results["hardware"]["platform"] == "cpu" and results["failed"] == []
     weights = (tmp_path / "full_seed0/generator.safetensors").stat().st_mtime_ns
-    again = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert again.returncode == 0
-    assert again.stdout.count("was scored before") == 2
+    assert script.main(command) == 0
+    assert capsys.readouterr().out.count("was scored before") == 2
     assert (tmp_path / "full_seed0/generator.safetensors").stat().st_mtime_ns == weights
