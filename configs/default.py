@@ -65,6 +65,14 @@ def get_config() -> Any:
     config.generator.bottleneck = 256
     config.generator.ring_width = 0.5
     config.generator.residual_features = 0
+    # Where the pot's axis stands: "centre", or "found", at most so many voxels from the centre (0:
+    # anywhere).
+    config.generator.axis = "centre"
+    config.generator.axis_within = 0.0
+    # What the roundness of the fragment counts beside the network that looks for the axis.
+    config.generator.axis_trust = 1.0
+    # Of "revolve_hypotheses": numbers in the code for what a sherd leaves open.
+    config.generator.code_size = 16
     config.generator.conv_form = "auto"
     config.generator.dtype = "float32"
 
@@ -85,6 +93,10 @@ def get_config() -> Any:
     config.loss.recon_weight = 100.0
     # Of the loss on the profile, for generators that have one.
     config.loss.profile_weight = 0.0
+    # Of the loss on the axis, for generators that look for it.
+    config.loss.axis_weight = 0.0
+    # Of the distance of posterior and prior, for generators with several answers.
+    config.loss.kl_weight = 0.0
     config.loss.real_label_low = 0.8
     config.loss.real_label_high = 1.1
 

@@ -15,8 +15,10 @@ def get_config() -> Any:
     config.data.scale_radius = config.data.scale_height = 0.15
     config.generator.kind = "revolve"
     config.generator.features = 32
+    config.generator.axis, config.generator.axis_within = "found", 1.0
+    config.generator.axis_trust = 0.1
     config.loss.adversarial_weight = config.loss.recon_weight = 0.0
-    config.loss.profile_weight = 1.0
+    config.loss.profile_weight, config.loss.axis_weight = 1.0, 0.1
     config.optim.generator_learning_rate, config.optim.schedule = 2e-3, "one_cycle"
     config.optim.weight_decay, config.train.ema_decay = 0.01, 0.999
     config.train.batch_size, config.train.num_train_steps = 32, 4000

@@ -13,6 +13,5 @@ def get_config() -> Any:
     """From the centred model's weights: pots turned, stretched and moved at random."""
     config = revolve.get_config()
     config.data.augment = config.data.shift = True
-    config.generator.axis = "found"
-    config.loss.axis_weight = 0.1
+    config.generator.axis_within = 0.0
     return config

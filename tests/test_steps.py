@@ -1,41 +1,20 @@
-"""The losses and the training step, against values computed in another way."""
+"""The training step, against values computed in another way."""
 
 import functools
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import test_parallel
 
+from configs import revolve
 from voxgan_jax.training import loop, losses, parallel, steps
 from voxgan_jax.training.state import inference_variables
-
-
-def test_losses_by_hand():
-    real, fake = jnp.asarray([2.0, -1.0]), jnp.asarray([0.5, -3.0])
-    labels = jnp.asarray([0.9, 1.1])
-
-    def cross_entropy(logit, label):
-        p = 1 / (1 + np.exp(-np.asarray(logit, np.float64)))
-        return -label * np.log(p) - (1 - label) * np.log(1 - p)
-
-    np.testing.assert_allclose(
-        losses.discriminator_loss(real, fake, labels),
-        cross_entropy(real, np.asarray([0.9, 1.1])) + cross_entropy(fake, 0.0),
-        rtol=1e-5,
-    )
-    np.testing.assert_allclose(losses.adversarial_loss(fake), cross_entropy(fake, 1.0), rtol=1e-5)
-    completed = jnp.zeros((2, 2, 2, 2, 1)).at[0, 0, 0, 0, 0].set(0.25)
-    complete = jnp.zeros((2, 2, 2, 2, 1)).at[1].set(1.0)
-    partial = jnp.zeros_like(complete)
-    np.testing.assert_allclose(losses.l1_loss(completed, complete, partial), [0.25 / 8, 1.0])
-    np.testing.assert_allclose(
-        losses.bce_loss(completed, complete, partial), [-np.log(0.75) / 8, -np.log(1e-6)], rtol=1e-4
-    )
-    assert losses.choose_recon_loss("bce") is losses.bce_loss
-    with pytest.raises(ValueError, match=r"unknown config\.loss\.recon 'l2'; known: l1, bce"):
-        losses.choose_recon_loss("l2")
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +121,10 @@ def test_learns_one_batch_and_keeps_an_average(small_config, batch):
     for index in range(60):
         state, scalars = step(state, batch)
         recon.append(float(scalars["recon_loss"]))
-        if index == 0:
+        if index == 0:  # The average is one over few steps at first.
             second = jax.tree.map(np.asarray, state.generator.params)
             jax.tree.map(
-                lambda ema, a, b: np.testing.assert_allclose(ema, (a + b) / 2, atol=1e-6),
+                lambda ema, a, b: np.testing.assert_allclose(ema, 0.1 * a + 0.9 * b, atol=1e-6),
                 state.ema_params,
                 first,
                 second,
@@ -165,12 +144,102 @@ def test_crumbs_are_part_of_the_target_unless_told(small_config, batch):
     assert 0 < abs(float(kept - left)) < 1 / 32**3
 
 
-def test_four_devices_give_the_step_of_one(tmp_path):
-    """Under jit with the batch divided, statistics and gradients are those of the whole batch."""
-    import os
-    import subprocess
-    import sys
+# The axis-aware generator: losses that can be switched, no batch statistics.
 
+
+def _revolve(**loss):
+    """A small axis-aware config at 16³ with other weights of its losses; steps under SGD."""
+    config = revolve.get_config()
+    config.data.resolution = 16
+    config.generator.features, config.generator.bottleneck = 2, 4
+    config.discriminator.features = 2
+    config.train.ema_decay = 0.0
+    config.loss.update(loss)
+    parts = loop.build_parts(config)
+    return config, parts._replace(tx_g=optax.sgd(0.1), tx_d=optax.sgd(0.1))
+
+
+def _one_step(config, parts):
+    """The states before and after one step on 4 pots of noise, and its scalars."""
+    rng = np.random.default_rng(0)
+    batch = {
+        "labels": jnp.asarray(rng.choice(np.asarray([0, 0, 1, 2, 3], np.uint8), (4, 16, 16, 16))),
+        "given": jnp.asarray(np.eye(256, dtype=bool)[[2, 3, 2, 3]]),
+    }
+    create = functools.partial(loop.initial_state, config, parts)
+    before = jax.device_get(jax.jit(create)())
+    step = loop.compiled_step(config, parts, parallel.make_mesh(jax.devices()[:1]))
+    after, scalars = step(jax.jit(create)(), batch)
+    return before, jax.device_get(after), {name: float(value) for name, value in scalars.items()}
+
+
+def _largest_change(before, after):
+    return max(
+        (np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, (before, after)), strict=True)),
+        default=0.0,
+    )
+
+
+def test_without_an_adversarial_loss_the_discriminator_rests():
+    before, after, scalars = _one_step(*_revolve())
+    assert set(scalars) == {"g_loss", "profile_loss", "grad_norm_g"}
+    assert scalars["g_loss"] == scalars["profile_loss"] > 0.1
+    jax.tree.map(np.testing.assert_array_equal, after.discriminator, before.discriminator)
+    assert _largest_change(before.generator.params, after.generator.params) > 1e-4
+    assert after.step == 1
+
+
+def test_every_loss_at_once_and_its_weight():
+    weights = {"adversarial_weight": 0.5, "recon_weight": 3.0, "profile_weight": 2.0}
+    before, after, scalars = _one_step(*_revolve(recon="bce_dice", **weights))
+    assert set(scalars) == {
+        *("g_loss", "adversarial_loss", "recon_loss", "profile_loss", "grad_norm_g"),
+        *("d_loss", "d_real_prob", "d_fake_prob", "grad_norm_d"),
+    }
+    total = 0.5 * scalars["adversarial_loss"] + 3.0 * scalars["recon_loss"]
+    assert scalars["g_loss"] == pytest.approx(total + scalars["profile_loss"], rel=1e-5)
+    # Both are cross-entropy and soft Dice over what is not given, near each other.
+    assert scalars["recon_loss"] == pytest.approx(scalars["profile_loss"] / 2, rel=0.1)
+    assert _largest_change(before.discriminator.params, after.discriminator.params) > 1e-4
+    assert _largest_change(before.discriminator.batch_stats, after.discriminator.batch_stats) > 1e-4
+
+
+def test_without_a_reconstruction_loss_it_is_not_computed():
+    *_, scalars = _one_step(*_revolve(adversarial_weight=1.0, profile_weight=0.0))
+    assert "recon_loss" not in scalars and "profile_loss" not in scalars
+    assert scalars["g_loss"] == scalars["adversarial_loss"]
+    assert scalars["d_loss"] > 0.5
+
+
+def test_in_parts_without_an_adversarial_loss():
+    """No batch statistics: the means over two micro-batches are those over the batch."""
+    ends = []
+    for accumulate_steps in (1, 2):
+        config, parts = _revolve()
+        config.train.accumulate_steps = accumulate_steps
+        _, after, scalars = _one_step(config, parts)
+        ends.append((after.generator.params, scalars))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), *ends)
+
+
+def test_in_parts_the_generators_statistics_move_once_a_micro_batch():
+    """Whether the first of the two passes is run, for the discriminator, or not."""
+    ends = []
+    for weight in (0.0, 1.0):
+        config, parts = test_parallel.make(accumulate_steps=2)
+        config.loss.adversarial_weight = weight
+        step = loop.compiled_step(config, parts, parallel.make_mesh(jax.devices()[:1]))
+        state = jax.jit(functools.partial(loop.initial_state, config, parts))()
+        first = jax.device_get(state.generator.batch_stats)
+        ends.append(jax.device_get(step(state, test_parallel.make_batch())[0]))
+    stats = [state.generator.batch_stats for state in ends]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *stats)
+    assert _largest_change(first, stats[0]) > 1e-3
+    assert _largest_change(ends[0].generator.params, ends[1].generator.params) > 1e-5
+
+
+def test_four_devices_give_the_step_of_one():
+    """Under jit with the batch divided, statistics and gradients are those of the whole batch."""
     script = """
 import jax, numpy as np, optax
 from configs import smoke
@@ -196,6 +265,47 @@ assert len(jax.devices()) == 4
 jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *ends)
 print("equal")
 """
+    _run_on_four_devices(script)
+
+
+def test_the_axis_aware_step_on_one_device_and_on_two():
+    """With noise for every row; under jit and pmap, in the state and in the scalars."""
+    script = """
+import jax, numpy as np, optax
+from configs import revolve
+from voxgan_jax.training import loop, parallel
+rng = np.random.default_rng(0)
+batch = {
+    "labels": rng.choice(np.asarray([0, 0, 2, 3], np.uint8), (4, 16, 16, 16)),
+    "given": np.eye(256, dtype=bool)[[2, 3, 3, 2]],
+}
+ends = []
+for mode, count in (("jit", 1), ("jit", 2), ("pmap", 2)):
+    config = revolve.get_config()
+    config.data.resolution, config.parallel.mode = 16, mode
+    config.generator.features, config.generator.bottleneck = 2, 4
+    config.generator.residual_features = config.discriminator.features = 2
+    config.loss.recon, config.loss.recon_weight = "bce_dice", 1.0
+    parts = loop.build_parts(config)._replace(tx_g=optax.sgd(0.3), tx_d=optax.sgd(0.3))
+    mesh = parallel.make_mesh(jax.devices()[:count])
+    step = loop.compiled_step(config, parts, mesh)
+    state = jax.jit(lambda: loop.initial_state(config, parts))()
+    state = jax.device_put(state, parallel.replicated(mesh))
+    first = jax.device_get(state.generator.params)
+    for _ in range(3):
+        state, scalars = step(state, jax.device_put(batch, parallel.batch_sharding(mesh)))
+    ends.append(jax.device_get((state.generator.params, state.ema_params, scalars)))
+    moved = max(jax.tree.leaves(jax.tree.map(lambda a, b: np.abs(a - b).max(), first, ends[-1][0])))
+    assert moved > 1e-2, moved
+for end in ends[1:]:
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), ends[0], end)
+print("equal")
+"""
+    _run_on_four_devices(script)
+
+
+def _run_on_four_devices(script):
+    """A program that says "equal" in the end."""
     env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     done = subprocess.run(
         [sys.executable, "-c", script], env=env, capture_output=True, text=True, check=False

@@ -10,14 +10,16 @@ from flax import linen as nn
 from voxgan_jax.models.conv import Conv
 from voxgan_jax.models.discriminator import Discriminator
 from voxgan_jax.models.generator import Generator
+from voxgan_jax.models.hypotheses import HypothesesGenerator
 from voxgan_jax.models.layers import SpectralConv
-from voxgan_jax.models.revolve import RevolveGenerator
+from voxgan_jax.models.revolve import AXES, RevolveGenerator
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 __all__ = [
     "Discriminator",
     "Generator",
+    "HypothesesGenerator",
     "RevolveGenerator",
     "build_discriminator",
     "build_generator",
@@ -51,20 +53,27 @@ def _unet(config: Any, axis_name: str | None) -> Generator:
 
 
 def _revolve(config: Any, axis_name: str | None) -> RevolveGenerator:
-    # Nothing in it shares statistics over a batch, so `axis_name` is not needed.
-    return RevolveGenerator(
-        features=config.features,
-        bottleneck=config.bottleneck,
-        ring_width=config.ring_width,
-        residual_features=config.residual_features,
-        conv_form=config.conv_form,
-        dtype=_dtype(config.dtype),
-    )
+    return RevolveGenerator(**_revolve_options(config))
+
+
+def _revolve_hypotheses(config: Any, axis_name: str | None) -> HypothesesGenerator:
+    return HypothesesGenerator(**_revolve_options(config), code_size=config.code_size)
+
+
+def _revolve_options(config: Any) -> dict[str, Any]:
+    """Nothing in these generators is shared over a batch, so `axis_name` is not among them."""
+    if config.axis not in AXES:
+        raise ValueError(f"unknown config.generator.axis {config.axis!r}; known: {', '.join(AXES)}")
+    names = ("features", "bottleneck", "ring_width", "residual_features")
+    names += ("axis", "axis_within", "axis_trust")
+    options = {name: config[name] for name in names}
+    return options | {"conv_form": config.conv_form, "dtype": _dtype(config.dtype)}
 
 
 GENERATORS: dict[str, Callable[[Any, str | None], nn.Module]] = {
     "unet": _unet,
     "revolve": _revolve,
+    "revolve_hypotheses": _revolve_hypotheses,
 }
 """How a generator of each kind is built from its part of the config."""
 

@@ -154,6 +154,7 @@ def find_axis(
     partial: Float[Array, "b d h w 1"],
     *,
     within: float = math.inf,
+    trust: float = 1.0,
     num_candidates: int = 64,
 ) -> Float[Array, "b 2"]:
     """The axis by both: of the heat map's highest positions the one with the best sum of scores.
@@ -162,6 +163,7 @@ def find_axis(
         logits: of `AxisNet`.
         within: how far, in voxels along either axis, it may stand from the middle of the cube; 1
             suits pots placed in the centre.
+        trust: what `agreement` counts beside the heat map.
         num_candidates: how many positions are tried.
     """
     _, rows, columns = logits.shape
@@ -173,7 +175,7 @@ def find_axis(
     heat = jax.nn.log_softmax(logits.reshape(len(logits), -1)[:, allowed])
     heat, index = jax.lax.top_k(heat, min(num_candidates, len(positions)))
     candidates = positions[index]
-    return _best(candidates, heat + agreement(partial, candidates))
+    return _best(candidates, heat + trust * agreement(partial, candidates))
 
 
 def _best(candidates: Float[Array, "b n 2"], score: Float[Array, "b n"]) -> Float[Array, "b 2"]:

@@ -20,7 +20,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
 from voxgan_jax.models import rings
-from voxgan_jax.models.profile import ProfileNet, _fold
+from voxgan_jax.models.profile import ProfileNet, fold
 from voxgan_jax.models.revolve import OUTPUTS, RevolveGenerator
 
 Volume = Float[Array, "b d h w 1"]
@@ -49,7 +49,7 @@ class CodeNet(nn.Module):
         dense = functools.partial(nn.Dense, dtype=self.dtype)
         x = maps.astype(self.dtype)
         for level in range(3):
-            x = nn.silu(dense(self.features << level, name=f"fold{level}")(_fold(x)))
+            x = nn.silu(dense(self.features << level, name=f"fold{level}")(fold(x)))
         x = dense(self.features, name="squeeze")(x).reshape(len(x), -1)
         x = nn.silu(dense(16 * self.size, name="gather")(x)).astype(jnp.float32)
         mean = nn.Dense(self.size, name="mean")(x)

@@ -75,7 +75,7 @@ class ProfileNet(nn.Module):
     def __call__(
         self, maps: Float[Array, "b w ring c"], code: Float[Array, "b z"] | None = None
     ) -> Float[Array, "b w ring"]:
-        """Logits in float32. `code`, if any, is joined to the dense code.
+        """Logits in float32. `code`, if any, is added to the dense code.
 
         Raises ValueError where height or rings are no multiple of 8.
         """
@@ -86,17 +86,17 @@ class ProfileNet(nn.Module):
         maps = maps.astype(self.dtype)
         x, skips = maps, []
         for level in range(NUM_LEVELS):
-            x = dense(self.features << level, name=f"fold{level}")(_fold(x))
+            x = dense(self.features << level, name=f"fold{level}")(fold(x))
             x = block(name=f"down{level}")(x)
             skips.append(x)
         x = x + self._across(x, code)
         x = block(name="middle")(x)
         for level in reversed(range(NUM_LEVELS - 1)):
-            x = _unfold(dense(4 * (self.features << level), name=f"unfold{level}")(x))
+            x = unfold(dense(4 * (self.features << level), name=f"unfold{level}")(x))
             joined = jnp.concatenate([x, skips[level]], axis=-1)
             x = block(name=f"up{level}")(dense(self.features << level, name=f"join{level}")(joined))
         # The finest lines come from the maps themselves.
-        x = _unfold(dense(4 * maps.shape[-1], name="unfold")(nn.silu(x)))
+        x = unfold(dense(4 * maps.shape[-1], name="unfold")(nn.silu(x)))
         x = nn.silu(nn.Conv(8, (3, 3), dtype=self.dtype, name="fine")(x + maps))
         logits = nn.Dense(1, bias_init=nn.initializers.constant(-2.0), name="logits")
         return logits(x.astype(jnp.float32))[..., 0]
@@ -107,20 +107,21 @@ class ProfileNet(nn.Module):
         dense = functools.partial(nn.Dense, dtype=self.dtype)
         y = dense(channels // 2, name="squeeze")(nn.silu(x)).reshape(b, -1)
         y = nn.silu(dense(self.bottleneck, name="gather")(y))
+        y = dense(self.bottleneck, name="code")(y)
         if code is not None:
-            y = jnp.concatenate([y, code.astype(self.dtype)], axis=-1)
-        y = nn.silu(dense(self.bottleneck, name="code")(y))
+            y = y + dense(self.bottleneck, use_bias=False, name="told")(code.astype(self.dtype))
+        y = nn.silu(y)
         y = nn.silu(dense(w * rings * (channels // 2), name="scatter")(y))
         return dense(channels, name="expand")(y.reshape(b, w, rings, -1))
 
 
-def _fold(x: Float[Array, "b w r c"]) -> Float[Array, "b w//2 r//2 4*c"]:
+def fold(x: Float[Array, "b w r c"]) -> Float[Array, "b w//2 r//2 4*c"]:
     b, w, r, c = x.shape
     x = x.reshape(b, w // 2, 2, r // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(b, w // 2, r // 2, 4 * c)
 
 
-def _unfold(x: Float[Array, "b w r c"]) -> Float[Array, "b 2*w 2*r c//4"]:
+def unfold(x: Float[Array, "b w r c"]) -> Float[Array, "b 2*w 2*r c//4"]:
     b, w, r, c = x.shape
     x = x.reshape(b, w, r, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(b, 2 * w, 2 * r, c // 4)

@@ -1,5 +1,6 @@
 """The axis-aware generator: a profile is completed, turned about the axis, and corrected in 3D."""
 
+import math
 from typing import Any
 
 import jax
@@ -8,11 +9,14 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
 from voxgan_jax.models import rings
+from voxgan_jax.models.axis import AxisNet, find_axis
 from voxgan_jax.models.profile import ProfileNet, evidence
 from voxgan_jax.models.residual import ResidualNet
 
 OUTPUTS = "outputs"
 """The collection that holds, in training, what else the losses look at."""
+
+AXES = ("centre", "found")
 
 _SURE = 1e-4
 """Profiles keep this far from 0 and 1, so that a correction can still turn every voxel."""
@@ -28,12 +32,20 @@ class RevolveGenerator(nn.Module):
 
     `features` and `bottleneck` are those of the profile network, `ring_width` is in voxels, `dtype`
     that of the computation; rings, probabilities and parameters are float32.
+
+    `axis` "centre" takes the middle of the cube for the pot's axis. "found" looks for the axis
+    (`AxisNet`, `find_axis`), no farther than `axis_within` voxels from the middle, or anywhere
+    where that is 0; `axis_trust` is what the fragment's own roundness counts there beside the net.
+    In training it is the middle of the complete pot's box.
     """
 
     features: int = 16
     bottleneck: int = 256
     ring_width: float = rings.RING_WIDTH
     residual_features: int = 0
+    axis: str = "centre"
+    axis_within: float = 0.0
+    axis_trust: float = 1.0
     conv_form: str = "auto"
     dtype: Any = jnp.float32
 
@@ -69,7 +81,15 @@ class RevolveGenerator(nn.Module):
 
     def _axis(self, partial: Array, complete: Array | None) -> Float[Array, "n 2"]:
         """Where the axis is taken to stand."""
-        return rings.centre_axis(partial.shape[1])
+        if self.axis == "centre":
+            return rings.centre_axis(partial.shape[1])
+        logits = AxisNet(dtype=self.dtype, name="axis_net")(partial)
+        if complete is not None:
+            self._keep(axis_logits=logits)
+            return rings.box_axis(complete)
+        return find_axis(
+            logits, partial, within=self.axis_within or math.inf, trust=self.axis_trust
+        )
 
     def _code(
         self, maps: Array, weights: Array, complete: Array | None, keys: Array | None
@@ -79,7 +99,7 @@ class RevolveGenerator(nn.Module):
 
     def _keep(self, **outputs: Array) -> None:
         for name, value in outputs.items():
-            self.sow(OUTPUTS, name, value, init_fn=lambda: None, reduce_fn=lambda _, new: new)
+            self.sow(OUTPUTS, name, value, init_fn=lambda v=value: v, reduce_fn=lambda _, v: v)
 
 
 def _volumes(
@@ -89,13 +109,6 @@ def _volumes(
     weights: Float[Array, "n column ring"],
 ) -> Float[Array, "b d h w 5"]:
     """What the 3D network sees: fragment, revolved profile and evidence, height and radius."""
-    _, num_heights, num_rings, _ = maps.shape
-    coordinates = (
-        jnp.broadcast_to(jnp.linspace(-1.0, 1.0, num_heights)[:, None], maps.shape[1:3]),
-        jnp.broadcast_to(jnp.linspace(0.0, 1.0, num_rings)[None, :], maps.shape[1:3]),
-    )
-    height, radius = (
-        jnp.broadcast_to(rings.revolve(part[None], weights), partial.shape) for part in coordinates
-    )
-    relative = rings.revolve(maps[..., 1], weights)
-    return jnp.concatenate([partial, logit / 4.0, relative, height, radius], axis=-1)
+    # Relative share, height and radius are the second and the last two maps.
+    turned = [rings.revolve(maps[..., n], weights) for n in (1, -2, -1)]
+    return jnp.concatenate([partial, logit / 4.0, *turned], axis=-1)

@@ -72,8 +72,8 @@ def ring_sums(
     b, d, h, w, _ = volume.shape
     columns = volume.reshape(b, d * h, w)
     if len(weights) == 1:
-        return jnp.einsum("bpw,pr->bwr", columns, weights[0])
-    return jnp.einsum("bpw,bpr->bwr", columns, weights)
+        return jnp.einsum("bpw,pr->bwr", columns, weights[0], precision="highest")
+    return jnp.einsum("bpw,bpr->bwr", columns, weights, precision="highest")
 
 
 def ring_sizes(weights: Float[Array, "n column ring"]) -> Float[Array, "n 1 ring"]:
@@ -88,9 +88,9 @@ def revolve(
     b, w, _ = profile.shape
     side = math.isqrt(weights.shape[1])
     if len(weights) == 1:
-        columns = jnp.einsum("bwr,pr->bpw", profile, weights[0])
+        columns = jnp.einsum("bwr,pr->bpw", profile, weights[0], precision="highest")
     else:
-        columns = jnp.einsum("bwr,bpr->bpw", profile, weights)
+        columns = jnp.einsum("bwr,bpr->bpw", profile, weights, precision="highest")
     return columns.reshape(b, side, side, w, 1)
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from voxgan_jax.models import rings
+from voxgan_jax.models import axis, hypotheses, rings
 
 Volume = Float[Array, "b d h w 1"]
 
@@ -62,7 +62,7 @@ def bce_dice_loss(completed: Volume, complete: Volume, partial: Volume) -> Float
 
 def profile_loss(
     profile_logits: Float[Array, "b w ring"],
-    axis: Float[Array, "n 2"],
+    axes: Float[Array, "n 2"],
     complete: Volume,
     partial: Volume,
     *,
@@ -72,7 +72,7 @@ def profile_loss(
 
     The truth of a ring is the mean over its voxels that are not given.
     """
-    weights = rings.ring_weights(complete.shape[1], axis, width=ring_width)
+    weights = rings.ring_weights(complete.shape[1], axes, width=ring_width)
     truth, size = rings.missing_means(complete, partial, weights)
     return _bce_dice(jax.nn.sigmoid(profile_logits), truth, size, (1, 2))
 
@@ -123,16 +123,24 @@ def auxiliary_losses(config: Any) -> Auxiliary:
     Only those whose weight in `config.loss` is above 0.
     """
 
+    weights = config.loss
+
     def losses(outputs: Mapping[str, Any], complete: Volume, partial: Volume) -> dict[str, Array]:
         found = {}
-        if config.loss.profile_weight > 0 and "profile_logits" in outputs:
-            found["profile_loss"] = config.loss.profile_weight * profile_loss(
+        if weights.profile_weight > 0 and "profile_logits" in outputs:
+            found["profile_loss"] = weights.profile_weight * profile_loss(
                 outputs["profile_logits"],
                 outputs["axis"],
                 complete,
                 partial,
                 ring_width=config.generator.ring_width,
             )
+        if weights.axis_weight > 0 and "axis_logits" in outputs:
+            found["axis_loss"] = weights.axis_weight * axis.axis_loss(
+                outputs["axis_logits"], rings.box_axis(complete)
+            )
+        if weights.kl_weight > 0 and "posterior_mean" in outputs:
+            found["kl_loss"] = weights.kl_weight * hypotheses.kl_divergence(outputs)
         return found
 
     return losses

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
-from jaxtyping import Array, Float, UInt32
+from jaxtyping import Array, Float, Int, UInt32
 
 from voxgan_jax.data import fragments
 from voxgan_jax.models.revolve import OUTPUTS
@@ -177,7 +177,7 @@ def train_step(
         rng=state.rng,
         generator=net_g,
         discriminator=net_d,
-        ema_params=_follow(state.ema_params, net_g.params, ema_decay),
+        ema_params=_follow(state.ema_params, net_g.params, ema_decay, state.step),
     ), scalars_d | scalars_g | {"grad_norm_g": optax.tree.norm(grads_g)}
 
 
@@ -273,7 +273,12 @@ def _average(tree: Tree, axis_name: str | None) -> Tree:
     return tree if axis_name is None else jax.lax.pmean(tree, axis_name)
 
 
-def _follow(ema_params: Tree, params: Tree, decay: float) -> Tree:
+def _follow(ema_params: Tree, params: Tree, decay: float, step: Int[Array, ""]) -> Tree:
+    """The moving average; over few steps at first, else it would remember the untrained start."""
     if not ema_params:
         return ema_params
-    return jax.tree.map(lambda ema, new: decay * ema + (1.0 - decay) * new, ema_params, params)
+    count = step.astype(jnp.float32)
+    decay_now = jnp.minimum(decay, (1.0 + count) / (10.0 + count))
+    return jax.tree.map(
+        lambda ema, new: decay_now * ema + (1.0 - decay_now) * new, ema_params, params
+    )
