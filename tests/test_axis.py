@@ -156,7 +156,7 @@ def test_axis_net_learns_where_sectors_point(loose_promotion):
     @jax.jit
     def step(params, opt_state, partial):
         def mean_loss(params):
-            return axis.axis_loss(net.apply(params, partial), truth).mean()
+            return axis.axis_loss(jnp.asarray(net.apply(params, partial)), truth).mean()
 
         loss, grads = jax.value_and_grad(mean_loss)(params)
         updates, opt_state = tx.update(grads, opt_state)
@@ -168,7 +168,7 @@ def test_axis_net_learns_where_sectors_point(loose_promotion):
         losses.append(float(loss))
     # A flat map costs 8.3 nats, a perfect one 2.8.
     assert losses[0] > 7.5 and losses[-1] < 4.0
-    logits = net.apply(params, partial)
+    logits = jnp.asarray(net.apply(params, partial))
     assert logits.shape == (4, 63, 63) and logits.dtype == jnp.float32
     found = np.asarray(axis.find_axis(logits, partial, num_candidates=8))
     assert np.abs(found - np.array(middles)).max() <= 0.5

@@ -18,8 +18,8 @@ from voxgan_jax.models.revolve import OUTPUTS
 from voxgan_jax.training import events, loop
 
 SIDE = 16
-SMALL = RevolveGenerator(features=2, bottleneck=4)
-CORRECTED = SMALL.clone(residual_features=2)
+SMALL: Any = RevolveGenerator(features=2, bottleneck=4)
+CORRECTED: Any = SMALL.clone(residual_features=2)
 
 
 @functools.cache

@@ -62,11 +62,14 @@ def _revolve_hypotheses(config: Any, axis_name: str | None) -> HypothesesGenerat
 
 def _revolve_options(config: Any) -> dict[str, Any]:
     """Nothing in these generators is shared over a batch, so `axis_name` is not among them."""
-    if config.axis not in AXES:
-        raise ValueError(f"unknown config.generator.axis {config.axis!r}; known: {', '.join(AXES)}")
     names = ("features", "bottleneck", "ring_width", "residual_features")
     names += ("axis", "axis_within", "axis_trust")
-    options = {name: config[name] for name in names}
+    # Weights from before a field was added have none, and mean its default.
+    options = {name: config.get(name, getattr(RevolveGenerator, name)) for name in names}
+    if options["axis"] not in AXES:
+        raise ValueError(
+            f"unknown config.generator.axis {options['axis']!r}; known: {', '.join(AXES)}"
+        )
     return options | {"conv_form": config.conv_form, "dtype": _dtype(config.dtype)}
 
 
