@@ -34,6 +34,8 @@ def get_config() -> Any:
     # Stretch pots by a random factor of up to 1 ± this, across and in height.
     config.data.scale_radius = 0.0
     config.data.scale_height = 0.0
+    # Bend their profiles at random, all the way round, by waves of up to this amplitude (0.3).
+    config.data.warp = 0.0
     # Move pots to a random place in the cube: for models that find the axis themselves.
     config.data.shift = False
     # So many synthetic pots join the training split, each broken in 4 ways; only with "resident".

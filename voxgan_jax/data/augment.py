@@ -2,8 +2,9 @@
 
 Whatever is done to a pot is done to the box that it fills: the box is turned and mirrored about the
 axis of height (the eight symmetries of the square, D4), gets other sides, and is put somewhere. The
-voxels go with it, each cell taking the label of the nearest cell of the old box. (Pooled pots are
-changed after pooling, so which cells were pooled may differ by one.)
+voxels go with it, each cell taking the label of the nearest cell of the old box. Inside the box the
+profile may change too, smoothly and all the way round: a wheel-made pot becomes another such pot.
+(Pooled pots are changed after pooling, so which cells were pooled may differ by one.)
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from voxgan_jax.data import grid
 from voxgan_jax.training import parallel
@@ -19,6 +20,10 @@ from voxgan_jax.training import parallel
 NUM_SYMMETRIES = 8
 MAX_SCALE = 0.5
 """Beyond it a box could lose its outermost cells, and small fragments would vanish."""
+MAX_WARP = 0.3
+"""Beyond it walls could break; heights would fold over from 0.5 on."""
+NUM_WAVES = (2, 3)
+"""Of how many waves the change of the heights, and that of the widths, is made."""
 
 
 def augment_batch(
@@ -31,6 +36,7 @@ def augment_batch(
     scale_radius: float = 0.0,
     scale_height: float = 0.0,
     keep_longest: bool = False,
+    warp: float = 0.0,
     shift: bool = False,
     placement: str = "center",
 ) -> dict[str, Any]:
@@ -47,17 +53,23 @@ def augment_batch(
             sides stay odd or even, so that a centred pot keeps its axis to the half voxel.
         keep_longest: scale every pot, after this, to the longest side that it had, as the pots of
             the data set all have the same one: it is the proportions that change.
+        warp: bend the profile by waves whose amplitudes are uniform in [-warp, warp], see `rebox`:
+            longer necks, lower feet, other bellies. The longer axis of the pot's box stays full,
+            and the middle of the box where it was.
         shift: each pot at any place where its box fits, all equally likely.
         placement: that of the data, see `grid.place`: a stretched pot lies where this would put it.
 
     Raises:
-        ValueError: a scale outside 0…`MAX_SCALE`, or an unknown placement.
+        ValueError: a scale outside 0…`MAX_SCALE`, a warp outside 0…`MAX_WARP`, or an unknown
+            placement.
     """
     scales = (scale_radius, scale_height)
     if not all(0 <= scale <= MAX_SCALE for scale in scales):
         raise ValueError(
             f"scale_radius {scale_radius} and scale_height {scale_height} must lie in 0…{MAX_SCALE}"
         )
+    if not 0 <= warp <= MAX_WARP:
+        raise ValueError(f"warp {warp} must lie in 0…{MAX_WARP}")
     if placement not in grid.PLACEMENTS:
         raise ValueError(f"placement {placement!r} is none of {grid.PLACEMENTS}")
     labels = batch["labels"]
@@ -81,7 +93,13 @@ def augment_batch(
         starts = (uniform * (room + 1).astype(jnp.float32)).astype(jnp.int32)
     elif placement == "center":
         starts = jnp.clip(starts + (old_sizes - sizes) // 2, 0, room)
-    return {**batch, "labels": rebox(labels, ids, starts, sizes)}
+    waves = None
+    if warp:
+        waves = jax.random.uniform(
+            jax.random.fold_in(rng, 3), (rows, sum(NUM_WAVES)), minval=-warp, maxval=warp
+        )
+        waves = parallel.own_rows(waves, axis_name)
+    return {**batch, "labels": rebox(labels, ids, starts, sizes, waves)}
 
 
 def boxes(labels: UInt8[Array, "b d h w"]) -> tuple[Int[Array, "b 3"], Int[Array, "b 3"]]:
@@ -126,6 +144,7 @@ def rebox(
     ids: Int[Array, " b"],
     starts: Int[Array, "b 3"],
     sizes: Int[Array, "b 3"],
+    waves: Float[Array, "b 5"] | None = None,
 ) -> UInt8[Array, "b side side h"]:
     """Each pot turned and mirrored, its box then stretched to `sizes` and put at `starts`.
 
@@ -133,18 +152,41 @@ def rebox(
         ids: 0…7; bit 2 exchanges the first two axes, then bit 0 mirrors the first and bit 1 the
             second. 0 changes nothing.
         starts, sizes: of the boxes in the result, inside the grid and 1 or more.
+        waves: amplitudes that bend the profile, at most `MAX_WARP` each; all 0 bend nothing. By the
+            first two the heights move, the ends held: with u from 0 to 1 over the box, u shows
+            u + sum of a_k sin(pi k u) / (pi k), so that what is at u shrinks by 1 + sum of
+            a_k cos(pi k u). By the rest the pot is widened about the middle of its box, at u by
+            exp(sum of b_k cos(pi k u)), times what makes the farthest voxel touch its side again.
     """
     old_starts, old_sizes = (_exchanged(values, ids) for values in boxes(labels))
-    first, second, height = (
-        _source_cells(
-            labels.shape[axis + 1],
-            (starts[:, axis, None], sizes[:, axis, None]),
-            (old_starts[:, axis, None], old_sizes[:, axis, None]),
-            mirrored=(ids >> axis & 1 == 1)[:, None] & (axis < 2),
-        )
-        for axis in range(3)
+    # Distances are counted from the middle of the box in half cells, and what falls between two is
+    # rounded inwards: so the changed pot is as symmetric as the pot was.
+    middles = [
+        2 * (jnp.arange(length)[None, :] - starts[:, axis, None]) - (sizes[:, axis, None] - 1)
+        for axis, length in enumerate(labels.shape[1:])
+    ]
+    sides = [jnp.sign(middle) for middle in middles]
+    away = [
+        (jnp.abs(middle) * old_sizes[:, axis, None] // sizes[:, axis, None])[:, :, None]
+        for axis, middle in enumerate(middles)
+    ]
+    if waves is not None:
+        u = (middles[2] / sizes[:, 2:] + 1) / 2
+        moved = jnp.where((u > 0) & (u < 1), 2 * _moved_heights(u, waves) - 1, 2 * u - 1)
+        sides[2] = jnp.sign(moved).astype(jnp.int32)
+        away[2] = _floor(jnp.abs(moved) * old_sizes[:, 2:])[:, :, None]
+    old_boxes = [(old_starts[:, axis, None], old_sizes[:, axis, None]) for axis in range(3)]
+    height = _source_cells(sides[2], away[2], old_boxes[2])[:, :, 0]
+    if waves is not None:
+        widths = _widths(u, waves, _reach(labels), height)[:, None, :]
+        for axis in range(2):
+            ratio = old_sizes[:, axis, None, None] / sizes[:, axis, None, None]
+            away[axis] = _floor(jnp.abs(middles[axis])[:, :, None] * ratio / widths)
+    mirror = [1 - 2 * (ids >> axis & 1)[:, None] for axis in range(2)]
+    first, second = (
+        _source_cells(sides[axis] * mirror[axis], away[axis], old_boxes[axis]) for axis in range(2)
     )
-    first, second, height = first[:, :, None, None], second[:, None, :, None], height[:, None, None]
+    first, second, height = first[:, :, None, :], second[:, None, :, :], height[:, None, None]
     inside = (first >= 0) & (second >= 0) & (height >= 0)
     turned = (ids >> 2 & 1 == 1)[:, None, None, None]
     row = jnp.arange(len(labels))[:, None, None, None]
@@ -159,22 +201,63 @@ def _exchanged(values: Int[Array, "b 3"], ids: Int[Array, " b"]) -> Int[Array, "
 
 
 def _source_cells(
-    length: int,
-    box: tuple[Int[Array, "b 1"], Int[Array, "b 1"]],
+    side: Int[Array, "b n"],
+    away: Int[Array, "b n m"],
     old_box: tuple[Int[Array, "b 1"], Int[Array, "b 1"]],
-    mirrored: Bool[Array, "b 1"],
-) -> Int[Array, "b {length}"]:
-    """For each cell of an axis, the cell of the old box that it shows; -1 outside the box.
+) -> Int[Array, "b n m"]:
+    """The cells of an axis that lie so many half cells from the middle of the old box; -1 outside.
 
-    Distances are counted from the middle of the box in half cells, and a tie goes inwards: so the
-    stretched pot is as symmetric as the pot was.
+    Args:
+        side: -1 before the middle, 1 after it, 0 in it.
     """
-    (start, size), (old_start, old_size) = box, old_box
-    from_middle = 2 * (jnp.arange(length)[None, :] - start) - (size - 1)
+    old_start, old_size = (values[:, :, None] for values in old_box)
     odd = old_size % 2
-    away = jnp.abs(from_middle) * old_size // size
     # The centres of the old cells lie at 0, 2, 4… from an odd box's middle, at 1, 3… from an even.
     centre = 2 * ((away + odd) // 2) + 1 - odd
-    side = jnp.where(mirrored, -jnp.sign(from_middle), jnp.sign(from_middle))
-    cell = old_start + (old_size - 1 + side * centre) // 2
-    return jnp.where(jnp.abs(from_middle) < size, cell, -1)
+    cell = old_start + (old_size - 1 + side[:, :, None] * centre) // 2
+    return jnp.where(away < old_size, cell, -1)
+
+
+def _floor(distance: Float[Array, "..."]) -> Int[Array, "..."]:
+    """The whole number of half cells in a distance."""
+    return jnp.floor(distance).astype(jnp.int32)
+
+
+def _moved_heights(u: Float[Array, "b h"], waves: Float[Array, "b 5"]) -> Float[Array, "b h"]:
+    """What height each height shows, both from 0 to 1; it rises everywhere."""
+    amplitudes = waves[:, None, : NUM_WAVES[0]]
+    turns = jnp.pi * jnp.arange(1, NUM_WAVES[0] + 1)[None, None, :]
+    return u + (amplitudes * jnp.sin(turns * u[:, :, None]) / turns).sum(axis=2)
+
+
+def _widths(
+    u: Float[Array, "b h"],
+    waves: Float[Array, "b 5"],
+    reach: Float[Array, "b h"],
+    height: Int[Array, "b h"],
+) -> Float[Array, "b h"]:
+    """The factor of the widths at each height, by which the pot fills its box and no more.
+
+    Args:
+        reach: see `_reach`.
+        height: the cell of `reach` that each height shows, -1 for none.
+    """
+    turns = jnp.pi * jnp.arange(1, NUM_WAVES[1] + 1)[None, None, :]
+    amplitudes = waves[:, None, NUM_WAVES[0] :]
+    factors = jnp.exp((amplitudes * jnp.cos(turns * u[:, :, None])).sum(axis=2))
+    reach = jnp.take_along_axis(reach, jnp.maximum(height, 0), axis=1)
+    widest = jnp.where(height >= 0, factors * reach, 0).max(axis=1, keepdims=True)
+    # Nothing is shown of an empty grid, whatever its widths.
+    return factors / jnp.where(widest > 0, widest, 1)
+
+
+def _reach(labels: UInt8[Array, "b side side h"]) -> Float[Array, "b h"]:
+    """How far the pot comes at each height from the middle of its box to a side; 1: it touches."""
+    starts, sizes = boxes(labels)
+    reach = []
+    for axis in range(2):
+        start, size = starts[:, axis, None], sizes[:, axis, None]
+        away = jnp.abs(2 * (jnp.arange(labels.shape[axis + 1])[None, :] - start) - (size - 1)) + 1
+        filled = labels.max(axis=2 - axis) > 0
+        reach.append(jnp.where(filled, (away / size)[:, :, None], 0).max(axis=1))
+    return jnp.maximum(*reach)

@@ -187,7 +187,7 @@ def compiled_predict(generator: nn.Module, mesh: jax.sharding.Mesh) -> Callable[
 def augmentation(config: Any) -> Callable[..., Any] | None:
     """`augment.augment_batch` with the options of `config.data`; None where they change nothing."""
     stretched = config.scale_radius > 0 or config.scale_height > 0
-    if not (config.augment or stretched or config.shift):
+    if not (config.augment or stretched or config.warp or config.shift):
         return None
     return functools.partial(
         augment.augment_batch,
@@ -195,6 +195,7 @@ def augmentation(config: Any) -> Callable[..., Any] | None:
         scale_radius=config.scale_radius,
         scale_height=config.scale_height,
         keep_longest=stretched,
+        warp=config.warp,
         shift=config.shift,
         placement=config.placement,
     )
