@@ -54,8 +54,8 @@ def augment_batch(
         keep_longest: scale every pot, after this, to the longest side that it had, as the pots of
             the data set all have the same one: it is the proportions that change.
         warp: bend the profile by waves whose amplitudes are uniform in [-warp, warp], see `rebox`:
-            longer necks, lower feet, other bellies. The longer axis of the pot's box stays full,
-            and the middle of the box where it was.
+            longer necks, lower feet, other bellies. Along one of its first two axes, and in
+            height, the pot's box stays full; its middle stays where it was.
         shift: each pot at any place where its box fits, all equally likely.
         placement: that of the data, see `grid.place`: a stretched pot lies where this would put it.
 
@@ -172,16 +172,18 @@ def rebox(
     ]
     if waves is not None:
         u = (middles[2] / sizes[:, 2:] + 1) / 2
+        # Outside the box the waves go on, but nothing is shown.
         moved = jnp.where((u > 0) & (u < 1), 2 * _moved_heights(u, waves) - 1, 2 * u - 1)
         sides[2] = jnp.sign(moved).astype(jnp.int32)
-        away[2] = _floor(jnp.abs(moved) * old_sizes[:, 2:])[:, :, None]
+        away[2] = _floor(jnp.abs(moved) * old_sizes[:, 2:].astype(jnp.float32))[:, :, None]
     old_boxes = [(old_starts[:, axis, None], old_sizes[:, axis, None]) for axis in range(3)]
     height = _source_cells(sides[2], away[2], old_boxes[2])[:, :, 0]
     if waves is not None:
         widths = _widths(u, waves, _reach(labels), height)[:, None, :]
         for axis in range(2):
             ratio = old_sizes[:, axis, None, None] / sizes[:, axis, None, None]
-            away[axis] = _floor(jnp.abs(middles[axis])[:, :, None] * ratio / widths)
+            middle = jnp.abs(middles[axis])[:, :, None].astype(jnp.float32)
+            away[axis] = _floor(middle * ratio / widths)
     mirror = [1 - 2 * (ids >> axis & 1)[:, None] for axis in range(2)]
     first, second = (
         _source_cells(sides[axis] * mirror[axis], away[axis], old_boxes[axis]) for axis in range(2)
@@ -226,8 +228,13 @@ def _floor(distance: Float[Array, "..."]) -> Int[Array, "..."]:
 def _moved_heights(u: Float[Array, "b h"], waves: Float[Array, "b 5"]) -> Float[Array, "b h"]:
     """What height each height shows, both from 0 to 1; it rises everywhere."""
     amplitudes = waves[:, None, : NUM_WAVES[0]]
-    turns = jnp.pi * jnp.arange(1, NUM_WAVES[0] + 1)[None, None, :]
+    turns = _turns(NUM_WAVES[0])
     return u + (amplitudes * jnp.sin(turns * u[:, :, None]) / turns).sum(axis=2)
+
+
+def _turns(count: int) -> Float[Array, "1 1 {count}"]:
+    """How far each wave comes over the height of the box, in radians: half a turn, one turn, …"""
+    return jnp.pi * jnp.arange(1, count + 1, dtype=jnp.float32)[None, None, :]
 
 
 def _widths(
@@ -242,7 +249,7 @@ def _widths(
         reach: see `_reach`.
         height: the cell of `reach` that each height shows, -1 for none.
     """
-    turns = jnp.pi * jnp.arange(1, NUM_WAVES[1] + 1)[None, None, :]
+    turns = _turns(NUM_WAVES[1])
     amplitudes = waves[:, None, NUM_WAVES[0] :]
     factors = jnp.exp((amplitudes * jnp.cos(turns * u[:, :, None])).sum(axis=2))
     reach = jnp.take_along_axis(reach, jnp.maximum(height, 0), axis=1)
