@@ -170,8 +170,8 @@ def rebox(
         (jnp.abs(middle) * old_sizes[:, axis, None] // sizes[:, axis, None])[:, :, None]
         for axis, middle in enumerate(middles)
     ]
+    u = (middles[2] / sizes[:, 2:] + 1) / 2
     if waves is not None:
-        u = (middles[2] / sizes[:, 2:] + 1) / 2
         # Outside the box the waves go on, but nothing is shown.
         moved = jnp.where((u > 0) & (u < 1), 2 * _moved_heights(u, waves) - 1, 2 * u - 1)
         sides[2] = jnp.sign(moved).astype(jnp.int32)
