@@ -13,8 +13,7 @@ def get_config() -> Any:
     config = default.get_config()
     config.data.source = "resident"
     config.data.scale_radius = config.data.scale_height = 0.15
-    config.generator.kind = "revolve"
-    config.generator.features = 32
+    config.generator.kind, config.generator.features = "revolve", 32
     config.generator.axis, config.generator.axis_within = "found", 1.0
     config.generator.axis_trust = 0.1
     config.loss.adversarial_weight = config.loss.recon_weight = 0.0

@@ -150,6 +150,7 @@ def test_crumbs_are_part_of_the_target_unless_told(small_config, batch):
 def _revolve(**loss):
     """A small axis-aware config at 16³ with other weights of its losses; steps under SGD."""
     config = revolve.get_config()
+    config.generator.axis = "centre"
     config.data.resolution = 16
     config.generator.features, config.generator.bottleneck = 2, 4
     config.discriminator.features = 2

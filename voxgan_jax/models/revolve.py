@@ -98,6 +98,8 @@ class RevolveGenerator(nn.Module):
         return None
 
     def _keep(self, **outputs: Array) -> None:
+        if self.is_initializing():
+            return
         for name, value in outputs.items():
             self.sow(OUTPUTS, name, value, init_fn=lambda v=value: v, reduce_fn=lambda _, v: v)
 
