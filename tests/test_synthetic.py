@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from skimage import measure
 
-from voxgan_jax.data import folder, fracture, synthetic, vox
+from voxgan_jax.data import folder, fracture, recipes, synthetic, vox
 
 
 def pieces(mask):
@@ -34,7 +34,7 @@ def quarter_turn_iou(pot):
     return best
 
 
-@pytest.mark.parametrize("category", synthetic.CATEGORIES)
+@pytest.mark.parametrize("category", recipes.CATEGORIES)
 @pytest.mark.parametrize("resolution", [32, 64])
 def test_pot_is_a_vessel(category, resolution):
     for seed in range(3):
@@ -69,7 +69,7 @@ def test_categories_have_their_proportions():
         shapes = [synthetic.make_pot(k, category, resolution=32).shape for k in range(9)]
         ratio = np.median([shape[2] / max(shape[:2]) for shape in shapes])
         assert low < ratio < high, category
-    assert len(synthetic.CATEGORIES) == 11
+    assert len(recipes.CATEGORIES) == 11
 
 
 def test_same_seed_gives_the_same_pot_at_every_resolution():
