@@ -26,7 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from voxgan_jax import accelerator
+from voxgan_jax import accelerator, commands
 from voxgan_jax.evaluation import ablation_runs
 from voxgan_jax.evaluation.ablation_runs import Run, Say
 
@@ -57,14 +57,11 @@ def main(argv: list[str] | None = None) -> int:
     args, overrides = parse(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     command = shlex.join(["scripts/ablation.py", *(sys.argv[1:] if argv is None else argv)])
-    try:
-        return ablate(args, overrides, command)
-    except KeyboardInterrupt:
-        print("ablation.py: stopped; the same command goes on from there", file=sys.stderr)
-        return 130
-    except (OSError, ValueError, ImportError) as error:
-        print(f"ablation.py: {error}", file=sys.stderr)
-        return 1
+    return commands.exit_code(
+        "ablation.py",
+        lambda: ablate(args, overrides, command),
+        stopped="the same command goes on from there",
+    )
 
 
 def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:

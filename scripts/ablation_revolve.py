@@ -25,7 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from voxgan_jax import accelerator
+from voxgan_jax import accelerator, commands
 from voxgan_jax.evaluation import ablation_runs, switches
 from voxgan_jax.evaluation.ablation_runs import Run
 
@@ -54,14 +54,11 @@ def main(argv: list[str] | None = None) -> int:
     args, overrides = parse(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     command = shlex.join(["scripts/ablation_revolve.py", *(sys.argv[1:] if argv is None else argv)])
-    try:
-        return ablate(args, overrides, command)
-    except KeyboardInterrupt:
-        print("ablation_revolve.py: stopped; the same command goes on from there", file=sys.stderr)
-        return 130
-    except (OSError, ValueError, ImportError) as error:
-        print(f"ablation_revolve.py: {error}", file=sys.stderr)
-        return 1
+    return commands.exit_code(
+        "ablation_revolve.py",
+        lambda: ablate(args, overrides, command),
+        stopped="the same command goes on from there",
+    )
 
 
 def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:

@@ -15,7 +15,7 @@ import sys
 
 from tqdm import tqdm
 
-from voxgan_jax import accelerator
+from voxgan_jax import accelerator, commands
 from voxgan_jax.completion import calibration, model, shipped
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
@@ -24,15 +24,7 @@ from voxgan_jax.evaluation import protocol
 def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
     accelerator.prepare()
-    try:
-        _calibrate(args)
-    except KeyboardInterrupt:
-        print("calibrate_confidence.py: stopped; nothing was written", file=sys.stderr)
-        return 130
-    except (OSError, ValueError) as error:
-        print(f"calibrate_confidence.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return commands.exit_code("calibrate_confidence.py", lambda: _calibrate(args))
 
 
 def _calibrate(args: argparse.Namespace) -> None:

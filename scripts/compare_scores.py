@@ -12,23 +12,23 @@ import argparse
 import pathlib
 import sys
 
+from voxgan_jax import commands
 from voxgan_jax.evaluation import comparison, report
 
 
 def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
-    try:
-        runs = zip(args.folders, args.names, strict=True)
-        answers = comparison.gather([comparison.read(folder, name) for folder, name in runs])
-        text = comparison.markdown(answers, args.reference)
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        report.write_whole(args.out, text)
-    except (OSError, ValueError) as error:
-        print(f"compare_scores.py: {error}", file=sys.stderr)
-        return 1
+    return commands.exit_code("compare_scores.py", lambda: _compare(args))
+
+
+def _compare(args: argparse.Namespace) -> None:
+    runs = zip(args.folders, args.names, strict=True)
+    answers = comparison.gather([comparison.read(folder, name) for folder, name in runs])
+    text = comparison.markdown(answers, args.reference)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    report.write_whole(args.out, text)
     print(text)
     print(f"Written: {args.out}")
-    return 0
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

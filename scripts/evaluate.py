@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from voxgan_jax import accelerator
+from voxgan_jax import accelerator, commands
 from voxgan_jax.completion import model
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import baselines, completions_figure, informed, protocol, report
@@ -31,19 +31,11 @@ NEEDS_TRAINING_POTS = {*baselines.NEEDS_TRAINING_POTS, *informed.METHODS}
 def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
     accelerator.prepare()
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        _evaluate(args)
-    except KeyboardInterrupt:
-        print("evaluate.py: stopped; nothing was written", file=sys.stderr)
-        return 130
-    except (OSError, ValueError) as error:
-        print(f"evaluate.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return commands.exit_code("evaluate.py", lambda: _evaluate(args))
 
 
 def _evaluate(args: argparse.Namespace) -> None:
+    args.out.mkdir(parents=True, exist_ok=True)
     predict, threshold, place = _answer(args)
     pots, count = source.open_split(args.data_dir, args.split, **place)
     shown: list[protocol.Sample] = []

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from voxgan_jax import accelerator, models
+from voxgan_jax import accelerator, commands, models
 from voxgan_jax.completion import model
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import (
@@ -36,19 +36,11 @@ from voxgan_jax.models import weights
 def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
     accelerator.prepare()
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        _evaluate(args)
-    except KeyboardInterrupt:
-        print("evaluate_hypotheses.py: stopped; nothing was written", file=sys.stderr)
-        return 130
-    except (OSError, ValueError) as error:
-        print(f"evaluate_hypotheses.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return commands.exit_code("evaluate_hypotheses.py", lambda: _evaluate(args))
 
 
 def _evaluate(args: argparse.Namespace) -> None:
+    args.out.mkdir(parents=True, exist_ok=True)
     path = args.weights or args.workdir / weights.RUN_FILE
     answer, config = _answers(path, args)
     completer = model.load(weights_file=args.single or path)

@@ -13,8 +13,11 @@ name and reason; nothing is written then and the exit code is 1, unless --skip_b
 
 import argparse
 import sys
+from typing import Any
 
 from tqdm import tqdm
+
+from voxgan_jax import commands
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -37,28 +40,25 @@ def main(argv: list[str] | None = None) -> int:
         "skip_bad": args.skip_bad,
         "progress": lambda items: tqdm(items, desc="Reading files", unit="file"),
     }
-    try:
-        if args.cache:
-            from voxgan_jax.data import cache
+    return commands.exit_code("prepare_data.py", lambda: prepare(args, options))
 
-            counts, bad = cache.write(args.cache, args.vox_dir, **options)
-        else:
-            from voxgan_jax.data import builder
 
-            counts, bad = builder.prepare(args.vox_dir, args.out_dir, **options)
-    except KeyboardInterrupt:
-        print("prepare_data.py: stopped; nothing was written", file=sys.stderr)
-        return 130
-    except (OSError, ValueError) as error:
-        print(f"prepare_data.py: {error}", file=sys.stderr)
-        return 1
+def prepare(args: argparse.Namespace, options: dict[str, Any]) -> None:
+    """Write the data set, or the cache file, and say what is in it."""
+    if args.cache:
+        from voxgan_jax.data import cache
+
+        counts, bad = cache.write(args.cache, args.vox_dir, **options)
+    else:
+        from voxgan_jax.data import builder
+
+        counts, bad = builder.prepare(args.vox_dir, args.out_dir, **options)
     for path, reason in bad:
         print(f"left out {path}: {reason}", file=sys.stderr)
     listing = ", ".join(f"{count} {split}" for split, count in counts.items())
     out = args.cache or args.out_dir
     print(f"{out}: {listing} files at {args.resolution}³, placement {args.placement}")
     print("vox_pottery carries no licence; cite doi 10.24963/ijcai.2023/647 (see the README).")
-    return 0
 
 
 if __name__ == "__main__":

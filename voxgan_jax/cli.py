@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from voxgan_jax import commands
+
 if TYPE_CHECKING:
     from voxgan_jax.completion import predictor
 
@@ -27,19 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    _add_complete(commands)
-    _add_synth(commands)
-    _add_convert(commands)
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    _add_complete(subparsers)
+    _add_synth(subparsers)
+    _add_convert(subparsers)
     args = parser.parse_args(argv)
-    try:
-        return args.run(args)
-    except KeyboardInterrupt:
-        print("voxgan: stopped", file=sys.stderr)
-        return 130
-    except (OSError, ValueError) as error:
-        print(f"voxgan: {error}", file=sys.stderr)
-        return 1
+    return commands.exit_code("voxgan", lambda: args.run(args), stopped="what is written is whole")
 
 
 def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
