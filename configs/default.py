@@ -73,6 +73,8 @@ def get_config() -> Any:
     config.generator.axis_within = 0.0
     # What the roundness of the fragment counts beside the network that looks for the axis.
     config.generator.axis_trust = 1.0
+    # About so many of the likeliest axes the pot is completed; the answer is their mean.
+    config.generator.axis_average = 1
     # Of "revolve_hypotheses": numbers in the code for what a sherd leaves open.
     config.generator.code_size = 16
     config.generator.conv_form = "auto"

@@ -119,7 +119,8 @@ def test_hypotheses_keep_the_sherd_and_rank(generator, variables, partial):
     again, _ = several(variables, partial, jax.random.key(5))
     np.testing.assert_array_equal(completed, again)
     # The weighted mean of the clusters is that of all draws, turned about the axis.
-    profiles = models.draw_profiles(generator, variables, partial, jax.random.key(5), 8)
+    profiles, axes = models.draw_profiles(generator, variables, partial, jax.random.key(5), 8)
+    assert axes.shape == (8, 2, 2) and np.all(np.asarray(axes) == 15.5)
     weights = rings.ring_weights(SIDE, rings.centre_axis(SIDE))
     mean = jnp.maximum(rings.revolve(profiles.mean(axis=0), weights), partial)
     ours = jnp.einsum("kb,kbdhwc->bdhwc", scores, completed)
@@ -138,16 +139,44 @@ def test_clusters_by_hand():
     kinds[0, 1], kinds[1, 2], kinds[2, 3, 2] = 1, 1, 1
     profiles = jnp.asarray(kinds[[1, 0, 0, 2, 0, 1, 0, 0, 1, 0]])
     sizes = jnp.asarray([0.125, 1.0, 20.0, 3.0])
-    means, shares = models.cluster(profiles, sizes=sizes, count=3)
+    axes = jnp.asarray([[2.0, 3.0]] * 10)
+    means, middles, shares = models.cluster(profiles, axes, sizes=sizes, count=3)
+    np.testing.assert_allclose(middles, [[2.0, 3.0]] * 3, rtol=1e-6)
     np.testing.assert_allclose(shares, [0.6, 0.3, 0.1], rtol=1e-6)
     np.testing.assert_allclose(means, kinds, atol=1e-6)
     # One cluster is the mean of all.
-    means, shares = models.cluster(profiles, sizes=sizes, count=1)
+    means, _, shares = models.cluster(profiles, axes, sizes=sizes, count=1)
     np.testing.assert_allclose(shares, [1.0])
     np.testing.assert_allclose(means[0], profiles.mean(axis=0), atol=1e-6)
 
 
 def test_clusters_of_equal_profiles():
-    means, shares = models.cluster(jnp.ones((4, 2, 3)), sizes=jnp.ones(3), count=3)
+    profiles, axes = jnp.ones((4, 2, 3)), jnp.ones((4, 2))
+    means, _, shares = models.cluster(profiles, axes, sizes=jnp.ones(3), count=3)
     np.testing.assert_allclose(shares, [1.0, 0.0, 0.0])
     np.testing.assert_allclose(means, np.ones((3, 2, 3)), atol=1e-6)
+
+
+def test_clusters_of_one_profile_about_two_axes():
+    """Half a voxel apart they are two answers, each about its own axis."""
+    profiles = jnp.broadcast_to(jnp.eye(8)[None], (5, 8, 8))
+    axes = jnp.asarray([[4.0, 3.0], [4.0, 3.5], [4.0, 3.0], [4.0, 3.5], [4.0, 3.0]])
+    _, middles, shares = models.cluster(profiles, axes, sizes=jnp.ones(8), count=2)
+    np.testing.assert_allclose(shares, [0.6, 0.4], rtol=1e-6)
+    np.testing.assert_allclose(middles, [[4.0, 3.0], [4.0, 3.5]], atol=1e-5)
+
+
+def test_an_axis_that_is_looked_for_is_drawn(partial):
+    """From the untrained heat map many positions come; each answer is about one of its own."""
+    generator = models.HypothesesGenerator(
+        features=4, bottleneck=8, code_size=3, axis="found", axis_within=1.0, axis_trust=0.0
+    )
+    init = jax.jit(functools.partial(generator.init, train=False))
+    variables = init(jax.random.key(0), partial)
+    draw = jax.jit(functools.partial(models.draw_profiles, generator, draws=8))
+    _, axes = draw(variables, partial, jax.random.key(5))
+    apart = np.abs(np.asarray(axes) - 15.5)
+    assert apart.max() <= 1.0 and len(np.unique(axes[:, 0], axis=0)) >= 5
+    several = jax.jit(functools.partial(models.hypotheses, generator, count=3, draws=8))
+    completed, _ = several(variables, partial, jax.random.key(5))
+    assert np.all(np.asarray(completed)[:, np.asarray(partial) > 0] == 1.0)

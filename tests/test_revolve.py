@@ -14,6 +14,7 @@ from voxgan_jax.completion import model
 from voxgan_jax.data import grid, source, synthetic
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.models import RevolveGenerator
+from voxgan_jax.models.axis import AxisNet, likely_axes
 from voxgan_jax.models.revolve import OUTPUTS
 from voxgan_jax.training import events, loop
 
@@ -212,3 +213,19 @@ def test_a_run_learns_and_its_weights_complete_pots(vox_dir, tmp_path, monkeypat
         return np.mean([record.iou for record in records])
 
     assert iou(trained.predict) > 0.3
+
+
+def test_the_answer_is_the_mean_over_the_likeliest_axes():
+    partial, _ = pots()
+    found = SMALL.clone(axis="found", axis_within=0.5, axis_trust=0.2, axis_average=3)
+    params = {"params": moved(variables(found)["params"], scale=0.1)}
+    answer = compiled(found)(params, partial)
+    logits = AxisNet().apply({"params": params["params"]["axis_net"]}, partial)
+    axes, shares = likely_axes(jnp.asarray(logits), partial, count=3, within=0.5, trust=0.2)
+    assert axes.shape == (2, 3, 2) and 0.02 < float(shares.min()) < float(shares.max()) < 0.9
+    known = jax.jit(lambda axis: SMALL.apply(params, partial, train=False, axis=axis))
+    each = [shares[:, n].reshape(-1, 1, 1, 1, 1) * known(axes[:, n]) for n in range(3)]
+    np.testing.assert_allclose(answer, sum(each), atol=2e-5)
+    one = compiled(found.clone(axis_average=1))(params, partial)
+    np.testing.assert_allclose(one, known(axes[:, 0]), atol=1e-6)
+    assert np.abs(one - answer).max() > 1e-3

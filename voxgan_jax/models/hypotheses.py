@@ -5,6 +5,8 @@ prior p(z | evidence) says which codes are likely, the profile network turns a c
 In training z is drawn from the posterior q(z | evidence, true profile), which is kept near the
 prior by `kl_divergence`.
 
+Where the axis stands is drawn as well, if it has to be found.
+
 Ten random draws are often alike. So many profiles are drawn, which costs little as they are flat,
 and gathered in K clusters: an answer is the mean of a cluster, its score the cluster's share of
 the draws.
@@ -29,6 +31,8 @@ NUM_DRAWS = 32
 NUM_ROUNDS = 6
 _LARGEST_LOGVAR = 6.0
 _SURE = 1e-4
+_ASIDE = 1.5
+"""Of axes a voxel apart, beside profiles: at 64³ a pot's walls then count 1.5² · 64² cells."""
 
 
 class CodeNet(nn.Module):
@@ -125,13 +129,13 @@ def hypotheses(
     """
     if not 1 <= count <= draws:
         raise ValueError(f"{count} answers from {draws} draws: needed are 1 <= count <= draws")
-    profiles = draw_profiles(generator, variables, partial, rng, draws)
+    profiles, axes = draw_profiles(generator, variables, partial, rng, draws)
     sizes = jnp.maximum(jnp.arange(profiles.shape[-1], dtype=jnp.float32), 0.125)
     gather = functools.partial(cluster, sizes=sizes, count=count)
-    profiles, scores = jax.vmap(gather, in_axes=1, out_axes=1)(profiles)
+    profiles, axes, scores = jax.vmap(gather, in_axes=1, out_axes=1)(profiles, axes)
 
-    def turn(profile: Float[Array, "b w ring"]) -> Volume:
-        profile = jnp.clip(profile, _SURE, 1.0 - _SURE)
+    def turn(drawn: tuple[Float[Array, "b w ring"], Float[Array, "b 2"]]) -> Volume:
+        profile, axis = jnp.clip(drawn[0], _SURE, 1.0 - _SURE), drawn[1]
         logits = jnp.log(profile) - jnp.log1p(-profile)
 
         def instead(net: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext) -> Any:
@@ -140,10 +144,10 @@ def hypotheses(
 
         # The generator's own way from a profile to a pot, with this one in its network's place.
         with nn.intercept_methods(instead):
-            return jnp.asarray(generator.apply(variables, partial, train=False))
+            return jnp.asarray(generator.apply(variables, partial, train=False, axis=axis))
 
     # One after the other: the 3D network would need K times the memory.
-    return jax.lax.map(turn, profiles), scores
+    return jax.lax.map(turn, (profiles, axes)), scores
 
 
 def draw_profiles(
@@ -152,28 +156,37 @@ def draw_profiles(
     partial: Volume,
     rng: Key[Array, ""],
     draws: int,
-) -> Float[Array, "{draws} b w ring"]:
-    """Profiles of pots that the sherd may come from, as probabilities, drawn from the prior."""
+) -> tuple[Float[Array, "{draws} b w ring"], Float[Array, "{draws} b 2"]]:
+    """Pots that the sherd may come from, drawn from the prior: profiles as probabilities, axes."""
 
-    def draw(keys: Key[Array, " b"]) -> Float[Array, "b w ring"]:
+    def draw(keys: Key[Array, " b"]) -> tuple[Float[Array, "b w ring"], Float[Array, "b 2"]]:
         _, left = generator.apply(variables, partial, train=False, keys=keys, mutable=[OUTPUTS])
-        return jax.nn.sigmoid(jnp.asarray(left[OUTPUTS]["profile_logits"]))
+        axis = jnp.broadcast_to(jnp.asarray(left[OUTPUTS]["axis"]), (len(partial), 2))
+        return jax.nn.sigmoid(jnp.asarray(left[OUTPUTS]["profile_logits"])), axis
 
     return jax.vmap(draw)(jax.random.split(rng, (draws, len(partial))))
 
 
 def cluster(
-    profiles: Float[Array, "n w ring"], *, sizes: Float[Array, " ring"], count: int
-) -> tuple[Float[Array, "{count} w ring"], Float[Array, " {count}"]]:
-    """Gather profiles in `count` clusters; their means and shares, the largest first.
+    profiles: Float[Array, "n w ring"],
+    axes: Float[Array, "n 2"],
+    *,
+    sizes: Float[Array, " ring"],
+    count: int,
+) -> tuple[Float[Array, "{count} w ring"], Float[Array, "{count} 2"], Float[Array, " {count}"]]:
+    """Gather pots in `count` clusters: mean profiles, mean axes and shares, the largest first.
 
     k-means (Lloyd 1982), a cell counting by the size of its ring: the squared distance of two
-    profiles of zeros and ones is the volume in which their pots differ. It starts from the profile
+    profiles of zeros and ones is the volume in which their pots differ. That of axes half a voxel
+    apart comes to about as much as they move of a pot's walls. It starts from the profile
     nearest to the mean of all, and then each time the one farthest from those taken (Gonzalez
     1985). The share of a cluster without members is 0.
     """
     scale = jnp.sqrt(sizes)[None, None, :]
-    points = (profiles * scale).reshape(len(profiles), -1)
+    flat = (profiles * scale).reshape(len(profiles), -1)
+    # From their mean, so that squares lose nothing by rounding.
+    middle, unit = axes.mean(axis=0, keepdims=True), 1.0 / (_ASIDE * profiles.shape[1])
+    points = jnp.concatenate([flat, (axes - middle) / unit], axis=1)
 
     def squares(centres: Float[Array, "k v"]) -> Float[Array, "n k"]:
         shared = points @ centres.T
@@ -200,5 +213,5 @@ def cluster(
     centres = jax.lax.fori_loop(0, NUM_ROUNDS, improve, centres)
     share = members(centres).mean(axis=0)
     order = jnp.argsort(-share)
-    means = centres[order].reshape(count, *profiles.shape[1:]) / scale
-    return means, share[order]
+    means = centres[order, :-2].reshape(count, *profiles.shape[1:]) / scale
+    return means, middle + centres[order, -2:] * unit, share[order]

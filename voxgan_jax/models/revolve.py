@@ -9,7 +9,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
 from voxgan_jax.models import rings
-from voxgan_jax.models.axis import AxisNet, find_axis
+from voxgan_jax.models.axis import AxisNet, find_axis, likely_axes
 from voxgan_jax.models.profile import ProfileNet, evidence
 from voxgan_jax.models.residual import ResidualNet
 
@@ -34,9 +34,10 @@ class RevolveGenerator(nn.Module):
     that of the computation; rings, probabilities and parameters are float32.
 
     `axis` "centre" takes the middle of the cube for the pot's axis. "found" looks for the axis
-    (`AxisNet`, `find_axis`), no farther than `axis_within` voxels from the middle, or anywhere
+    (`AxisNet`, `rate_axes`), no farther than `axis_within` voxels from the middle, or anywhere
     where that is 0; `axis_trust` is what the fragment's own roundness counts there beside the net.
-    In training it is the middle of the complete pot's box.
+    The profile is completed about each of the `axis_average` likeliest axes, and the answer is the
+    mean, each by its likelihood. In training the axis is the complete pot's (`rings.round_axis`).
     """
 
     features: int = 16
@@ -46,6 +47,7 @@ class RevolveGenerator(nn.Module):
     axis: str = "centre"
     axis_within: float = 0.0
     axis_trust: float = 1.0
+    axis_average: int = 1
     conv_form: str = "auto"
     dtype: Any = jnp.float32
 
@@ -57,39 +59,57 @@ class RevolveGenerator(nn.Module):
         train: bool,
         complete: Float[Array, "b d h w 1"] | None = None,
         keys: Key[Array, " b"] | None = None,
+        axis: Float[Array, "b 2"] | None = None,
     ) -> Float[Array, "b d h w 1"]:
         """The completed pot, probabilities in float32.
 
         Args:
             train: leave the profile's logits and the axis in the collection `OUTPUTS`.
             complete: in training, the truth, for parts that learn from it in their own way.
-            keys: a random key for each example, for parts that draw.
+            keys: a random key for each example, for parts that draw. Outside training an axis that
+                is looked for is drawn too, see `find_axis`.
+            axis: where it stands, in voxel centres of the first two axes, for who knows it.
         """
-        axis = self._axis(partial, complete if train else None)
-        weights = rings.ring_weights(partial.shape[1], axis, width=self.ring_width)
-        maps = evidence(partial, weights)
+        if axis is None:
+            axes, shares = self._axes(partial, complete if train else None, keys)
+        else:
+            axes, shares = axis[:, None], jnp.ones((1, 1), jnp.float32)
+        count = axes.shape[1]
+        rows = jnp.repeat(partial, count, axis=0)
+        weights = rings.ring_weights(partial.shape[1], axes.reshape(-1, 2), width=self.ring_width)
+        maps = evidence(rows, weights)
         code = self._code(maps, weights, complete if train else None, keys)
         logits = ProfileNet(self.features, self.bottleneck, self.dtype, name="profile")(maps, code)
         prior = rings.revolve(jax.nn.sigmoid(logits), weights)
+        if count > 1:
+            prior = jnp.einsum("bn,bn...->b...", shares, prior.reshape(-1, count, *prior.shape[1:]))
+        # The likeliest axis comes first.
+        maps, logits, weights = maps[::count], logits[::count], weights[::count]
         prior = jnp.clip(prior, _SURE, 1.0 - _SURE)
         logit = jnp.log(prior) - jnp.log1p(-prior)
         if self.residual_features:
             net = ResidualNet(self.residual_features, self.conv_form, self.dtype, name="residual")
             logit = logit + net(_volumes(partial, logit, maps, weights))
-        self._keep(profile_logits=logits, axis=axis)
+        self._keep(profile_logits=logits, axis=axes[:, 0])
         return jnp.where(partial > 0, 1.0, jax.nn.sigmoid(logit))
 
-    def _axis(self, partial: Array, complete: Array | None) -> Float[Array, "n 2"]:
-        """Where the axis is taken to stand."""
+    def _axes(
+        self, partial: Array, complete: Array | None, keys: Array | None
+    ) -> tuple[Float[Array, "n k 2"], Float[Array, "m k"]]:
+        """Where the axis may stand, the likeliest first, and how likely that is."""
+        only = jnp.ones((1, 1), jnp.float32)
         if self.axis == "centre":
-            return rings.centre_axis(partial.shape[1])
+            return rings.centre_axis(partial.shape[1])[:, None], only
         logits = AxisNet(dtype=self.dtype, name="axis_net")(partial)
         if complete is not None:
             self._keep(axis_logits=logits)
-            return rings.box_axis(complete)
-        return find_axis(
-            logits, partial, within=self.axis_within or math.inf, trust=self.axis_trust
-        )
+            return rings.round_axis(complete)[:, None], only
+        options = {"within": self.axis_within or math.inf, "trust": self.axis_trust}
+        if keys is None:
+            return likely_axes(logits, partial, count=self.axis_average, **options)
+        # Not the number that a code is drawn with.
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
+        return find_axis(logits, partial, keys=keys, **options)[:, None], only
 
     def _code(
         self, maps: Array, weights: Array, complete: Array | None, keys: Array | None

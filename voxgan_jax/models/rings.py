@@ -15,6 +15,9 @@ from jaxtyping import Array, Float
 RING_WIDTH = 0.5
 """In voxels. Re-revolving a pot's own mean profile gives IoU 0.92 with it, and 0.875 with 1."""
 
+_ASIDE = 0.35
+"""Heights whose centroid lies further than this from the median (voxels) are not round."""
+
 _MARGIN = 4
 """A pot fills the cube at most, but its axis may lie off the middle by this much (in voxels)."""
 
@@ -29,19 +32,37 @@ def centre_axis(resolution: int) -> Float[Array, "1 2"]:
     return jnp.full((1, 2), (resolution - 1) / 2, jnp.float32)
 
 
-def box_axis(complete: Float[Array, "b d h w 1"]) -> Float[Array, "b 2"]:
-    """The middle of each pot's box in the first two axes of the grid, to half a voxel.
+def round_axis(complete: Float[Array, "b d h w 1"]) -> Float[Array, "b 2"]:
+    """Where each complete pot's axis stands, to a fraction of a voxel.
 
-    Of an empty grid it is the middle of the grid.
+    Each height of a pot of revolution has its centroid on the axis. Handles and spouts draw some
+    heights' centroids aside; the axis is the mean of those near their median (both weighted by the
+    voxels of the height). The middle of the pot's box will not do: rounding to voxels moves it by
+    up to half a voxel. Of an empty grid the axis is the middle of the grid.
     """
-    occupied = complete[..., 0] > 0
-    middles = []
-    for across in ((2, 3), (1, 3)):
-        line = occupied.any(axis=across)
-        first = jnp.argmax(line, axis=1)
-        last = line.shape[1] - 1 - jnp.argmax(line[:, ::-1], axis=1)
-        middles.append((first + last).astype(jnp.float32) / 2)
-    return jnp.stack(middles, axis=1)
+    _, d, h, _, _ = complete.shape
+    clay = (complete[..., 0] > 0).astype(jnp.float32)
+    size = clay.sum(axis=(1, 2))
+    axes = []
+    for across, side in ((2, d), (1, h)):
+        where = jnp.arange(side, dtype=jnp.float32)
+        centroid = jnp.einsum("bsw,s->bw", clay.sum(axis=across), where, precision="highest")
+        centroid = centroid / jnp.maximum(size, 1.0)
+        middle = _weighted_median(centroid, size)
+        near = jnp.where(jnp.abs(centroid - middle) < _ASIDE, size, 0.0)
+        mean = (near * centroid).sum(axis=1) / jnp.maximum(near.sum(axis=1), 1.0)
+        axes.append(jnp.where(size.any(axis=1), mean, (side - 1) / 2))
+    return jnp.stack(axes, axis=1)
+
+
+def _weighted_median(
+    values: Float[Array, "b n"], weights: Float[Array, "b n"]
+) -> Float[Array, "b 1"]:
+    order = jnp.argsort(values, axis=1)
+    reached = jnp.cumsum(jnp.take_along_axis(weights, order, axis=1), axis=1)
+    half = (2.0 * reached >= reached[:, -1:]).argmax(axis=1)
+    chosen = jnp.take_along_axis(order, half[:, None], axis=1)
+    return jnp.take_along_axis(values, chosen, axis=1)
 
 
 def ring_weights(

@@ -137,7 +137,7 @@ def auxiliary_losses(config: Any) -> Auxiliary:
             )
         if weights.axis_weight > 0 and "axis_logits" in outputs:
             found["axis_loss"] = weights.axis_weight * axis.axis_loss(
-                outputs["axis_logits"], rings.box_axis(complete)
+                outputs["axis_logits"], rings.round_axis(complete)
             )
         if weights.kl_weight > 0 and "posterior_mean" in outputs:
             found["kl_loss"] = weights.kl_weight * hypotheses.kl_divergence(outputs)
