@@ -14,4 +14,6 @@ def get_config() -> Any:
     config = revolve.get_config()
     config.data.augment = config.data.shift = True
     config.generator.axis_within = 0.0
+    config.optim.generator_learning_rate = 1e-3
+    config.train.num_train_steps = 1200
     return config
