@@ -19,6 +19,6 @@ def get_config() -> Any:
     config.loss.adversarial_weight = config.loss.recon_weight = 0.0
     config.loss.profile_weight, config.loss.axis_weight = 1.0, 0.1
     config.optim.generator_learning_rate, config.optim.schedule = 2e-3, "one_cycle"
-    config.optim.weight_decay, config.train.ema_decay = 0.01, 0.999
+    config.optim.weight_decay, config.train.ema_decay = 0.05, 0.999
     config.train.batch_size, config.train.num_train_steps = 32, 4000
     return config
