@@ -67,6 +67,8 @@ def get_config() -> Any:
     config.generator.bottleneck = 256
     config.generator.ring_width = 0.5
     config.generator.residual_features = 0
+    # Train that network alone, on profiles and axes as they are found.
+    config.generator.only_residual = False
     # Where the pot's axis stands: "centre", or "found", at most so many voxels from the centre (0:
     # anywhere).
     config.generator.axis = "centre"

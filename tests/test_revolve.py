@@ -16,7 +16,7 @@ from voxgan_jax.evaluation import protocol
 from voxgan_jax.models import RevolveGenerator
 from voxgan_jax.models.axis import AxisNet, likely_axes
 from voxgan_jax.models.revolve import OUTPUTS
-from voxgan_jax.training import events, loop
+from voxgan_jax.training import events, loop, losses
 
 SIDE = 16
 SMALL: Any = RevolveGenerator(features=2, bottleneck=4)
@@ -229,3 +229,34 @@ def test_the_answer_is_the_mean_over_the_likeliest_axes():
     one = compiled(found.clone(axis_average=1))(params, partial)
     np.testing.assert_allclose(one, known(axes[:, 0]), atol=1e-6)
     assert np.abs(one - answer).max() > 1e-3
+
+
+def test_the_correction_is_trained_alone_on_what_it_is_given_in_use():
+    partial, complete = pots()
+    options = {"axis": "found", "axis_within": 0.5, "axis_trust": 0.2, "axis_average": 3}
+    generator = CORRECTED.clone(only_residual=True, **options)
+    params = moved(variables(generator)["params"], scale=0.1)
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(params):
+        keys = jax.random.split(jax.random.key(0), len(partial))
+        answer, left = generator.apply(
+            {"params": params},
+            partial,
+            train=True,
+            complete=complete,
+            keys=keys,
+            mutable=[OUTPUTS],
+        )
+        assert "axis_logits" not in left[OUTPUTS]
+        return losses.bce_dice_loss(answer, complete, partial).mean()
+
+    value, grads = loss(params)
+    for name, part in grads.items():
+        slopes = [float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(part)]
+        assert max(slopes) > 1e-6 if name == "residual" else max(slopes) == 0.0, name
+    # Its loss is that of the answer in use.
+    used = compiled(CORRECTED.clone(**options))({"params": params}, partial)
+    expected = losses.bce_dice_loss(used, complete, partial).mean()
+    np.testing.assert_allclose(value, expected, rtol=1e-5)

@@ -62,7 +62,7 @@ def _revolve_hypotheses(config: Any, axis_name: str | None) -> HypothesesGenerat
 
 def _revolve_options(config: Any) -> dict[str, Any]:
     """Nothing in these generators is shared over a batch, so `axis_name` is not among them."""
-    names = ("features", "bottleneck", "ring_width", "residual_features")
+    names = ("features", "bottleneck", "ring_width", "residual_features", "only_residual")
     names += ("axis", "axis_within", "axis_trust", "axis_average")
     # Weights from before a field was added have none, and mean its default.
     options = {name: config.get(name, getattr(RevolveGenerator, name)) for name in names}

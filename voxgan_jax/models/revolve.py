@@ -38,12 +38,16 @@ class RevolveGenerator(nn.Module):
     where that is 0; `axis_trust` is what the fragment's own roundness counts there beside the net.
     The profile is completed about each of the `axis_average` likeliest axes, and the answer is the
     mean, each by its likelihood. In training the axis is the complete pot's (`rings.round_axis`).
+
+    `only_residual` trains the 3D network alone, on what it is given in use: the profile as it is,
+    about axes that are found, with their errors.
     """
 
     features: int = 16
     bottleneck: int = 256
     ring_width: float = rings.RING_WIDTH
     residual_features: int = 0
+    only_residual: bool = False
     axis: str = "centre"
     axis_within: float = 0.0
     axis_trust: float = 1.0
@@ -70,21 +74,24 @@ class RevolveGenerator(nn.Module):
                 is looked for is drawn too, see `find_axis`.
             axis: where it stands, in voxel centres of the first two axes, for who knows it.
         """
+        truth = complete if train and not self.only_residual else None
         if axis is None:
-            axes, shares = self._axes(partial, complete if train else None, keys)
+            axes, shares = self._axes(partial, truth, None if self.only_residual else keys)
         else:
             axes, shares = axis[:, None], jnp.ones((1, 1), jnp.float32)
         count = axes.shape[1]
         rows = jnp.repeat(partial, count, axis=0)
         weights = rings.ring_weights(partial.shape[1], axes.reshape(-1, 2), width=self.ring_width)
         maps = evidence(rows, weights)
-        code = self._code(maps, weights, complete if train else None, keys)
+        code = self._code(maps, weights, truth, keys)
         logits = ProfileNet(self.features, self.bottleneck, self.dtype, name="profile")(maps, code)
         prior = rings.revolve(jax.nn.sigmoid(logits), weights)
         if count > 1:
             prior = jnp.einsum("bn,bn...->b...", shares, prior.reshape(-1, count, *prior.shape[1:]))
         # The likeliest axis comes first.
         maps, logits, weights = maps[::count], logits[::count], weights[::count]
+        if self.only_residual:
+            prior, maps, logits = jax.lax.stop_gradient((prior, maps, logits))
         prior = jnp.clip(prior, _SURE, 1.0 - _SURE)
         logit = jnp.log(prior) - jnp.log1p(-prior)
         if self.residual_features:
