@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from voxgan_jax import models
-from voxgan_jax.completion import model, predictor
+from voxgan_jax.completion import model, outputs, predictor
 from voxgan_jax.data import folder, grid, vox
 from voxgan_jax.models import weights
 
@@ -118,10 +118,11 @@ def test_files_go_in_batches_and_a_bad_one_stops_no_other(tmp_path):
     assert calls == [2, 2, 2]
     for n in (0, 2, 4):
         result = done[n]
-        assert isinstance(result, tuple)
-        target, completion = result
-        assert target == tmp_path / "out" / f"{names[n].stem}_fragment4_completed.vox"
-        assert target.is_file()
+        assert not isinstance(result, Exception)
+        written, completion = result
+        stem = f"{names[n].stem}_fragment4_completed"
+        assert written.paths == [tmp_path / "out" / f"{stem}.{form}" for form in outputs.FORMATS]
+        assert all(path.is_file() for path in written.paths)
         assert (completion.labels == predictor.GIVEN).sum() == 1
     assert isinstance(done[1], vox.VoxError) and "b.vox" in str(done[1])
     assert isinstance(done[3], ValueError) and "d.vox: no fragment 4" in str(done[3])
@@ -223,9 +224,10 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     loaded, _ = weights.load(path / weights.RUN_FILE)
     jax.tree.map(np.testing.assert_array_equal, loaded, jax.device_get(variables))
     item = next(item for item in folder.scan(vox_dir) if item.split == "test")
-    target, done = predictor.complete_file(
-        model.load(workdir=path), item.path, path / "out", ids=[2]
+    written, done = predictor.complete_file(
+        model.load(workdir=path), item.path, path / "out", ids=[2], writing={"formats": ["vox"]}
     )
+    (target,) = written.paths
     assert target.name == f"{item.path.stem}_fragment2_completed.vox"
     labels = vox.read(item.path)
     placed = grid.place(labels, 32)
@@ -235,8 +237,8 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     scene = vox.read_scene(target)
     np.testing.assert_array_equal(scene.labels, done.labels)
     assert scene.palette is not None
-    assert scene.palette[predictor.GIVEN].tolist() == list(predictor.COLOURS[predictor.GIVEN])
-    assert scene.palette[predictor.INFERRED].tolist() == list(predictor.COLOURS[predictor.INFERRED])
+    assert scene.palette[predictor.GIVEN].tolist() == list(outputs.COLOURS[predictor.GIVEN])
+    assert scene.palette[predictor.INFERRED].tolist() == list(outputs.COLOURS[predictor.INFERRED])
 
 
 def test_reduced_precision_is_near_and_other_dtypes_are_refused(saved):

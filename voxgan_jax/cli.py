@@ -5,7 +5,7 @@ import json
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voxgan_jax import commands
 
@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 _EXAMPLES = """\
 examples:
   voxgan complete sherd.vox --out completed
+  voxgan complete sherd.stl --voxel-mm 2 --up z --height-mm 120 --diameter-mm 90 --out completed
   voxgan complete pot.vox --fragment 3 --workdir runs/baseline --out completed
   voxgan synth --out pots --pots 20 --resolution 32
   voxgan convert generator.pth generator.safetensors
 """
+
+
+_INPUTS = "a mesh (STL, OBJ, PLY, GLB, OFF, 3MF) or voxels (.vox, .binvox, .npy, .npz)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("complete", help="complete sherds: .vox in, .vox out")
-    parser.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE", help=".vox file")
+    parser = commands.add_parser("complete", help="complete sherds: scans or voxels in, pots out")
+    parser.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE", help=_INPUTS)
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--workdir",
@@ -87,7 +91,55 @@ def _add_complete(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     parser.add_argument(
         "--json", action="store_true", help="print a JSON object for each result, a line each"
     )
+    _add_sizes(parser)
+    parser.add_argument(
+        "--formats",
+        nargs="+",
+        choices=("vox", "stl", "glb"),
+        default=("vox", "stl", "glb"),
+        help="what is written (default: all); stl brings the missing piece as well",
+    )
+    parser.add_argument(
+        "--clearance-mm",
+        type=float,
+        default=0.2,
+        help="how far the missing piece stays from the original (default: 0.2)",
+    )
     parser.set_defaults(run=_complete)
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    """How a file lies in space, and how big it is."""
+    sizes = parser.add_argument_group("size and place of the input, as it lies in the file")
+    sizes.add_argument(
+        "--voxel-mm",
+        type=float,
+        help="side of a voxel (default: 1 for .vox, .npy and .npz; for a mesh, so that the longest"
+        " side of the box fills the model's cube)",
+    )
+    sizes.add_argument(
+        "--unit",
+        choices=("mm", "cm", "m", "in"),
+        help="of a mesh's coordinates (default: the file's in 3MF, m in GLB, else mm)",
+    )
+    sizes.add_argument(
+        "--up",
+        choices=("x", "y", "z", "-x", "-y", "-z"),
+        help="where the pot's rim is, seen from its base; as --up=-z where negative (default: x in"
+        " .vox, y in GLB, else z)",
+    )
+    sizes.add_argument(
+        "--height-mm",
+        type=float,
+        help="of the whole pot: in the mesh its axis is the coordinate axis --up, its base at 0",
+    )
+    sizes.add_argument("--diameter-mm", type=float, help="of the whole pot, likewise")
+
+
+def _placing(args: argparse.Namespace) -> dict[str, Any]:
+    """What `_add_sizes` asked, as `scans.read` takes it."""
+    names = ("unit", "voxel_mm", "up", "height_mm", "diameter_mm")
+    return {name: getattr(args, name) for name in names}
 
 
 def _complete(args: argparse.Namespace) -> int:
@@ -112,6 +164,8 @@ def _complete(args: argparse.Namespace) -> int:
         args.out,
         ids=args.fragment,
         fixed_fragment=args.fixed_fragment,
+        placing=_placing(args),
+        writing={"formats": args.formats, "clearance_mm": args.clearance_mm},
         threshold=args.threshold,
         whole_cube=args.whole_cube,
     )
@@ -120,28 +174,40 @@ def _complete(args: argparse.Namespace) -> int:
             print(f"voxgan: {result}", file=sys.stderr)
             failed += 1
             continue
-        print(_line(*result, as_json=args.json))
+        print(_line(result, as_json=args.json))
     return int(failed > 0)
 
 
-def _line(target: pathlib.Path, completion: "predictor.Completion", *, as_json: bool) -> str:
+def _line(result: "predictor.Result", *, as_json: bool) -> str:
     """What is said about one result."""
-    from voxgan_jax.completion import predictor
+    from voxgan_jax.completion import outputs
 
-    given = int((completion.labels == predictor.GIVEN).sum())
-    inferred = int((completion.labels == predictor.INFERRED).sum())
+    written, completion = result
+    given = int((completion.labels == outputs.GIVEN).sum())
+    inferred = int((completion.labels == outputs.INFERRED).sum())
     trust = completion.confidence
     if as_json:
         said = {
-            "file": str(target),
+            "file": str(written.paths[0]),
+            "files": [str(path) for path in written.paths],
             "given": given,
             "inferred": inferred,
             "left_out": completion.left_out,
             "shift": completion.shift,
+            "volume_mm3": round(written.volume_mm3, 3),
+            "missing_mm3": round(written.missing_mm3, 3),
+            "gap_mm": round(written.gap_mm, 3),
+            "pieces": written.pieces,
             "confidence": trust and trust._asdict(),
         }
         return json.dumps(said, ensure_ascii=False)
-    line = f"{target}: {given} voxels given, {inferred} inferred"
+    line = f"{written.paths[0]}: {given} voxels given, {inferred} inferred"
+    if written.pieces:
+        bodies = "one piece" if written.pieces == 1 else f"{written.pieces} pieces"
+        line += (
+            f"; missing: {bodies} of {written.missing_mm3 / 1000:.3g} cm³,"
+            f" {written.gap_mm:.2f} mm or more from the original"
+        )
     if completion.left_out:
         line += f"; {completion.left_out} outside the file's box left out (see --whole_cube)"
     if any(completion.shift):

@@ -1,22 +1,21 @@
-"""Completing sherds with a trained generator: `.vox` in, `.vox` out."""
+"""Completing sherds with a trained generator: files in, files out."""
 
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
+from voxgan_jax.completion import mesh, outputs, scans
 from voxgan_jax.completion.confidence import Confidence, judge, measure
 from voxgan_jax.completion.model import Completer
-from voxgan_jax.data import fragments, grid, vox
+from voxgan_jax.completion.outputs import GIVEN, INFERRED
+from voxgan_jax.data import fragments, grid
 
-GIVEN, INFERRED = 1, 2
-"""The labels of a completed pot: voxels of the sherd, and voxels that the model adds."""
-
-COLOURS = {GIVEN: (190, 92, 52, 255), INFERRED: (158, 176, 190, 255)}
-"""Terracotta for what was given, a pale blue-grey for what was inferred."""
+if TYPE_CHECKING:
+    import trimesh
 
 
 class Completion(NamedTuple):
@@ -24,14 +23,16 @@ class Completion(NamedTuple):
 
     `labels` holds GIVEN and INFERRED in the box asked for; what the model adds outside it is only
     counted, in `left_out`. The file's coordinates (x, y, z) move by `shift`: not at all in the
-    input's own box. `probabilities` fill the model's cube. `confidence` says how far to trust it;
-    None where the model was not calibrated for that.
+    input's own box. `probabilities` fill the model's cube. `belief` are those in the box of
+    `labels`, with the threshold moved to 0.5. `confidence` says how far to trust it; None where the
+    model was not calibrated for that.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]
     left_out: int
     shift: tuple[int, int, int]
     probabilities: Float[np.ndarray, "r r r"]
+    belief: Float[np.ndarray, "_ _ _"]
     confidence: Confidence | None = None
 
 
@@ -40,11 +41,17 @@ class UnknownFragmentError(ValueError):
 
 
 class Request(NamedTuple):
-    """A pot to complete: which of its labels are given, and what the errors call it."""
+    """A pot to complete: which of its labels are given, and what the errors call it.
+
+    `matrix` maps the indices of `labels` to the file's coordinates in mm (`mesh.frame`); None
+    stands for voxels of 1 mm. `scan` is what was read, in mm, where that was a mesh.
+    """
 
     labels: UInt8[np.ndarray, "_ _ _"]
     ids: Sequence[int] | None = None
     source: str = ""
+    matrix: Float[np.ndarray, "4 4"] | None = None
+    scan: "trimesh.Trimesh | None" = None
 
 
 def given_labels(
@@ -108,7 +115,7 @@ def complete_batch(
 
     `rows` fills the batch up with empty pots: one size for all batches is compiled only once.
     """
-    tables = [given_labels(*request) for request in requests]
+    tables = [given_labels(*request[:3]) for request in requests]
     partial = np.zeros((max(rows or 0, len(requests)), *[completer.resolution] * 3, 1), np.float32)
     place = {"pool": completer.pool, "placement": completer.placement}
     for row, (request, table) in enumerate(zip(requests, tables, strict=True)):
@@ -137,8 +144,10 @@ def _assemble(
 ) -> Completion:
     """What is given, and what the model adds to it, in the box asked for."""
     inferred = probabilities > threshold
+    belief = np.interp(probabilities, *_halved(threshold)).astype(np.float32)
     if completer.pool > 1:
         inferred = grid.upsample(inferred, completer.pool)
+        belief = grid.upsample(belief, completer.pool)
     cube = np.where(inferred, INFERRED, 0).astype(np.uint8)
     region = grid.region(
         labels.shape, completer.resolution, pool=completer.pool, placement=completer.placement
@@ -147,33 +156,36 @@ def _assemble(
     if not whole_cube:
         kept = cube[region]
         left_out = int((cube > 0).sum() - (kept > 0).sum())
-        return Completion(kept, left_out, (0, 0, 0), probabilities)
+        return Completion(kept, left_out, (0, 0, 0), probabilities, belief[region])
     # Grid axes are (y, flipped z, x) of the file, so z counts from the end of h.
     d, h, w = region
-    return Completion(cube, 0, (w.start, d.start, len(cube) - h.stop), probabilities)
+    return Completion(cube, 0, (w.start, d.start, len(cube) - h.stop), probabilities, belief)
+
+
+def _halved(threshold: float) -> tuple[list[float], list[float]]:
+    """The two polygons of a map from [0, 1] to itself that takes the threshold to 0.5."""
+    return [0.0, min(max(threshold, 1e-6), 1 - 1e-6), 1.0], [0.0, 0.5, 1.0]
+
+
+class Result(NamedTuple):
+    """A completed file: what was written, and the completion."""
+
+    written: outputs.Written
+    completion: Completion
 
 
 def complete_file(
     completer: Completer,
     path: str | pathlib.Path,
     out_dir: str | pathlib.Path,
-    *,
-    ids: Sequence[int] | None = None,
-    fixed_fragment: bool = False,
     **options: Any,
-) -> tuple[pathlib.Path, Completion]:
-    """Complete a `.vox` file and write `NAME_completed.vox` with one colour for what was given.
-
-    Args:
-        fixed_fragment: give the fragment that evaluation gives, in place of `ids`.
-        options: `threshold` and `whole_cube`, as `complete` takes them.
+) -> Result:
+    """Complete a file and write the results, as `complete_files` does for many.
 
     Raises:
         VoxError: not a readable `.vox` file; and what `complete` raises.
     """
-    (result,) = complete_files(
-        completer, [path], out_dir, ids=ids, fixed_fragment=fixed_fragment, **options
-    )
+    (result,) = complete_files(completer, [path], out_dir, **options)
     if isinstance(result, Exception):
         raise result
     return result
@@ -187,17 +199,26 @@ def complete_files(
     batch_size: int = 16,
     ids: Sequence[int] | None = None,
     fixed_fragment: bool = False,
+    placing: Mapping[str, Any] | None = None,
+    writing: Mapping[str, Any] | None = None,
     **options: Any,
-) -> Iterator[tuple[pathlib.Path, Completion] | OSError | ValueError]:
-    """`complete_file` for many files, `batch_size` of them at a time, in their order.
+) -> Iterator[Result | OSError | ValueError]:
+    """Complete files, `batch_size` of them at a time, and write the results, in their order.
 
     For a file that cannot be completed its error comes in place of a result; the others go on.
+
+    Args:
+        out_dir: where `NAME_completed.vox` and the others go (`outputs.write`).
+        fixed_fragment: give the fragment that evaluation gives, in place of `ids`.
+        placing: how files are read: the options of `scans.read`.
+        writing: which files are written: `formats` and `clearance_mm` of `outputs.write`.
+        options: `threshold` and `whole_cube`, as `complete` takes them.
     """
     paths = [pathlib.Path(path) for path in paths]
     rows = min(batch_size, len(paths))
     for start in range(0, len(paths), batch_size):
         batch = paths[start : start + batch_size]
-        requests = [_request(completer, path, ids, fixed_fragment) for path in batch]
+        requests = [_request(completer, path, ids, fixed_fragment, placing or {}) for path in batch]
         good = [request for request in requests if isinstance(request, Request)]
         completions = iter(complete_batch(completer, good, rows=rows, **options) if good else ())
         for request in requests:
@@ -205,22 +226,27 @@ def complete_files(
                 yield request
                 continue
             try:
-                yield _write(request, next(completions), out_dir)
-            except OSError as error:
+                yield _write(request, next(completions), out_dir, writing or {})
+            except (OSError, ValueError) as error:
                 yield error
 
 
 def _request(
-    completer: Completer, path: pathlib.Path, ids: Sequence[int] | None, fixed_fragment: bool
+    completer: Completer,
+    path: pathlib.Path,
+    ids: Sequence[int] | None,
+    fixed_fragment: bool,
+    placing: Mapping[str, Any],
 ) -> Request | OSError | ValueError:
     """A file's request, or why it cannot be completed."""
     try:
-        labels = vox.read(path)
+        scan = scans.read(path, longest=completer.resolution * completer.pool, **placing)
+        labels = scan.labels
         if fixed_fragment and labels.any():
             ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(labels))]
-        request = Request(labels, sorted(set(ids or ())), str(path))
+        request = Request(labels, sorted(set(ids or ())), str(path), scan.matrix, scan.mesh)
         # Found here, so that one file's fault does not stop the whole batch.
-        given_labels(*request)
+        given_labels(*request[:3])
         grid.region(
             labels.shape,
             completer.resolution,
@@ -234,18 +260,19 @@ def _request(
 
 
 def _write(
-    request: Request, completion: Completion, out_dir: str | pathlib.Path
-) -> tuple[pathlib.Path, Completion]:
+    request: Request,
+    completion: Completion,
+    out_dir: str | pathlib.Path,
+    writing: Mapping[str, Any],
+) -> Result:
     suffix = "".join(f"_fragment{fragment}" for fragment in request.ids or ())
-    name = pathlib.Path(request.source).stem
-    target = pathlib.Path(out_dir) / f"{name}{suffix}_completed.vox"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    vox.write(target, completion.labels, palette=_palette())
-    return target, completion
-
-
-def _palette() -> UInt8[np.ndarray, "256 4"]:
-    palette = vox.fragment_palette()
-    for label, colour in COLOURS.items():
-        palette[label] = colour
-    return palette
+    stem = pathlib.Path(out_dir) / (pathlib.Path(request.source).stem + suffix)
+    labels, (x, y, z) = completion.labels, completion.shift
+    matrix = mesh.frame(request.labels.shape) if request.matrix is None else request.matrix
+    # The whole cube begins before the input's box; in h it is the far end that `shift` counts.
+    moved = np.eye(4)
+    moved[:3, 3] = -y, -(labels.shape[1] - z - request.labels.shape[1]), -x
+    written = outputs.write(
+        stem, labels, completion.belief, matrix @ moved, original=request.scan, **writing
+    )
+    return Result(written, completion)
