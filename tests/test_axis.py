@@ -138,15 +138,18 @@ def test_loss_of_a_flat_heat_map_is_the_logarithm_of_its_size():
 
 
 def test_loss_is_least_for_the_gaussian_itself():
-    """Then it is its entropy: twice that of a Gaussian of 1 step, 0.5·ln(2πe)."""
-    step = np.arange(SIZE) - 62.0
+    """Then it is its entropy; its neighbours are 2.5 standard deviations away."""
+    step = 2.5 * (np.arange(SIZE) - 62.0)
+    share = np.exp(-0.5 * step**2) / np.exp(-0.5 * step**2).sum()
+    entropy = -2 * np.sum(share * np.log(np.maximum(share, 1e-300)))
+    assert entropy == pytest.approx(0.673, abs=1e-3)
     logits = jnp.asarray(-0.5 * (step[:, None] ** 2 + step[None] ** 2), jnp.float32)[None]
     truth = jnp.array([[15.5, 15.5]])
     loss, gradient = jax.value_and_grad(lambda x: axis.axis_loss(x, truth)[0])(logits)
-    np.testing.assert_allclose(loss, math.log(2 * math.pi * math.e), rtol=1e-4)
+    np.testing.assert_allclose(loss, entropy, rtol=1e-4)
     np.testing.assert_allclose(gradient, 0, atol=1e-6)
     aside = axis.axis_loss(logits, jnp.array([[15.75, 15.5]]))
-    np.testing.assert_allclose(aside[0] - loss, 0.5, rtol=1e-3)
+    np.testing.assert_allclose(aside[0] - loss, 0.5 * 2.5**2, rtol=1e-3)
 
 
 def test_axis_net_learns_where_sectors_point(loose_promotion):
@@ -170,7 +173,7 @@ def test_axis_net_learns_where_sectors_point(loose_promotion):
     for _ in range(80):
         params, opt_state, loss = step(params, opt_state, partial)
         losses.append(float(loss))
-    # A flat map costs 9.7 nats, a perfect one 2.8.
+    # A flat map costs 9.7 nats, a perfect one 0.7.
     assert losses[0] > 9.0 and losses[-1] < 5.0
     logits = jnp.asarray(net.apply(params, partial))
     assert logits.shape == (4, SIZE, SIZE) and logits.dtype == jnp.float32
@@ -185,6 +188,8 @@ def test_axis_net_in_bfloat16_gives_float32_and_its_size_is_known():
     assert logits.shape == (1, 253, 253) and logits.dtype == jnp.float32
     leaves = jax.tree.leaves(variables)
     assert sum(math.prod(leaf.shape) for leaf in leaves) == 83_152
+    known = jax.eval_shape(net.clone(prior=True).init, jax.random.key(0), partial)
+    assert sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(known)) == 83_152 + 253**2
 
 
 @pytest.mark.parametrize("shape", [(32, 16, 32), (28, 28, 32), (32, 32, 24)])
@@ -214,3 +219,29 @@ def test_drawn_axes_come_as_often_as_they_are_likely():
     share = np.mean(np.asarray(found)[:, 0] == 15.25)
     # Four standard deviations.
     assert share == pytest.approx(0.75, abs=0.09)
+
+
+def test_the_prior_learns_where_axes_stand_at_all(loose_promotion):
+    """Nothing is given, and three of four axes stand in the middle: so says the map at the end."""
+    partial = jnp.zeros((4, SIDE, SIDE, SIDE, 1))
+    truth = jnp.array([[15.5, 15.5]] * 3 + [[15.25, 14.75]], jnp.float32)
+    net = axis.AxisNet(features=4, num_blocks=1, prior=True)
+    params = jax.jit(net.init)(jax.random.key(0), partial)
+    tx = optax.adam(2e-2)
+
+    @jax.jit
+    def step(params, opt_state):
+        def mean_loss(params):
+            return axis.axis_loss(jnp.asarray(net.apply(params, partial)), truth).mean()
+
+        grads = jax.grad(mean_loss)(params)
+        updates, opt_state = tx.update(grads, opt_state)
+        return optax.apply_updates(params, updates), opt_state
+
+    opt_state = tx.init(params)
+    for _ in range(60):
+        params, opt_state = step(params, opt_state)
+    heat = jax.nn.softmax(jnp.asarray(net.apply(params, partial))[0].ravel()).reshape(SIZE, SIZE)
+    share = float(heat[62, 62]) / float(heat[62, 62] + heat[61, 59])
+    assert share == pytest.approx(0.75, abs=0.1)
+    assert float(heat[62, 62] + heat[61, 59]) > 0.5

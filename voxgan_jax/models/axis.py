@@ -24,8 +24,10 @@ SLABS = 16
 FINENESS = 4
 """Positions of the heat map per voxel. The pots' axes lie between half voxels as well: the best of
 quarter voxels costs a pot's own revolved profile 0.004 of IoU, the best of half voxels 0.011."""
-TARGET_SIGMA = 0.25
+TARGET_SIGMA = 0.1
 """Width in voxels of the Gaussian about the true axis that AxisNet learns to give."""
+PRIOR_RATE = 30.0
+"""How much faster than other parameters the heat map's prior is learned: it spans many nats."""
 
 ENTROPY = 0.25
 """What a nat of `agreement`'s code is worth as log-likelihood; the best of 0.1…0.5 on fragments of
@@ -40,11 +42,13 @@ class AxisNet(nn.Module):
     For a coarse grid of places it is told, slab by slab, how far the fragment's voxels lie from the
     place and how much these distances vary (little about the axis), which one fixed matmul gives;
     convolutions compare each place with its neighbours and with the whole map. `features` is the
-    number of channels.
+    number of channels. With `prior` it learns for each position how often axes stand there at all:
+    of pots in the middle of the cube, rounding to voxels leaves few.
     """
 
     features: int = 48
     num_blocks: int = 2
+    prior: bool = False
     dtype: Any = jnp.float32
 
     @nn.compact
@@ -77,7 +81,11 @@ class AxisNet(nn.Module):
         x = x.reshape(b, m, n, side, side).transpose(0, 1, 3, 2, 4)
         x = x.reshape(b, FINENESS * d, FINENESS * h)
         # None beyond the middle of the last voxel.
-        return x[:, : 1 - FINENESS, : 1 - FINENESS]
+        x = x[:, : 1 - FINENESS, : 1 - FINENESS]
+        if not self.prior:
+            return x
+        prior = self.param("prior", nn.initializers.zeros, (1, *x.shape[1:]), jnp.float32)
+        return x + PRIOR_RATE * prior
 
 
 def distance_moments(partial: Float[Array, "b d h w 1"]) -> Float[Array, "b d//4 h//4 c"]:

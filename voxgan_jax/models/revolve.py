@@ -107,7 +107,9 @@ class RevolveGenerator(nn.Module):
         only = jnp.ones((1, 1), jnp.float32)
         if self.axis == "centre":
             return rings.centre_axis(partial.shape[1])[:, None], only
-        logits = AxisNet(dtype=self.dtype, name="axis_net")(partial)
+        # With pots anywhere, no position is more likely than others.
+        net = AxisNet(prior=self.axis_within > 0, dtype=self.dtype, name="axis_net")
+        logits = net(partial)
         if complete is not None:
             self._keep(axis_logits=logits)
             return rings.round_axis(complete)[:, None], only
