@@ -17,6 +17,7 @@ examples:
   voxgan complete sherd.vox --out completed
   voxgan complete sherd.stl --voxel-mm 2 --up z --height-mm 120 --diameter-mm 90 --out completed
   voxgan complete pot.vox --fragment 3 --workdir runs/baseline --out completed
+  voxgan info sherd.stl --unit cm
   voxgan synth --out pots --pots 20 --resolution 32
   voxgan convert generator.pth generator.safetensors
 """
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     subparsers = parser.add_subparsers(dest="command", required=True)
     _add_complete(subparsers)
+    _add_info(subparsers)
     _add_synth(subparsers)
     _add_convert(subparsers)
     args = parser.parse_args(argv)
@@ -222,6 +224,32 @@ def _probability(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
+
+
+def _add_info(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("info", help="say what is in a file")
+    parser.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE", help=_INPUTS)
+    parser.add_argument("--unit", choices=("mm", "cm", "m", "in"), help="of a mesh's coordinates")
+    parser.add_argument("--voxel-mm", type=float, help="side of a voxel (default: 1)")
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON object for each file, a line each"
+    )
+    parser.set_defaults(run=_info)
+
+
+def _info(args: argparse.Namespace) -> int:
+    from voxgan_jax.completion import info
+
+    failed = 0
+    for path in args.files:
+        try:
+            known = info.describe(path, args.unit, args.voxel_mm)
+        except (OSError, ValueError) as error:
+            print(f"voxgan: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        print(json.dumps(known, ensure_ascii=False) if args.json else info.sentence(known))
+    return int(failed > 0)
 
 
 def _add_synth(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
