@@ -19,7 +19,7 @@ def surface(occupied, matrix=None, probabilities=None, given=None):
 def turned_back(volume, up):
     """What `mesh.stand` made, as (x, y, z) again."""
     axis, others = mesh.axes(up)
-    return np.flip(volume, 2 if up.startswith("-") else 1).transpose(
+    return np.flip(volume, 1 if up.startswith("-") else 2).transpose(
         np.argsort([*others, axis]).tolist()
     )
 
@@ -40,7 +40,7 @@ def test_a_frame_leads_back_to_where_the_voxels_were(up):
 def test_a_vox_file_stands_as_its_own_coordinates_say(tmp_path):
     volume = np.zeros((5, 4, 3), np.uint8)
     volume[4, 1, 0] = 2
-    vox.write(tmp_path / "a.vox", mesh.stand(volume, "x"))
+    vox.write(tmp_path / "a.vox", mesh.stand(volume, "-x"))
     from pyvox.parser import VoxParser
 
     (voxel,) = VoxParser(str(tmp_path / "a.vox")).parse().models[0].voxels
@@ -56,7 +56,7 @@ def test_the_surface_has_the_size_and_volume_of_the_voxels_and_gives_them_back()
     assert made.volume == pytest.approx(27 * pot.sum(), rel=0.005)
     x, y, z = (np.ptp(cells) + 1 for cells in np.nonzero(pot))
     np.testing.assert_allclose(made.extents, [3 * x, 3 * y, 3 * z], atol=1.5)
-    assert made.bounds[0][2] == pytest.approx(100 + 3 * 2, abs=1.5)
+    assert made.bounds[0][2] == pytest.approx(100 + 3 * 3, abs=1.5)
     again = solid.inside(made, (-5.0, 0.0, 100.0), 3.0, pot.shape)
     np.testing.assert_array_equal(mesh.stand(again, "z"), pot)
 
@@ -67,7 +67,7 @@ def test_noise_is_watertight_too():
     made = surface(noise)
     assert made.is_volume
     again = solid.inside(made, (0.0, 0.0, 0.0), 1.0, (16, 14, 15))
-    np.testing.assert_array_equal(mesh.stand(again, "x"), noise)
+    np.testing.assert_array_equal(mesh.stand(again, "-x"), noise)
 
 
 @pytest.mark.parametrize("doubt", [0.0, 0.45])
@@ -80,7 +80,7 @@ def test_thin_walls_and_given_voxels_survive_what_is_uncertain(doubt):
     made = surface(wall, None, probabilities, given)
     assert made.is_volume and made.body_count == 1
     assert made.volume == pytest.approx(wall.sum(), rel=0.02)
-    again = mesh.stand(solid.inside(made, (0.0, 0.0, 0.0), 1.0, wall.shape), "x")
+    again = mesh.stand(solid.inside(made, (0.0, 0.0, 0.0), 1.0, wall.shape), "-x")
     np.testing.assert_array_equal(again, wall)
 
 
@@ -105,7 +105,7 @@ def test_the_missing_piece_keeps_its_distance(step, clearance):
     assert clearance <= piece.gap <= nearest
     assert nearest < clearance + 0.5 * step
     assert not solid.inside(piece.mesh, (0.0, 0.0, 0.0), step, (24,) * 3)[
-        turned_back(given, "x")
+        turned_back(given, "-x")
     ].any()
     # What is lost to the clearance is a skin along the break.
     assert 0.85 < piece.mesh.volume / step**3 / (pot & ~given).sum() < 1.02

@@ -1,5 +1,7 @@
 """Sherds from files of every kind: as they were, where they were, and one line for a bad one."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import trimesh
@@ -63,9 +65,9 @@ def test_a_mesh_fills_the_cube_or_lies_in_the_box_that_is_told(tmp_path):
     assert max(labels.shape) == 32
     scan = scans.read(tmp_path / "a.stl", voxel_mm=2.0, height_mm=60.0, diameter_mm=48.0)
     assert scan.labels.shape == (24, 24, 30)
-    corner = scan.matrix @ np.array([0, 23, 0, 1])
+    corner = scan.matrix @ np.array([0, 0, 29, 1])
     np.testing.assert_allclose(corner[:3], [-23, -23, 1], atol=1e-9)
-    assert scan.labels[:, :, pot.shape[2] :].sum() == 0
+    assert scan.labels[:, :, : 30 - pot.shape[2]].sum() == 0
     with pytest.raises(scans.ScanError, match=r"a\.stl: the sherd reaches .* mm out of the pot's"):
         scans.read(tmp_path / "a.stl", voxel_mm=2.0, height_mm=10.0)
     with pytest.raises(scans.ScanError, match=r"a\.stl: \d+ voxels along .* give --voxel-mm"):
@@ -94,7 +96,7 @@ def test_meshes_that_are_not_manifold():
     """Overlapping bodies, faces twice, faces turned the other way."""
     a = trimesh.creation.box((8.0, 8.0, 8.0), transform=moved(6, 6, 6))
     b = trimesh.creation.box((8.0, 4.0, 4.0), transform=moved(12, 6, 6))
-    both = trimesh.util.concatenate([a, b])
+    both: Any = trimesh.util.concatenate([a, b])
     expected = np.zeros((20, 12, 12), bool)
     expected[2:10, 2:10, 2:10] = expected[8:16, 4:8, 4:8] = True
     found = solid.voxelise(both, (0.0, 0.0, 0.0), 1.0, expected.shape)

@@ -127,8 +127,8 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
     sizes.add_argument(
         "--up",
         choices=("x", "y", "z", "-x", "-y", "-z"),
-        help="where the pot's rim is, seen from its base; as --up=-z where negative (default: x in"
-        " .vox, y in GLB, else z)",
+        help="where the pot's rim is, seen from its base; as --up=-z where negative (default: -x"
+        " in .vox, y in GLB, else z)",
     )
     sizes.add_argument(
         "--height-mm",

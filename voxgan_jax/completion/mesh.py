@@ -24,21 +24,21 @@ _VOLUME_ERROR = 0.003
 
 
 def stand(volume: Shaped[np.ndarray, "x y z"], up: str = "z") -> Shaped[np.ndarray, "_ _ _"]:
-    """A volume with axes (x, y, z) as a grid (d, h, w), with `up` along w.
+    """A volume with axes (x, y, z) as a grid (d, h, w), the base at high w: `up` is −w.
 
     The other two axes follow `up` in the order x, y, z, x …; one is flipped, as `.vox` files are
-    laid (`vox.read` gives up = "x"), so a grid is the mirror image of what stands in space.
+    laid (`vox.read` gives up = "-x"), so a grid is the mirror image of what stands in space.
     """
     axis, (first, second) = axes(up)
     volume = volume.transpose(first, second, axis)
-    return np.flip(volume, 2 if up.startswith("-") else 1)
+    return np.flip(volume, 1 if up.startswith("-") else 2)
 
 
 def frame(
     shape: Sequence[int],
     step: float = 1.0,
     origin: Sequence[float] = (0.0, 0.0, 0.0),
-    up: str = "x",
+    up: str = "-x",
 ) -> Float[np.ndarray, "4 4"]:
     """The matrix from a grid's indices, a voxel's middle being whole, to coordinates (x, y, z).
 
@@ -46,12 +46,12 @@ def frame(
         shape: of the grid (d, h, w), as `stand` gives it.
         step: the side of a voxel.
         origin: the lowest corner of the grid's box, in coordinates.
-        up: which coordinate w is. A `.vox` file's own coordinates are (w, d, height − h), "x".
+        up: whither the rim looks. A `.vox` file's own coordinates are (w, d, height − h), up "-x".
     """
     axis, (first, second) = axes(up)
     matrix = np.zeros((4, 4))
     matrix[3, 3] = 1
-    flipped = 2 if up.startswith("-") else 1
+    flipped = 1 if up.startswith("-") else 2
     for row, column in ((first, 0), (second, 1), (axis, 2)):
         back = column == flipped
         matrix[row, column] = -step if back else step

@@ -63,8 +63,8 @@ def read(
             else mm.
         voxel_mm: the side of a voxel; None takes 1 mm for a file of voxels, and what `longest`
             gives for a mesh.
-        up: along which coordinate the pot stands, of `mesh.UPS`; None takes x for .vox, as
-            vox_pottery has it, y for GLB, else z.
+        up: from the base to the rim, of `mesh.UPS`; None takes -x for .vox, as vox_pottery has
+            it, y for GLB, else z.
         height_mm, diameter_mm: of the whole pot, for a mesh.
 
     Raises:
@@ -91,7 +91,7 @@ def read(
     if suffix == ".vox":
         # Back to (x, y, z): a grid's axes are (y, flipped z, x).
         volume = np.flip(vox.read(path), 1).transpose(2, 0, 1)
-        return _stood(volume, voxel_mm or 1.0, (0.0, 0.0, 0.0), up or "x")
+        return _stood(volume, voxel_mm or 1.0, (0.0, 0.0, 0.0), up or "-x")
     if suffix == ".binvox":
         volume, step, corner = _binvox(path, UNITS[unit or "mm"])
         scale = (voxel_mm or step) / step
