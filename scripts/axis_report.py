@@ -29,6 +29,7 @@ def _report(args: argparse.Namespace) -> None:
     path = args.weights or shipped.find()
     variables, config = weights.load(path)
     generator = models.build_generator(config.generator)
+    weights.require_fit(path, variables, generator, config.data.resolution)
     if not isinstance(generator, models.RevolveGenerator) or generator.axis != "found":
         raise ValueError(f"{path}: its generator looks for no axis; take one with axis 'found'")
     place = {name: config.data[name] for name in ("resolution", "pool")}

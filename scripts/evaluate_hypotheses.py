@@ -79,6 +79,7 @@ def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypotheses.A
         raise ValueError(
             f"{path}: its generator gives one answer only; train configs/revolve_hypotheses.py"
         )
+    weights.require_fit(path, variables, generator, config.data.resolution)
     variables = jax.device_put(variables)
     several = functools.partial(
         generators.hypotheses, generator, count=args.count, draws=args.draws

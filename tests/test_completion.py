@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import smoke
 from voxgan_jax import models
 from voxgan_jax.completion import model, outputs, predictor
 from voxgan_jax.data import folder, grid, vox
@@ -275,3 +276,29 @@ def test_weights_errors(tmp_path):
         weights.load(tmp_path / "bad.safetensors")
     with pytest.raises(FileNotFoundError, match="train that run first"):
         model.load(workdir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda params: params.pop("enc2_norm"), "enc2_norm/bias has shape none there and"),
+        (
+            lambda params: params.update(enc1_conv={"kernel": np.zeros((4, 4, 4, 1, 3))}),
+            "enc1_conv/bias has shape none there",
+        ),
+    ],
+)
+def test_weights_of_another_version_are_refused(tmp_path, change, said):
+    config = smoke.get_config()
+    config.generator.features = 4
+    generator = models.build_generator(config.generator)
+    example = jnp.zeros((1, 32, 32, 32, 1))
+    made = jax.eval_shape(lambda: generator.init(jax.random.key(0), example, train=False))
+    variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), made)
+    weights.save(tmp_path / "new.safetensors", variables, config)
+    model.load(weights_file=tmp_path / "new.safetensors")
+    change(variables["params"])
+    weights.save(tmp_path / "old.safetensors", variables, config)
+    with pytest.raises(weights.WeightsError, match=said) as caught:
+        model.load(weights_file=tmp_path / "old.safetensors")
+    assert "old.safetensors" in str(caught.value) and "version" in str(caught.value)

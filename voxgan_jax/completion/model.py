@@ -50,7 +50,7 @@ def load(
 
     Raises:
         FileNotFoundError: no weights there.
-        WeightsError: not a weights file.
+        WeightsError: not a weights file, or one of another version of the model.
         ValueError: both are named, an unknown dtype, or an average over another number.
     """
     if weights_file is not None and workdir is not None:
@@ -69,6 +69,7 @@ def load(
     if average not in AVERAGES:
         raise ValueError(f"average {average} (config.eval.average): choose 1 or {AVERAGES[1]}")
     generator = models.build_generator(config.generator)
+    weights.require_fit(weights_file, variables, generator, config.data.resolution)
     predict = divided(
         functools.partial(generator.apply, train=False), variables, jax.local_devices(), average
     )

@@ -1,14 +1,17 @@
 """Weights of a trained generator as one safetensors file that also holds its config."""
 
+import functools
 import json
 import os
 import pathlib
 from typing import Any
 
 import flax.traverse_util
+import jax
 import numpy as np
 import safetensors
 import safetensors.numpy
+from flax import linen as nn
 from ml_collections import ConfigDict
 
 RUN_FILE = "generator.safetensors"
@@ -80,6 +83,32 @@ def load(path: str | pathlib.Path) -> tuple[Variables, Any]:
         )
     config = ConfigDict(json.loads(metadata[METADATA]))
     return flax.traverse_util.unflatten_dict(flat, sep="/"), config
+
+
+def require_fit(
+    path: str | pathlib.Path, variables: Variables, generator: nn.Module, resolution: int
+) -> None:
+    """Raise WeightsError where `variables`, read from `path`, are not those of this generator.
+
+    So it is with files from before a model was changed.
+    """
+    example = jax.ShapeDtypeStruct((1, *[resolution] * 3, 1), np.float32)
+    init = functools.partial(generator.init, train=False)
+    made: Any = jax.eval_shape(init, jax.random.key(0), example)
+    shapes = [
+        {
+            name: value.shape
+            for name, value in flax.traverse_util.flatten_dict(tree, sep="/").items()
+        }
+        for tree in (made, variables)
+    ]
+    for name in sorted(shapes[0].keys() | shapes[1].keys()):
+        wanted, found = (part.get(name, "none") for part in shapes)
+        if wanted != found:
+            raise WeightsError(
+                f"{path}: {name} has shape {found} there and {wanted} in this version of the model;"
+                " train again, or use the version that made the file"
+            )
 
 
 def _halved(name: str, value: np.ndarray) -> np.ndarray:
