@@ -97,8 +97,8 @@ def require_fit(
     made: Any = jax.eval_shape(init, jax.random.key(0), example)
     shapes = [
         {
-            name: value.shape
-            for name, value in flax.traverse_util.flatten_dict(tree, sep="/").items()
+            jax.tree_util.keystr(place, simple=True, separator="/"): leaf.shape
+            for place, leaf in jax.tree_util.tree_leaves_with_path(tree)
         }
         for tree in (made, variables)
     ]
