@@ -218,9 +218,9 @@ def test_a_run_learns_and_its_weights_complete_pots(vox_dir, tmp_path, monkeypat
 def test_the_answer_is_the_mean_over_the_likeliest_axes():
     partial, _ = pots()
     found = SMALL.clone(axis="found", axis_within=0.5, axis_trust=0.2, axis_average=3)
-    params = {"params": moved(variables(found)["params"], scale=0.1)}
+    params = {"params": moved(variables(found)["params"], scale=0.05)}
     answer = compiled(found)(params, partial)
-    logits = AxisNet().apply({"params": params["params"]["axis_net"]}, partial)
+    logits = AxisNet(prior=True).apply({"params": params["params"]["axis_net"]}, partial)
     axes, shares = likely_axes(jnp.asarray(logits), partial, count=3, within=0.5, trust=0.2)
     assert axes.shape == (2, 3, 2) and 0.02 < float(shares.min()) < float(shares.max()) < 0.9
     known = jax.jit(lambda axis: SMALL.apply(params, partial, train=False, axis=axis))
