@@ -12,6 +12,7 @@ import pytest
 from configs import smoke
 from voxgan_jax import models
 from voxgan_jax.completion import model, outputs, predictor
+from voxgan_jax.completion.requests import Request, UnknownFragmentError
 from voxgan_jax.data import folder, grid, vox
 from voxgan_jax.models import weights
 
@@ -98,7 +99,7 @@ def test_a_batch_answers_each_pot_as_it_would_alone():
     model, calls = echo()
     thick = np.zeros((6, 6, 6), np.uint8)
     thick[1:5, 1:5, 1:5] = 2
-    requests = [predictor.Request(sherd(), [3]), predictor.Request(thick)]
+    requests = [Request(sherd(), [3]), requests.Request(thick)]
     together = predictor.complete_batch(model, requests, rows=5)
     alone = [predictor.complete(model, sherd(), ids=[3]), predictor.complete(model, thick)]
     assert calls == [5, 1, 1]
@@ -202,7 +203,7 @@ def test_threshold():
 
 def test_errors_name_the_file_and_what_it_has():
     blank = completer(np.zeros((16, 16, 16)))
-    with pytest.raises(predictor.UnknownFragmentError, match=r"a\.vox: no fragment 7; it has 3, 4"):
+    with pytest.raises(UnknownFragmentError, match=r"a\.vox: no fragment 7; it has 3, 4"):
         predictor.complete(blank, sherd(), ids=[3, 7], source="a.vox")
     with pytest.raises(ValueError, match=r"a\.vox: it holds no voxel"):
         predictor.complete(blank, np.zeros((4, 4, 4), np.uint8), source="a.vox")

@@ -10,6 +10,7 @@ import pytest
 from configs import smoke
 from voxgan_jax import models
 from voxgan_jax.completion import confidence, model, predictor, shipped
+from voxgan_jax.completion.requests import Request
 from voxgan_jax.models import weights
 
 SUMMARY = {
@@ -173,7 +174,7 @@ def test_the_shipped_model_says_what_is_no_sherd():
     table[8:56, 8:56, 10:14] = 2
     for d, h in ((8, 8), (8, 52), (52, 8), (52, 52)):
         table[d : d + 4, h : h + 4, 10:54] = 2
-    requests = [predictor.Request(shape) for shape in shapes]
+    requests = [Request(shape) for shape in shapes]
     for done in predictor.complete_batch(model.load(), requests):
         assert done.confidence is not None
         assert done.confidence.sentence.startswith(confidence.STRANGE)
