@@ -99,7 +99,7 @@ def test_a_batch_answers_each_pot_as_it_would_alone():
     model, calls = echo()
     thick = np.zeros((6, 6, 6), np.uint8)
     thick[1:5, 1:5, 1:5] = 2
-    requests = [Request(sherd(), [3]), requests.Request(thick)]
+    requests = [Request(sherd(), [3]), Request(thick)]
     together = predictor.complete_batch(model, requests, rows=5)
     alone = [predictor.complete(model, sherd(), ids=[3]), predictor.complete(model, thick)]
     assert calls == [5, 1, 1]
