@@ -1,0 +1,188 @@
+"""The command line itself: `voxgan view`, its help, its examples, and completion by the shell."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import webbrowser
+
+import pytest
+
+from voxgan_jax import __version__, cli, cli_view
+
+
+@pytest.fixture
+def results(tmp_path):
+    folder = tmp_path / "done of today"
+    folder.mkdir()
+    for name in ("sherd_completed.vox", "sherd_completed.stl", "sherd_missing.stl", "sherd.html"):
+        (folder / name).write_text("")
+    for name in ("pot_fragment3.html", "jug_fragment2.html", "jug_fragment5.html", "sherd.json"):
+        (folder / name).write_text("")
+    return folder
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The addresses that a browser would have been given."""
+    addresses = []
+    monkeypatch.setenv("BROWSER", "true")
+    monkeypatch.setattr(webbrowser, "open", lambda address: addresses.append(address) or True)
+    return addresses
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sherd.html", "sherd_completed.vox", "sherd_completed.stl", "sherd_missing.stl", "sherd.json"],
+)
+def test_a_page_is_found_from_any_result_beside_it(name, results, opened, capsys):
+    assert cli.main(["view", str(results / name)]) == 0
+    assert opened == [(results / "sherd.html").as_uri()]
+    assert capsys.readouterr().out == f"{opened[0]}\n"
+    assert "done%20of%20today" in opened[0]
+
+
+@pytest.mark.parametrize(
+    ("sherd", "page"),
+    [("sherd.stl", "sherd.html"), ("pot.vox", "pot_fragment3.html"), ("jug_fragment5", None)],
+)
+def test_a_page_is_found_from_the_sherd_and_the_folder(sherd, page, results, tmp_path):
+    expected = results / (page or f"{sherd}.html")
+    assert cli_view.find_page(tmp_path / sherd, results) == expected
+
+
+def test_a_folder_shows_its_overview_or_its_only_page(results, tmp_path):
+    with pytest.raises(ValueError, match=r"several pages: jug_fragment2\.html, jug"):
+        cli_view.find_page(results)
+    (results / "index.html").write_text("")
+    assert cli_view.find_page(results) == results / "index.html"
+    (tmp_path / "a.html").write_text("")
+    assert cli_view.find_page(tmp_path) == tmp_path / "a.html"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["none.html"], "none.html: there is no such page; `voxgan complete FILE --out DIR`"),
+        (["other.vox"], "other.html: there is no such page; say by --out where its results are; "),
+        (["sherd.vox", "--out", "nowhere"], "nowhere/sherd.html: there is no such page; `voxgan"),
+        (["jug.vox"], "several pages: jug_fragment2.html, jug_fragment5.html; name one"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(options, said, results, opened, capsys, monkeypatch):
+    monkeypatch.chdir(results)
+    assert cli.main(["view", *options]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("voxgan: ") and said in error and error.count("\n") == 1
+    assert opened == []
+
+
+@pytest.mark.parametrize("why", ["no display", "refused", "error"])
+def test_without_a_browser_the_address_is_printed(why, results, monkeypatch, capsys):
+    def fail(address):
+        raise webbrowser.Error("could not locate runnable browser")
+
+    monkeypatch.setattr(cli_view, "has_display", lambda *_: why != "no display")
+    monkeypatch.setattr(webbrowser, "open", fail if why == "error" else lambda _: why != "refused")
+    assert cli.main(["view", str(results / "sherd.html")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith((results / "sherd.html").as_uri() + "\n")
+    assert "No browser could be opened here: open this address in one, or copy\nsherd.html" in said
+
+
+def test_where_a_browser_can_be_had():
+    assert not cli_view.has_display({"BROWSER": ""}, "linux")
+    assert cli_view.has_display({"WAYLAND_DISPLAY": "wayland-0"}, "linux")
+    assert cli_view.has_display({"BROWSER": "lynx"}, "linux")
+    assert cli_view.has_display({}, "darwin") and cli_view.has_display({}, "win32")
+
+
+# Help and completion.
+
+
+def commands():
+    (actions,) = [
+        a for a in cli.build_parser()._actions if hasattr(a, "choices") and a.dest == "command"
+    ]
+    assert isinstance(actions.choices, dict)
+    return actions.choices
+
+
+def test_every_command_has_examples_that_can_be_typed():
+    assert set(cli.EXAMPLES) == set(commands())
+    for name, lines in cli.EXAMPLES.items():
+        assert lines
+        for line in lines:
+            words = shlex.split(line)
+            assert words[:2] == ["voxgan", name]
+            assert callable(cli.build_parser().parse_args(words[1:]).run)
+
+
+@pytest.mark.parametrize("words", [[], *([name] for name in cli.EXAMPLES)])
+def test_help_ends_with_examples_and_exit_codes(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*words, "--help"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    for line in cli.EXAMPLES[words[0]] if words else ("voxgan complete sherd.vox --out completed",):
+        assert f"\n  {line}\n" in said
+    assert "  2    a wrong command line" in said and "  130  stopped by Ctrl-C" in said
+
+
+def test_exit_codes_are_what_the_help_says(capsys, tmp_path, monkeypatch):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == f"voxgan_jax {__version__}\n"
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["view"])
+    assert ended.value.code == 2
+    assert cli.main(["view", str(tmp_path / "none.html")]) == 1
+    monkeypatch.setattr(cli_view, "find_page", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert cli.main(["view", "a.html"]) == 130
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["comp"], {"complete"}),
+        (["complete", "--vox"], {"--voxel-mm"}),
+        (["complete", "--formats", "s"], {"stl"}),
+        (["view", "sh"], {"sherd.html", "shards"}),
+        (["complete", "a.vox", "--out", "sh"], {"shards"}),
+    ],
+)
+def test_bash_completes_commands_options_and_files(words, expected, tmp_path):
+    script = subprocess.run(
+        [sys.executable, "-m", "voxgan_jax.cli", "--print-completion", "bash"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (tmp_path / "voxgan.bash").write_text(script)
+    (tmp_path / "sherd.html").write_text("")
+    (tmp_path / "shards").mkdir()
+    line = shlex.join(["voxgan", *words])
+    typed = f"""
+        source ./voxgan.bash
+        [[ $(complete -p voxgan) =~ -F\\ ([^ ]+) ]] && completer=${{BASH_REMATCH[1]}}
+        COMP_WORDS=({line}) COMP_CWORD={len(words)} COMP_LINE="{line}" COMP_POINT={len(line)}
+        $completer voxgan {shlex.quote(words[-1])} {shlex.quote(["voxgan", *words][-2])}
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    done = subprocess.run(
+        ["bash", "--norc", "-c", typed], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env=os.environ | {"LC_ALL": "C"},
+    )  # fmt: skip
+    assert set(done.stdout.split()) == expected, done.stderr
+
+
+@pytest.mark.parametrize("shell", ["zsh", "tcsh"])
+def test_other_shells_have_a_script(shell, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--print-completion", shell])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0 and "voxgan" in said
+    for name in cli.EXAMPLES:
+        assert name in said

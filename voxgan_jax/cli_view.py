@@ -1,0 +1,100 @@
+"""`voxgan view`: the page of a restored pot, in the user's browser."""
+
+import argparse
+import os
+import pathlib
+import sys
+from collections.abc import Mapping
+
+_ENDINGS = ("_completed", "_missing")
+_INDEX = "index.html"
+
+
+def add_view(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its options."""
+    parser = subparsers.add_parser("view", help="open the page of a restored pot in the browser")
+    parser.add_argument(
+        "file",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="the page, another result of the same pot, the sherd's own file, or a folder of"
+        " results",
+    )
+    parser.add_argument(
+        "--out", type=pathlib.Path, help="folder of the results (default: that of FILE)"
+    )
+    parser.set_defaults(run=_view)
+
+
+def _view(args: argparse.Namespace) -> int:
+    page = find_page(args.file, args.out).resolve()
+    address = page.as_uri()
+    if open_page(address):
+        print(address)
+    else:
+        print(f"{address}\nNo browser could be opened here: open this address in one, or copy")
+        print(f"{page.name} to a machine that has one; it needs no other file and no network.")
+    return 0
+
+
+def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Path:
+    """The page that belongs to a file: to a result beside it, or to a sherd completed into `out`.
+
+    Of a sherd of whose fragments one was given the page has `_fragmentK` in its name. Of a folder
+    it is the overview of all its pots, or its only page.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: there are several, and which is meant is not said.
+    """
+    if path.is_dir() and out is None:
+        if (path / _INDEX).is_file():
+            return path / _INDEX
+        pages = sorted(path.glob("*.html"))
+        return _only(pages, f"{path}: no page in this folder")
+    if path.suffix.lower() == ".html" and out is None:
+        return _only([path] if path.is_file() else [], f"{path}: there is no such page")
+    folder = path.parent if out is None else out
+    stem = path.stem
+    for ending in _ENDINGS:
+        stem = stem.removesuffix(ending)
+    exact = folder / f"{stem}.html"
+    if exact.is_file():
+        return exact
+    pages = sorted(
+        page
+        for page in (folder.iterdir() if folder.is_dir() else ())
+        if page.suffix == ".html" and page.stem.startswith(f"{stem}_fragment")
+    )
+    hint = "" if out else "; say by --out where its results are"
+    return _only(pages, f"{exact}: there is no such page{hint}")
+
+
+def _only(pages: list[pathlib.Path], missing: str) -> pathlib.Path:
+    if not pages:
+        raise FileNotFoundError(f"{missing}; `voxgan complete FILE --out DIR` makes it")
+    if len(pages) > 1:
+        names = ", ".join(page.name for page in pages)
+        raise ValueError(f"{pages[0].parent}: several pages: {names}; name one")
+    return pages[0]
+
+
+def open_page(address: str) -> bool:
+    """Open an address in the user's browser; False where there is none.
+
+    Without a display only `BROWSER` is obeyed: a browser in text cannot show the page.
+    """
+    if not has_display(os.environ, sys.platform):
+        return False
+    import webbrowser
+
+    try:
+        return webbrowser.open(address)
+    except webbrowser.Error:
+        return False
+
+
+def has_display(environment: Mapping[str, str], platform: str) -> bool:
+    """Whether a browser with a window can be had, or the user names one."""
+    named = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME")
+    return platform in ("darwin", "win32") or any(environment.get(name) for name in named)
