@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from voxgan_jax import __version__, commands
 from voxgan_jax.cli_complete import INPUTS, add_complete
 from voxgan_jax.cli_data import add_convert, add_synth
+from voxgan_jax.cli_doctor import add_doctor
 from voxgan_jax.cli_shell import add_print_completion
 from voxgan_jax.cli_view import add_view
 
@@ -21,6 +22,7 @@ EXAMPLES = {
     ),
     "view": ("voxgan view completed/sherd_completed.stl", "voxgan view sherd.stl --out completed"),
     "info": ("voxgan info sherd.stl --unit cm", "voxgan info *.vox --json"),
+    "doctor": ("voxgan doctor", "voxgan doctor --quick --json"),
     "synth": ("voxgan synth --out pots --pots 20 --resolution 32",),
     "convert": (
         "voxgan convert generator.pth generator.safetensors",
@@ -62,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_complete(subparsers)
     add_view(subparsers)
     _add_info(subparsers)
+    add_doctor(subparsers)
     add_synth(subparsers)
     add_convert(subparsers)
     for name, command in subparsers.choices.items():
