@@ -111,7 +111,7 @@ def test_a_number_too_big_for_float16_is_named(tmp_path):
 
 def test_without_a_name_the_model_of_the_package_is_taken(run_file, tmp_path, monkeypatch):
     target = tmp_path / "tiny.safetensors"
-    monkeypatch.setattr(shipped, "path", lambda: target)
+    monkeypatch.setattr(shipped, "path", lambda name=shipped.NAME: target)
     with pytest.raises(FileNotFoundError, match="comes without trained weights; name a file by"):
         model.load()
     wide = {name: [-9.0, 9.0] for name in confidence.SUSPICIONS}
@@ -164,6 +164,29 @@ def test_the_shipped_card_agrees_with_the_shipped_weights():
     text = shipped.card_path(shipped.path()).read_text(encoding="utf-8")
     assert '"/' not in text
     assert model.load().resolution == card["config"]["data"]["resolution"] == 64
+
+
+def test_the_shipped_model_of_several_pots_agrees_with_its_card():
+    path = shipped.path(shipped.HYPOTHESES)
+    card = check_card(path)
+    assert card["config"]["generator"]["kind"] == "revolve_hypotheses"
+    assert card["metrics"][0]["gain"]["mean"] > 0.05
+    assert card["weights"]["parameters"] == 4_757_776
+    assert path.stat().st_size + shipped.path().stat().st_size < shipped.MAX_BYTES
+
+
+def test_several_pots_keep_the_sherd_and_differ():
+    labels = np.zeros((64, 64, 64), np.uint8)
+    labels[4:8, 20:44, 10:40] = 2
+    completer = model.load(num_hypotheses=3)
+    (answer,) = predictor.complete_batch(completer, [Request(labels)])
+    assert len(answer.hypotheses) == 3
+    shares = [other.share for other in answer.hypotheses]
+    assert sum(shares) == pytest.approx(1, abs=1e-3) and shares == sorted(shares, reverse=True)
+    for other in answer.hypotheses:
+        np.testing.assert_array_equal(other.labels == predictor.GIVEN, labels > 0)
+    volumes = [other.labels > 0 for other in answer.hypotheses]
+    assert (volumes[0] != volumes[1]).sum() > 500
 
 
 def test_the_shipped_model_says_what_is_no_sherd():

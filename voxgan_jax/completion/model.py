@@ -1,9 +1,10 @@
 """A trained generator, ready to complete pots on all of this machine's devices."""
 
 import functools
+import hashlib
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 from voxgan_jax import models
 from voxgan_jax.completion import confidence, shipped
-from voxgan_jax.models import weights
+from voxgan_jax.models import hypotheses, weights
 from voxgan_jax.training import parallel
 
 AVERAGES = (1, 8)
@@ -22,7 +23,8 @@ class Completer(NamedTuple):
 
     `predict` maps the given voxels in {0, 1} to probabilities, both float32 (b, d, h, w, 1), for
     any number of pots at once. `rule` tells how far to trust an answer; None where nobody
-    calibrated it.
+    calibrated it. `alternatives` gives several pots for each, as `models.hypotheses` does; None
+    where none were asked for. `about` says which weights these are, for a report.
     """
 
     predict: Callable[[Float[Array, "b d h w 1"]], Float[Array, "b d h w 1"]]
@@ -31,6 +33,8 @@ class Completer(NamedTuple):
     placement: str
     threshold: float
     rule: confidence.Rule | None = None
+    alternatives: Callable[[Float[Array, "b d h w 1"]], tuple[Array, Array]] | None = None
+    about: Mapping[str, Any] = {}
 
 
 def load(
@@ -39,6 +43,7 @@ def load(
     workdir: str | pathlib.Path | None = None,
     dtype: str | None = None,
     average: int | None = None,
+    num_hypotheses: int = 0,
 ) -> Completer:
     """A completer on all local devices: from a weights file, or from the run in a folder, or, where
     neither is named, from the weights that come with the package.
@@ -47,6 +52,8 @@ def load(
         dtype: of the computation, "float32" or "bfloat16"; None takes that of training.
         average: over how many symmetries the answers are averaged, see `averaged`; None takes the
             model's own number (`config.eval.average`), or 1.
+        num_hypotheses: how many other pots each sherd gets, by the package's weights for that, or
+            by those that are named if they are a `HypothesesGenerator`'s.
 
     Raises:
         FileNotFoundError: no weights there.
@@ -73,14 +80,55 @@ def load(
     predict = divided(
         functools.partial(generator.apply, train=False), variables, jax.local_devices(), average
     )
-    return Completer(
+    card = shipped.read_card(weights_file)
+    completer = Completer(
         predict,
         config.data.resolution,
         config.data.pool,
         config.data.placement,
         config.eval.threshold,
-        confidence.from_card(shipped.read_card(weights_file)),
+        confidence.from_card(card),
+        about=_about(weights_file, config, card),
     )
+    if not num_hypotheses:
+        return completer
+    if not isinstance(generator, hypotheses.HypothesesGenerator):
+        weights_file = shipped.find(shipped.HYPOTHESES)
+        variables, config = weights.load(weights_file)
+        generator = models.build_generator(config.generator)
+        weights.require_fit(weights_file, variables, generator, config.data.resolution)
+        place = (config.data.resolution, config.data.pool, config.data.placement)
+        if place != completer[1:4]:
+            raise ValueError(
+                "the package's model of several pots works on a 64³ cube with the pot in its"
+                " middle, this one does not; leave out --hypotheses"
+            )
+    several = functools.partial(hypotheses.hypotheses, cast(Any, generator), count=num_hypotheses)
+    compiled, variables = jax.jit(several), jax.device_put(variables)
+    # The same draws each time: the same sherd gets the same pots.
+    return completer._replace(
+        alternatives=lambda partial: compiled(variables, partial, jax.random.key(0))
+    )
+
+
+def _about(
+    weights_file: str | pathlib.Path, config: Any, card: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Which weights these are: their file, what they are a model of, what they were trained on."""
+    digest = hashlib.sha256(pathlib.Path(weights_file).read_bytes()).hexdigest()
+    training = card.get("training_data", {})
+    known = {
+        "file": pathlib.Path(weights_file).name,
+        "sha256": digest,
+        "kind": config.generator.get("kind", ""),
+        "threshold": config.eval.threshold,
+        "trained_on": training.get("name"),
+        "pots": training.get("pots"),
+        "source": training.get("source"),
+        "commit": card.get("commit"),
+        "limits": card.get("limits"),
+    }
+    return {name: value for name, value in known.items() if value not in (None, "")}
 
 
 def divided(

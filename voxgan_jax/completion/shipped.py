@@ -19,6 +19,8 @@ from voxgan_jax.models import weights
 
 MAX_BYTES = 20_000_000
 NAME = "revolve64.safetensors"
+HYPOTHESES = "hypotheses64.safetensors"
+"""The model that gives several pots for one sherd; `MAX_BYTES` holds for both together."""
 
 LIMITS = (
     "One sherd, or several in their places in the pot; the pot's box stands in the middle of the "
@@ -37,23 +39,23 @@ TRAINING_DATA = {
 }
 
 
-def path() -> pathlib.Path:
+def path(name: str = NAME) -> pathlib.Path:
     """Where the package keeps its weights, whether they are there or not."""
-    return pathlib.Path(str(importlib.resources.files("voxgan_jax"))) / "weights" / NAME
+    return pathlib.Path(str(importlib.resources.files("voxgan_jax"))) / "weights" / name
 
 
-def find() -> pathlib.Path:
+def find(name: str = NAME) -> pathlib.Path:
     """The weights that come with the package.
 
     Raises:
         FileNotFoundError: it has none.
     """
-    if not path().is_file():
+    if not path(name).is_file():
         raise FileNotFoundError(
             "this voxgan_jax comes without trained weights; name a file by --weights or a run's"
             " folder by --workdir"
         )
-    return path()
+    return path(name)
 
 
 def card_path(weights_file: str | pathlib.Path) -> pathlib.Path:
@@ -152,7 +154,11 @@ def package(
 def _metrics(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The overall scores of an evaluation and the command that gives them, without local paths."""
     kept = ("split", "placement", "threshold", "files", "pots")
-    command = f"scripts/evaluate.py --data_dir DIR --split {summary['split']} --out OUT"
+    script, more = "evaluate.py", ""
+    if "draws" in summary:
+        script = "evaluate_hypotheses.py"
+        more = f" --every {summary['every']} --draws {summary['draws']} --weights FILE"
+    command = f"scripts/{script} --data_dir DIR --split {summary['split']} --out OUT{more}"
     return {"command": command} | {
         name: value
         for name, value in summary.items()
