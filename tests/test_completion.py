@@ -11,7 +11,7 @@ import pytest
 
 from configs import smoke
 from voxgan_jax import models
-from voxgan_jax.completion import model, outputs, predictor
+from voxgan_jax.completion import files, model, outputs, predictor
 from voxgan_jax.completion.requests import Request, UnknownFragmentError
 from voxgan_jax.data import folder, grid, vox
 from voxgan_jax.models import weights
@@ -116,7 +116,8 @@ def test_files_go_in_batches_and_a_bad_one_stops_no_other(tmp_path):
         vox.write(path, sherd())
     names[1].write_bytes(names[1].read_bytes()[:50])
     vox.write(names[3], np.ones((17, 4, 4), np.uint8))
-    done = list(predictor.complete_files(model, names, tmp_path / "out", batch_size=2, ids=[4]))
+    options = {"batch_size": 2, "ids": [4], "formats": outputs.FORMATS}
+    done = list(files.complete_files(model, names, tmp_path / "out", **options))
     assert calls == [2, 2, 2]
     for n in (0, 2, 4):
         result = done[n]
@@ -226,8 +227,8 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     loaded, _ = weights.load(path / weights.RUN_FILE)
     jax.tree.map(np.testing.assert_array_equal, loaded, jax.device_get(variables))
     item = next(item for item in folder.scan(vox_dir) if item.split == "test")
-    written, done = predictor.complete_file(
-        model.load(workdir=path), item.path, path / "out", ids=[2], writing={"formats": ["vox"]}
+    written, done = files.complete_file(
+        model.load(workdir=path), item.path, path / "out", ids=[2], formats=["vox"]
     )
     (target,) = written.paths
     assert target.name == f"{item.path.stem}_fragment2_completed.vox"

@@ -134,14 +134,14 @@ def test_an_open_scan_can_be_kept_clear_of_as_well():
 def written(tmp_path_factory):
     pot = bowl()
     labels = np.where(sherd(pot), outputs.GIVEN, np.where(pot, outputs.INFERRED, 0))
+    belief = pot.astype(np.float32)
+    # A third of it is doubtful.
+    belief[..., : pot.shape[2] // 3] *= 0.7
     stem = tmp_path_factory.mktemp("out") / "pot"
     matrix = mesh.frame(pot.shape, 2.0)
-    return (
-        stem,
-        labels.astype(np.uint8),
-        matrix,
-        outputs.write(stem, labels.astype(np.uint8), pot.astype(np.float32), matrix),
-    )
+    labels = outputs.mark(labels.astype(np.uint8), belief)
+    assert [(labels == label).sum() > 100 for label in (1, 2, 3)] == [True] * 3
+    return stem, labels, matrix, outputs.write(stem, labels, belief, matrix)
 
 
 def test_files_read_again_are_watertight_and_in_mm(written):
@@ -164,7 +164,7 @@ def test_the_glb_has_coloured_parts_in_metres(written):
     *_, labels, _, said = written
     scene = trimesh.load_scene(said.paths[2])
     whole = trimesh.load_mesh(said.paths[1])
-    assert set(scene.geometry) == {"given", "inferred"}
+    assert set(scene.geometry) == {"given", "inferred", "uncertain"}
     for label, name in outputs.NAMES.items():
         part = scene.geometry[name]
         linear = part.visual.material.baseColorFactor[:3] / 255

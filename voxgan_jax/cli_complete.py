@@ -4,18 +4,38 @@ import argparse
 import json
 import pathlib
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voxgan_jax.completion import predictor
+    from voxgan_jax.completion import files
+
+_EXAMPLES = """\
+examples:
+  voxgan complete sherd.stl --out restored            then open restored/sherd.html
+  voxgan complete sherd.stl --unit cm --height-mm 120 --up z --out restored
+  voxgan complete scans/ --out restored               all of a folder; again: only what is missing
+  voxgan complete "scans/**/*.ply" --out restored     subfolders too
+  voxgan complete sherd.stl --hypotheses 5 --out restored
+  voxgan complete pot.vox --fragment 3 --out restored
+"""
+
+FORMATS = ("vox", "stl", "glb", "svg", "html", "json")
 
 INPUTS = "a mesh (STL, OBJ, PLY, GLB, OFF, 3MF) or voxels (.vox, .binvox, .npy, .npz)"
 
 
 def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
-    parser = subparsers.add_parser("complete", help="complete sherds: scans or voxels in, pots out")
-    parser.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE", help=INPUTS)
+    parser = subparsers.add_parser(
+        "complete",
+        help="complete sherds: scans or voxels in, pots out",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help=f"{INPUTS}; or a folder of such, or a glob"
+    )
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--workdir",
@@ -60,16 +80,31 @@ def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         action="store_true",
         help="write the model's whole cube, not only the box of the input file",
     )
-    parser.add_argument(
+    said = parser.add_mutually_exclusive_group()
+    said.add_argument(
         "--json", action="store_true", help="print a JSON object for each result, a line each"
     )
+    said.add_argument("--quiet", action="store_true", help="print errors only")
     _add_sizes(parser)
     parser.add_argument(
         "--formats",
         nargs="+",
-        choices=("vox", "stl", "glb"),
-        default=("vox", "stl", "glb"),
-        help="what is written (default: all); stl brings the missing piece as well",
+        choices=FORMATS,
+        default=FORMATS,
+        help="what is written (default: all); stl brings the missing piece as well, svg is the"
+        " section drawing, html the page, json the report",
+    )
+    parser.add_argument(
+        "--hypotheses",
+        type=_count,
+        default=0,
+        metavar="K",
+        help="K other pots that the sherd may come from, besides the one answer (default: 0)",
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="complete also what an earlier run with the same options has completed in --out",
     )
     parser.add_argument(
         "--clearance-mm",
@@ -116,47 +151,87 @@ def _placing(args: argparse.Namespace) -> dict[str, Any]:
 
 def _complete(args: argparse.Namespace) -> int:
     # JAX takes a second to import, too long for --help.
-    from voxgan_jax import accelerator
-    from voxgan_jax.completion import model, predictor
+    from tqdm import tqdm
 
+    from voxgan_jax import accelerator
+    from voxgan_jax.completion import batch, files, model
+
+    paths = batch.collect(args.files)
     accelerator.prepare()
-    names = [path.stem for path in args.files]
-    doubles = sorted({str(path) for path in args.files if names.count(path.stem) > 1})
-    if doubles:
-        raise ValueError(f"these would be written to one file: {', '.join(doubles)}; rename one")
     completer = model.load(
-        weights_file=args.weights, workdir=args.workdir, dtype=args.dtype, average=args.average
+        weights_file=args.weights,
+        workdir=args.workdir,
+        dtype=args.dtype,
+        average=args.average,
+        num_hypotheses=args.hypotheses,
     )
     if args.pool is not None:
         completer = completer._replace(pool=args.pool)
-    failed = 0
-    results = predictor.complete_files(
-        completer,
-        args.files,
-        args.out,
-        ids=args.fragment,
-        fixed_fragment=args.fixed_fragment,
-        placing=_placing(args),
-        writing={"formats": args.formats, "clearance_mm": args.clearance_mm},
-        threshold=args.threshold,
-        whole_cube=args.whole_cube,
-    )
-    for result in results:
-        if isinstance(result, Exception):
-            print(f"voxgan: {result}", file=sys.stderr)
-            failed += 1
-            continue
-        print(_line(result, as_json=args.json))
-    return int(failed > 0)
+    about = _plain({"model": completer.about, "options": _options(args)})
+    earlier = {} if args.again else {path: batch.finished(path, args.out, about) for path in paths}
+    reports: list[Mapping[str, Any]] = [report for report in earlier.values() if report]
+    todo = [path for path in paths if not earlier.get(path)]
+    if reports and not (args.quiet or args.json):
+        print(f"{len(reports)} completed before, as they would be now (see --again)")
+    errors: dict[str, str] = {}
+    show = not (args.quiet or args.json) and len(todo) > 1
+    with tqdm(total=len(todo), unit="sherd", disable=None if show else True) as progress:
+        results = files.complete_files(
+            completer,
+            todo,
+            args.out,
+            ids=args.fragment,
+            fixed_fragment=args.fixed_fragment,
+            placing=_placing(args),
+            formats=args.formats,
+            clearance_mm=args.clearance_mm,
+            about=lambda request: {**about, "input": batch.fingerprint(request.source)},
+            threshold=args.threshold,
+            whole_cube=args.whole_cube,
+        )
+        for path, result in zip(todo, results, strict=True):
+            progress.update()
+            if isinstance(result, Exception):
+                errors[str(path)] = str(result)
+                tqdm.write(f"voxgan: {result}", file=sys.stderr)
+                continue
+            reports.append(result.written.report)
+            if not args.quiet:
+                tqdm.write(_line(result, as_json=args.json))
+    if len(paths) > 1 and {"html", "json"} & set(args.formats):
+        overview = batch.write_overview(args.out, sorted(reports, key=_name), errors)
+        if not (args.quiet or args.json):
+            print(f"{overview[0]}: {len(reports)} pots" + _failed(errors))
+    return int(bool(errors))
 
 
-def _line(result: "predictor.Result", *, as_json: bool) -> str:
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """What the report says was asked for: what was not left at its default value of none."""
+    names = ("threshold", "dtype", "average", "pool", "whole_cube", "fixed_fragment", "fragment")
+    options = {name: getattr(args, name) for name in names} | _placing(args)
+    options |= {"clearance_mm": args.clearance_mm, "hypotheses": args.hypotheses}
+    options |= {"formats": [form for form in FORMATS if form in args.formats]}
+    return {name: value for name, value in options.items() if value not in (None, False)}
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """As it comes back from a JSON file."""
+    return json.loads(json.dumps(value))
+
+
+def _name(report: Mapping[str, Any]) -> str:
+    return str(report["name"])
+
+
+def _failed(errors: Mapping[str, str]) -> str:
+    return f", {len(errors)} files failed" if errors else ""
+
+
+def _line(result: "files.Result", *, as_json: bool) -> str:
     """What is said about one result."""
-    from voxgan_jax.completion import outputs
-
-    written, completion = result
-    given = int((completion.labels == outputs.GIVEN).sum())
-    inferred = int((completion.labels == outputs.INFERRED).sum())
+    written, completion = result.written, result.completion
+    report = written.report
+    given, inferred = report["given_voxels"], report["inferred_voxels"]
     trust = completion.confidence
     if as_json:
         said = {
@@ -171,6 +246,8 @@ def _line(result: "predictor.Result", *, as_json: bool) -> str:
             "gap_mm": round(written.gap_mm, 3),
             "pieces": written.pieces,
             "confidence": trust and trust._asdict(),
+            "measures": report["measures"],
+            "placement": report["placement"],
         }
         return json.dumps(said, ensure_ascii=False)
     line = f"{written.paths[0]}: {given} voxels given, {inferred} inferred"
@@ -187,6 +264,13 @@ def _line(result: "predictor.Result", *, as_json: bool) -> str:
     if trust:
         line += f"; confidence {trust.sentence}"
     return line
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 16:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 16")
+    return value
 
 
 def _probability(text: str) -> float:

@@ -1,11 +1,11 @@
-"""The files of a completed pot."""
+"""The surfaces of a completed pot, and its files of voxels and surfaces."""
 
 import pathlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from voxgan_jax.completion import mesh
 from voxgan_jax.data import vox
@@ -13,15 +13,38 @@ from voxgan_jax.data import vox
 if TYPE_CHECKING:
     import trimesh
 
-GIVEN, INFERRED = 1, 2
-"""The labels of a completed pot: voxels of the sherd, and voxels that the model adds."""
+    from voxgan_jax.completion import missing
 
-COLOURS = {GIVEN: (190, 92, 52, 255), INFERRED: (158, 176, 190, 255)}
-"""Terracotta for what was given, a pale blue-grey for what was inferred."""
+GIVEN, INFERRED, UNCERTAIN = 1, 2, 3
+"""The labels of a completed pot: voxels of the sherd, and voxels that the model adds, surely or
+less so (`mark`)."""
 
-NAMES = {GIVEN: "given", INFERRED: "inferred"}
+COLOURS = {
+    GIVEN: (190, 92, 52, 255),
+    INFERRED: (158, 176, 190, 255),
+    UNCERTAIN: (226, 214, 180, 255),
+}
+"""Terracotta for what was given, a pale blue-grey for what was inferred, sand for the doubtful."""
+
+NAMES = {GIVEN: "given", INFERRED: "inferred", UNCERTAIN: "uncertain"}
 
 FORMATS = ("vox", "stl", "glb")
+
+SURE = 0.75
+"""Below this belief a voxel is uncertain."""
+
+
+class Surfaces(NamedTuple):
+    """What is drawn and printed, in mm.
+
+    `labels` are those of the faces of `pot`. `original` is the scan, or the surface of the given
+    voxels. `piece` is None where nothing is missing.
+    """
+
+    pot: "trimesh.Trimesh"
+    labels: Int[np.ndarray, " faces"]
+    original: "trimesh.Trimesh"
+    piece: "missing.MissingPiece | None"
 
 
 class Written(NamedTuple):
@@ -29,7 +52,7 @@ class Written(NamedTuple):
 
     `volume_mm3` is that of the completed pot, `missing_mm3` that of the missing piece; `gap_mm` is
     its least distance from the original, `pieces` how many bodies it has. Zeros where no mesh was
-    asked for or nothing is missing.
+    asked for or nothing is missing. `report` is what `NAME.json` holds.
     """
 
     paths: list[pathlib.Path]
@@ -37,6 +60,47 @@ class Written(NamedTuple):
     missing_mm3: float = 0.0
     gap_mm: float = 0.0
     pieces: int = 0
+    report: Mapping[str, Any] = {}
+
+
+def mark(
+    labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"]
+) -> UInt8[np.ndarray, "d h w"]:
+    """Labels in which inferred voxels below SURE are UNCERTAIN."""
+    return np.where((labels == INFERRED) & (belief < SURE), np.uint8(UNCERTAIN), labels)
+
+
+def step_of(matrix: Float[np.ndarray, "4 4"]) -> float:
+    """The side of a voxel in mm."""
+    return float(abs(np.linalg.det(matrix[:3, :3])) ** (1 / 3))
+
+
+def surfaces(
+    labels: UInt8[np.ndarray, "d h w"],
+    belief: Float[np.ndarray, "d h w"],
+    matrix: Float[np.ndarray, "4 4"],
+    *,
+    clearance_mm: float = 0.2,
+    original: "trimesh.Trimesh | None" = None,
+    with_piece: bool = True,
+) -> Surfaces:
+    """The surfaces of a pot, smooth and watertight; the arguments are those of `write`.
+
+    Without `with_piece` the missing piece, the dearest of them, is not made.
+    """
+    from voxgan_jax.completion import missing
+
+    given = labels == GIVEN
+    field = mesh.smooth(labels > 0, belief, given)
+    level = mesh.find_level(field, labels > 0)
+    pot = mesh.surface(field, labels > 0, matrix, level)
+    faces = mesh.face_labels(pot, mark(labels, belief), matrix)
+    if original is None:
+        original = mesh.surface(mesh.smooth(given), given, matrix, level)
+    if not with_piece:
+        return Surfaces(pot, faces, original, None)
+    piece = missing.missing_piece(pot, original, step_of(matrix), clearance_mm)
+    return Surfaces(pot, faces, original, piece)
 
 
 def write(
@@ -48,6 +112,7 @@ def write(
     formats: Sequence[str] = FORMATS,
     clearance_mm: float = 0.2,
     original: "trimesh.Trimesh | None" = None,
+    made: Surfaces | None = None,
 ) -> Written:
     """Write `STEM_completed.vox`, `.stl` and `.glb` and `STEM_missing.stl`, each whole or not.
 
@@ -60,41 +125,40 @@ def write(
         formats: which of FORMATS; the missing piece comes with "stl".
         original: the scan in mm, from which the missing piece keeps its distance; None takes the
             surface of the given voxels.
+        made: what `surfaces` made of all this, where that is at hand.
     """
-    from voxgan_jax.completion import missing
-
     completed, piece_file = (f"{stem}_completed", pathlib.Path(f"{stem}_missing.stl"))
     piece_file.parent.mkdir(parents=True, exist_ok=True)
     targets = {form: pathlib.Path(f"{completed}.{form}") for form in FORMATS if form in formats}
     if "vox" in targets:
-        vox.write(targets["vox"], labels, palette=palette())
+        vox.write(targets["vox"], mark(labels, belief), palette=palette())
     if set(targets) <= {"vox"}:
         return Written(list(targets.values()))
-
-    given = labels == GIVEN
-    field = mesh.smooth(labels > 0, belief, given)
-    level = mesh.find_level(field, labels > 0)
-    pot = mesh.surface(field, labels > 0, matrix, level)
+    if made is None:
+        made = surfaces(
+            labels,
+            belief,
+            matrix,
+            clearance_mm=clearance_mm,
+            original=original,
+            with_piece="stl" in targets,
+        )
     if "glb" in targets:
         parts = {label: (NAMES[label], COLOURS[label]) for label in NAMES}
-        mesh.write_glb(targets["glb"], pot, mesh.face_labels(pot, labels, matrix), parts)
-    written = Written(list(targets.values()), float(pot.volume))
+        mesh.write_glb(targets["glb"], made.pot, made.labels, parts)
+    written = Written(list(targets.values()), float(made.pot.volume))
     if "stl" not in targets:
         return written
-    mesh.write_stl(targets["stl"], pot)
-    if original is None:
-        original = mesh.surface(mesh.smooth(given), given, matrix, level)
-    step = abs(float(np.linalg.det(matrix[:3, :3]))) ** (1 / 3)
-    piece = missing.missing_piece(pot, original, step, clearance_mm)
-    if piece is None:
+    mesh.write_stl(targets["stl"], made.pot)
+    if made.piece is None:
         piece_file.unlink(missing_ok=True)
         return written
-    mesh.write_stl(piece_file, piece.mesh)
+    mesh.write_stl(piece_file, made.piece.mesh)
     return written._replace(
         paths=[*written.paths, piece_file],
-        missing_mm3=float(piece.mesh.volume),
-        gap_mm=piece.gap,
-        pieces=piece.pieces,
+        missing_mm3=float(made.piece.mesh.volume),
+        gap_mm=made.piece.gap,
+        pieces=made.piece.pieces,
     )
 
 

@@ -1,0 +1,104 @@
+"""Completing files: read, answered in batches, written."""
+
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from voxgan_jax.completion import completion, outputs, predictor
+from voxgan_jax.completion.completion import Completion
+from voxgan_jax.completion.model import Completer
+from voxgan_jax.completion.requests import Request, request_of
+
+
+class Result(NamedTuple):
+    """A completed file: what was written, and the restored pot."""
+
+    written: outputs.Written
+    completion: Completion
+
+
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+"""`map`, or one that works side by side and keeps the order."""
+
+
+def complete_file(
+    completer: Completer,
+    path: str | pathlib.Path,
+    out_dir: str | pathlib.Path,
+    **options: Any,
+) -> Result:
+    """Complete a file and write the results, as `complete_files` does for many.
+
+    Raises:
+        ScanError, VoxError: not a file that can be read; and what `predictor.complete` raises.
+    """
+    (result,) = complete_files(completer, [path], out_dir, **options)
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+
+def complete_files(
+    completer: Completer,
+    paths: Iterable[str | pathlib.Path],
+    out_dir: str | pathlib.Path,
+    *,
+    batch_size: int = 16,
+    ids: Sequence[int] | None = None,
+    fixed_fragment: bool = False,
+    placing: Mapping[str, Any] | None = None,
+    formats: Sequence[str] = completion.FORMATS,
+    clearance_mm: float = 0.2,
+    about: Callable[[Request], Mapping[str, Any]] | None = None,
+    each: Each = map,
+    **options: Any,
+) -> Iterator[Result | OSError | ValueError]:
+    """Complete files, `batch_size` of them at a time, and write the results, in their order.
+
+    For a file that cannot be completed its error comes in place of a result; the others go on.
+
+    Args:
+        out_dir: where `NAME_completed.vox` and the others go (`Completion.write`).
+        fixed_fragment: give the fragment that evaluation gives, in place of `ids`.
+        placing: how files are read: the options of `scans.read`.
+        formats, clearance_mm: as in `Completion`.
+        about: what a file's report says besides.
+        each: how the files of a batch are written.
+        options: `threshold` and `whole_cube`, as `predictor.complete` takes them.
+    """
+    paths = [pathlib.Path(path) for path in paths]
+    rows = min(batch_size, len(paths))
+    for start in range(0, len(paths), batch_size):
+        batch = paths[start : start + batch_size]
+        requests = [
+            request_of(completer, path, ids, fixed_fragment, placing or {}) for path in batch
+        ]
+        good = [request for request in requests if isinstance(request, Request)]
+        answers = predictor.complete_batch(completer, good, rows=rows, **options) if good else []
+        restored = [
+            completion.restore(
+                request, answer, clearance_mm=clearance_mm, about=about and about(request)
+            )
+            for request, answer in zip(good, answers, strict=True)
+        ]
+        work = Writing(pathlib.Path(out_dir), tuple(formats))
+        results = zip(each(work, restored), restored, strict=True)
+        for request in requests:
+            if isinstance(request, (OSError, ValueError)):
+                yield request
+                continue
+            written, pot = next(results)
+            yield Result(written, pot) if isinstance(written, outputs.Written) else written
+
+
+class Writing(NamedTuple):
+    """Writes a restored pot; a class, so that another process can be told to do it."""
+
+    out_dir: pathlib.Path
+    formats: tuple[str, ...]
+
+    def __call__(self, restored: Completion) -> outputs.Written | OSError | ValueError:
+        try:
+            return restored.write(self.out_dir, self.formats)
+        except (OSError, ValueError) as error:
+            return error
