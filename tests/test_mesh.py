@@ -61,6 +61,30 @@ def test_the_surface_has_the_size_and_volume_of_the_voxels_and_gives_them_back()
     np.testing.assert_array_equal(mesh.stand(again, "z"), pot)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_faces_look_outward_however_the_grid_is_turned(mirrored):
+    pot = bowl(16)
+    matrix = np.eye(4)
+    matrix[:3, :3] = 2 * np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    if (np.linalg.det(matrix) < 0) != mirrored:
+        matrix[0] = -matrix[0]
+    made = surface(pot, matrix)
+    assert made.is_volume
+    assert made.volume == pytest.approx(8 * pot.sum(), rel=0.005)
+
+
+@pytest.mark.parametrize("wall", [2.0, 4.0, 6.0])
+def test_the_level_is_found_in_a_few_steps(wall, monkeypatch):
+    """Marching cubes takes longer than all else about it."""
+    levels = []
+    cubes = mesh._cubes
+    monkeypatch.setattr(mesh, "_cubes", lambda *args: levels.append(args[2]) or cubes(*args))
+    pot = bowl(24, wall)
+    level = mesh.find_level(mesh.smooth(pot), pot)
+    assert level == levels[-1] and 0.3 < level < 0.6
+    assert len(levels) <= 3
+
+
 def test_noise_is_watertight_too():
     """Single voxels, and such as touch at an edge or a corner."""
     noise = np.random.default_rng(1).random((14, 15, 16)) < 0.3

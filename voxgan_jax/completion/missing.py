@@ -8,7 +8,7 @@ original is measured, and where that is too near the level is raised and the cut
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import ndimage
 from scipy.spatial import KDTree
 
@@ -22,7 +22,7 @@ _MAX_CELLS = 4_000_000
 _ROUNDS = 6
 _CRUMB = 8
 _FINE = 2
-_CUT = 0.15
+_CUT = 0.17
 
 
 class MissingPiece(NamedTuple):
@@ -60,20 +60,22 @@ def missing_piece(
         raise ValueError(f"clearance {clearance:g} mm: give 0 or more")
     import manifold3d
 
-    whole = _manifold(completed)
-    exact = _manifold(original) if original.is_volume else None
+    whole = _manifold(completed.vertices, completed.faces)
+    closed = original.is_volume
+    exact = _manifold(original.vertices, original.faces) if closed else None
     samples = solid.sample(original, step / 4)
     # Marching cubes on the grid of distances cut the original's corners by so much.
-    levels = _distances(original, samples, step, clearance + step / 2)
+    tree = _tree(samples)
+    levels = _distances(original, samples, tree, step, clearance + step / 2)
     level = clearance + _CUT * step
     gap = 0.0
     for _ in range(_ROUNDS):
-        bodies = (whole - _manifold(_grown(levels, level))).decompose()
+        bodies = (whole - _grown(levels, level)).decompose()
         kept = [body for body in bodies if body.volume() >= _CRUMB * step**3]
         if not kept:
             return None
         piece = manifold3d.Manifold.compose(kept)
-        gap = _gap(piece, exact, samples, level + step / 4)
+        gap = _gap(piece, exact, tree, level + step / 4)
         if gap >= clearance:
             left_out = sum(body.volume() for body in bodies) - piece.volume()
             return MissingPiece(_trimesh(piece, step), gap, len(kept), left_out)
@@ -96,7 +98,11 @@ class _Distances(NamedTuple):
 
 
 def _distances(
-    mesh: "trimesh.Trimesh", samples: Float[np.ndarray, "n 3"], step: float, reach: float
+    mesh: "trimesh.Trimesh",
+    samples: Float[np.ndarray, "n 3"],
+    tree: KDTree,
+    step: float,
+    reach: float,
 ) -> _Distances:
     from skimage import measure
 
@@ -107,36 +113,44 @@ def _distances(
     shape = np.ceil((high - origin + reach + 3 * fine) / fine).astype(int).tolist()
     marked = np.ones(shape, bool)
     marked[tuple(((samples - origin) / fine).astype(int).T)] = False
-    field = np.asarray(ndimage.distance_transform_edt(marked)) * fine
+    field = np.asarray(ndimage.distance_transform_cdt(marked, "chessboard")) * fine
     inner = solid.inside(mesh, origin.tolist(), fine, shape)
     # A scan that is open may be hollow; nothing is to be printed into it.
     rooms = np.asarray(measure.label(~inner & marked, connectivity=1))
     inner |= (rooms != rooms[0, 0, 0]) & marked
     near = (field <= reach + fine) & ~inner
-    found = KDTree(samples).query(origin + (np.argwhere(near) + 0.5) * fine)[0]
+    found = _nearest(tree, origin + (np.argwhere(near) + 0.5) * fine, reach + 2 * fine)
     # The nearest sample is further than the nearest point of the mesh, by no more than this.
     off = step / 4 / np.sqrt(3)
     field[near] = np.sqrt(np.maximum(found**2 - off**2, 0))
     return _Distances(np.where(inner, -field, field), origin + fine / 2, fine)
 
 
-def _grown(distances: _Distances, level: float) -> "trimesh.Trimesh":
-    """The surface at a distance."""
-    import trimesh
+def _tree(samples: Float[np.ndarray, "n 3"]) -> KDTree:
+    """Points to be asked for the nearest: a tree that is quickly built, for evenly spread ones."""
+    return KDTree(samples, balanced_tree=False, compact_nodes=False)
+
+
+def _nearest(
+    tree: KDTree, points: Float[np.ndarray, "n 3"], limit: float
+) -> Float[np.ndarray, " n"]:
+    """Distances from a tree's nearest points; infinite beyond `limit`."""
+    return tree.query(points, distance_upper_bound=limit, workers=-1)[0]
+
+
+def _grown(distances: _Distances, level: float) -> "manifold3d.Manifold":
+    """The body whose surface is at a distance."""
     from skimage import measure
 
     field, origin, fine = distances
     vertices, faces, *_ = measure.marching_cubes(field, level, allow_degenerate=False)
-    mesh = trimesh.Trimesh(origin + vertices.astype(np.float64) * fine, faces, process=True)
-    if mesh.volume < 0:
-        mesh.invert()
-    return mesh
+    return _manifold(origin + vertices.astype(np.float64) * fine, faces)
 
 
 def _gap(
     piece: "manifold3d.Manifold",
     original: "manifold3d.Manifold | None",
-    samples: Float[np.ndarray, "n 3"],
+    samples: KDTree,
     limit: float,
 ) -> float:
     """The least distance between two bodies, or `limit` where they are further apart; 0 or less
@@ -145,20 +159,18 @@ def _gap(
         overlap = piece ^ original
         if overlap.is_empty():
             return piece.min_gap(original, limit)
-        deepest = KDTree(samples).query(overlap.to_mesh64().vert_properties[:, :3])[0]
-        return -float(deepest.max())
+        return -float(samples.query(overlap.to_mesh64().vert_properties[:, :3])[0].max())
     mesh = _trimesh(piece, limit)
-    spacing = limit / 4
-    found = KDTree(samples).query(solid.sample(mesh, spacing), distance_upper_bound=limit)
-    return float(min(found[0].min(), limit))
+    return float(min(_nearest(samples, solid.sample(mesh, limit / 4), limit).min(), limit))
 
 
-def _manifold(mesh: "trimesh.Trimesh") -> "manifold3d.Manifold":
+def _manifold(
+    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+) -> "manifold3d.Manifold":
     import manifold3d
 
-    vertices = np.ascontiguousarray(mesh.vertices, np.float64)
-    faces = np.ascontiguousarray(mesh.faces, np.uint64)
-    body = manifold3d.Manifold(manifold3d.Mesh64(vertices, faces))
+    vertices = np.ascontiguousarray(vertices, np.float64)
+    body = manifold3d.Manifold(manifold3d.Mesh64(vertices, np.ascontiguousarray(faces, np.uint64)))
     if body.status() != manifold3d.Error.NoError:
         raise ValueError(f"a mesh is not watertight ({body.status().name})")
     return body
