@@ -44,7 +44,9 @@ def versions(monkeypatch):
 def test_this_installation_is_sound(findings):
     assert not [finding for finding in findings.values() if finding.state == FAULT]
     assert findings["jax"].text == jax.__version__
-    assert "checksum as on its card" in findings["weights"].text
+    assert "checksums as on their cards" in findings["weights"].text
+    assert shipped.NAME in findings["weights"].text
+    assert shipped.HYPOTHESES in findings["weights"].text
     assert not any(finding.remedy for finding in findings.values() if finding.state == OK)
 
 
@@ -145,7 +147,7 @@ def box(tmp_path):
 
 
 def test_whole_weights(box):
-    assert doctor.weights(box).state == OK
+    assert doctor.weights([box]).state == OK
 
 
 @pytest.mark.parametrize("damage", ["a bit", "cut", "gone", "card", "no card"])
@@ -163,7 +165,7 @@ def test_damaged_weights_are_found(damage, box):
         card.write_text("{")
     else:
         card.unlink()
-    found = doctor.weights(box)
+    found = doctor.weights([box])
     assert found.state == (WARNING if damage == "no card" else FAULT)
     assert box.stem in found.text and "install voxgan_jax again" in found.remedy
 

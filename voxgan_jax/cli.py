@@ -14,13 +14,7 @@ from voxgan_jax.cli_shell import add_print_completion
 from voxgan_jax.cli_view import add_view
 
 EXAMPLES = {
-    "complete": (
-        "voxgan complete sherd.vox --out completed",
-        "voxgan complete sherd.stl --voxel-mm 2 --up z --height-mm 120 --diameter-mm 90"
-        " --out completed",
-        "voxgan complete pot.vox --fragment 3 --workdir runs/baseline --out completed",
-    ),
-    "view": ("voxgan view completed/sherd_completed.stl", "voxgan view sherd.stl --out completed"),
+    "view": ("voxgan view restored/sherd_completed.stl", "voxgan view sherd.stl --out restored"),
     "info": ("voxgan info sherd.stl --unit cm", "voxgan info *.vox --json"),
     "doctor": ("voxgan doctor", "voxgan doctor --quick --json"),
     "synth": ("voxgan synth --out pots --pots 20 --resolution 32",),
@@ -29,7 +23,7 @@ EXAMPLES = {
         "voxgan convert generator.safetensors generator.pth",
     ),
 }
-"""What each command's help ends with; the first of each ends that of all."""
+"""What the help of a command ends with that has no examples of its own."""
 
 EXIT_CODES = """\
 exit codes:
@@ -55,7 +49,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="voxgan",
         description="Completes broken pottery on voxel grids.",
-        epilog=_epilog([lines[0] for lines in EXAMPLES.values()]),
+        epilog=_examples(["voxgan complete sherd.stl --out restored"])
+        + "".join(f"  {lines[0]}\n" for lines in EXAMPLES.values())
+        + f"\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"voxgan_jax {__version__}")
@@ -68,13 +64,13 @@ def build_parser() -> argparse.ArgumentParser:
     add_synth(subparsers)
     add_convert(subparsers)
     for name, command in subparsers.choices.items():
-        command.epilog = _epilog(EXAMPLES[name])
+        command.epilog = f"{command.epilog or _examples(EXAMPLES[name])}\n{EXIT_CODES}"
         command.formatter_class = argparse.RawDescriptionHelpFormatter
     return parser
 
 
-def _epilog(examples: Sequence[str]) -> str:
-    return "\n  ".join(["examples:", *examples]) + "\n\n" + EXIT_CODES
+def _examples(lines: Sequence[str]) -> str:
+    return "\n  ".join(["examples:", *lines]) + "\n"
 
 
 def _add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -30,13 +30,13 @@ class _PrintCompletion(argparse.Action):
 
 
 def _mark_files(parser: argparse.ArgumentParser) -> None:
-    """Say which arguments are files and folders: those that become paths."""
+    """Say which arguments are files and folders: those that become paths, or are called FILE."""
     import shtab
 
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
                 _mark_files(command)
-        elif action.type is pathlib.Path:
+        elif action.type is pathlib.Path or action.metavar == "FILE":
             folder = action.dest in ("out", "workdir")
             vars(action)["complete"] = shtab.DIRECTORY if folder else shtab.FILE

@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from voxgan_jax import __version__, accelerator
 
@@ -176,26 +176,36 @@ def devices(files: pathlib.Path = pathlib.Path("/dev")) -> Finding:
     return Finding("devices", OK, f"{text} needed for completing")
 
 
-def weights(path: pathlib.Path | None = None) -> Finding:
-    """The weights of the package, and their checksum against their card's."""
+def weights(paths: Sequence[pathlib.Path] | None = None) -> Finding:
+    """The weights of the package, and their checksums against their cards'."""
     from voxgan_jax.completion import shipped
 
-    path = path or shipped.path()
+    paths = paths or [shipped.path(name) for name in (shipped.NAME, shipped.HYPOTHESES)]
+    told = []
+    for path in paths:
+        found = _weights(path, shipped.read_card)
+        if found.state != OK:
+            return found
+        told.append(found.text)
+    return Finding("weights", OK, f"{', '.join(told)}; checksums as on their cards")
+
+
+def _weights(path: pathlib.Path, read_card: Callable[[pathlib.Path], Mapping[str, Any]]) -> Finding:
     again = "install voxgan_jax again: the file is not what was packed"
     if not path.is_file():
         return Finding("weights", FAULT, f"{path}: not there", again)
     try:
-        card = shipped.read_card(path).get("weights", {})
+        card = read_card(path).get("weights", {})
     except ValueError as error:
         return Finding("weights", FAULT, str(error), again)
     if "sha256" not in card:
-        text = f"{path}: no card beside it tells their checksum"
+        text = f"{path}: no card beside it tells its checksum"
         return Finding("weights", WARNING, text, "install voxgan_jax again")
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != card["sha256"]:
         text = f"{path}: damaged ({len(data)} bytes, {card.get('bytes')} expected, or altered)"
         return Finding("weights", FAULT, text, again)
-    return Finding("weights", OK, f"{path.name}, {len(data) / 1e6:.1f} MB, checksum as on its card")
+    return Finding("weights", OK, f"{path.name} {len(data) / 1e6:.1f} MB")
 
 
 def disk(free: Callable[[pathlib.Path], int] | None = None) -> Finding:
