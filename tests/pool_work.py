@@ -1,0 +1,59 @@
+"""Work for the processes of test_mesh_pool.py; run as a script, many pieces of slow work."""
+
+import os
+import pathlib
+import sys
+import time
+
+
+def negative(number: int) -> int:
+    return -number
+
+
+def process_and_number(number: int) -> tuple[int, int]:
+    time.sleep(0.02)
+    return os.getpid(), number
+
+
+def picky(number: int) -> int:
+    if number == 2:
+        raise ValueError("not 2")
+    return number
+
+
+class DiesElsewhere:
+    """Ends the process at the number 3, unless that is the one where this was made."""
+
+    def __init__(self) -> None:
+        self.home = os.getpid()
+
+    def __call__(self, number: int) -> int:
+        if number == 3 and os.getpid() != self.home:
+            os._exit(9)
+        return 10 * number
+
+
+def slow_file(target: str) -> str:
+    """A file written in two goes under a temporary name, then renamed."""
+    temporary = pathlib.Path(f"{target}.tmp")
+    temporary.write_text(f"{os.getpid()}\n")
+    time.sleep(0.5)
+    temporary.write_text(f"{os.getpid()}\nwhole\n")
+    os.replace(temporary, target)
+    return target
+
+
+def main(folder: str) -> int:
+    from voxgan_jax import commands
+    from voxgan_jax.completion import mesh_pool
+
+    def work() -> None:
+        names = [f"{folder}/{number:03d}" for number in range(200)]
+        for name in mesh_pool.map_in_order(slow_file, names, 2, ()):
+            print(name, flush=True)
+
+    return commands.exit_code("work", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

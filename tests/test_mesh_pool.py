@@ -1,0 +1,127 @@
+"""Work side by side: in order, past a process that dies, and gone when it is stopped."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pool_work
+import psutil
+import pytest
+import trimesh
+from turned_pots import bowl
+
+from voxgan_jax.completion import mesh, mesh_pool
+
+WORK = pathlib.Path(pool_work.__file__)
+
+
+def children():
+    return [child for child in psutil.Process().children() if "spawn_main" in command(child)]
+
+
+def command(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_results_come_in_order(workers):
+    items = iter(range(9))
+    found = list(mesh_pool.map_in_order(pool_work.negative, items, workers, ()))
+    assert found == [-number for number in range(9)]
+
+
+def test_processes_share_the_work_and_last_for_several_calls():
+    with mesh_pool.side_by_side(2, ()) as each:
+        calls = [list(each(pool_work.process_and_number, range(12))) for _ in range(2)]
+        assert len(children()) == 2
+    for found in calls:
+        assert [number for _, number in found] == list(range(12))
+    pids = {pid for found in calls for pid, _ in found}
+    assert os.getpid() not in pids and 1 <= len(pids) <= 2
+    assert children() == []
+
+
+def test_no_more_is_taken_than_is_under_way():
+    taken = []
+    items = (taken.append(number) or number for number in range(100))
+    with mesh_pool.side_by_side(2, ()) as each:
+        results = iter(each(pool_work.negative, items))
+        assert [next(results) for _ in range(3)] == [0, -1, -2]
+        assert len(taken) <= 8
+
+
+def test_an_error_comes_at_its_place():
+    found = mesh_pool.map_in_order(pool_work.picky, range(6), 2, ())
+    assert [next(found), next(found)] == [0, 1]
+    with pytest.raises(ValueError, match="not 2"):
+        next(found)
+    assert children() == []
+
+
+def test_where_a_process_dies_the_rest_is_done_here():
+    found = list(mesh_pool.map_in_order(pool_work.DiesElsewhere(), range(8), 2, ()))
+    assert found == [10 * number for number in range(8)]
+
+
+def test_meshes_made_elsewhere_are_the_same():
+    pot = bowl(14)
+    here = surface_of(pot)
+    imports = ("voxgan_jax.completion.mesh", "trimesh")
+    (there,) = mesh_pool.map_in_order(surface_of, [pot], 2, imports)
+    assert isinstance(there, trimesh.Trimesh) and there.is_volume
+    np.testing.assert_array_equal(there.vertices, here.vertices)
+
+
+def surface_of(pot):
+    return mesh.surface(mesh.smooth(pot), pot, np.eye(4))
+
+
+def test_workers_only_where_they_pay(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    counts = [1, 5, 6, 12, 100]
+    assert [mesh_pool.sensible_workers(count) for count in counts] == [1, 1, 2, 4, 8]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    assert mesh_pool.sensible_workers(100) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_stopped_it_leaves_no_process_and_no_half_file(how, tmp_path):
+    """SIGINT to all, as a terminal sends it at Ctrl-C; SIGKILL only to the one that started all."""
+    process = subprocess.Popen(
+        [sys.executable, WORK, tmp_path],
+        cwd=WORK.parent.parent,
+        env=os.environ | {"PYTHONPATH": str(WORK.parent.parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert len(workers) >= 2
+    if how == signal.SIGINT:
+        os.killpg(process.pid, how)
+    else:
+        process.kill()
+    _, errors = process.communicate(timeout=30)
+    psutil.wait_procs(workers, timeout=10)
+    assert not [worker for worker in workers if worker.is_running()]
+    files = sorted(tmp_path.iterdir())
+    whole = [path for path in files if path.suffix != ".tmp"]
+    assert 1 <= len(whole) < 20
+    assert all(path.read_text().endswith("whole\n") for path in whole)
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert errors == "work: stopped; nothing was written\n"
+        assert files == whole
+    time.sleep(0.2)
+    assert sorted(tmp_path.iterdir()) == files
