@@ -1,0 +1,296 @@
+"""The profile of a pot: its wall in section, averaged about the axis, and what is measured on it.
+
+A pot that was made on the wheel is told by one half section. It is averaged over all directions
+about the axis; handles and spouts, which stand in few of them, drop out. The base is at the end of
+the grid that `scans.read` puts it, high w.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from scipy import ndimage
+
+from voxgan_jax.completion import outputs
+
+_ASIDE = 0.35
+_ANGLES = 180
+_RING = 0.5
+_LEVELS = (0.25, 0.6)
+_ROUND = 0.15
+"""Rings with less clay than this, a handle, say, are no part of the profile's volume."""
+_FINE = 4
+
+
+class Profile(NamedTuple):
+    """A pot's half section. Rows go from the base up, each a voxel high; two rows of air each end.
+
+    `clay` is the share of each ring that is clay, 1 inside the wall and 0 in the air, in rings half
+    a voxel wide from the axis out; the wall ends at `level`. `known` is 1 where the sherd shows the
+    wall in some direction. `heights` are the rows' middles in mm above the pot's lowest point,
+    `outer` and `inner` the radii there in mm, NaN where there is no clay; inner is 0 where the pot
+    is closed, in its base. `given` is the share of a row's clay that the sherd has. `seen` tells in
+    which directions (counterclockwise, seen from above) the sherd is what shows outside. `clay_ml`
+    is the volume of all voxels.
+    """
+
+    clay: Float[np.ndarray, "rows rings"]
+    known: Float[np.ndarray, "rows rings"]
+    level: float
+    heights: Float[np.ndarray, "rows"]
+    outer: Float[np.ndarray, "rows"]
+    inner: Float[np.ndarray, "rows"]
+    given: Float[np.ndarray, "rows"]
+    seen: Bool[np.ndarray, "rows angles"]
+    step_mm: float
+    clay_ml: float
+
+
+def find_axis(occupied: Bool[np.ndarray, "d h w"]) -> tuple[float, float]:
+    """Where a pot's axis stands in d and h: the mean of its heights' centroids, as `round_axis`.
+
+    A height whose centroid is drawn aside by a handle has no say.
+
+    Raises:
+        ValueError: no voxel is occupied.
+    """
+    size = occupied.sum(axis=(0, 1))
+    if not size.any():
+        raise ValueError("no voxel is occupied, so there is no axis")
+    axis = []
+    for across in (1, 0):
+        side = np.arange(occupied.shape[1 - across])
+        centroid = side @ occupied.sum(axis=across) / np.maximum(size, 1)
+        order = np.argsort(centroid)
+        reached = np.cumsum(size[order])
+        middle = centroid[order][np.argmax(2 * reached >= reached[-1])]
+        near = np.where(np.abs(centroid - middle) < _ASIDE, size, 0)
+        axis.append(float(near @ centroid / near.sum()))
+    return axis[0], axis[1]
+
+
+def profile(
+    labels: UInt8[np.ndarray, "d h w"],
+    belief: Float[np.ndarray, "d h w"],
+    step_mm: float,
+    axis: tuple[float, float] | None = None,
+    *,
+    base: str = "high",
+) -> Profile:
+    """The profile of a completed pot.
+
+    Args:
+        labels: `outputs.GIVEN` and what is inferred.
+        belief: probabilities, more than 0.5 where a voxel was added; they place the wall more
+            finely than the voxels do.
+        step_mm: the side of a voxel.
+        axis: where it stands in d and h, in voxels from the centre of voxel 0; None finds it.
+        base: the end of w where it is, "high", as `scans.read` stands a pot, or "low".
+
+    Raises:
+        ValueError: no voxel is occupied, or another end.
+    """
+    if base not in ("high", "low"):
+        raise ValueError(f"base {base!r} is neither high nor low")
+    occupied = labels > 0
+    centre = find_axis(occupied) if axis is None else axis
+    if base == "high":
+        labels, belief = np.flip(labels, 2), np.flip(belief, 2)
+        occupied = labels > 0
+    rows = np.flatnonzero(occupied.any(axis=(0, 1)))
+    # With two rows above and two below.
+    labels, belief = (
+        np.pad(part, ((0, 0), (0, 0), (2, 2)))[..., rows[0] : rows[-1] + 5]
+        for part in (labels, belief)
+    )
+    given, occupied = labels == outputs.GIVEN, labels > 0
+    sure = np.where(given, 1.0, belief).astype(np.float32)
+    # A grid turned over is seen from below.
+    angles = np.arange(_ANGLES) * (2 * np.pi / _ANGLES) * (1 if base == "high" else -1)
+    clay, voxels, sherd = (
+        _polar(part, centre, angles)
+        for part in (sure, occupied.astype(np.float32), given.astype(np.float32))
+    )
+    section = clay.mean(axis=2)
+    level = _level(section, voxels.mean(axis=2))
+    share = given.sum(axis=(0, 1)) / np.maximum(occupied.sum(axis=(0, 1)), 1)
+    outer, inner = _radii(section, level, step_mm)
+    return Profile(
+        clay=section,
+        known=sherd.max(axis=2),
+        level=level,
+        heights=(np.arange(len(section)) - 1.5) * step_mm,
+        outer=outer,
+        inner=inner,
+        given=share,
+        seen=_seen(voxels, sherd),
+        step_mm=step_mm,
+        clay_ml=float(occupied.sum()) * step_mm**3 / 1000,
+    )
+
+
+def _polar(
+    volume: Float[np.ndarray, "d h w"],
+    axis: tuple[float, float],
+    angles: Float[np.ndarray, "angles"],
+) -> Float[np.ndarray, "w rings angles"]:
+    """A grid read in rings about the axis, between voxels linearly."""
+    d, h, _ = volume.shape
+    corners = [np.hypot(x - axis[0], y - axis[1]) for x in (0, d - 1) for y in (0, h - 1)]
+    radii = np.arange(int(np.ceil((max(corners) + 2) / _RING))) * _RING
+    padded = np.pad(volume, ((1, 1), (1, 1), (0, 0)))
+    found = np.zeros((len(radii), len(angles), volume.shape[2]), np.float32)
+    x = np.clip(axis[0] + np.outer(radii, np.cos(angles)) + 1, 0, d + 1)
+    y = np.clip(axis[1] + np.outer(radii, np.sin(angles)) + 1, 0, h + 1)
+    left, low = np.minimum(x.astype(int), d), np.minimum(y.astype(int), h)
+    for across in (0, 1):
+        for along in (0, 1):
+            weight = np.abs(1 - across - (x - left)) * np.abs(1 - along - (y - low))
+            found += weight[..., None].astype(np.float32) * padded[left + across, low + along]
+    return found.transpose(2, 0, 1)
+
+
+def _level(clay: Float[np.ndarray, "rows rings"], voxels: Float[np.ndarray, "rows rings"]) -> float:
+    """The level at which the section, turned, has the volume of the voxels; found by halving.
+
+    0.5 but for thin walls that are not quite round.
+    """
+    ring = np.arange(clay.shape[1])
+    target = float((np.where(voxels < _ROUND, 0, voxels) @ ring).sum())
+    low, high = _LEVELS
+    fine, radius = _finer(clay), np.arange(clay.shape[1] * _FINE) / _FINE
+    for _ in range(8):
+        level = (low + high) / 2
+        found = float(((fine > level) @ radius).sum()) / _FINE**2
+        low, high = (low, level) if found < target else (level, high)
+    return (low + high) / 2
+
+
+def _finer(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "_ _"]:
+    """A field read `_FINE` times as densely, linearly: rows about their middles, rings from 0."""
+    rows = (np.arange(field.shape[0] * _FINE) + 0.5) / _FINE - 0.5
+    rings = np.arange(field.shape[1] * _FINE) / _FINE
+    places = np.meshgrid(rows, rings, indexing="ij")
+    return ndimage.map_coordinates(field, places, order=1, mode="nearest")
+
+
+def _radii(
+    clay: Float[np.ndarray, "rows rings"], level: float, step_mm: float
+) -> tuple[Float[np.ndarray, "rows"], Float[np.ndarray, "rows"]]:
+    """The outer radius of each row and the inner one of its outermost wall, in mm."""
+    outer, inner = np.full(len(clay), np.nan), np.full(len(clay), np.nan)
+    for row, ring in enumerate(clay):
+        inside = ring > level
+        if not inside.any():
+            continue
+        last = int(np.flatnonzero(inside)[-1])
+        air = np.flatnonzero(~inside[:last])
+        outer[row] = _crossing(ring, last, last + 1, level)
+        inner[row] = _crossing(ring, int(air[-1]) + 1, int(air[-1]), level) if air.size else 0
+    return outer * _RING * step_mm, inner * _RING * step_mm
+
+
+def _crossing(ring: Float[np.ndarray, "rings"], clay: int, air: int, level: float) -> float:
+    if air >= len(ring):
+        return float(clay)
+    share = (ring[clay] - level) / max(ring[clay] - ring[air], 1e-6)
+    return clay + (air - clay) * float(share)
+
+
+def _seen(
+    voxels: Float[np.ndarray, "rows rings angles"], sherd: Float[np.ndarray, "rows rings angles"]
+) -> Bool[np.ndarray, "rows angles"]:
+    """Whether the outermost clay in each direction is of the sherd."""
+    inside = voxels > 0.5
+    last = inside.shape[1] - 1 - np.argmax(inside[:, ::-1], axis=1)
+    shown = np.take_along_axis(sherd, last[:, None], axis=1)[:, 0] > 0.5
+    return shown & inside.any(axis=1)
+
+
+def drawing(profile: Profile) -> str:
+    """The profile as archaeologists draw it, as SVG text (`section_drawing.svg`)."""
+    from voxgan_jax.completion import section_drawing
+
+    return section_drawing.svg(profile)
+
+
+def measures(profile: Profile) -> dict[str, Any]:
+    """What is measured on a profile, ready for JSON.
+
+    `height_mm`; `rim_diameter_mm`, `base_diameter_mm` and `max_diameter_mm`, outside, those of rim
+    and base in the middle of the uppermost and lowest voxels; `wall_mm`, the median distance from
+    inside to outside; `volume_ml` of clay; `capacity_ml` up to the rim. Wall and capacity are None
+    where the pot holds nothing, as its base is open, say.
+
+    Raises:
+        ValueError: the pot is nowhere round.
+    """
+    rows = np.flatnonzero(np.isfinite(profile.outer))
+    if not rows.size:
+        raise ValueError("no height is half clay, so nothing can be measured on the profile")
+    fine = _finer(profile.clay) > profile.level
+    held = _held(fine)
+    step = profile.step_mm
+    cell = step / _FINE
+    capacity = wall = None
+    if held.any():
+        radius = np.arange(fine.shape[1]) * cell * _RING
+        capacity = float((held @ radius).sum() * 2 * np.pi * cell * cell * _RING / 1000)
+        wall = _wall(fine, held, cell)
+    return {
+        "height_mm": round(_height(profile.clay, profile.level) * step, 2),
+        "rim_diameter_mm": round(2 * float(profile.outer[rows[-1]]), 2),
+        "base_diameter_mm": round(2 * float(profile.outer[rows[0]]), 2),
+        "max_diameter_mm": round(2 * float(np.nanmax(profile.outer)), 2),
+        "wall_mm": None if wall is None else round(wall, 2),
+        "volume_ml": round(profile.clay_ml, 3),
+        "capacity_ml": None if capacity is None else round(capacity, 3),
+    }
+
+
+def _height(clay: Float[np.ndarray, "rows rings"], level: float) -> float:
+    """From the lowest clay to the highest, in rows."""
+    inside = clay > level
+    columns = np.flatnonzero(inside.any(axis=0))
+    last = [int(np.flatnonzero(inside[:, ring])[-1]) for ring in columns]
+    first = [int(np.flatnonzero(inside[:, ring])[0]) for ring in columns]
+    tops = [_crossing(clay[:, c], r, r + 1, level) for c, r in zip(columns, last, strict=True)]
+    feet = [_crossing(clay[:, c], r, r - 1, level) for c, r in zip(columns, first, strict=True)]
+    return max(tops) - min(feet)
+
+
+def _held(clay: Bool[np.ndarray, "rows rings"]) -> Bool[np.ndarray, "rows rings"]:
+    """Where water stands when the pot is full: the air above its floor, up to where it runs out."""
+    from skimage import measure
+
+    nothing = np.zeros_like(clay)
+    column = clay[:, 0]
+    floor = int(np.argmax(column))
+    if not column.any() or not (~column[floor:]).any():
+        return nothing
+    start = floor + int(np.argmax(~column[floor:]))
+
+    def filled(surface: int) -> Bool[np.ndarray, "rows rings"]:
+        air = ~clay & (np.arange(len(clay)) < surface)[:, None]
+        rooms = np.asarray(measure.label(air, connectivity=1))
+        return np.asarray(rooms == rooms[start, 0]) if surface > start else nothing
+
+    low, high = start, len(clay)
+    while high - low > 1:
+        middle = (low + high) // 2
+        full = filled(middle)
+        low, high = (low, middle) if full[:, -1].any() else (middle, high)
+    return filled(low)
+
+
+def _wall(
+    clay: Bool[np.ndarray, "rows rings"], held: Bool[np.ndarray, "rows rings"], cell: float
+) -> float:
+    """The median distance in mm from the water's edge to the air outside."""
+    outside = np.pad(~clay & ~held, ((0, 0), (0, 1)), constant_values=True)
+    # What is above the water is not outside the wall.
+    top = int(np.flatnonzero(held.any(axis=1))[-1])
+    outside[top + 1 :] = False
+    away = np.asarray(ndimage.distance_transform_edt(~outside, sampling=(cell, cell * _RING)))
+    edge = clay[:top] & ndimage.binary_dilation(held, np.ones((3, 3), bool))[:top]
+    return float(np.median(away[:, :-1][:top][edge])) if edge.any() else 0.0

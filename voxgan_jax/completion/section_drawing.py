@@ -1,0 +1,172 @@
+"""A profile drawn as archaeologists draw pots: the wall in section left, the outside right.
+
+All lengths are mm of the pot, y down from the rim. What the sherd shows is black and drawn in full
+lines; what is inferred is hatched and dashed. `currentColor` is the only ink, so the drawing takes
+the colour of the page it stands in.
+"""
+
+import hashlib
+import html
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool
+
+from voxgan_jax.completion import section_lines
+from voxgan_jax.completion.section import Profile
+from voxgan_jax.completion.section_lines import Points
+
+
+def svg(profile: Profile, title: str = "Section and outside of the restored pot") -> str:
+    """The drawing as SVG text, in mm, with title and description, for inline use or a file."""
+    wall, known = section_lines.fields(profile)
+    outline = [
+        section_lines.half(path)
+        for path in section_lines.contours(section_lines.mirrored(wall), profile)
+    ]
+    outline = [path for path in outline if len(path) > 3]
+    if not outline:
+        raise ValueError("no height is half clay, so there is no section to draw")
+    top = max(float(path[:, 1].max()) for path in outline)
+    width = max(float(path[:, 0].max()) for path in outline)
+    unit = max(top, 2 * width) / 100
+    sherd = [
+        section_lines.half(path)
+        for path in section_lines.contours(section_lines.mirrored(np.minimum(wall, known)), profile)
+    ]
+    edge = section_lines.edge_of(max(outline, key=len), profile.step_mm)
+    body = [
+        _path("inferred", outline, top, mirror=True, closed=True),
+        _path("given", sherd, top, mirror=True, closed=True),
+        *_outside(profile, edge, top),
+        f'<path class="fine" d="M0 {-3.2 * unit:.2f}V{top + 3.2 * unit:.2f}"/>',
+        f'<path class="line" d="M{-edge[-1, 0]:.2f} 0H{edge[-1, 0]:.2f}"/>',
+        *_notes(profile, top, width, unit),
+    ]
+    text = "\n".join(body)
+    name = "s" + hashlib.sha256(text.encode()).hexdigest()[:10]
+    side = width + 4 * unit
+    box = (-side, -9 * unit, 2 * side, top + 27 * unit)
+    view = " ".join(f"{value:.2f}" for value in box)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="section" role="img" id="{name}"'
+        f' aria-labelledby="{name}-t {name}-d" viewBox="{view}" width="{box[2]:.2f}mm"'
+        f' height="{box[3]:.2f}mm" fill="none" stroke="currentColor" stroke-linejoin="round"'
+        f' font-family="Helvetica, Arial, sans-serif" font-size="{2.9 * unit:.3f}">\n'
+        f'<title id="{name}-t">{html.escape(title)}</title>\n'
+        f'<desc id="{name}-d">{html.escape(_said(profile, top))}</desc>\n'
+        f"<defs>{_style(name, unit)}{_hatch(name, unit)}</defs>\n{text}\n</svg>\n"
+    )
+
+
+def _style(name: str, unit: float) -> str:
+    """The drawing's own classes; its id keeps them off other drawings on the page."""
+    rules = {
+        "inferred": f"fill:url(#{name}-h);stroke-width:{0.3 * unit:.3f}",
+        "given": "fill:currentColor;stroke:none",
+        "ghost": f"stroke-dasharray:{1.5 * unit:.3f} {1.1 * unit:.3f};"
+        f"stroke-width:{0.3 * unit:.3f};stroke-opacity:.75",
+        "edge": f"stroke-width:{0.45 * unit:.3f}",
+        "line": f"stroke-width:{0.25 * unit:.3f}",
+        "sherd": f"fill:currentColor;fill-opacity:.13;stroke-width:{0.35 * unit:.3f}",
+        "fine": f"stroke-width:{0.22 * unit:.3f}",
+        "full": "fill:currentColor;stroke:none",
+        "bar": f"stroke-width:{0.22 * unit:.3f}",
+        "key": f"stroke-width:{0.22 * unit:.3f}",
+    }
+    return (
+        "<style>"
+        + "".join(f"#{name} .{key}{{{rule}}}" for key, rule in rules.items())
+        + f"#{name} text{{fill:currentColor;stroke:none}}</style>"
+    )
+
+
+def _hatch(name: str, unit: float) -> str:
+    size = 1.15 * unit
+    return (
+        f'<pattern id="{name}-h" width="{size:.3f}" height="{size:.3f}"'
+        ' patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        f'<path d="M0 0V{size:.3f}" stroke-width="{0.36 * unit:.3f}" stroke-opacity=".8"/>'
+        "</pattern>"
+    )
+
+
+def _path(
+    name: str, lines: Sequence[Points], top: float, *, mirror: bool = False, closed: bool = False
+) -> str:
+    """Lines of (radius, height) as one path; mirrored ones lie left of the centre line."""
+    sign = -1 if mirror else 1
+    parts = []
+    for line in lines:
+        if len(line) < 2:
+            continue
+        text = "L".join(f"{sign * x:.2f} {top - y:.2f}" for x, y in line)
+        parts.append(f"M{text}{'Z' if closed else ''}")
+    rule = ' fill-rule="evenodd"' if closed else ""
+    return f'<path class="{name}"{rule} d="{"".join(parts)}"/>' if parts else ""
+
+
+def _outside(profile: Profile, edge: Points, top: float) -> list[str]:
+    """The right half: the edge, the lines that run round, and the sherd where it shows."""
+    shown = np.interp(edge[:, 1], profile.heights, profile.seen.any(axis=1)) > 0.5
+    parts = [_path("ghost", [edge], top), _path("edge", _runs(edge, shown), top)]
+    parts += [
+        f'<path class="{"line" if shown[place] else "ghost"}"'
+        f' d="M0 {top - edge[place, 1]:.2f}H{edge[place, 0]:.2f}"/>'
+        for place in [0, *section_lines.turns(edge, profile.step_mm)]
+    ]
+    parts.append(_path("sherd", section_lines.patch(profile, edge), top, closed=True))
+    return parts
+
+
+def _runs(line: Points, chosen: Bool[np.ndarray, "_"]) -> list[Points]:
+    """The stretches of a line whose points are chosen."""
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
+    return [line[start:end] for start, end in ends.reshape(-1, 2) if end - start > 1]
+
+
+def _notes(profile: Profile, top: float, width: float, unit: float) -> list[str]:
+    """The rim's diameter, the scale bar in cm, and what black and hatching mean."""
+    rim = 2 * float(profile.outer[np.isfinite(profile.outer)][-1])
+    foot = top + 8 * unit
+    bar, part = _scale(2 * width)
+    cells = [
+        f'<path class="{"full" if index % 2 == 0 else "bar"}" d="M{index * part - bar:.2f}'
+        f' {foot:.2f}h{part:.2f}v{1.3 * unit:.2f}h{-part:.2f}Z"/>'
+        for index in range(round(bar / part))
+    ]
+    low = foot + 4.8 * unit
+    words = (("given", "from the sherd"), ("inferred", "inferred"))
+    keys = []
+    for index, (name, word) in enumerate(words):
+        y = foot - 0.6 * unit + index * 4.6 * unit
+        keys.append(
+            f'<path class="{name}" d="M{3 * unit:.2f} {y:.2f}h{4 * unit:.2f}v{2.6 * unit:.2f}'
+            f'h{-4 * unit:.2f}Z"/><text x="{8.4 * unit:.2f}" y="{y + 2.2 * unit:.2f}">{word}</text>'
+        )
+    return [
+        f'<text x="{1.6 * unit:.2f}" y="{-4.2 * unit:.2f}">⌀ {rim / 10:.1f} cm</text>',
+        *cells,
+        f'<path class="bar" d="M{-bar:.2f} {foot:.2f}h{bar:.2f}v{1.3 * unit:.2f}h{-bar:.2f}Z"/>',
+        f'<text x="{-bar:.2f}" y="{low:.2f}">0</text>',
+        f'<text x="0" y="{low:.2f}" text-anchor="end">{bar / 10:g} cm</text>',
+        f'<g class="legend">{"".join(keys)}</g>',
+    ]
+
+
+def _scale(width: float) -> tuple[float, float]:
+    """The length of the scale bar in mm, 1, 2 or 5 of a decade, and of its parts."""
+    decade = 10 ** np.floor(np.log10(max(width, 1e-6) / 2))
+    first = next(size for size in (5, 2, 1) if size * decade <= width / 2)
+    return float(first * decade), float(first * decade / (5 if first == 5 else 2))
+
+
+def _said(profile: Profile, top: float) -> str:
+    rim = 2 * float(profile.outer[np.isfinite(profile.outer)][-1])
+    known = np.isfinite(profile.outer)
+    share = 100 * float((profile.given[known] > 0).mean())
+    return (
+        f"Half section left, outside right. Height {top / 10:.1f} cm, rim diameter {rim / 10:.1f}"
+        f" cm. The sherd shows the wall at {share:.0f} % of the height, drawn black; the rest,"
+        " hatched, is inferred."
+    )
