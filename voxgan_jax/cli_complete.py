@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from voxgan_jax import cli_placing
+
 if TYPE_CHECKING:
     from voxgan_jax.completion import files
 
@@ -85,7 +87,7 @@ def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         "--json", action="store_true", help="print a JSON object for each result, a line each"
     )
     said.add_argument("--quiet", action="store_true", help="print errors only")
-    _add_sizes(parser)
+    cli_placing.add_placing(parser)
     parser.add_argument(
         "--formats",
         nargs="+",
@@ -115,46 +117,12 @@ def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     parser.set_defaults(run=_complete)
 
 
-def _add_sizes(parser: argparse.ArgumentParser) -> None:
-    """How a file lies in space, and how big it is."""
-    sizes = parser.add_argument_group("size and place of the input, as it lies in the file")
-    sizes.add_argument(
-        "--voxel-mm",
-        type=float,
-        help="side of a voxel (default: 1 for .vox, .npy and .npz; for a mesh, so that the longest"
-        " side of the box fills the model's cube)",
-    )
-    sizes.add_argument(
-        "--unit",
-        choices=("mm", "cm", "m", "in"),
-        help="of a mesh's coordinates (default: the file's in 3MF, m in GLB, else mm)",
-    )
-    sizes.add_argument(
-        "--up",
-        choices=("x", "y", "z", "-x", "-y", "-z"),
-        help="where the pot's rim is, seen from its base; as --up=-z where negative (default: -x"
-        " in .vox, y in GLB, else z)",
-    )
-    sizes.add_argument(
-        "--height-mm",
-        type=float,
-        help="of the whole pot: in the mesh its axis is the coordinate axis --up, its base at 0",
-    )
-    sizes.add_argument("--diameter-mm", type=float, help="of the whole pot, likewise")
-
-
-def _placing(args: argparse.Namespace) -> dict[str, Any]:
-    """What `_add_sizes` asked, as `scans.read` takes it."""
-    names = ("unit", "voxel_mm", "up", "height_mm", "diameter_mm")
-    return {name: getattr(args, name) for name in names}
-
-
 def _complete(args: argparse.Namespace) -> int:
     # JAX takes a second to import, too long for --help.
     from tqdm import tqdm
 
     from voxgan_jax import accelerator
-    from voxgan_jax.completion import batch, files, model
+    from voxgan_jax.completion import batch, files, mesh_pool, model
 
     paths = batch.collect(args.files)
     accelerator.prepare()
@@ -175,17 +143,21 @@ def _complete(args: argparse.Namespace) -> int:
         print(f"{len(reports)} completed before, as they would be now (see --again)")
     errors: dict[str, str] = {}
     show = not (args.quiet or args.json) and len(todo) > 1
-    with tqdm(total=len(todo), unit="sherd", disable=None if show else True) as progress:
+    with (
+        mesh_pool.side_by_side(mesh_pool.sensible_workers(len(todo))) as each,
+        tqdm(total=len(todo), unit="sherd", disable=None if show else True) as progress,
+    ):
         results = files.complete_files(
             completer,
             todo,
             args.out,
             ids=args.fragment,
             fixed_fragment=args.fixed_fragment,
-            placing=_placing(args),
+            placing=cli_placing.placing(args),
             formats=args.formats,
             clearance_mm=args.clearance_mm,
             about=lambda request: {**about, "input": batch.fingerprint(request.source)},
+            each=each,
             threshold=args.threshold,
             whole_cube=args.whole_cube,
         )
@@ -208,7 +180,7 @@ def _complete(args: argparse.Namespace) -> int:
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """What the report says was asked for: what was not left at its default value of none."""
     names = ("threshold", "dtype", "average", "pool", "whole_cube", "fixed_fragment", "fragment")
-    options = {name: getattr(args, name) for name in names} | _placing(args)
+    options = {name: getattr(args, name) for name in names} | cli_placing.placing(args)
     options |= {"clearance_mm": args.clearance_mm, "hypotheses": args.hypotheses}
     options |= {"formats": [form for form in FORMATS if form in args.formats]}
     return {name: value for name, value in options.items() if value not in (None, False)}

@@ -134,7 +134,7 @@ def write_overview(
             }
         )
     rows += [{"name": name, "error": error} for name, error in errors.items()]
-    index_page.write_index(out_dir / INDEX, rows)
+    index_page.index_page(out_dir / INDEX, rows)
     reports.write_whole(out_dir / SUMMARY, summary(done, errors))
     return [out_dir / INDEX, out_dir / SUMMARY]
 

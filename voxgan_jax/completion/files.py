@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from voxgan_jax.completion import completion, outputs, predictor
 from voxgan_jax.completion.completion import Completion
+from voxgan_jax.completion.mesh_pool import Each
 from voxgan_jax.completion.model import Completer
 from voxgan_jax.completion.requests import Request, request_of
 
@@ -15,10 +16,6 @@ class Result(NamedTuple):
 
     written: outputs.Written
     completion: Completion
-
-
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-"""`map`, or one that works side by side and keeps the order."""
 
 
 def complete_file(
@@ -63,7 +60,7 @@ def complete_files(
         placing: how files are read: the options of `scans.read`.
         formats, clearance_mm: as in `Completion`.
         about: what a file's report says besides.
-        each: how the files of a batch are written.
+        each: how the files of a batch are written: `map`, or one of `mesh_pool`.
         options: `threshold` and `whole_cube`, as `predictor.complete` takes them.
     """
     paths = [pathlib.Path(path) for path in paths]

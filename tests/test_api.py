@@ -1,0 +1,92 @@
+"""`voxgan_jax.complete`: arrays, meshes and files in, the same pot out."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import trimesh
+
+import voxgan_jax
+from voxgan_jax import cli
+from voxgan_jax.completion import mesh, outputs
+from voxgan_jax.data import synthetic, vox
+
+
+def sherd() -> np.ndarray:
+    """A part of a synthetic pot at 64³, in its box."""
+    labels = synthetic.make_pot(3, None, 64).astype(np.uint8)
+    d, h, _ = np.indices(labels.shape)
+    return labels * ((d < 30) & (h > 20)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp("api") / "find_7.vox"
+    vox.write(path, sherd())
+    return path
+
+
+def test_a_file_gives_what_the_command_gives(written, tmp_path):
+    pot = voxgan_jax.complete(written, hypotheses=2)
+    assert isinstance(pot, voxgan_jax.Completion) and pot.name == "find_7"
+    made = pot.write(tmp_path / "api")
+    job = ["complete", str(written), "--hypotheses", "2", "--out", str(tmp_path / "cli"), "--quiet"]
+    assert cli.main(job) == 0
+    names = sorted(path.name for path in (tmp_path / "cli").iterdir())
+    assert sorted(path.name for path in made.paths) == names
+    assert {f"find_7{end}" for end in (".html", ".json", "_section.svg", "_missing.stl")} < set(
+        names
+    )
+    assert {"find_7_hypothesis1.stl", "find_7_hypothesis2.stl"} < set(names)
+    for name in names:
+        if name.endswith((".vox", ".stl", ".glb", ".svg")):
+            assert (tmp_path / "api" / name).read_bytes() == (tmp_path / "cli" / name).read_bytes()
+    reports = [json.loads((tmp_path / way / "find_7.json").read_text()) for way in ("api", "cli")]
+    for report in reports:
+        report.pop("options")
+    assert reports[0] == reports[1]
+    assert reports[0]["given_voxels"] == (sherd() > 0).sum()
+    assert reports[0]["model"]["sha256"] and reports[0]["input"]["file"] == "find_7.vox"
+
+
+def test_a_grid_in_memory_is_the_pots_box():
+    labels = sherd()
+    # A grid's axes are (d, h, w), those of an array (x, y, z) with the axis along z, rim on top.
+    volume = np.flip(labels, 2).transpose(0, 1, 2)
+    pot = voxgan_jax.complete(volume, name="mine", voxel_mm=2.0)
+    assert pot.name == "mine" and "input" not in pot.report
+    assert (pot.labels == outputs.GIVEN).sum() == (labels > 0).sum()
+    assert pot.pot.is_volume and pot.missing is not None and pot.missing.is_volume
+    low, high = pot.pot.bounds
+    # The walls that were given stand where the array has them, in mm.
+    cells = np.argwhere(volume) * 2.0
+    assert (low < cells.min(axis=0) + 1.5).all() and (high > cells.max(axis=0) + 0.5).all()
+    assert pot.report["voxel_mm"] == 2.0
+    assert pot.report["measures"]["height_mm"] == pytest.approx(high[2] - low[2], abs=2.0)
+    assert pot.confidence is not None and 0 < pot.confidence.expected_iou < 1
+
+
+def test_a_mesh_in_memory_keeps_its_coordinates():
+    labels = sherd()
+    occupied = labels > 0
+    scan = mesh.surface(mesh.smooth(occupied), occupied, mesh.frame(labels.shape, 1.5, up="z"))
+    moved = trimesh.Trimesh(scan.vertices + np.array([100.0, 50.0, 0.0]), scan.faces, process=False)
+    pot = voxgan_jax.complete(moved, as_is=True)
+    assert pot.original is not None
+    np.testing.assert_allclose(pot.original.bounds, moved.bounds, atol=1e-3)
+    low, high = pot.pot.bounds
+    assert (low < moved.bounds[0] + 1.5).all() and (high > moved.bounds[1] - 1.5).all()
+
+
+def test_what_is_wrong_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.stl: there is no such file"):
+        voxgan_jax.complete(tmp_path / "none.stl")
+    with pytest.raises(ValueError, match=r"sherd\.npy: it holds no voxel"):
+        voxgan_jax.complete(np.zeros((8, 8, 8), np.uint8))
+    with pytest.raises(ValueError, match=r"no fragment 9; it has 2"):
+        voxgan_jax.complete((sherd() > 0) * np.uint8(2), fragments=[9])
+    with pytest.raises(ValueError, match=r"no format 'obj'; there are vox, stl"):
+        voxgan_jax.complete(sherd()).write(tmp_path, formats=["obj"])
+    with pytest.raises(AttributeError, match="has no attribute 'train'"):
+        _ = voxgan_jax.train  # type: ignore[attr-defined]

@@ -1,0 +1,189 @@
+"""Many sherds at once: what is meant, what is done already, what is broken, and being stopped."""
+
+import csv
+import io
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import smoke
+from voxgan_jax import cli, models
+from voxgan_jax.completion import batch
+from voxgan_jax.data import synthetic, vox
+from voxgan_jax.models import weights
+
+SIDE = 16
+
+
+def sherd(seed):
+    """A slanted part of a synthetic pot."""
+    labels = synthetic.make_pot(seed % 7 + 1, None, SIDE).astype(np.uint8)
+    d, h, w = np.indices(labels.shape)
+    return labels * ((d < 8 + seed % 3) & (w > h - 4)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def weights_file(tmp_path_factory):
+    """A model that was not trained: nothing here is about what it answers."""
+    config = smoke.get_config()
+    config.generator.features, config.data.resolution = 2, 32
+    generator = models.build_generator(config.generator)
+    example = jnp.zeros((1, 32, 32, 32, 1))
+    made = jax.jit(lambda key: generator.init(key, example, train=False))(jax.random.key(0))
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    weights.save(path, made, config)
+    return path
+
+
+def broken(folder: pathlib.Path) -> list[str]:
+    """Ten kinds of files that cannot be completed, two of each; their names."""
+    whole = folder / "whole.vox"
+    vox.write(whole, sherd(1))
+    data = whole.read_bytes()
+    whole.unlink()
+    grid = io.BytesIO()
+    np.savez(grid, np.ones((3, 3, 3)))
+    big, nothing = io.BytesIO(), io.BytesIO()
+    np.save(big, np.ones((40, 8, 8), np.uint8))
+    np.save(nothing, np.zeros((8, 8, 8), np.uint8))
+    objects = io.BytesIO()
+    np.save(objects, np.array([{"a": 1}], object), allow_pickle=True)
+    points = b"ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\n"
+    kinds = {
+        "empty.vox": b"",
+        "cut.vox": data[: len(data) // 2],
+        "text.vox": b"not a scan at all\n" * 20,
+        "noise.stl": np.random.default_rng(0).bytes(500),
+        "points.ply": points + b"property float z\nend_header\n1 2 3\n",
+        "nan.obj": b"v nan 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n",
+        "cut.npz": grid.getvalue()[:60],
+        "big.npy": big.getvalue(),
+        "nothing.npy": nothing.getvalue(),
+        "objects.npy": objects.getvalue(),
+    }
+    assert len(kinds) == 10
+    names = []
+    for name, content in kinds.items():
+        kind, ending = name.split(".")
+        for twin in "ab":
+            names.append(f"{kind}_{ending}_{twin}.{ending}")
+            (folder / names[-1]).write_bytes(content)
+    return names
+
+
+def summary(out: pathlib.Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((out / "summary.csv").read_text(encoding="utf-8"))))
+
+
+def complete(*arguments):
+    return cli.main(["complete", *map(str, arguments), "--formats", "vox", "svg", "json"])
+
+
+def test_of_two_hundred_sherds_twenty_broken_ones_stop_no_other(tmp_path, weights_file, capsys):
+    folder, out = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    for number in range(180):
+        vox.write(folder / f"sherd{number:03}.vox", sherd(number))
+    names = broken(folder)
+    assert len(names) == 20
+    assert complete(folder, "--out", out, "--weights", weights_file) == 1
+    said = capsys.readouterr()
+    for name in names:
+        assert said.err.count(f"{name}:") == 1, name
+    assert said.out.count(" voxels given") == 180
+    ours = {f"sherd{n:03}{end}" for n in range(180) for end in ("_completed.vox", ".json")}
+    ours |= {f"sherd{n:03}_section.svg" for n in range(180)}
+    assert {path.name for path in out.iterdir()} == ours | {"index.html", "summary.csv"}
+    for number in (0, 99, 179):
+        given = vox.read(out / f"sherd{number:03}_completed.vox") == 1
+        np.testing.assert_array_equal(given, sherd(number) > 0)
+    rows = summary(out)
+    assert len(rows) == 200
+    assert sum(bool(row["error"]) for row in rows) == 20
+    assert all(float(row["height_mm"]) > 0 for row in rows if not row["error"])
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert not [name for name in (*names, "sherd000", "sherd179") if name not in page]
+
+    # Again: only what is missing, or was changed.
+    stamps = {path: path.stat().st_mtime_ns for path in out.glob("*.json")}
+    (out / "sherd007_section.svg").unlink()
+    vox.write(folder / "sherd008.vox", sherd(4))
+    assert complete(folder, "--out", out, "--weights", weights_file) == 1
+    said = capsys.readouterr()
+    assert "178 completed before" in said.out and said.out.count(" voxels given") == 2
+    changed = {path.name for path, stamp in stamps.items() if path.stat().st_mtime_ns != stamp}
+    assert changed == {"sherd007.json", "sherd008.json"}
+    assert len(summary(out)) == 200
+
+
+def test_other_options_are_another_job(tmp_path, weights_file, capsys):
+    vox.write(tmp_path / "a.vox", sherd(1))
+    job = (tmp_path / "a.vox", "--out", tmp_path / "out", "--weights", weights_file)
+    for more, done in (((), 1), ((), 0), (["--threshold", "0.3"], 1), (["--again"], 1)):
+        assert complete(*job, *more) == 0
+        assert capsys.readouterr().out.count("voxels given") == done, more
+    report = json.loads((tmp_path / "out" / "a.json").read_text(encoding="utf-8"))
+    assert "threshold" not in report["options"] and report["input"]["file"] == "a.vox"
+    assert complete(*job, "--again", "--quiet") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_files_folders_and_globs(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("b.vox", "a.stl", "sub/c.PLY", "a_completed.vox", "a_missing.stl", ".d.vox"):
+        (tmp_path / name).touch()
+    (tmp_path / "a_hypothesis1.stl").touch()
+    (tmp_path / "notes.txt").touch()
+    a, b, c = tmp_path / "a.stl", tmp_path / "b.vox", tmp_path / "sub/c.PLY"
+    assert batch.collect([tmp_path]) == [a, b]
+    assert batch.collect([b, tmp_path, b]) == [b, a]
+    assert batch.collect([tmp_path / "**" / "*"]) == [a, b, c]
+    # A file that is named is taken as it is, missing or not.
+    named = [tmp_path / "a_completed.vox", tmp_path / "none.stl"]
+    assert batch.collect(named) == named
+    with pytest.raises(FileNotFoundError, match=r"x\*\.stl: no sherd's file has such a name"):
+        batch.collect([tmp_path / "x*.stl"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"empty: no sherd in this folder \(\.vox,"):
+        batch.collect([tmp_path / "empty"])
+    (tmp_path / "sub/b.stl").touch()
+    with pytest.raises(ValueError, match=r"would be written to one file: .*b\.vox.*; rename one"):
+        batch.collect([tmp_path / "**" / "*"])
+
+
+def test_a_stopped_batch_leaves_whole_files_and_goes_on(tmp_path, weights_file):
+    folder, out = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    for number in range(40):
+        vox.write(folder / f"s{number:02}.vox", sherd(number))
+    command = [sys.executable, "-m", "voxgan_jax.cli", "complete", str(folder), "--out", str(out)]
+    command += ["--weights", str(weights_file), "--formats", "vox", "stl", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        limit = time.monotonic() + 120
+        while len(list(out.glob("*.json"))) < 3 and time.monotonic() < limit:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.decode().strip().splitlines()[-1] == "voxgan: stopped; what is written is whole"
+    reports = sorted(out.glob("*.json"))
+    assert 3 <= len(reports) < 40
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
+    stamps = {path: path.stat().st_mtime_ns for path in reports}
+    for path in reports:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        assert all((out / name).stat().st_size for name in files)
+    for path in out.glob("*_completed.vox"):
+        vox.read(path)
+    done = subprocess.run(command, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stderr.decode()
+    assert len(list(out.glob("s*.json"))) == 40
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
