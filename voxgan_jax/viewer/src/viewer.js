@@ -1,0 +1,253 @@
+// The 3D view of a restored pot's page: a turntable with switches. What it shows lies in the page as
+// JSON (completion/page_meshes.py), lengths in mm; it asks the network for nothing.
+import {
+  AmbientLight, BackSide, BufferAttribute, BufferGeometry, Color, DirectionalLight, DoubleSide,
+  FrontSide, Group, Matrix4, Mesh, MeshBasicMaterial, MeshLambertMaterial, OrthographicCamera, Plane,
+  Scene, Vector3, WebGLRenderer,
+} from "three";
+
+const START = { turn: 0, tilt: 0.24, zoom: 1 };
+const STEP = Math.PI / 18;
+const SHERD = (40 * Math.PI) / 180; // So far right of the middle the sherd's middle is shown.
+const CUT = (-75 * Math.PI) / 180; // The quarter from here to the sherd is what a cut takes away.
+
+function bytes(text) {
+  const binary = atob(text);
+  const data = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) data[i] = binary.charCodeAt(i);
+  return data.buffer;
+}
+
+// One geometry for each label of a part; they share their corners, so that no seam is shaded.
+function geometries(part) {
+  const whole = new Uint16Array(bytes(part.corners));
+  const corners = new Float32Array(whole.length);
+  for (let i = 0; i < whole.length; i++) corners[i] = part.low[i % 3] + whole[i] * part.step[i % 3];
+  const lists = part.groups.map((group) => {
+    const data = bytes(group.faces);
+    return group.wide ? new Uint32Array(data) : new Uint16Array(data);
+  });
+  const all = new Uint32Array(lists.reduce((sum, list) => sum + list.length, 0));
+  lists.reduce((start, list) => (all.set(list, start), start + list.length), 0);
+  const joined = new BufferGeometry();
+  joined.setAttribute("position", new BufferAttribute(corners, 3));
+  joined.setIndex(new BufferAttribute(all, 1));
+  joined.computeVertexNormals();
+  return lists.map((list) => {
+    const geometry = new BufferGeometry();
+    geometry.setAttribute("position", joined.getAttribute("position"));
+    geometry.setAttribute("normal", joined.getAttribute("normal"));
+    geometry.setIndex(new BufferAttribute(list, 1));
+    return geometry;
+  });
+}
+
+// Each part: lit front faces, and its back faces in a flat dark tone, which a cut shows as solid clay.
+function build(part) {
+  const group = new Group();
+  group.name = part.id;
+  geometries(part).forEach((geometry, index) => {
+    const { colour, label } = part.groups[index];
+    const skin = new Mesh(geometry, new MeshLambertMaterial({ color: colour, clipIntersection: true }));
+    const core = new Mesh(geometry, new MeshBasicMaterial({
+      color: new Color(colour).multiplyScalar(0.3), side: BackSide, clipIntersection: true,
+    }));
+    skin.userData = { label, closed: part.closed };
+    core.userData = { label, closed: part.closed, core: true };
+    group.add(skin, core);
+  });
+  return group;
+}
+
+// Rows of a rotation that stands the pot upright and turns its sherd to the right of the front.
+function upright(data) {
+  const up = new Vector3(...data.up);
+  const sherd = new Vector3(...data.front);
+  const side = new Vector3().crossVectors(up, sherd);
+  const front = sherd.clone().multiplyScalar(Math.cos(SHERD)).addScaledVector(side, -Math.sin(SHERD));
+  const right = new Vector3().crossVectors(up, front);
+  const turned = new Matrix4().makeBasis(right, up, front).transpose();
+  return turned.multiply(new Matrix4().makeTranslation(...data.centre.map((value) => -value)));
+}
+
+function start(root, data) {
+  const canvas = root.querySelector("canvas");
+  const renderer = new WebGLRenderer({ canvas, alpha: true, antialias: true, preserveDrawingBuffer: true });
+  renderer.setPixelRatio(Math.min(window.devicePixelRatio || 1, 2));
+  renderer.localClippingEnabled = true;
+  const scene = new Scene();
+  const camera = new OrthographicCamera(-1, 1, 1, -1, 0.1, 10);
+  const pot = new Group();
+  pot.matrixAutoUpdate = false;
+  pot.matrix.copy(upright(data));
+  for (const part of data.parts) pot.add(build(part));
+  const key = new DirectionalLight(0xffffff, 2.3);
+  const fill = new DirectionalLight(0xffffff, 0.7);
+  key.position.set(-0.7, 1, 0.9);
+  fill.position.set(1, 0.1, 0.5);
+  camera.add(key, key.target, fill, fill.target);
+  scene.add(pot, camera, new AmbientLight(0xffffff, 0.85));
+  const planes = [CUT, CUT + Math.PI / 2].map(
+    (angle) => new Plane(new Vector3(-Math.sin(angle), 0, -Math.cos(angle)), 0),
+  );
+  const at = { ...START };
+  const box = (name) => root.querySelector(`input[data-${name}]`);
+  const boxes = [...root.querySelectorAll("input[type=checkbox]")];
+  const bar = root.querySelector("[data-scale]");
+  let waiting = false;
+
+  function dress() {
+    const shown = new Map(boxes.filter((b) => b.dataset.part).map((b) => [b.dataset.part, b.checked]));
+    const labels = new Map(boxes.filter((b) => b.dataset.label).map((b) => [b.dataset.label, b.checked]));
+    const several = [...shown.values()].filter(Boolean).length > 1;
+    const cut = box("cut").checked;
+    for (const part of pot.children) {
+      part.visible = shown.get(part.name) ?? false;
+      const isPot = part.name === "pot";
+      // What can enclose another part lets that be seen through it.
+      const ghost = several && (isPot || part.name.startsWith("hypothesis"));
+      const partial = isPot && [...labels.values()].includes(false);
+      for (const mesh of part.children) {
+        const on = !isPot || (labels.get(String(mesh.userData.label)) ?? true);
+        const whole = mesh.userData.closed && !partial;
+        const material = mesh.material;
+        mesh.visible = on && !(mesh.userData.core && (ghost || !cut || !whole));
+        mesh.renderOrder = ghost ? 1 : 0;
+        material.clippingPlanes = cut ? planes : [];
+        if (mesh.userData.core) continue;
+        material.side = whole ? FrontSide : DoubleSide;
+        material.transparent = ghost;
+        material.opacity = ghost ? 0.24 : 1;
+        material.depthWrite = !ghost;
+        // Behind a solid part that has the same surface.
+        material.polygonOffset = ghost;
+        material.polygonOffsetFactor = material.polygonOffsetUnits = 2;
+        material.needsUpdate = true;
+      }
+    }
+  }
+
+  function aim() {
+    const width = canvas.clientWidth || 1;
+    const height = canvas.clientHeight || 1;
+    const high = data.height / 2 * Math.cos(at.tilt) + data.radius * Math.abs(Math.sin(at.tilt));
+    // The buttons keep the lower edge.
+    const pixel = Math.max((2.16 * data.radius) / width, (2 * high) / (height - 96)) / at.zoom;
+    const far = 4 * (data.radius + data.height);
+    Object.assign(camera, {
+      left: -width / 2 * pixel, right: width / 2 * pixel,
+      top: (height / 2 - 22) * pixel, bottom: (-height / 2 - 22) * pixel, near: 0, far: 2 * far,
+    });
+    camera.position.set(
+      far * Math.sin(-at.turn) * Math.cos(at.tilt), far * Math.sin(at.tilt),
+      far * Math.cos(at.turn) * Math.cos(at.tilt),
+    );
+    camera.lookAt(0, 0, 0);
+    camera.updateProjectionMatrix();
+    const target = 140 * pixel;
+    const decade = 10 ** Math.floor(Math.log10(target));
+    const length = decade * [5, 2, 1].find((size) => size * decade <= target);
+    bar.style.width = `${length / pixel}px`;
+    bar.firstElementChild.textContent = length >= 10 ? `${length / 10} cm` : `${length} mm`;
+    if (canvas.width !== Math.floor(width * renderer.getPixelRatio())
+      || canvas.height !== Math.floor(height * renderer.getPixelRatio())) {
+      renderer.setSize(width, height, false);
+    }
+  }
+
+  function draw() {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      aim();
+      renderer.render(scene, camera);
+    });
+  }
+
+  const limit = (value, low, high) => Math.min(high, Math.max(low, value));
+  const acts = {
+    left: () => { at.turn -= STEP; },
+    right: () => { at.turn += STEP; },
+    up: () => { at.tilt = limit(at.tilt + STEP, -1.5, 1.5); },
+    down: () => { at.tilt = limit(at.tilt - STEP, -1.5, 1.5); },
+    in: () => { at.zoom = limit(at.zoom * 1.2, 0.5, 12); },
+    out: () => { at.zoom = limit(at.zoom / 1.2, 0.5, 12); },
+    reset: () => { Object.assign(at, START); },
+  };
+  const keys = {
+    ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down",
+    "+": "in", "=": "in", "-": "out", Home: "reset", 0: "reset",
+  };
+  const act = (name) => { acts[name](); draw(); };
+  canvas.addEventListener("keydown", (event) => {
+    const name = keys[event.key];
+    if (!name || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    act(name);
+  });
+  for (const button of root.querySelectorAll("button[data-act]")) {
+    button.addEventListener("click", () => act(button.dataset.act));
+  }
+  for (const each of boxes) each.addEventListener("change", () => { dress(); draw(); });
+
+  // One finger or the mouse turns; up and down a finger scrolls the page. Two fingers zoom and tilt.
+  const fingers = new Map();
+  const spread = () => {
+    const [a, b] = [...fingers.values()];
+    return b ? { apart: Math.hypot(a.x - b.x, a.y - b.y), y: (a.y + b.y) / 2 } : null;
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const last = fingers.get(event.pointerId);
+    if (!last) return;
+    const before = spread();
+    const [dx, dy] = [event.clientX - last.x, event.clientY - last.y];
+    Object.assign(last, { x: event.clientX, y: event.clientY });
+    const after = spread();
+    if (before && after) {
+      at.zoom = limit(at.zoom * after.apart / Math.max(before.apart, 1), 0.5, 12);
+      at.tilt = limit(at.tilt + (after.y - before.y) * 0.01, -1.5, 1.5);
+    } else {
+      at.turn += dx * 0.01;
+      at.tilt = limit(at.tilt + dy * 0.01, -1.5, 1.5);
+    }
+    draw();
+  });
+  for (const name of ["pointerup", "pointercancel"]) {
+    canvas.addEventListener(name, (event) => fingers.delete(event.pointerId));
+  }
+  // Only once it was clicked, lest a page that is scrolled stops at the pot.
+  canvas.addEventListener("wheel", (event) => {
+    if (document.activeElement !== canvas && !event.ctrlKey) return;
+    event.preventDefault();
+    at.zoom = limit(at.zoom * Math.exp(-event.deltaY * 0.0015), 0.5, 12);
+    draw();
+  }, { passive: false });
+  new ResizeObserver(draw).observe(canvas);
+  canvas.addEventListener("webglcontextlost", (event) => { event.preventDefault(); });
+  canvas.addEventListener("webglcontextrestored", draw);
+  dress();
+  aim();
+  renderer.render(scene, camera);
+  root.dataset.state = "ready";
+}
+
+function main() {
+  const root = document.getElementById("viewer");
+  const source = document.getElementById("meshes");
+  if (!root || !source) return;
+  try {
+    // Asked first: three reports a missing WebGL as an error.
+    if (!document.createElement("canvas").getContext("webgl2")) throw new Error("no WebGL 2");
+    start(root, JSON.parse(source.textContent));
+  } catch (error) {
+    root.dataset.state = "failed";
+    root.dataset.reason = String(error);
+  }
+}
+
+main();
