@@ -1,0 +1,255 @@
+"""The page of a restored pot, in a real browser: what it shows, and that it asks nobody."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from browser import Opened, launched
+from restored_bowl import NAME, restored
+
+from voxgan_jax.completion import outputs, page, page_text
+
+
+@pytest.fixture(scope="module")
+def view():
+    return restored()
+
+
+@pytest.fixture(scope="module")
+def made(view, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "pot.html"
+    page.write_page(path, view)
+    assert [other.name for other in path.parent.iterdir()] == ["pot.html"]
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with launched() as browser:
+        yield browser
+
+
+def differ(a, b):
+    return float((np.abs(a - b).max(axis=2) > 12).mean())
+
+
+@pytest.fixture(scope="module")
+def opened(chromium, made):
+    return Opened(chromium, made)
+
+
+def test_the_page_needs_no_network_and_complains_of_nothing(opened, made):
+    assert opened.page.locator("#viewer").get_attribute("data-state") == "ready"
+    assert opened.requests == [made.as_uri()]
+    assert opened.complaints == []
+    assert made.stat().st_size < 3_000_000
+    # Nothing to fetch: no address in what the page adds to the bundle.
+    own = made.read_text(encoding="utf-8").replace(page.asset("three_viewer.min.js"), "")
+    assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)", own) == []
+
+
+def test_the_picture_is_of_the_pot(opened):
+    drawn = opened.drawn()
+    solid = drawn[..., 3] == 255
+    assert 0.1 < solid.mean() < 0.8
+    assert len(np.unique(drawn[solid], axis=0)) > 100
+    # Terracotta right of the middle, where the sherd is turned to.
+    red = solid & (drawn[..., 0] > 2 * drawn[..., 2])
+    assert red.sum() > 1000 and np.nonzero(red)[1].mean() > solid.shape[1] / 2
+    assert not solid[0].any() and not solid[:, 0].any()
+
+
+@pytest.mark.parametrize(
+    "switch",
+    ["part=pot", "part=original", "part=missing", "part=hypothesis-1"]
+    + [f'label="{label}"' for label in outputs.NAMES]
+    + ["cut"],
+)
+def test_each_switch_changes_the_picture_and_back(opened, switch):
+    before = opened.drawn()
+    opened.page.check("input[data-part=pot]")
+    box = f"input[data-{switch}]"
+    opened.page.locator(box).click()
+    after = opened.drawn()
+    assert differ(before, after) > 0.002
+    opened.page.locator(box).click()
+    assert differ(before, opened.drawn()) == 0
+
+
+def test_the_original_alone_is_terracotta_only(opened):
+    opened.page.uncheck("input[data-part=pot]")
+    opened.page.check("input[data-part=original]")
+    drawn = opened.drawn()
+    solid = drawn[..., 3] == 255
+    assert 0.01 < solid.mean() < 0.3
+    assert (drawn[solid][:, 0] > 1.5 * drawn[solid][:, 2]).all()
+    opened.page.uncheck("input[data-part=original]")
+    assert not opened.drawn()[..., 3].any()
+    opened.page.check("input[data-part=pot]")
+
+
+def test_keys_buttons_mouse_and_wheel_turn_it_and_reset_returns(opened):
+    start = opened.drawn()
+    canvas = opened.page.locator("canvas")
+    canvas.focus()
+    for key in ("ArrowLeft", "ArrowUp", "+"):
+        before = opened.drawn()
+        opened.page.keyboard.press(key)
+        assert differ(before, opened.drawn()) > 0.005, key
+    opened.page.keyboard.press("Home")
+    assert differ(start, opened.drawn()) == 0
+    for name in ("Turn right", "Tilt down", "Nearer", "Further away", "Tilt up", "Turn left"):
+        before = opened.drawn()
+        opened.page.get_by_role("button", name=name).click()
+        assert differ(before, opened.drawn()) > 0.005, name
+    opened.page.get_by_role("button", name="Reset the view").click()
+    assert differ(start, opened.drawn()) == 0
+    box = canvas.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    opened.page.mouse.move(*middle)
+    opened.page.mouse.down()
+    opened.page.mouse.move(middle[0] + 80, middle[1] + 20)
+    opened.page.mouse.up()
+    turned = opened.drawn()
+    assert differ(start, turned) > 0.01
+    canvas.focus()
+    opened.page.mouse.wheel(0, -300)
+    opened.page.wait_for_timeout(100)
+    assert differ(turned, opened.drawn()) > 0.01
+    opened.page.keyboard.press("0")
+    assert differ(start, opened.drawn()) == 0
+    assert opened.complaints == []
+
+
+def test_the_scale_bar_is_true(opened):
+    """Against the pot's own width in the picture; the view is orthographic."""
+    drawn = opened.drawn()
+    columns = np.flatnonzero((drawn[..., 3] == 255).any(axis=0))
+    ratio = opened.page.evaluate("devicePixelRatio")
+    ruler = opened.page.locator("[data-scale]")
+    length, unit = ruler.inner_text().split()
+    assert unit == "cm"
+    shown = 10 * float(length) / ruler.bounding_box()["width"] * np.ptp(columns) / ratio
+    scene = json.loads(opened.page.locator("#meshes").inner_text())
+    assert shown == pytest.approx(2 * scene["radius"], rel=0.03)
+
+
+def test_every_control_can_be_reached_and_has_a_name(opened):
+    unnamed = opened.page.evaluate(
+        """() => [...document.querySelectorAll("button, input, canvas, a[href], summary")]
+        .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim()
+          || e.labels?.[0]?.textContent.trim())).length"""
+    )
+    assert unnamed == 0
+    assert opened.page.locator("html").get_attribute("lang") == "en"
+    assert opened.page.locator("h1").count() == 1
+    opened.page.locator("body").click(position={"x": 2, "y": 2})
+    reached = set()
+    for _ in range(24):
+        opened.page.keyboard.press("Tab")
+        reached.add(
+            opened.page.evaluate(
+                "(e => e.tagName + (e.dataset.part || e.dataset.act || ''))(document.activeElement)"
+            )
+        )
+    assert {"CANVAS", "INPUTpot", "INPUToriginal", "BUTTONreset", "SUMMARY", "A"} <= reached
+
+
+def test_all_is_said_and_nothing_from_outside_is_markup(opened, view):
+    text = opened.page.locator("body").inner_text()
+    assert opened.page.locator("h1").inner_text() == NAME
+    assert opened.page.title() == f"{NAME}: restored pot"
+    share = round(100 * view.report["share_inferred"])
+    assert f"{share} % of this pot is a guess by a model (revolve64) trained on <850> pots; do" in (
+        text
+    )
+    for said in ("Fair", "It is in crumbs.", "Rim up.", "80 %", "Ha", "2 pieces of 1.23 ml"):
+        assert said in text
+    assert "0.31 mm" in text and "9.8.7" in text and "Option: deep: er" in text
+    height = view.report["measures"]["height_mm"]
+    assert page_text.number(height, "mm") in text
+    links = opened.page.evaluate(
+        "[...document.querySelectorAll('a[download]')].map((a) => a.getAttribute('href'))"
+    )
+    assert links == ["./a%20b_completed.stl", "./q%22%3Ci%3E.json", "./javascript%3Aalert%281%29"]
+    assert opened.page.locator("h1 b, td b, i").count() == 0
+
+
+@pytest.mark.parametrize("width", [360, 390])
+def test_a_phone_scrolls_one_way_only_and_a_finger_turns(chromium, made, width):
+    phone = Opened(
+        chromium, made, viewport={"width": width, "height": 760}, is_mobile=True, has_touch=True
+    )
+    sizes = phone.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert sizes == [width, width]
+    assert phone.page.evaluate(
+        "getComputedStyle(document.querySelector('canvas')).touchAction"
+    ) == ("pan-y")
+    small = phone.page.evaluate(
+        """() => [...document.querySelectorAll("button, .switches label")]
+        .map((e) => e.getBoundingClientRect())
+        .filter((r) => Math.min(r.width, r.height) < 36).length"""
+    )
+    assert small == 0
+    before = phone.drawn()
+    box = phone.page.locator("canvas").bounding_box()
+    client = phone.page.context.new_cdp_session(phone.page)
+    x, y = box["x"] + 150, box["y"] + 150
+    for kind, points in (
+        ("touchStart", [{"x": x, "y": y}]),
+        ("touchMove", [{"x": x + 60, "y": y}]),
+        ("touchMove", [{"x": x + 120, "y": y}]),
+        ("touchEnd", []),
+    ):
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert differ(before, phone.drawn()) > 0.01
+    phone.page.close()
+
+
+def test_a_dark_scheme_is_dark(chromium, made):
+    backgrounds = []
+    for scheme in ("light", "dark"):
+        shown = Opened(chromium, made, color_scheme=scheme)
+        picture = shown.picture("body")
+        backgrounds.append(picture[5, 5].mean())
+        ink = shown.page.evaluate("getComputedStyle(document.querySelector('.section')).color")
+        assert (np.mean([int(n) for n in re.findall(r"\d+", ink)[:3]]) > 128) == (scheme == "dark")
+        shown.page.close()
+    assert backgrounds[0] > 230 and backgrounds[1] < 40
+
+
+def test_the_drawing_is_printed_at_a_round_scale(chromium, made, view):
+    shown = Opened(chromium, made)
+    shown.page.emulate_media(media="print")
+    assert not shown.page.locator(".switches").first.is_visible()
+    assert "Printed at 1:1." in shown.page.locator("figure").inner_text()
+    width = shown.page.locator(".section").bounding_box()["width"]
+    (mm,) = re.findall(r'<svg[^>]* width="([\d.]+)mm"', view.drawing)
+    assert width == pytest.approx(float(mm) / 25.4 * 96, rel=0.01)
+    shown.page.close()
+
+
+def test_without_webgl_the_page_says_so_and_shows_the_rest(chromium, made):
+    plain = chromium.new_page()
+    complaints = []
+    plain.on("pageerror", lambda error: complaints.append(str(error)))
+    plain.on("console", lambda message: complaints.append(message.text))
+    plain.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    plain.goto(made.as_uri())
+    assert plain.locator("#viewer").get_attribute("data-state") == "failed"
+    assert plain.get_by_text("This browser shows no 3D view").is_visible()
+    assert plain.locator(".section").is_visible() and plain.locator("dl.measures").is_visible()
+    assert not plain.locator("canvas").is_visible() and complaints == []
+    plain.close()
+
+
+def test_a_page_with_next_to_nothing_works(chromium, view, tmp_path):
+    bare = page.View("bare", view.pot, view.labels, None, None, (), view.matrix, {})
+    page.write_page(tmp_path / "bare.html", bare)
+    shown = Opened(chromium, tmp_path / "bare.html")
+    assert shown.page.locator("#viewer").get_attribute("data-state") == "ready"
+    assert shown.complaints == []
+    assert "do not cite it as a find" in shown.page.locator("body").inner_text()
+    assert shown.page.locator("input[data-part]").count() == 1
+    shown.page.close()

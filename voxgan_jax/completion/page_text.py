@@ -1,0 +1,232 @@
+"""What a pot's page says in words, as HTML: all that comes from outside is escaped."""
+
+import html
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from voxgan_jax.completion import outputs
+from voxgan_jax.completion.page_meshes import colour_of
+
+_FILES = (
+    ("_completed.vox", "the whole pot in voxels, MagicaVoxel"),
+    ("_completed.stl", "the whole pot, watertight, in mm"),
+    ("_completed.glb", "the whole pot in colours, in metres"),
+    ("_missing.stl", "the missing piece, to print, in mm"),
+    ("_section.svg", "the drawing, in mm"),
+    (".json", "this report for machines"),
+    (".stl", "another possible pot, in mm"),
+)
+_MEASURES = (
+    ("height_mm", "Height", "mm"),
+    ("rim_diameter_mm", "Rim diameter", "mm"),
+    ("max_diameter_mm", "Greatest diameter", "mm"),
+    ("base_diameter_mm", "Base diameter", "mm"),
+    ("wall_mm", "Wall thickness", "mm"),
+    ("volume_ml", "Volume of clay", "ml"),
+    ("capacity_ml", "Capacity to the rim", "ml"),
+)
+
+escape = html.escape
+
+
+def share(report: Mapping[str, Any]) -> float | None:
+    """The inferred share of the pot, 0 to 1; None where the report does not tell."""
+    if isinstance(report.get("share_inferred"), (int, float)):
+        return float(report["share_inferred"])
+    given, added = report.get("given_voxels"), report.get("inferred_voxels")
+    if given is None or added is None or not given + added:
+        return None
+    return added / (given + added)
+
+
+def percent(value: float) -> str:
+    """0.68 as "68 %"; never 0 or 100 for what is only near it."""
+    rounded = round(100 * value)
+    if rounded == 0 and value > 0:
+        return "less than 1 %"
+    return "more than 99 %" if rounded == 100 and value < 1 else f"{rounded} %"
+
+
+def model_name(report: Mapping[str, Any]) -> tuple[str, str]:
+    """The model's name and what it was trained on, empty where the report does not tell."""
+    model = report.get("model") or ""
+    if not isinstance(model, Mapping):
+        return str(model), ""
+    trained = model.get("trained_on") or model.get("training_data") or ""
+    if isinstance(trained, Mapping):
+        trained = trained.get("name", "")
+    return str(model.get("name") or model.get("file") or ""), str(trained)
+
+
+def statement(report: Mapping[str, Any]) -> str:
+    """That, and how much of it, is a guess: plain text."""
+    value, (name, trained) = share(report), model_name(report)
+    model = "a model" + (f" ({name})" if name else "")
+    if trained:
+        model += f" trained on {trained}"
+    if value is None:
+        return f"Part of this pot is a guess by {model}; do not cite it as a find."
+    if value == 0:
+        return "Nothing of this pot is inferred: all of it was given."
+    amount = percent(value)
+    return (
+        f"{amount[0].upper()}{amount[1:]} of this pot is a guess by {model};"
+        " do not cite it as a find."
+    )
+
+
+def shares(report: Mapping[str, Any]) -> str:
+    """The bar of what is given, inferred and uncertain; uncertain voxels are inferred ones too."""
+    counts = [report.get(f"{name}_voxels") for name in ("given", "inferred", "uncertain")]
+    given, added, doubtful = (int(count or 0) for count in counts)
+    total = given + added
+    if not total:
+        return ""
+    found = {
+        outputs.GIVEN: given,
+        outputs.INFERRED: added - doubtful,
+        outputs.UNCERTAIN: doubtful,
+    }
+    strip, words = "", ""
+    for label, count in found.items():
+        if count:
+            colour, name = colour_of(label), escape(outputs.NAMES[label])
+            strip += f'<span style="flex:{count};background:{colour}"></span>'
+            words += (
+                f'<li><span class="swatch" style="background:{colour}"></span>'
+                f"{name} {percent(count / total)}</li>"
+            )
+    strip = f'<div class="strip" aria-hidden="true">{strip}</div>'
+    return f'<div class="share">{strip}<ul>{words}</ul></div>'
+
+
+def number(value: float, unit: str) -> str:
+    """A size with three digits at most, no finer than a tenth of a mm: "157 mm", "2.38 l"."""
+    if unit == "ml" and value >= 1000:
+        value, unit = value / 1000, "l"
+    digits = max(0, 3 - len(str(int(abs(value)))))
+    text = f"{value:,.{min(digits, 1) if unit == 'mm' else digits}f}".replace(",", " ")
+    return f"{text} {unit}"
+
+
+def measures(report: Mapping[str, Any]) -> str:
+    """The measurements as a list of terms."""
+    found = report.get("measures") or {}
+    rows = [
+        (title, number(found[key], unit))
+        for key, title, unit in _MEASURES
+        if isinstance(found.get(key), (int, float))
+    ]
+    value = share(report)
+    if value is not None:
+        rows.append(("Share inferred", percent(value)))
+    if isinstance(report.get("voxel_mm"), (int, float)):
+        rows.append(("One voxel", number(report["voxel_mm"], "mm")))
+    body = "".join(f"<div><dt>{escape(a)}</dt><dd>{escape(b)}</dd></div>" for a, b in rows)
+    return _block("Measurements", f'<dl class="measures">{body}</dl>') if rows else ""
+
+
+def confidence(report: Mapping[str, Any]) -> str:
+    """How far to trust the answer, and why."""
+    found = report.get("confidence")
+    if not found:
+        text = "The model was not calibrated to say how far to trust this answer."
+        return _block("Confidence", f'<p class="soft">{text}</p>')
+    word, sentence = str(found.get("word", "")), str(found.get("sentence", ""))
+    if word and sentence.startswith(f"{word}: "):
+        sentence = sentence[len(word) + 2 :]
+    said = sentence[:1].upper() + sentence[1:]
+    parts = f'<p class="grade">{escape(word.capitalize())}</p>' if word else ""
+    parts += f"<p>{escape(said)}{'' if said.endswith('.') or not said else '.'}</p>"
+    expected = found.get("expected_iou")
+    if isinstance(expected, (int, float)):
+        if "IoU" not in sentence:
+            parts += f"<p>Expected IoU with the true pot {expected:.2f}.</p>"
+        parts += (
+            '<p class="note">IoU: what answer and true pot have in common, as a share of what'
+            " either fills; 1 is the pot itself.</p>"
+        )
+    return _block("Confidence", parts)
+
+
+def placement(report: Mapping[str, Any]) -> str:
+    """Where the sherd was placed in the pot, and where else it may have belonged."""
+    found = report.get("placement")
+    if not found:
+        return ""
+    parts = f"<p>{escape(str(found.get('sentence', '')))}</p>"
+    trust = found.get("confidence")
+    if trust is not None:
+        words = percent(trust) if isinstance(trust, (int, float)) else str(trust)
+        parts += f'<p class="note">Confidence of the place: {escape(words)}.</p>'
+    others = "".join(
+        f"<li>{escape(str(other.get('sentence', other)))}</li>"
+        for other in found.get("runner_ups") or ()
+    )
+    if others:
+        parts += f'<p class="note">Next best places:</p><ol class="others note">{others}</ol>'
+    return _block("Place of the sherd", parts)
+
+
+def missing(report: Mapping[str, Any]) -> str:
+    """The missing piece in a sentence."""
+    found = report.get("missing")
+    if not found or not found.get("pieces"):
+        return ""
+    pieces = found["pieces"]
+    said = "One piece" if pieces == 1 else f"{pieces} pieces"
+    if "volume_mm3" in found:
+        said += f" of {number(found['volume_mm3'] / 1000, 'ml')}"
+    if "gap_mm" in found:
+        said += f", nowhere nearer to the original than {found['gap_mm']:.2f} mm"
+    if "clearance_mm" in found:
+        said += f" ({found['clearance_mm']:g} mm were asked for)"
+    return _block("Missing piece", f"<p>{escape(said)}.</p>")
+
+
+def files(names: Sequence[str]) -> str:
+    """Links to the files beside the page."""
+    rows = ""
+    for name in names:
+        about = next((text for end, text in _FILES if name.endswith(end)), "")
+        link = escape("./" + urllib.parse.quote(name))
+        rows += f'<li><a href="{link}" download>{escape(name)}</a><span>{escape(about)}</span></li>'
+    if not rows:
+        return ""
+    return _block("Files", f'<ul class="files">{rows}</ul>', "files-block")
+
+
+def details(report: Mapping[str, Any]) -> str:
+    """Everything that is needed to do it again: model, version, input, options."""
+    rows = [("voxgan_jax", str(report.get("version", "not told")))]
+    rows += _flat("Model", report.get("model", "not told"))
+    rows += _flat("Input", report.get("input") or {})
+    rows += _flat("Option", report.get("options") or {})
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+        for name, value in rows
+    )
+    return (
+        "<details open><summary>Model, input and options</summary>"
+        f"<table><tbody>{body}</tbody></table></details>"
+    )
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, str]]:
+    """A nested value as rows of names and texts."""
+    if isinstance(value, Mapping):
+        return [
+            row
+            for key, inner in value.items()
+            for row in _flat(f"{name}: {str(key).replace('_', ' ')}", inner)
+        ]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [(name, ", ".join(map(str, value)) or "none")]
+    if isinstance(value, bool):
+        return [(name, "yes" if value else "no")]
+    return [(name, "default" if value is None else str(value))]
+
+
+def _block(title: str, body: str, name: str = "") -> str:
+    return f'<section class="block {name}"><h2>{escape(title)}</h2>{body}</section>'
