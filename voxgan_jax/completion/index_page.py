@@ -1,0 +1,137 @@
+"""The page of a batch: every restored pot in a row, with its drawing and what was measured."""
+
+import pathlib
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from voxgan_jax.completion import page, page_text
+from voxgan_jax.completion.page_text import escape
+
+_COLUMNS = (
+    ("", ""),
+    ("Name", "name"),
+    ("Height", "number"),
+    ("Greatest diameter", "number"),
+    ("Capacity", "number"),
+    ("Confidence", "number"),
+    ("Inferred", "number"),
+)
+
+
+def index_page(path: str | pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the overview of a batch, whole or not at all.
+
+    Args:
+        rows: of each file its `name`, and either `page`, the name of its page beside this one,
+            `drawing`, SVG text, and `report`, as `page.View` has it, or `error`, why it failed.
+    """
+    page.write_whole(pathlib.Path(path), index(rows))
+
+
+def index(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The overview as HTML."""
+    done = [row for row in rows if "error" not in row]
+    failed = [row for row in rows if "error" in row]
+    count = "One pot" if len(done) == 1 else f"{len(done)} pots"
+    said = f"{count} restored" + (f", {_files(len(failed))} failed" if failed else "")
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{page.POLICY}">
+<meta name="referrer" content="no-referrer">
+<title>{said}</title>
+<link rel="icon" href="data:,">
+<style>
+{page.asset("page.css")}{page.asset("index_page.css")}</style>
+</head>
+<body>
+<div class="sheet">
+<header>
+<p class="kicker">Restored pots</p>
+<h1>{said}</h1>
+<p class="lede">Of each pot a part is a guess by a model; do not cite it as a find.</p>
+</header>
+<main>
+{_table(done)}
+{_failures(failed)}
+</main>
+</div>
+<script>
+{page.asset("index_page.js")}</script>
+</body>
+</html>
+"""
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return ""
+    heads = "".join(_head(title, kind) for title, kind in _COLUMNS)
+    return f"""<p class="filter"><label for="filter">Filter by name or confidence</label>
+<input id="filter" type="search" autocomplete="off" spellcheck="false">
+<span id="found" class="soft" role="status"></span></p>
+<table id="pots">
+<thead><tr>{heads}</tr></thead>
+<tbody>
+{"".join(map(_row, rows))}</tbody>
+</table>"""
+
+
+def _head(title: str, kind: str) -> str:
+    if not title:
+        return '<th scope="col"><span class="unseen">Section</span></th>'
+    button = f'<button type="button">{title}</button>'
+    return f'<th scope="col" class="{kind}" aria-sort="none">{button}</th>'
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    name, report = str(row["name"]), row.get("report") or {}
+    found, trust = report.get("measures") or {}, report.get("confidence") or {}
+    share = page_text.share(report)
+    link = escape("./" + urllib.parse.quote(str(row.get("page") or f"{name}.html")))
+    sizes = "".join(
+        _cell(title, found.get(key), "" if found.get(key) is None else _size(found[key], unit))
+        for title, key, unit in (
+            ("Height", "height_mm", "mm"),
+            ("Greatest diameter", "max_diameter_mm", "mm"),
+            ("Capacity", "capacity_ml", "ml"),
+        )
+    )
+    word, expected = str(trust.get("word", "")), trust.get("expected_iou")
+    note = "" if expected is None else f' <span class="soft">{expected:.2f}</span>'
+    inferred = "" if share is None else page_text.percent(share)
+    return (
+        f'<tr><td class="thumb"><a href="{link}" tabindex="-1" aria-hidden="true">'
+        f"{row.get('drawing', '')}</a></td>"
+        f'<th scope="row" data-value="{escape(name)}"><a href="{link}">{escape(name)}</a></th>'
+        f"{sizes}{_cell('Confidence', expected, escape(word) + note)}"
+        f"{_cell('Inferred', share, escape(inferred))}</tr>\n"
+    )
+
+
+def _size(value: float, unit: str) -> str:
+    return escape(page_text.number(value, unit)).replace(" ", "&nbsp;")
+
+
+def _cell(title: str, value: Any, text: str) -> str:
+    """A cell that sorts by its value and, on a phone, says its title."""
+    key = "" if value is None else f"{float(value):.6g}"
+    empty = '<span class="soft">–</span>'
+    return f'<td class="number" data-title="{title}" data-value="{key}">{text or empty}</td>'
+
+
+def _failures(rows: Sequence[Mapping[str, Any]]) -> str:
+    if not rows:
+        return ""
+    items = "".join(
+        f"<li><strong>{escape(str(row['name']))}</strong> {escape(str(row['error']))}</li>"
+        for row in rows
+    )
+    return f'<section class="block failures"><h2>Not restored</h2><ul>{items}</ul></section>'
+
+
+def _files(number: int) -> str:
+    return "one file" if number == 1 else f"{number} files"
