@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from voxgan_jax.completion import scans
+from voxgan_jax.completion import mesh as meshes
+from voxgan_jax.completion import placement, scans
 from voxgan_jax.completion.model import Completer
+from voxgan_jax.completion.placed import Placement
 from voxgan_jax.data import fragments, grid
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ class Request(NamedTuple):
     """A pot to complete: which of its labels are given, and what the errors call it.
 
     `matrix` maps the indices of `labels` to the file's coordinates in mm (`mesh.frame`); None
-    stands for voxels of 1 mm. `scan` is what was read, in mm, where that was a mesh.
+    stands for voxels of 1 mm. `scan` is what was read, in mm, where that was a mesh. `placement`
+    says how it was placed; None where it lies as the file has it.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]
@@ -31,6 +34,7 @@ class Request(NamedTuple):
     source: str = ""
     matrix: Float[np.ndarray, "4 4"] | None = None
     scan: "trimesh.Trimesh | None" = None
+    placement: Placement | None = None
 
 
 def given_labels(
@@ -62,13 +66,21 @@ def request_of(
     fixed_fragment: bool,
     placing: Mapping[str, Any],
 ) -> Request | OSError | ValueError:
-    """A file's request, or why it cannot be completed."""
+    """A file's request, or why it cannot be completed.
+
+    Args:
+        placing: what is known, as `cli_placing.placing` gives it: the options of `scans.read`, and
+            `axis`, `rim`, `base`, `as_is` and `place`, which decide whether a mesh is placed by
+            its shape (`estimated`).
+    """
     try:
-        scan = scans.read(path, longest=completer.resolution * completer.pool, **placing)
+        scan = _read(completer, path, placing)
         labels = scan.labels
         if fixed_fragment and labels.any():
             ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(labels))]
-        request = Request(labels, sorted(set(ids or ())), str(path), scan.matrix, scan.mesh)
+        request = Request(
+            labels, sorted(set(ids or ())), str(path), scan.matrix, scan.mesh, scan.placement
+        )
         # Found here, so that one file's fault does not stop the whole batch.
         given_labels(*request[:3])
         grid.region(
@@ -81,3 +93,66 @@ def request_of(
         return request
     except (OSError, ValueError) as error:
         return error
+
+
+def estimated(placing: Mapping[str, Any]) -> bool:
+    """Whether a mesh's place in its pot is looked for, and not that of the file.
+
+    The file's is taken with `as_is`, with `voxel_mm`, and where both sizes of the pot are given,
+    which tell its box; but not with `place`, nor with what only a search can use.
+    """
+    if placing.get("as_is"):
+        return False
+    if any(placing.get(name) for name in ("place", "axis", "rim", "base")):
+        return True
+    boxed = placing.get("height_mm") and placing.get("diameter_mm")
+    return not (placing.get("voxel_mm") or boxed)
+
+
+def _read(completer: Completer, path: pathlib.Path, placing: Mapping[str, Any]) -> scans.Scan:
+    """The scan of a file, placed.
+
+    Raises:
+        OSError, ValueError: see `scans.read` and `placement.place`; or options that do not go
+            together.
+    """
+    ours = ("axis", "rim", "base", "as_is", "place")
+    told = {name: value for name, value in placing.items() if name not in ours}
+    is_mesh = path.suffix.lower() in scans.MESHES
+    lost = [name for name in ("axis", "rim", "base") if placing.get(name)]
+    if lost and (placing.get("as_is") or not is_mesh):
+        why = "with --as-is" if is_mesh else "for a file of voxels, which is the pot's box"
+        raise ValueError(f"{path}: --{lost[0]} has no use {why}; leave it out")
+    if placing.get("axis") is not None and told.get("up") is not None:
+        raise ValueError(f"{path}: --axis and --up both say where the rim is; give one")
+    side = completer.resolution * completer.pool
+    if not is_mesh or not estimated(placing):
+        return scans.read(path, longest=side, **told)
+    mesh = scans.read_mesh(path, told.get("unit"))
+    scans.check_sizes(path, told)
+    known = placement.Known(
+        direction=_direction(placing),
+        height=told.get("height_mm"),
+        diameter=told.get("diameter_mm"),
+        voxel=(told.get("voxel_mm") or 0) * side / placement.CUBE or None,
+        rim=bool(placing.get("rim")),
+        base=bool(placing.get("base")),
+    )
+    try:
+        found = placement.place(completer, mesh, known)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return scans.placed(mesh, found, side)
+
+
+def _direction(placing: Mapping[str, Any]) -> tuple[float, float, float] | None:
+    """From base to rim, where that is known."""
+    if placing.get("axis") is not None:
+        x, y, z = placing["axis"]
+        return float(x), float(y), float(z)
+    up = placing.get("up")
+    if up is None:
+        return None
+    made = [0.0, 0.0, 0.0]
+    made[meshes.axes(up)[0]] = -1.0 if up.startswith("-") else 1.0
+    return made[0], made[1], made[2]

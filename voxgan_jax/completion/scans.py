@@ -1,10 +1,11 @@
 """Reading sherds: voxel files and scans, to a grid in the pot's box and its place in mm.
 
-A mesh is voxelised where it lies. Of its place nothing is guessed: the box is the mesh's own, or is
-told by the pot's height and diameter.
+`read` voxelises a mesh where it lies: the box is the mesh's own, or is told by the pot's height and
+diameter. `placed` voxelises one that was placed by its shape (`placement`).
 """
 
 import pathlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from jaxtyping import Float, Shaped, UInt8
 
 from voxgan_jax.completion import mesh as meshes
 from voxgan_jax.completion import solid
+from voxgan_jax.completion.placed import Placement
 from voxgan_jax.data import vox
 
 if TYPE_CHECKING:
@@ -33,12 +35,14 @@ class Scan(NamedTuple):
     """A sherd in its pot's box.
 
     `matrix` maps the grid's indices to the file's coordinates in mm (`mesh.frame`). `mesh` is what
-    was read, in mm; None where the file holds voxels.
+    was read, in mm; None where the file holds voxels. `placement` says how it was placed; None
+    where it lies as the file has it.
     """
 
     labels: UInt8[np.ndarray, "d h w"]
     matrix: Float[np.ndarray, "4 4"]
     mesh: "trimesh.Trimesh | None" = None
+    placement: Placement | None = None
 
 
 def read(
@@ -76,9 +80,7 @@ def read(
     if suffix not in MESHES + GRIDS:
         known = ", ".join((*GRIDS, *MESHES))
         raise ScanError(f"{path}: {suffix or 'no ending'} is none of {known}; save it as one")
-    for name, value in (("voxel", voxel_mm), ("height", height_mm), ("diameter", diameter_mm)):
-        if value is not None and not 0 < value < np.inf:
-            raise ScanError(f"{path}: --{name}-mm {value:g}: give a size above 0")
+    check_sizes(path, {"voxel_mm": voxel_mm, "height_mm": height_mm, "diameter_mm": diameter_mm})
     if suffix in MESHES:
         found = read_mesh(path, unit)
         axis = up or ("y" if suffix == ".glb" else "z")
@@ -97,6 +99,22 @@ def read(
         scale = (voxel_mm or step) / step
         return _stood(volume, step * scale, tuple(corner * scale), up or "z")
     return _stood(_array(path), voxel_mm or 1.0, (0.0, 0.0, 0.0), up or "z")
+
+
+def check_sizes(path: pathlib.Path, told: Mapping[str, Any]) -> None:
+    """Raise ScanError where `voxel_mm`, `height_mm` or `diameter_mm` is given and no size."""
+    for name in ("voxel_mm", "height_mm", "diameter_mm"):
+        value = told.get(name)
+        if value is not None and not 0 < value < np.inf:
+            raise ScanError(f"{path}: --{name.replace('_', '-')} {value:g}: give a size above 0")
+
+
+def placed(mesh: "trimesh.Trimesh", placement: Placement, side: int) -> Scan:
+    """A mesh in mm, voxelised in the model's cube of `side` voxels where a placement has it."""
+    turned = mesh.copy()
+    turned.apply_transform(np.linalg.inv(placement.matrix))
+    occupied = solid.voxelise(turned, (-0.5, -0.5, -0.5), 1.0, (side, side, side))
+    return Scan(occupied.astype(np.uint8), placement.matrix, mesh, placement)
 
 
 def read_mesh(path: str | pathlib.Path, unit: str | None = None) -> "trimesh.Trimesh":

@@ -1,0 +1,315 @@
+"""Where the axis of a turned pot stands, from the surface of one sherd of it.
+
+On a surface of revolution every normal line meets the axis (Pottmann, Peternell and Ravani 1999,
+"An introduction to line geometry with applications"). For one direction of the axis the place is
+then a linear problem, so all directions are tried and the best few kept; each is refined until the
+two walls, turned about it, fall on the fewest lines (`_refine`). Break edges do not belong to the
+turned surface: what is no wall, with another wall behind it, is left out.
+
+A sherd of a sphere or of a cylinder, and a flat one, fits many axes: several are returned.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import optimize
+from scipy.spatial import KDTree
+
+if TYPE_CHECKING:
+    import trimesh
+
+POINTS = 2500
+_DIRECTIONS = 800
+_TRIED_POINTS = 500
+_STARTS = 10
+_KEPT = 6
+_APART_DEGREES = 18.0
+_ALIKE_DEGREES = 8.0
+_TILT = 0.1
+_NOT_A_WALL = 0.3
+_DEGREE = 4
+
+
+class Wall(NamedTuple):
+    """Points on a sherd's two walls, in mm.
+
+    `normals` are outward unit normals, smoothed; `thickness` is the median distance from one wall
+    to the other, None where the scan shows only one; `other` tells the second wall's points.
+    """
+
+    points: Float[np.ndarray, "n 3"]
+    normals: Float[np.ndarray, "n 3"]
+    thickness: float | None
+
+
+class Axis(NamedTuple):
+    """A line: a point (that next to the sherd's middle) and a unit direction, either way round.
+
+    `error` is how far the wall lies from being round about it, in mm: the median residual.
+    """
+
+    point: Float[np.ndarray, "3"]
+    direction: Float[np.ndarray, "3"]
+    error: float
+
+
+def wall(mesh: "trimesh.Trimesh", seed: int = 0) -> Wall:
+    """The walls of a sherd: evenly drawn points whose back is another wall at the usual distance.
+
+    Where less than a third of the surface has such a back, the scan is taken for an open shell and
+    all of it for the wall.
+    """
+    points, normals = _drawn(mesh, POINTS, seed)
+    spacing = np.sqrt(float(mesh.area) / len(points))
+    reach = 2 * max(spacing, float(np.median(mesh.edges_unique_length)))
+    smooth, _ = _smoothed(points, normals, reach)
+    depth = _depth(points, smooth)
+    known = np.isfinite(depth)
+    if known.mean() < _NOT_A_WALL:
+        return Wall(points, smooth, None)
+    thickness = float(np.median(depth[known]))
+    # The mode of the walls themselves: break edges see each other from far.
+    near = known & (depth < 2 * thickness)
+    thickness = float(np.median(depth[near]))
+    smooth, _ = _smoothed(points, normals, max(reach, 0.7 * thickness))
+    depth = _depth(points, smooth)
+    good = (depth > 0.5 * thickness) & (depth < 1.6 * thickness)
+    if good.mean() < _NOT_A_WALL:
+        return Wall(points, smooth, None)
+    return Wall(points[good], smooth[good], float(np.median(depth[good])))
+
+
+def find(surface: Wall, direction: Float[np.ndarray, "3"] | None = None) -> list[Axis]:
+    """The likeliest axes, best first; one alone where its direction is known."""
+    points, normals = surface.points, surface.normals
+    size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
+    if direction is not None:
+        directions = (np.asarray(direction, float) / np.linalg.norm(direction))[None]
+    else:
+        directions = _hemisphere(_DIRECTIONS)
+    some = slice(None, None, max(len(points) // _TRIED_POINTS, 1))
+    cost, centres = _try_all(directions, points[some], normals[some])
+    found: list[Axis] = []
+    few = Wall(points[some], normals[some], surface.thickness)
+    for index in _starts(directions, cost):
+        start = Axis(centres[index], directions[index], 0.0)
+        axis = _refine(few, start, free=direction is None)
+        # Farther than any pot is wide: a plane, turned about what lies at infinity.
+        if axis is not None and np.linalg.norm(axis.point - points.mean(0)) < 20 * size:
+            found.append(axis)
+    found = _distinct(sorted(found, key=lambda axis: axis.error), size)[:_KEPT]
+    fine = [_refine(surface, axis, free=direction is None, rounds=2) for axis in found]
+    return _distinct(sorted(filter(None, fine), key=lambda axis: axis.error), size)
+
+
+def cylindrical(
+    axis: Axis, points: Float[np.ndarray, "n 3"]
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """Radius and height (from the axis' point, along its direction) of points."""
+    offset = points - axis.point
+    height = offset @ axis.direction
+    across = offset - height[:, None] * axis.direction
+    return np.linalg.norm(across, axis=1), height
+
+
+def _drawn(
+    mesh: "trimesh.Trimesh", count: int, seed: int
+) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
+    """Points evenly over the surface, and the normals of their faces."""
+    rng = np.random.default_rng(seed)
+    ends = np.cumsum(mesh.area_faces)
+    where = (np.arange(count) + rng.random(count)) / count * ends[-1]
+    face = np.minimum(np.searchsorted(ends, where), len(ends) - 1)
+    a, b = rng.random((2, count, 1))
+    a, b = np.where(a + b > 1, 1 - a, a), np.where(a + b > 1, 1 - b, b)
+    corner = np.asarray(mesh.triangles)[face]
+    points = corner[:, 0] + a * (corner[:, 1] - corner[:, 0]) + b * (corner[:, 2] - corner[:, 0])
+    return points, np.asarray(mesh.face_normals)[face]
+
+
+def _smoothed(
+    points: Float[np.ndarray, "n 3"], normals: Float[np.ndarray, "n 3"], reach: float
+) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n"]]:
+    """The mean normal of the neighbours on the same side, and how well they agree (0…1)."""
+    pairs = KDTree(points).query_pairs(reach, output_type="ndarray")
+    alike = np.einsum("ij,ij->i", normals[pairs[:, 0]], normals[pairs[:, 1]]) > 0.3
+    first, second = pairs[alike].T
+    total, count = normals.copy(), np.ones(len(points))
+    for here, there in ((first, second), (second, first)):
+        np.add.at(total, here, normals[there])
+        np.add.at(count, here, 1)
+    length = np.linalg.norm(total, axis=1)
+    return total / np.maximum(length, 1e-12)[:, None], length / count
+
+
+def _depth(
+    points: Float[np.ndarray, "n 3"], normals: Float[np.ndarray, "n 3"]
+) -> Float[np.ndarray, "n"]:
+    """How far behind each point the surface lies that looks the other way; inf where none does."""
+    # Near in place and opposite in direction, in one search: an error of 30° counts as much as
+    # half of this length.
+    length = float(np.linalg.norm(np.ptp(points, axis=0))) / 4
+    tree = KDTree(np.hstack([points, length * normals]))
+    _, back = tree.query(np.hstack([points, -length * normals]))
+    step = points - points[back]
+    depth = np.einsum("ij,ij->i", step, normals)
+    aside = np.linalg.norm(step - depth[:, None] * normals, axis=1)
+    opposite = np.einsum("ij,ij->i", normals, normals[back]) < -0.7
+    return np.where(opposite & (depth > 0) & (aside < depth), depth, np.inf)
+
+
+def _hemisphere(count: int) -> Float[np.ndarray, "n 3"]:
+    """Directions evenly over half a sphere (Fibonacci's lattice)."""
+    n = np.arange(count) + 0.5
+    z, turn = n / count, np.pi * (1 + 5**0.5) * n
+    ring = np.sqrt(1 - z**2)
+    return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], 1)
+
+
+def _try_all(
+    directions: Float[np.ndarray, "k 3"],
+    points: Float[np.ndarray, "n 3"],
+    normals: Float[np.ndarray, "n 3"],
+) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k 3"]]:
+    """For each direction the line that the normals miss by the least, and by how much.
+
+    With m = n × a a normal line passes the axis through c at the distance m·(x − c) / |m|. The
+    cost is the mean square sine of the angle between a normal and its meridian plane, robust.
+    """
+    middle = points.mean(0)
+    across = np.cross(normals[None], directions[:, None])  # k n 3
+    aim = np.einsum("kni,ni->kn", across, points - middle)
+    size = np.linalg.norm(points - middle, axis=1).max()
+    weight, sine = np.ones(aim.shape), aim
+    centre = np.zeros((len(directions), 3))
+    for _ in range(4):
+        square = np.einsum("kn,kni,knj->kij", weight, across, across, optimize=True)
+        right = np.einsum("kn,kni,kn->ki", weight, across, aim, optimize=True)
+        # The direction itself is free; a hint of stiffness keeps a plane's axis near.
+        stiff = 1e-4 * len(points) * np.eye(3) + np.einsum("ki,kj->kij", directions, directions)
+        centre = np.linalg.solve(square + stiff, right[..., None])[..., 0]
+        offset = (points - middle)[None] - centre[:, None]
+        along = np.einsum("kni,ki->kn", offset, directions)
+        radius = np.sqrt(np.maximum((offset**2).sum(2) - along**2, (0.05 * size) ** 2))
+        sine = (aim - np.einsum("kni,ki->kn", across, centre)) / radius
+        weight = 1 / (radius**2 * (1 + (sine / 0.15) ** 2))
+        weight /= weight.mean(axis=1, keepdims=True)
+    cost = np.minimum(sine**2, 0.1).mean(axis=1)
+    return cost, middle + centre
+
+
+def _starts(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) -> list[int]:
+    """The best direction, the best far from it, and so on: where many serve, several are kept."""
+    left = cost.copy()
+    chosen: list[int] = []
+    while len(chosen) < _STARTS and np.isfinite(left).any():
+        chosen.append(int(left.argmin()))
+        near = np.abs(directions @ directions[chosen[-1]]) > np.cos(np.radians(_APART_DEGREES))
+        left[near] = np.inf
+    return chosen
+
+
+def _refine(surface: Wall, start: Axis, *, free: bool, rounds: int = 3) -> Axis | None:
+    """The axis about which the two walls fall on two lines, as smooth as a profile is.
+
+    Residuals are the distances from the lines, polynomials over the profile's own length, and the
+    sines of the normals' tilts out of their meridian planes times the wall's thickness.
+    """
+    points, normals = surface.points, surface.normals
+    scale = surface.thickness or float(np.linalg.norm(np.ptp(points, axis=0))) / 20
+    axis = start
+    middle = points.mean(0)
+    weight = np.ones(len(points))
+    residual = np.zeros(len(points))
+    for _ in range(rounds):
+        first, second = beside(axis.direction)
+        radius, height = cylindrical(axis, points)
+        frame, side = _profile_frame(axis, points, normals, radius, height)
+
+        def moved(x: Float[np.ndarray, "m"], axis=axis, first=first, second=second) -> Axis:
+            direction = axis.direction
+            if free:
+                direction = direction + x[2] * first + x[3] * second
+                direction = direction / np.linalg.norm(direction)
+            point = axis.point + scale * (x[0] * first + x[1] * second)
+            return Axis(point, direction, 0.0)
+
+        def residuals(x: Float[np.ndarray, "m"], frame=frame, side=side, weight=weight):
+            return _residuals(moved(x), points, normals, frame, side, scale, weight)[0]
+
+        solved = optimize.least_squares(
+            residuals, np.zeros(4 if free else 2), method="lm", max_nfev=60
+        )
+        axis = moved(solved.x)
+        if not np.isfinite(axis.point).all():
+            return None
+        axis = axis._replace(
+            point=axis.point + ((middle - axis.point) @ axis.direction) * axis.direction
+        )
+        _, residual = _residuals(axis, points, normals, frame, side, scale, weight)
+        spread = 1.5 * np.median(np.abs(residual)) + 1e-9 * scale
+        weight = 1 / (1 + (residual / (2 * spread)) ** 2)
+    return axis._replace(error=float(np.median(np.abs(residual))))
+
+
+def beside(direction: Float[np.ndarray, "3"]) -> tuple[np.ndarray, np.ndarray]:
+    first = np.cross(direction, np.eye(3)[np.abs(direction).argmin()])
+    first /= np.linalg.norm(first)
+    return first, np.cross(direction, first)
+
+
+def _profile_frame(
+    axis: Axis,
+    points: Float[np.ndarray, "n 3"],
+    normals: Float[np.ndarray, "n 3"],
+    radius: Float[np.ndarray, "n"],
+    height: Float[np.ndarray, "n"],
+) -> tuple[Float[np.ndarray, "2 2"], Bool[np.ndarray, "n"]]:
+    """The directions along and across the profile in (radius, height), and which wall is which."""
+    profile = np.stack([radius, height], 1)
+    along = np.linalg.svd(profile - profile.mean(0), full_matrices=False)[2][0]
+    across = np.array([-along[1], along[0]])
+    out = (points - axis.point) - height[:, None] * axis.direction
+    out /= np.maximum(radius, 1e-9)[:, None]
+    tilt = np.stack([np.einsum("ij,ij->i", normals, out), normals @ axis.direction], 1)
+    return np.stack([along, across]), tilt @ across > 0
+
+
+def _residuals(
+    axis: Axis,
+    points: Float[np.ndarray, "n 3"],
+    normals: Float[np.ndarray, "n 3"],
+    frame: Float[np.ndarray, "2 2"],
+    side: Bool[np.ndarray, "n"],
+    scale: float,
+    weight: Float[np.ndarray, "n"],
+) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "n"]]:
+    """What `_refine` makes small, weighted, and the distances from the lines alone."""
+    radius, height = cylindrical(axis, points)
+    along, across = frame @ np.stack([radius, height])
+    middle, half = (along.max() + along.min()) / 2, max(np.ptp(along) / 2, 1e-9)
+    basis = np.polynomial.legendre.legvander((along - middle) / half, _DEGREE)
+    basis = np.hstack([basis, np.where(side, 1, -1)[:, None] * basis[:, :3]])
+    root = np.sqrt(weight)
+    weighted = basis.T * weight
+    # Legendre's polynomials are nearly orthogonal here, so these equations are good enough.
+    square = weighted @ basis + 1e-9 * len(points) * np.eye(basis.shape[1])
+    fitted = np.linalg.solve(square, weighted @ across)
+    distance = across - basis @ fitted
+    offset = points - axis.point
+    turning = np.cross(axis.direction, offset)
+    sine = np.einsum("ij,ij->i", normals, turning) / np.maximum(radius, 0.1 * scale)
+    return np.concatenate([root * distance, _TILT * scale * root * sine]), distance
+
+
+def _distinct(found: list[Axis], size: float) -> list[Axis]:
+    kept: list[Axis] = []
+    for axis in found:
+        for other in kept:
+            same = abs(axis.direction @ other.direction) > np.cos(np.radians(_ALIKE_DEGREES))
+            if same and np.linalg.norm(axis.point - other.point) < 0.3 * size:
+                break
+        else:
+            kept.append(axis)
+    return kept

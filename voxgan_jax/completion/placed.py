@@ -1,0 +1,75 @@
+"""A placement: where a sherd lay in its pot, and how sure that is, in numbers and in words."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+HIGH, FAIR = 0.7, 0.4
+"""From this share on a placement is called sure, and fairly sure."""
+
+
+class Placement(NamedTuple):
+    """One placement of a sherd, or the best of several.
+
+    `matrix` maps the indices of the model's cube to the scan's coordinates in mm. `point` and
+    `direction` are the pot's axis, from base to rim. `voxel_mm` is the side of a voxel,
+    `height_mm` and `diameter_mm` are those of the pot that the model sees, `above_base_mm` is where
+    the sherd's middle lies in it. `score` is a logarithm of likelihood, `share` how likely a
+    placement much like this one is among all that were looked at.
+    """
+
+    matrix: Float[np.ndarray, "4 4"]
+    point: Float[np.ndarray, "3"]
+    direction: Float[np.ndarray, "3"]
+    voxel_mm: float
+    height_mm: float
+    diameter_mm: float
+    above_base_mm: float
+    score: float
+    share: float
+    runner_ups: tuple["Placement", ...] = ()
+
+    @property
+    def word(self) -> str:
+        """How sure it is: high, fair or low."""
+        return "high" if self.share >= HIGH else "fair" if self.share >= FAIR else "low"
+
+    @property
+    def sentence(self) -> str:
+        """It in plain words."""
+        x, y, z = (round(float(part), 2) + 0.0 for part in self.direction)
+        return (
+            f"a pot {self.height_mm:.0f} mm high and {self.diameter_mm:.0f} mm wide, the sherd's"
+            f" middle {self.above_base_mm:.0f} mm above its base, the rim towards"
+            f" ({x:g}, {y:g}, {z:g})"
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """What a report says of it, ready for JSON."""
+        said = self._said()
+        said["sentence"] = f"Placed by its shape: {said['sentence']}; {self._trust()}"
+        said["runner_ups"] = [other._said() for other in self.runner_ups]
+        return said
+
+    def _said(self) -> dict[str, Any]:
+        return {
+            "sentence": self.sentence,
+            "confidence": round(self.share, 3),
+            "word": self.word,
+            "axis_point_mm": [round(float(value), 3) for value in self.point],
+            "axis_direction": [round(float(value), 6) for value in self.direction],
+            "voxel_mm": round(self.voxel_mm, 5),
+            "height_mm": round(self.height_mm, 2),
+            "diameter_mm": round(self.diameter_mm, 2),
+            "above_base_mm": round(self.above_base_mm, 2),
+            "score": round(self.score, 3),
+        }
+
+    def _trust(self) -> str:
+        if self.word == "high":
+            return f"confidence high ({self.share:.2f})"
+        return (
+            f"confidence {self.word} ({self.share:.2f}): other places and sizes suit it as well;"
+            " tell what is known by --axis, --diameter-mm, --height-mm, --rim or --base"
+        )

@@ -1,0 +1,131 @@
+"""Where a scanned sherd lay in its pot, and how big the pot was: what is not known is estimated.
+
+Axes are fitted to the sherd's surface (`axis_fit`); a small network says how big the pot was, where
+in its height the sherd lay and which end was up (`locator`); the likeliest placements are completed
+by the model itself, and what it makes of them is weighed with the rest (`WEIGHTS`).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+from scipy import special
+
+from voxgan_jax.completion import candidates as proposals
+from voxgan_jax.completion import confidence, locator
+from voxgan_jax.completion.candidates import Candidate, Known
+from voxgan_jax.completion.model import Completer
+from voxgan_jax.completion.placed import Placement
+
+if TYPE_CHECKING:
+    import trimesh
+
+CUBE = locator.CUBE
+"""The side of the cube in voxels in which `Known.voxel` is counted."""
+
+ROWS = 16
+"""Placements that the model completes at once."""
+
+BATCHES = 1
+RUNNER_UPS = 3
+WEIGHTS = {"log_share": 1.0, "own": 0.0}
+"""What is worth how much, as a logarithm of likelihood: fitted by scripts/placement_report.py."""
+
+_ROW_ERROR = 1.5
+_SIZE_ERROR = 0.04
+
+
+def place(
+    completer: Completer,
+    mesh: "trimesh.Trimesh",
+    known: Known = Known(),  # noqa: B008 - it cannot change
+    *,
+    batches: int = BATCHES,
+) -> Placement:
+    """The likeliest placement of a sherd, with runners-up that really differ from it.
+
+    Args:
+        mesh: in mm, in any pose.
+        batches: how many times `ROWS` placements the model is asked about.
+
+    Raises:
+        ValueError: nothing agrees with the surface and with what is known.
+    """
+    likely, (points, volume) = proposals.candidates(mesh, known, locator.load(), ROWS * batches)
+    side = completer.resolution
+    placements = []
+    for start in range(0, len(likely), ROWS):
+        chosen = likely[start : start + ROWS]
+        given = np.zeros((ROWS, *[side] * 3), bool)
+        for row, candidate in enumerate(chosen):
+            given[row] = proposals.partial(candidate, points, volume, side)
+        answers = np.asarray(completer.predict(jnp.asarray(given[..., None], jnp.float32)))
+        for row, candidate in enumerate(chosen):
+            if given[row].any():
+                made = judged(completer, candidate, given[row], answers[row, ..., 0], known, points)
+                placements.append((candidate, made))
+    return ranked(placements, points)
+
+
+def judged(
+    completer: Completer,
+    candidate: Candidate,
+    given: np.ndarray,
+    answer: Float[np.ndarray, "r r r"],
+    known: Known,
+    points: Float[np.ndarray, "n 3"],
+) -> Placement:
+    """A candidate's placement and score; its share is still to come."""
+    step = candidate.voxel * locator.CUBE / len(answer)
+    low, high, wide = proposals.spans(np.where(given, 1.0, answer), completer.threshold)
+    features = confidence.measure(given, answer, completer.threshold)
+    score = WEIGHTS["log_share"] * candidate.log_share
+    score += WEIGHTS["own"] * float(special.logit(np.clip(features.own_iou, 0.01, 0.99)))
+    for told, found in ((known.height, (high - low) * step), (known.diameter, wide * step)):
+        if told is not None:
+            error = np.log(max(found, 1e-9) / told) / _SIZE_ERROR
+            score -= min(0.5 * error**2, 12.0)
+    rows = len(answer) - 1 - np.flatnonzero(given.any(axis=(0, 1)))
+    if known.rim:
+        score -= min(0.5 * ((high - 1 - rows.max()) / _ROW_ERROR) ** 2, 12.0)
+    if known.base:
+        score -= min(0.5 * ((rows.min() - low) / _ROW_ERROR) ** 2, 12.0)
+    matrix = proposals.matrix(candidate, completer.resolution * completer.pool)
+    middle = (points.mean(0) - candidate.axis.point) @ candidate.axis.direction
+    return Placement(
+        matrix=matrix,
+        point=candidate.axis.point,
+        direction=candidate.axis.direction,
+        voxel_mm=step / completer.pool,
+        height_mm=(high - low) * step,
+        diameter_mm=wide * step,
+        above_base_mm=float(middle - candidate.bottom - low * step),
+        score=float(score),
+        share=0.0,
+    )
+
+
+def ranked(
+    judged: Sequence[tuple[Candidate, Placement]], points: Float[np.ndarray, "n 3"]
+) -> Placement:
+    """The best placement, its share and its runners-up.
+
+    Shares are a softmax over all scores; what is much the same is one.
+
+    Raises:
+        ValueError: no placement at all.
+    """
+    if not judged:
+        raise ValueError("no placement keeps the sherd in the model's cube; give --as-is")
+    scores = np.array([made.score for _, made in judged])
+    shares = special.softmax(scores)
+    left = list(np.argsort(-scores))
+    kept: list[Placement] = []
+    while left and len(kept) <= RUNNER_UPS:
+        best = left[0]
+        group = [n for n in left if proposals.same(judged[best][0], judged[n][0], points)]
+        kept.append(judged[best][1]._replace(share=float(shares[group].sum())))
+        left = [n for n in left if n not in group]
+    return kept[0]._replace(runner_ups=tuple(kept[1:]))
