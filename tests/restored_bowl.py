@@ -29,7 +29,7 @@ def restored() -> page.View:
     added = counts[outputs.INFERRED] + counts[outputs.UNCERTAIN]
     report = {
         "version": "9.8.7",
-        "model": {"name": "revolve64", "trained_on": "<850> pots"},
+        "model": {"name": "revolve64", "trained_on": "<850> pots", "limits": ["No <handles>."]},
         "given_voxels": counts[outputs.GIVEN],
         "inferred_voxels": added,
         "uncertain_voxels": counts[outputs.UNCERTAIN],
@@ -39,6 +39,8 @@ def restored() -> page.View:
         "confidence": {"word": "fair", "expected_iou": 0.64, "sentence": "fair: it is in crumbs"},
         "placement": {"sentence": "Rim up.", "confidence": 0.8, "runner_ups": [{"sentence": "Ha"}]},
         "missing": {"volume_mm3": 1234.0, "gap_mm": 0.31, "pieces": 2, "clearance_mm": 0.2},
+        "hypotheses": [{"share": 0.25, "measures": {"height_mm": 111.0}}],
+        "input": {"file": "a.VOX"},
         "options": {"threshold": None, "formats": ["stl", "html"], "deep": {"er": True}},
     }
     return page.View(

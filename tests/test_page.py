@@ -166,6 +166,8 @@ def test_all_is_said_and_nothing_from_outside_is_markup(opened, view):
     )
     for said in ("Fair", "It is in crumbs.", "Rim up.", "80 %", "Ha", "2 pieces of 1.23 ml"):
         assert said in text
+    assert "height 111 mm, likelihood 25 %" in text and "No <handles>." in text
+    assert "No scale was given" in text
     assert "0.31 mm" in text and "9.8.7" in text and "Option: deep: er" in text
     height = view.report["measures"]["height_mm"]
     assert page_text.number(height, "mm") in text

@@ -141,6 +141,20 @@ def test_what_is_a_guess_is_said_plainly(report, said):
     assert page_text.statement(report).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("report", "noted"),
+    [
+        ({"input": {"file": "a.vox"}}, True),
+        ({"input": {"file": "a.vox"}, "options": {"voxel_mm": 2.0}}, False),
+        ({"input": {"file": "a.stl"}}, False),
+        ({}, False),
+    ],
+)
+def test_sizes_without_a_scale_are_marked(report, noted):
+    text = page_text.measures(report | {"measures": {"height_mm": 3.0}})
+    assert "3.0 mm" in text and ("No scale was given" in text) == noted
+
+
 def test_numbers_have_no_false_precision():
     found = [page_text.number(*pair) for pair in ((156.75, "mm"), (5.347, "mm"), (1949.3, "ml"))]
     assert found == ["157 mm", "5.3 mm", "1.95 l"]

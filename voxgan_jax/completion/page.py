@@ -118,15 +118,17 @@ def page(view: View) -> str:
 {page_text.placement(report)}
 </div>
 </div>
-<div class="columns">
+<div class="columns wide">
 <div>
 {_drawing(view.drawing)}
 </div>
 <div>
 {page_text.missing(report)}
+{page_text.hypotheses(report)}
 {page_text.files(view.files)}
 </div>
 </div>
+{page_text.limits(report)}
 {page_text.details(report)}
 </main>
 <footer class="note"><p>Made by voxgan_jax {escape(str(report.get("version", "")))}. All that is
@@ -201,8 +203,9 @@ def _viewer(parts: Sequence[Mapping[str, Any]]) -> str:
 <fieldset class="switches"><legend>Show</legend>{switches}</fieldset>
 {kinds}
 <fieldset class="switches"><legend>View</legend>{cut}</fieldset>
-<p class="keys note" id="keys">Drag to turn, pinch or click and scroll to zoom. Keys: arrows turn,
-<kbd>+</kbd> and <kbd>−</kbd> zoom, <kbd>0</kbd> resets the view.</p>
+<p class="keys note" id="keys"><span class="mouse">Drag to turn; click and scroll to zoom. Keys:
+arrows turn, <kbd>+</kbd> and <kbd>−</kbd> zoom, <kbd>0</kbd> resets the view.</span><span
+class="touch">Swipe sideways to turn; two fingers zoom and tilt.</span></p>
 </section>"""
 
 

@@ -21,6 +21,7 @@ POT, PIECE, HYPOTHESES = 60_000, 36_000, 60_000
 
 _CORNERS = 65_535
 _ROUNDS = 12
+_MANY = 300_000
 _CALM, _CALMER = 3, 24
 _OTHER = ("#8c6d9e", "#5d8a72", "#b08a3c", "#5f7fa8", "#a0655f", "#6f7d4f")
 """Colours of hypotheses, in turn: none of outputs.COLOURS."""
@@ -117,12 +118,12 @@ def thinned(mesh: "trimesh.Trimesh", budget: int) -> "trimesh.Trimesh":
     """The mesh with about `budget` faces at most, or itself where it has no more.
 
     What bounds a body keeps its shape within a tolerance that grows until it is enough; of anything
-    else, a scan with holes, the corners within one cell of a grid become one.
+    else, a scan with holes or one of very many faces, the corners within a cell of a grid become one.
     """
     if len(mesh.faces) <= budget:
         return mesh
     size = float(np.linalg.norm(mesh.extents))
-    if mesh.is_volume:
+    if len(mesh.faces) <= _MANY and mesh.is_volume:
         found = _simplified(mesh, budget, size)
         if found is not None:
             return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voxgan_jax.completion import outputs
-from voxgan_jax.completion.page_meshes import colour_of
+from voxgan_jax.completion.page_meshes import colour_of, hypothesis_colour
 
 _FILES = (
     ("_completed.vox", "the whole pot in voxels, MagicaVoxel"),
@@ -26,6 +26,8 @@ _MEASURES = (
     ("volume_ml", "Volume of clay", "ml"),
     ("capacity_ml", "Capacity to the rim", "ml"),
 )
+
+_SCALELESS = (".vox", ".npy", ".npz")
 
 escape = html.escape
 
@@ -56,7 +58,11 @@ def model_name(report: Mapping[str, Any]) -> tuple[str, str]:
     trained = model.get("trained_on") or model.get("training_data") or ""
     if isinstance(trained, Mapping):
         trained = trained.get("name", "")
-    return str(model.get("name") or model.get("file") or ""), str(trained)
+    pots = model.get("pots")
+    if trained and isinstance(pots, int):
+        trained = f"{pots} pots of {trained}"
+    name = str(model.get("name") or model.get("file") or "")
+    return name.removesuffix(".safetensors"), str(trained)
 
 
 def statement(report: Mapping[str, Any]) -> str:
@@ -98,7 +104,10 @@ def shares(report: Mapping[str, Any]) -> str:
                 f"{name} {percent(count / total)}</li>"
             )
     strip = f'<div class="strip" aria-hidden="true">{strip}</div>'
-    return f'<div class="share">{strip}<ul>{words}</ul></div>'
+    note = ""
+    if doubtful:
+        note = '<p class="note">Uncertain: inferred, and the model is not sure of it.</p>'
+    return f'<div class="share">{strip}<ul>{words}</ul>{note}</div>'
 
 
 def number(value: float, unit: str) -> str:
@@ -123,8 +132,23 @@ def measures(report: Mapping[str, Any]) -> str:
         rows.append(("Share inferred", percent(value)))
     if isinstance(report.get("voxel_mm"), (int, float)):
         rows.append(("One voxel", number(report["voxel_mm"], "mm")))
+    if not rows:
+        return ""
     body = "".join(f"<div><dt>{escape(a)}</dt><dd>{escape(b)}</dd></div>" for a, b in rows)
-    return _block("Measurements", f'<dl class="measures">{body}</dl>') if rows else ""
+    body = f'<dl class="measures">{body}</dl>'
+    if not _scaled(report):
+        body += (
+            '<p class="note"><strong>No scale was given:</strong> a voxel was taken for 1 mm, so'
+            " all sizes are in voxels. Give its side by --voxel-mm.</p>"
+        )
+    return _block("Measurements", body)
+
+
+def _scaled(report: Mapping[str, Any]) -> bool:
+    """Whether the sizes are of this world: a file of voxels knows no millimetres."""
+    name = str((report.get("input") or {}).get("file", ""))
+    told = (report.get("options") or {}).get("voxel_mm")
+    return told is not None or not name.lower().endswith(_SCALELESS)
 
 
 def confidence(report: Mapping[str, Any]) -> str:
@@ -185,6 +209,41 @@ def missing(report: Mapping[str, Any]) -> str:
     return _block("Missing piece", f"<p>{escape(said)}.</p>")
 
 
+def hypotheses(report: Mapping[str, Any]) -> str:
+    """The other pots that the sherd may come from, with their main measures."""
+    rows = ""
+    for index, other in enumerate(report.get("hypotheses") or ()):
+        found, chance = other.get("measures") or {}, other.get("share")
+        words = [
+            f"{title} {number(found[key], unit)}"
+            for key, title, unit in (
+                ("height_mm", "height", "mm"),
+                ("rim_diameter_mm", "rim", "mm"),
+                ("capacity_ml", "holds", "ml"),
+            )
+            if isinstance(found.get(key), (int, float))
+        ]
+        if isinstance(chance, (int, float)):
+            words.append(f"likelihood {percent(chance)}")
+        rows += (
+            f'<li><span class="swatch" style="background:{hypothesis_colour(index)}"></span>'
+            f"Hypothesis {index + 1}<span>{escape(', '.join(words))}</span></li>"
+        )
+    if not rows:
+        return ""
+    return _block("Other possible pots", f'<ul class="files">{rows}</ul>')
+
+
+def limits(report: Mapping[str, Any]) -> str:
+    """What no answer of the model tells."""
+    model = report.get("model")
+    found = model.get("limits") if isinstance(model, Mapping) else None
+    if not found or isinstance(found, str):
+        return ""
+    rows = "".join(f"<li>{escape(str(limit))}</li>" for limit in found)
+    return _block("What to keep in mind", f'<ul class="limits">{rows}</ul>')
+
+
 def files(names: Sequence[str]) -> str:
     """Links to the files beside the page."""
     rows = ""
@@ -200,7 +259,10 @@ def files(names: Sequence[str]) -> str:
 def details(report: Mapping[str, Any]) -> str:
     """Everything that is needed to do it again: model, version, input, options."""
     rows = [("voxgan_jax", str(report.get("version", "not told")))]
-    rows += _flat("Model", report.get("model", "not told"))
+    model = report.get("model", "not told")
+    if isinstance(model, Mapping):
+        model = {name: value for name, value in model.items() if name != "limits"}
+    rows += _flat("Model", model)
     rows += _flat("Input", report.get("input") or {})
     rows += _flat("Option", report.get("options") or {})
     body = "".join(

@@ -52,7 +52,7 @@ def svg(profile: Profile, title: str = "Section and outside of the restored pot"
         f'<svg xmlns="http://www.w3.org/2000/svg" class="section" role="img" id="{name}"'
         f' aria-labelledby="{name}-t {name}-d" viewBox="{view}" width="{box[2]:.2f}mm"'
         f' height="{box[3]:.2f}mm" fill="none" stroke="currentColor" stroke-linejoin="round"'
-        f' font-family="Helvetica, Arial, sans-serif" font-size="{2.9 * unit:.3f}">\n'
+        f' font-family="Helvetica, Arial, sans-serif" font-size="{3.2 * unit:.3f}">\n'
         f'<title id="{name}-t">{html.escape(title)}</title>\n'
         f'<desc id="{name}-d">{html.escape(_said(profile, top))}</desc>\n'
         f"<defs>{_style(name, unit)}{_hatch(name, unit)}</defs>\n{text}\n</svg>\n"
