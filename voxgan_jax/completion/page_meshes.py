@@ -118,7 +118,7 @@ def thinned(mesh: "trimesh.Trimesh", budget: int) -> "trimesh.Trimesh":
     """The mesh with about `budget` faces at most, or itself where it has no more.
 
     What bounds a body keeps its shape within a tolerance that grows until it is enough; of anything
-    else, a scan with holes or one of very many faces, the corners within a cell of a grid become one.
+    else, a scan with holes or of very many faces, the corners in one cell of a grid become one.
     """
     if len(mesh.faces) <= budget:
         return mesh
