@@ -154,7 +154,7 @@ def test_package_weights_and_calibrate_their_confidence(trained, vox_dir, tmp_pa
     path = folder.scan(vox_dir)[0].path
     options = ["--weights", str(target), "--out", str(tmp_path)]
     assert cli.main(["complete", str(path), *options]) == 0
-    assert "; confidence low: " in capsys.readouterr().out
+    assert "\n  confidence low: " in capsys.readouterr().out
 
 
 def test_demo_refuses_what_it_does_not_know():

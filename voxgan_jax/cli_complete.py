@@ -222,20 +222,23 @@ def _line(result: "files.Result", *, as_json: bool) -> str:
             "placement": report["placement"],
         }
         return json.dumps(said, ensure_ascii=False)
-    line = f"{written.paths[0]}: {given} voxels given, {inferred} inferred"
+    page = [path for path in written.paths if path.suffix == ".html"]
+    lines = [f"{(page or written.paths)[0]}: {given} voxels given, {inferred} inferred"]
+    if trust:
+        lines.append(f"confidence {trust.sentence}")
+    if report["placement"]:
+        lines.append(report["placement"]["sentence"])
     if written.pieces:
         bodies = "one piece" if written.pieces == 1 else f"{written.pieces} pieces"
-        line += (
-            f"; missing: {bodies} of {written.missing_mm3 / 1000:.3g} cm³,"
+        lines.append(
+            f"missing: {bodies} of {written.missing_mm3 / 1000:.3g} cm³,"
             f" {written.gap_mm:.2f} mm or more from the original"
         )
     if completion.left_out:
-        line += f"; {completion.left_out} outside the file's box left out (see --whole_cube)"
+        lines.append(f"{completion.left_out} outside the file's box left out (see --whole_cube)")
     if any(completion.shift):
-        line += f"; coordinates moved by {completion.shift} (x, y, z)"
-    if trust:
-        line += f"; confidence {trust.sentence}"
-    return line
+        lines.append(f"coordinates moved by {completion.shift} (x, y, z)")
+    return "\n  ".join(lines)
 
 
 def _count(text: str) -> int:
