@@ -51,6 +51,11 @@ def test_the_index_sorts_filters_and_lists_what_failed(chromium, view, tmp_path)
     assert shown.page.locator("#pots svg").count() == 3
     assert shown.requests == [(tmp_path / "index.html").as_uri()] and shown.complaints == []
     shown.page.set_viewport_size({"width": 360, "height": 700})
+    shown.page.fill("#filter", "")
+    shown.page.get_by_role("button", name="Inferred").click()
+    assert names()[-1] == "pot 8"
+    assert "90.0\u00a0mm*" in shown.page.locator("#pots").inner_text()
+    assert "Sizes marked * are in voxels" in shown.page.locator("header").inner_text()
     assert shown.page.evaluate("document.documentElement.scrollWidth") == 360
     shown.page.close()
 

@@ -12,7 +12,7 @@ _COLUMNS = (
     ("", ""),
     ("Name", "name"),
     ("Height", "number"),
-    ("Greatest diameter", "number"),
+    ("Diameter", "number"),
     ("Capacity", "number"),
     ("Confidence", "number"),
     ("Inferred", "number"),
@@ -53,6 +53,7 @@ def index(rows: Sequence[Mapping[str, Any]]) -> str:
 <p class="kicker">Restored pots</p>
 <h1>{said}</h1>
 <p class="lede">Of each pot a part is a guess by a model; do not cite it as a find.</p>
+{_scale(done)}
 </header>
 <main>
 {_table(done)}
@@ -64,6 +65,16 @@ def index(rows: Sequence[Mapping[str, Any]]) -> str:
 </body>
 </html>
 """
+
+
+def _scale(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A note where there are pots whose sizes are only voxels."""
+    if all(page_text.scaled(row.get("report") or {}) for row in rows):
+        return ""
+    return (
+        '<p class="note">Sizes marked * are in voxels: no scale was given, and a voxel was taken'
+        " for 1 mm.</p>"
+    )
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -92,11 +103,12 @@ def _row(row: Mapping[str, Any]) -> str:
     found, trust = report.get("measures") or {}, report.get("confidence") or {}
     share = page_text.share(report)
     link = escape("./" + urllib.parse.quote(str(row.get("page") or f"{name}.html")))
+    mark = "" if page_text.scaled(report) else "*"
     sizes = "".join(
-        _cell(title, found.get(key), "" if found.get(key) is None else _size(found[key], unit))
+        _cell(title, found.get(key), _size(found.get(key), unit, mark))
         for title, key, unit in (
             ("Height", "height_mm", "mm"),
-            ("Greatest diameter", "max_diameter_mm", "mm"),
+            ("Diameter", "max_diameter_mm", "mm"),
             ("Capacity", "capacity_ml", "ml"),
         )
     )
@@ -112,8 +124,10 @@ def _row(row: Mapping[str, Any]) -> str:
     )
 
 
-def _size(value: float, unit: str) -> str:
-    return escape(page_text.number(value, unit)).replace(" ", "&nbsp;")
+def _size(value: float | None, unit: str, mark: str) -> str:
+    if value is None:
+        return ""
+    return escape(page_text.number(value, unit)).replace(" ", "&nbsp;") + mark
 
 
 def _cell(title: str, value: Any, text: str) -> str:

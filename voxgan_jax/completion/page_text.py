@@ -136,7 +136,7 @@ def measures(report: Mapping[str, Any]) -> str:
         return ""
     body = "".join(f"<div><dt>{escape(a)}</dt><dd>{escape(b)}</dd></div>" for a, b in rows)
     body = f'<dl class="measures">{body}</dl>'
-    if not _scaled(report):
+    if not scaled(report):
         body += (
             '<p class="note"><strong>No scale was given:</strong> a voxel was taken for 1 mm, so'
             " all sizes are in voxels. Give its side by --voxel-mm.</p>"
@@ -144,7 +144,7 @@ def measures(report: Mapping[str, Any]) -> str:
     return _block("Measurements", body)
 
 
-def _scaled(report: Mapping[str, Any]) -> bool:
+def scaled(report: Mapping[str, Any]) -> bool:
     """Whether the sizes are of this world: a file of voxels knows no millimetres."""
     name = str((report.get("input") or {}).get("file", ""))
     told = (report.get("options") or {}).get("voxel_mm")
