@@ -2,7 +2,8 @@
 """Measure speed: medians and spread over interleaved rounds, as a table and, with --json, a file.
 
     scripts/benchmark.py --what step                      training steps, JAX beside PyTorch
-    scripts/benchmark.py --what complete                  completions, likewise
+    scripts/benchmark.py --what complete                  the model's completions, likewise
+    scripts/benchmark.py --what sherds                    voxgan complete as typed, and its stages
     scripts/benchmark.py --what conv                      every convolution, pass and form
     scripts/benchmark.py --what scaling                   training steps on 1, 2 and 4 devices
     scripts/benchmark.py --what hlo                       exit 1 if XLA left a convolution slow
@@ -177,6 +178,16 @@ def _input(args: argparse.Namespace) -> Result:
     return rows, input_speed.COLUMNS, 0
 
 
+def _sherds(args: argparse.Namespace) -> Result:
+    from voxgan_jax.benchmarks import sherd_speed
+
+    options = ["--formats", *args.formats] if args.formats else []
+    rows = sherd_speed.measure(
+        args.data_dir, count=args.sherds, rounds=args.repeats, options=options
+    )
+    return rows, sherd_speed.COLUMNS, 0
+
+
 def _on_cpu() -> bool:
     import jax
 
@@ -198,7 +209,12 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         "--sources", nargs="+", choices=("host", "resident"), default=["host", "resident"]
     )
     parser.add_argument("--forms", nargs="+", choices=("lax", "s2d", "matmul"), help="for conv")
-    parser.add_argument("--data_dir", help="a prepared data set, for input (default: synthetic)")
+    parser.add_argument(
+        "--data_dir",
+        help="a prepared data set for input, .vox files for sherds (default: synthetic pots)",
+    )
+    parser.add_argument("--sherds", type=int, default=32, help="how many in one command")
+    parser.add_argument("--formats", nargs="+", help="of voxgan complete (default: all)")
     parser.add_argument("--json", type=pathlib.Path, help="also write the numbers to this file")
     return parser.parse_args(argv)
 
@@ -210,6 +226,7 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "scaling": _scaling,
     "hlo": _hlo,
     "input": _input,
+    "sherds": _sherds,
 }
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What the benchmark counts and concludes; how long things take here is nobody's business."""
 
 import json
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +13,11 @@ from voxgan_jax.benchmarks import (
     jax_speed,
     roofline,
     scaling,
+    sherd_speed,
     step_speed,
     timing,
 )
+from voxgan_jax.completion import model
 
 
 class Clock:
@@ -225,6 +228,63 @@ def test_each_number_of_devices_has_a_process(tmp_path):
 def test_an_unknown_config_is_an_error():
     with pytest.raises(ValueError, match="no config named 'basline' in configs/"):
         step_speed.load_config("basline")
+
+
+# Sherds.
+
+
+@pytest.fixture
+def echoing(monkeypatch):
+    """A model that answers with what it was given, and how many pots each call had."""
+    calls = []
+
+    def predict(partial):
+        calls.append(len(partial))
+        return partial
+
+    monkeypatch.setattr(model, "load", lambda: model.Completer(predict, 64, 1, "center", 0.5))
+    return calls
+
+
+def test_commands_and_stages_of_sherds(echoing, monkeypatch, tmp_path, capsys):
+    from scripts import benchmark
+
+    commands = []
+
+    def spent(command):
+        commands.append(list(command))
+        return 6.0, 3.0
+
+    monkeypatch.setattr(sherd_speed, "_spent", spent)
+    report = tmp_path / "report.json"
+    options = ["--sherds", "2", "--repeats", "1", "--formats", "vox", "--json", str(report)]
+    assert benchmark.main(["--what", "sherds", *options]) == 0
+    rows = {row["name"].strip(): row for row in json.loads(report.read_text())["rows"]}
+    stages = ["reading", "model", "meshes", "missing piece", "files"]
+    names = ["import voxgan_jax", "command, one sherd", "command, each of 2", *stages]
+    assert list(rows) == names
+    assert (rows["command, one sherd"]["median"], rows["command, one sherd"]["CPU"]) == (6, 3)
+    assert (rows["command, each of 2"]["median"], rows["command, each of 2"]["CPU"]) == (3, 1.5)
+    assert all(row["median"] > 0 and row["CPU"] >= 0 for row in rows.values())
+    assert echoing == [2, 2]  # once to compile
+    files = [[word for word in line if word.endswith(".vox")] for line in commands]
+    assert [len(part) for part in files] == [0, 1, 2]
+    assert all(line[-2:] == ["--formats", "vox"] for line in commands[1:])
+    assert "| command, each of 2" in capsys.readouterr().out
+
+
+def test_a_command_that_fails_ends_the_measurement(capsys):
+    wall, cpu = sherd_speed._spent([sys.executable, "-c", "sum(range(10**6))"])
+    assert wall > 0 and cpu > 0
+    with pytest.raises(ValueError, match="no such pot"):
+        sherd_speed._spent([sys.executable, "-c", "raise SystemExit('no such pot')"])
+
+
+def test_real_sherds_are_one_of_each_validation_pot(vox_dir):
+    with pytest.raises(ValueError, match=r"validation pots; give --sherds \d"):
+        sherd_speed._sherds(str(vox_dir), vox_dir, 12)
+    paths = sherd_speed._sherds(str(vox_dir), vox_dir, 1)
+    assert len(paths) == 1 and paths[0].suffix == ".vox"
 
 
 # The command.

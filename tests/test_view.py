@@ -99,6 +99,26 @@ def test_where_a_browser_can_be_had():
     assert cli_view.has_display({}, "darwin") and cli_view.has_display({}, "win32")
 
 
+def imported(code, names):
+    """Which of these modules Python holds after some code, in a process of its own."""
+    code = f"import sys; {code}; print(*[name for name in {names!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_help_and_version_wait_for_nothing_heavy():
+    heavy = ["jax", "numpy", "scipy", "trimesh", "skimage", "matplotlib", "tensorflow", "shtab"]
+    assert (
+        imported("import voxgan_jax; from voxgan_jax import cli; cli.build_parser()", heavy) == []
+    )
+
+
+def test_completing_needs_neither_tensorflow_nor_matplotlib():
+    code = "from voxgan_jax.completion import api, completion, files, mesh_pool, missing, model"
+    heavy = ["tensorflow", "tensorflow_datasets", "matplotlib", "torch", "jax"]
+    assert imported(code, heavy) == ["jax"]
+
+
 # Help and completion.
 
 
