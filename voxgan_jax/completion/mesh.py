@@ -21,6 +21,7 @@ _SIGMA = 0.5
 _MARGIN = 0.05
 _LEVELS = (0.3, 0.6)
 _VOLUME_ERROR = 0.003
+_START = 0.48
 _SLOPE = -1.2
 """By how much of itself the volume grows where the level rises by 1: of thin walls, about."""
 
@@ -102,7 +103,7 @@ def find_level(field: Float[np.ndarray, "_ _ _"], occupied: Bool[np.ndarray, "_ 
     """
     target = int(occupied.sum())
     low, high = _LEVELS
-    level, slope = 0.5, _SLOPE
+    level, slope = _START, _SLOPE
     before: tuple[float, float] | None = None
     for _ in range(7):
         error = abs(_signed_volume(*_cubes(field, occupied, level))) / target - 1
