@@ -195,7 +195,7 @@ def _viewer(parts: Sequence[Mapping[str, Any]]) -> str:
 <canvas tabindex="0" role="application" aria-label="3D view of the pot"
  aria-describedby="keys"></canvas>
 <div class="failed" role="status"><p>This browser shows no 3D view (WebGL 2 is not to be had).</p>
-<p class="soft">The drawing, all numbers and the files are below.</p></div>
+<p class="soft">The drawing, all numbers and the files are on this page.</p></div>
 <noscript><p class="note">The 3D view needs JavaScript; all else is below.</p></noscript>
 <div class="ruler" data-scale aria-hidden="true"><span></span></div>
 <div class="turn" role="group" aria-label="Turn the view">{buttons}</div>
