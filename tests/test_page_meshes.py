@@ -155,6 +155,12 @@ def test_sizes_without_a_scale_are_marked(report, noted):
     assert "3.0 mm" in text and ("No scale was given" in text) == noted
 
 
+@pytest.mark.parametrize(("share", "noted"), [(0.5, True), (0.98, False)])
+def test_what_is_not_round_is_marked(share, noted):
+    text = page_text.measures({"measures": {"height_mm": 3.0, "round_share": share}})
+    assert ("only 50 % of the clay" in text) == noted
+
+
 def test_numbers_have_no_false_precision():
     found = [page_text.number(*pair) for pair in ((156.75, "mm"), (5.347, "mm"), (1949.3, "ml"))]
     assert found == ["157 mm", "5.3 mm", "1.95 l"]

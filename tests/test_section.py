@@ -157,6 +157,33 @@ def test_what_is_given_is_told_by_height_and_direction():
     assert profile.known[rows][25].max() > 0.99 and not profile.known[rows][10].any()
 
 
+def test_what_is_not_round_is_called_so():
+    legs = np.zeros((30, 30, 30), bool)
+    for d in (3, 25):
+        for h in (3, 25):
+            legs[d : d + 3, h : h + 3] = True
+    found = section.measures(profile_of(legs, step=2.0))
+    assert found["height_mm"] == 60 and found["round_share"] == 0
+    assert found["volume_ml"] == pytest.approx(36 * 30 * 8 / 1000)
+    assert found["rim_diameter_mm"] is None and found["capacity_ml"] is None
+    svg = section.drawing(profile_of(legs))
+    assert "not round at any height" in ET.fromstring(svg).findtext(f"{SVG}text", "")
+    legs[..., 14:18] = True
+    table = section.measures(profile_of(legs))
+    assert 0.5 < table["round_share"] < 0.85
+    assert section.measures(profile_of(cup()))["round_share"] > 0.97
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.5, 1.0])
+def test_noise_has_a_drawing_too(share):
+    noise = np.random.default_rng(2).random((14, 9, 12)) < share
+    noise[7, 4, 6] = True
+    profile = profile_of(noise, noise & (np.indices(noise.shape)[0] < 7))
+    found = section.measures(profile)
+    assert found["volume_ml"] == pytest.approx(noise.sum() / 1000, abs=1e-3)
+    ET.fromstring(section.drawing(profile))
+
+
 def paths(svg, name):
     root = ET.fromstring(svg)
     return [node.attrib["d"] for node in root.iter(f"{SVG}path") if node.get("class") == name]

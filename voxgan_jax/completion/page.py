@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from voxgan_jax.completion import outputs, page_meshes, page_text
+from voxgan_jax.completion import outputs, page_lists, page_meshes, page_text
 from voxgan_jax.completion.page_text import escape
 
 if TYPE_CHECKING:
@@ -124,12 +124,12 @@ def page(view: View) -> str:
 </div>
 <div>
 {page_text.missing(report)}
-{page_text.hypotheses(report)}
-{page_text.files(view.files)}
+{page_lists.hypotheses(report)}
+{page_lists.files(view.files)}
 </div>
 </div>
-{page_text.limits(report)}
-{page_text.details(report)}
+{page_lists.limits(report)}
+{page_lists.details(report)}
 </main>
 <footer class="note"><p>Made by voxgan_jax {escape(str(report.get("version", "")))}. All that is
 inferred is a plausible pot, not a find: mark it as such wherever you show it.</p></footer>

@@ -1,22 +1,12 @@
 """What a pot's page says in words, as HTML: all that comes from outside is escaped."""
 
 import html
-import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from voxgan_jax.completion import outputs
-from voxgan_jax.completion.page_meshes import colour_of, hypothesis_colour
+from voxgan_jax.completion.page_meshes import colour_of
 
-_FILES = (
-    ("_completed.vox", "the whole pot in voxels, MagicaVoxel"),
-    ("_completed.stl", "the whole pot, watertight, in mm"),
-    ("_completed.glb", "the whole pot in colours, in metres"),
-    ("_missing.stl", "the missing piece, to print, in mm"),
-    ("_section.svg", "the drawing, in mm"),
-    (".json", "this report for machines"),
-    (".stl", "another possible pot, in mm"),
-)
 _MEASURES = (
     ("height_mm", "Height", "mm"),
     ("rim_diameter_mm", "Rim diameter", "mm"),
@@ -27,6 +17,7 @@ _MEASURES = (
     ("capacity_ml", "Capacity to the rim", "ml"),
 )
 
+_ROUND = 0.9
 _SCALELESS = (".vox", ".npy", ".npz")
 
 escape = html.escape
@@ -136,12 +127,18 @@ def measures(report: Mapping[str, Any]) -> str:
         return ""
     body = "".join(f"<div><dt>{escape(a)}</dt><dd>{escape(b)}</dd></div>" for a, b in rows)
     body = f'<dl class="measures">{body}</dl>'
+    if found.get("round_share", 1) < _ROUND:
+        body += (
+            '<p class="note"><strong>Not quite round:</strong> only'
+            f" {percent(found['round_share'])} of the clay lies where a turned pot would have it;"
+            " the sizes and the section are those of that part.</p>"
+        )
     if not scaled(report):
         body += (
             '<p class="note"><strong>No scale was given:</strong> a voxel was taken for 1 mm, so'
             " all sizes are in voxels. Give its side by --voxel-mm.</p>"
         )
-    return _block("Measurements", body)
+    return block("Measurements", body)
 
 
 def scaled(report: Mapping[str, Any]) -> bool:
@@ -156,7 +153,7 @@ def confidence(report: Mapping[str, Any]) -> str:
     found = report.get("confidence")
     if not found:
         text = "The model was not calibrated to say how far to trust this answer."
-        return _block("Confidence", f'<p class="soft">{text}</p>')
+        return block("Confidence", f'<p class="soft">{text}</p>')
     word, sentence = str(found.get("word", "")), str(found.get("sentence", ""))
     if word and sentence.startswith(f"{word}: "):
         sentence = sentence[len(word) + 2 :]
@@ -171,7 +168,7 @@ def confidence(report: Mapping[str, Any]) -> str:
             '<p class="note">IoU: what answer and true pot have in common, as a share of what'
             " either fills; 1 is the pot itself.</p>"
         )
-    return _block("Confidence", parts)
+    return block("Confidence", parts)
 
 
 def placement(report: Mapping[str, Any]) -> str:
@@ -190,7 +187,7 @@ def placement(report: Mapping[str, Any]) -> str:
     )
     if others:
         parts += f'<p class="note">Next best places:</p><ol class="others note">{others}</ol>'
-    return _block("Place of the sherd", parts)
+    return block("Place of the sherd", parts)
 
 
 def missing(report: Mapping[str, Any]) -> str:
@@ -206,89 +203,9 @@ def missing(report: Mapping[str, Any]) -> str:
         said += f", nowhere nearer to the original than {found['gap_mm']:.2f} mm"
     if "clearance_mm" in found:
         said += f" ({found['clearance_mm']:g} mm were asked for)"
-    return _block("Missing piece", f"<p>{escape(said)}.</p>")
+    return block("Missing piece", f"<p>{escape(said)}.</p>")
 
 
-def hypotheses(report: Mapping[str, Any]) -> str:
-    """The other pots that the sherd may come from, with their main measures."""
-    rows = ""
-    for index, other in enumerate(report.get("hypotheses") or ()):
-        found, chance = other.get("measures") or {}, other.get("share")
-        words = [
-            f"{title} {number(found[key], unit)}"
-            for key, title, unit in (
-                ("height_mm", "height", "mm"),
-                ("rim_diameter_mm", "rim", "mm"),
-                ("capacity_ml", "holds", "ml"),
-            )
-            if isinstance(found.get(key), (int, float))
-        ]
-        if isinstance(chance, (int, float)):
-            words.append(f"likelihood {percent(chance)}")
-        rows += (
-            f'<li><span class="swatch" style="background:{hypothesis_colour(index)}"></span>'
-            f"Hypothesis {index + 1}<span>{escape(', '.join(words))}</span></li>"
-        )
-    if not rows:
-        return ""
-    return _block("Other possible pots", f'<ul class="files">{rows}</ul>')
-
-
-def limits(report: Mapping[str, Any]) -> str:
-    """What no answer of the model tells."""
-    model = report.get("model")
-    found = model.get("limits") if isinstance(model, Mapping) else None
-    if not found or isinstance(found, str):
-        return ""
-    rows = "".join(f"<li>{escape(str(limit))}</li>" for limit in found)
-    return _block("What to keep in mind", f'<ul class="limits">{rows}</ul>')
-
-
-def files(names: Sequence[str]) -> str:
-    """Links to the files beside the page."""
-    rows = ""
-    for name in names:
-        about = next((text for end, text in _FILES if name.endswith(end)), "")
-        link = escape("./" + urllib.parse.quote(name))
-        rows += f'<li><a href="{link}" download>{escape(name)}</a><span>{escape(about)}</span></li>'
-    if not rows:
-        return ""
-    return _block("Files", f'<ul class="files">{rows}</ul>', "files-block")
-
-
-def details(report: Mapping[str, Any]) -> str:
-    """Everything that is needed to do it again: model, version, input, options."""
-    rows = [("voxgan_jax", str(report.get("version", "not told")))]
-    model = report.get("model", "not told")
-    if isinstance(model, Mapping):
-        model = {name: value for name, value in model.items() if name != "limits"}
-    rows += _flat("Model", model)
-    rows += _flat("Input", report.get("input") or {})
-    rows += _flat("Option", report.get("options") or {})
-    body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
-        for name, value in rows
-    )
-    return (
-        "<details open><summary>Model, input and options</summary>"
-        f"<table><tbody>{body}</tbody></table></details>"
-    )
-
-
-def _flat(name: str, value: Any) -> list[tuple[str, str]]:
-    """A nested value as rows of names and texts."""
-    if isinstance(value, Mapping):
-        return [
-            row
-            for key, inner in value.items()
-            for row in _flat(f"{name}: {str(key).replace('_', ' ')}", inner)
-        ]
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [(name, ", ".join(map(str, value)) or "none")]
-    if isinstance(value, bool):
-        return [(name, "yes" if value else "no")]
-    return [(name, "default" if value is None else str(value))]
-
-
-def _block(title: str, body: str, name: str = "") -> str:
+def block(title: str, body: str, name: str = "") -> str:
+    """A part of the page under a heading; `body` is HTML."""
     return f'<section class="block {name}"><h2>{escape(title)}</h2>{body}</section>'

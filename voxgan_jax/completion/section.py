@@ -15,11 +15,12 @@ from voxgan_jax.completion import outputs
 
 _ASIDE = 0.35
 _ANGLES = 180
-_RING = 0.5
+RING = 0.5
 _LEVELS = (0.25, 0.6)
 _ROUND = 0.15
 """Rings with less clay than this, a handle, say, are no part of the profile's volume."""
-_FINE = 4
+FINE = 4
+"""So many times as densely is a profile read where it is measured."""
 
 
 class Profile(NamedTuple):
@@ -31,7 +32,8 @@ class Profile(NamedTuple):
     `outer` and `inner` the radii there in mm, NaN where there is no clay; inner is 0 where the pot
     is closed, in its base. `given` is the share of a row's clay that the sherd has. `seen` tells in
     which directions (counterclockwise, seen from above) the sherd is what shows outside. `clay_ml`
-    is the volume of all voxels.
+    is the volume of all voxels, `round_share` how much of it lies within a
+    voxel of the profile's wall.
     """
 
     clay: Float[np.ndarray, "rows rings"]
@@ -44,6 +46,7 @@ class Profile(NamedTuple):
     seen: Bool[np.ndarray, "rows angles"]
     step_mm: float
     clay_ml: float
+    round_share: float
 
 
 def find_axis(occupied: Bool[np.ndarray, "d h w"]) -> tuple[float, float]:
@@ -111,8 +114,10 @@ def profile(
         _polar(part, centre, angles)
         for part in (sure, occupied.astype(np.float32), given.astype(np.float32))
     )
-    section = clay.mean(axis=2)
-    level = _level(section, voxels.mean(axis=2))
+    section, mean = clay.mean(axis=2), voxels.mean(axis=2)
+    level = _level(section, mean)
+    volume = mean * np.arange(mean.shape[1])
+    near = np.asarray(ndimage.binary_dilation(section > level, np.ones((3, 5), bool)))
     share = given.sum(axis=(0, 1)) / np.maximum(occupied.sum(axis=(0, 1)), 1)
     outer, inner = _radii(section, level, step_mm)
     return Profile(
@@ -126,6 +131,7 @@ def profile(
         seen=_seen(voxels, sherd),
         step_mm=step_mm,
         clay_ml=float(occupied.sum()) * step_mm**3 / 1000,
+        round_share=float(volume[near].sum() / max(volume.sum(), 1e-9)),
     )
 
 
@@ -137,7 +143,7 @@ def _polar(
     """A grid read in rings about the axis, between voxels linearly."""
     d, h, _ = volume.shape
     corners = [np.hypot(x - axis[0], y - axis[1]) for x in (0, d - 1) for y in (0, h - 1)]
-    radii = np.arange(int(np.ceil((max(corners) + 2) / _RING))) * _RING
+    radii = np.arange(int(np.ceil((max(corners) + 2) / RING))) * RING
     padded = np.pad(volume, ((1, 1), (1, 1), (0, 0)))
     found = np.zeros((len(radii), len(angles), volume.shape[2]), np.float32)
     x = np.clip(axis[0] + np.outer(radii, np.cos(angles)) + 1, 0, d + 1)
@@ -158,18 +164,18 @@ def _level(clay: Float[np.ndarray, "rows rings"], voxels: Float[np.ndarray, "row
     ring = np.arange(clay.shape[1])
     target = float((np.where(voxels < _ROUND, 0, voxels) @ ring).sum())
     low, high = _LEVELS
-    fine, radius = _finer(clay), np.arange(clay.shape[1] * _FINE) / _FINE
+    fine, radius = finer(clay), np.arange(clay.shape[1] * FINE) / FINE
     for _ in range(8):
         level = (low + high) / 2
-        found = float(((fine > level) @ radius).sum()) / _FINE**2
+        found = float(((fine > level) @ radius).sum()) / FINE**2
         low, high = (low, level) if found < target else (level, high)
     return (low + high) / 2
 
 
-def _finer(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "_ _"]:
-    """A field read `_FINE` times as densely, linearly: rows about their middles, rings from 0."""
-    rows = (np.arange(field.shape[0] * _FINE) + 0.5) / _FINE - 0.5
-    rings = np.arange(field.shape[1] * _FINE) / _FINE
+def finer(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "_ _"]:
+    """A field read `FINE` times as densely, linearly: rows about their middles, rings from 0."""
+    rows = (np.arange(field.shape[0] * FINE) + 0.5) / FINE - 0.5
+    rings = np.arange(field.shape[1] * FINE) / FINE
     places = np.meshgrid(rows, rings, indexing="ij")
     return ndimage.map_coordinates(field, places, order=1, mode="nearest")
 
@@ -185,12 +191,12 @@ def _radii(
             continue
         last = int(np.flatnonzero(inside)[-1])
         air = np.flatnonzero(~inside[:last])
-        outer[row] = _crossing(ring, last, last + 1, level)
-        inner[row] = _crossing(ring, int(air[-1]) + 1, int(air[-1]), level) if air.size else 0
-    return outer * _RING * step_mm, inner * _RING * step_mm
+        outer[row] = crossing(ring, last, last + 1, level)
+        inner[row] = crossing(ring, int(air[-1]) + 1, int(air[-1]), level) if air.size else 0
+    return outer * RING * step_mm, inner * RING * step_mm
 
 
-def _crossing(ring: Float[np.ndarray, "rings"], clay: int, air: int, level: float) -> float:
+def crossing(ring: Float[np.ndarray, "rings"], clay: int, air: int, level: float) -> float:
     if air >= len(ring):
         return float(clay)
     share = (ring[clay] - level) / max(ring[clay] - ring[air], 1e-6)
@@ -215,82 +221,14 @@ def drawing(profile: Profile) -> str:
 
 
 def measures(profile: Profile) -> dict[str, Any]:
-    """What is measured on a profile, ready for JSON.
+    """What is measured on a profile, ready for JSON (`section_measures.found`).
 
     `height_mm`; `rim_diameter_mm`, `base_diameter_mm` and `max_diameter_mm`, outside, those of rim
     and base in the middle of the uppermost and lowest voxels; `wall_mm`, the median distance from
-    inside to outside; `volume_ml` of clay; `capacity_ml` up to the rim. Wall and capacity are None
-    where the pot holds nothing, as its base is open, say.
-
-    Raises:
-        ValueError: the pot is nowhere round.
+    inside to outside; `volume_ml` of clay; `capacity_ml` up to the rim; `round_share`, how much of
+    the clay lies within the profile. Wall and capacity are None where the pot holds nothing, as its
+    base is open, say; of what is nowhere round there are only height and volume.
     """
-    rows = np.flatnonzero(np.isfinite(profile.outer))
-    if not rows.size:
-        raise ValueError("no height is half clay, so nothing can be measured on the profile")
-    fine = _finer(profile.clay) > profile.level
-    held = _held(fine)
-    step = profile.step_mm
-    cell = step / _FINE
-    capacity = wall = None
-    if held.any():
-        radius = np.arange(fine.shape[1]) * cell * _RING
-        capacity = float((held @ radius).sum() * 2 * np.pi * cell * cell * _RING / 1000)
-        wall = _wall(fine, held, cell)
-    return {
-        "height_mm": round(_height(profile.clay, profile.level) * step, 2),
-        "rim_diameter_mm": round(2 * float(profile.outer[rows[-1]]), 2),
-        "base_diameter_mm": round(2 * float(profile.outer[rows[0]]), 2),
-        "max_diameter_mm": round(2 * float(np.nanmax(profile.outer)), 2),
-        "wall_mm": None if wall is None else round(wall, 2),
-        "volume_ml": round(profile.clay_ml, 3),
-        "capacity_ml": None if capacity is None else round(capacity, 3),
-    }
+    from voxgan_jax.completion import section_measures
 
-
-def _height(clay: Float[np.ndarray, "rows rings"], level: float) -> float:
-    """From the lowest clay to the highest, in rows."""
-    inside = clay > level
-    columns = np.flatnonzero(inside.any(axis=0))
-    last = [int(np.flatnonzero(inside[:, ring])[-1]) for ring in columns]
-    first = [int(np.flatnonzero(inside[:, ring])[0]) for ring in columns]
-    tops = [_crossing(clay[:, c], r, r + 1, level) for c, r in zip(columns, last, strict=True)]
-    feet = [_crossing(clay[:, c], r, r - 1, level) for c, r in zip(columns, first, strict=True)]
-    return max(tops) - min(feet)
-
-
-def _held(clay: Bool[np.ndarray, "rows rings"]) -> Bool[np.ndarray, "rows rings"]:
-    """Where water stands when the pot is full: the air above its floor, up to where it runs out."""
-    from skimage import measure
-
-    nothing = np.zeros_like(clay)
-    column = clay[:, 0]
-    floor = int(np.argmax(column))
-    if not column.any() or not (~column[floor:]).any():
-        return nothing
-    start = floor + int(np.argmax(~column[floor:]))
-
-    def filled(surface: int) -> Bool[np.ndarray, "rows rings"]:
-        air = ~clay & (np.arange(len(clay)) < surface)[:, None]
-        rooms = np.asarray(measure.label(air, connectivity=1))
-        return np.asarray(rooms == rooms[start, 0]) if surface > start else nothing
-
-    low, high = start, len(clay)
-    while high - low > 1:
-        middle = (low + high) // 2
-        full = filled(middle)
-        low, high = (low, middle) if full[:, -1].any() else (middle, high)
-    return filled(low)
-
-
-def _wall(
-    clay: Bool[np.ndarray, "rows rings"], held: Bool[np.ndarray, "rows rings"], cell: float
-) -> float:
-    """The median distance in mm from the water's edge to the air outside."""
-    outside = np.pad(~clay & ~held, ((0, 0), (0, 1)), constant_values=True)
-    # What is above the water is not outside the wall.
-    top = int(np.flatnonzero(held.any(axis=1))[-1])
-    outside[top + 1 :] = False
-    away = np.asarray(ndimage.distance_transform_edt(~outside, sampling=(cell, cell * _RING)))
-    edge = clay[:top] & ndimage.binary_dilation(held, np.ones((3, 3), bool))[:top]
-    return float(np.median(away[:, :-1][:top][edge])) if edge.any() else 0.0
+    return section_measures.found(profile)

@@ -26,7 +26,7 @@ def svg(profile: Profile, title: str = "Section and outside of the restored pot"
     ]
     outline = [path for path in outline if len(path) > 3]
     if not outline:
-        raise ValueError("no height is half clay, so there is no section to draw")
+        return _nothing(title)
     top = max(float(path[:, 1].max()) for path in outline)
     width = max(float(path[:, 0].max()) for path in outline)
     unit = max(top, 2 * width) / 100
@@ -56,6 +56,17 @@ def svg(profile: Profile, title: str = "Section and outside of the restored pot"
         f'<title id="{name}-t">{html.escape(title)}</title>\n'
         f'<desc id="{name}-d">{html.escape(_said(profile, top))}</desc>\n'
         f"<defs>{_style(name, unit)}{_hatch(name, unit)}</defs>\n{text}\n</svg>\n"
+    )
+
+
+def _nothing(title: str) -> str:
+    """What stands in place of the drawing of something that is not round at any height."""
+    said = "It is not round at any height, so it has no section."
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" class="section" role="img" viewBox="0 0 120 16"'
+        ' width="120.00mm" height="16.00mm" font-family="Helvetica, Arial, sans-serif"'
+        f' font-size="4.4"><title>{html.escape(title)}</title><desc>{said}</desc>'
+        f'<text x="0" y="10" fill="currentColor">{said}</text></svg>\n'
     )
 
 
