@@ -3,7 +3,6 @@
 A candidate is cheap: points and tables. Only the best of them are shown to the model (`placement`).
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +19,10 @@ MAX_AXES = 5
 _FINE = 5
 _MAX_CELLS = 6_000_000
 _UNLIKELY = -30.0
+_FAR = 9.0
+_MAX_GROUPS = 8
+LOG_SCALE_ALIKE, ROWS_ALIKE, DEGREES_ALIKE = 0.1, 4.0, 12.0
+"""Placements are much the same within 10 % of size, so many voxels and such an angle."""
 _SIZE_ERROR = 0.03
 """Standard deviation of the logarithm of a size that is given: what is measured is not exact."""
 _AXIS_WEIGHT = 12.0
@@ -127,7 +130,7 @@ def _of_one_way(
     unit: float,
     known: Known,
 ) -> list[Candidate]:
-    """The candidates of one axis with one end up: a grid over scales and places, or its peaks."""
+    """The candidates of one axis with one end up, each for a group of scales and places."""
     if _bigger(known, radius, height):
         return []
     scales, prior, fixed = _scales(unit, known)
@@ -141,10 +144,9 @@ def _of_one_way(
     table = np.where(fits, table, 2 * _UNLIKELY)
     middle = (height.max() + height.min()) / 2
     made = []
-    for s, p in _peaks(table):
-        place, log_scale = _between(table, s, p, scales, fixed)
+    for log_scale, place, share in _groups(table, scales):
         voxel = float(unit * np.exp(log_scale))
-        made.append(Candidate(axis, voxel, float(middle - place * voxel), float(table[s, p])))
+        made.append(Candidate(axis, voxel, float(middle - place * voxel), share))
     return made
 
 
@@ -192,28 +194,24 @@ def _fits(
     return wide[:, None] & low & high
 
 
-def _peaks(table: Float[np.ndarray, "s p"]) -> list[tuple[int, int]]:
-    """The cells worth looking at: all within a few nats of the best."""
-    near = np.argwhere(table > max(table.max() - 7.0, 1.5 * _UNLIKELY))
-    return [(int(s), int(p)) for s, p in near]
-
-
-def _between(
-    table: Float[np.ndarray, "s p"],
-    s: int,
-    p: int,
-    scales: Float[np.ndarray, "s"],
-    fixed: bool,
-) -> tuple[float, float]:
-    """Place and scale of a cell, drawn a little to the likelier neighbours."""
-    row = table[s, max(p - 1, 0) : p + 2]
-    share = np.exp(row - row.max())
-    place = float(share @ locator.PLACES[max(p - 1, 0) : p + 2] / share.sum())
-    if fixed:
-        return place, float(scales[s])
-    column = table[max(s - 1, 0) : s + 2, p]
-    share = np.exp(column - column.max())
-    return place, float(share @ scales[max(s - 1, 0) : s + 2] / share.sum())
+def _groups(
+    table: Float[np.ndarray, "s p"], scales: Float[np.ndarray, "s"]
+) -> list[tuple[float, float, float]]:
+    """Cells that are much the same, taken together: their mean scale and place, and the logarithm
+    of their sum."""
+    left = np.where(table > max(float(table.max()) - _FAR, 1.5 * _UNLIKELY), table, -np.inf)
+    made = []
+    while len(made) < _MAX_GROUPS and np.isfinite(left).any():
+        s, p = np.unravel_index(int(left.argmax()), left.shape)
+        near = np.abs(scales - scales[s]) <= LOG_SCALE_ALIKE
+        cells = near[:, None] & (np.abs(locator.PLACES - locator.PLACES[p]) <= ROWS_ALIKE)
+        shares = np.where(cells, np.exp(left - left[s, p]), 0.0)
+        total = shares.sum()
+        scale = float(shares.sum(1) @ scales / total)
+        place = float(shares.sum(0) @ locator.PLACES / total)
+        made.append((scale, place, float(left[s, p] + np.log(total))))
+        left[cells] = -np.inf
+    return made
 
 
 def partial(
@@ -265,18 +263,13 @@ def spans(
     return float(side - 1 - rows.max()), float(side - rows.min()), float(max(widths))
 
 
-def distinct(chosen: Sequence[Candidate], one: Candidate, points: Float[np.ndarray, "n 3"]) -> bool:
-    """Whether a candidate really differs from those before it: see `same`."""
-    return not any(same(other, one, points) for other in chosen)
-
-
 def same(one: Candidate, other: Candidate, points: Float[np.ndarray, "n 3"]) -> bool:
     """The same end up, a scale within 10 %, the sherd within 4 voxels, and much the same axis."""
-    if one.axis.direction @ other.axis.direction < np.cos(np.radians(12)):
+    if one.axis.direction @ other.axis.direction < np.cos(np.radians(DEGREES_ALIKE)):
         return False
-    if abs(np.log(one.voxel / other.voxel)) > 0.1:
+    if abs(np.log(one.voxel / other.voxel)) > LOG_SCALE_ALIKE:
         return False
     middle = points.mean(0)
     at = [inverse(matrix(c, locator.CUBE), middle[None])[0] for c in (one, other)]
     radii = [np.hypot(*(place[:2] - (locator.CUBE - 1) / 2)) for place in at]
-    return bool(abs(at[0][2] - at[1][2]) <= 4 and abs(radii[0] - radii[1]) <= 4)
+    return bool(abs(at[0][2] - at[1][2]) <= ROWS_ALIKE and abs(radii[0] - radii[1]) <= ROWS_ALIKE)

@@ -51,8 +51,14 @@ def place(
         batches: how many times `ROWS` placements the model is asked about.
 
     Raises:
-        ValueError: nothing agrees with the surface and with what is known.
+        ValueError: nothing agrees with the surface and with what is known, or a model whose pots do
+            not stand in the middle of the cube.
     """
+    if completer.placement != "center":
+        raise ValueError(
+            "this model was trained on pots in the corner of the cube, for which nothing is known"
+            " of placing; give --as-is"
+        )
     likely, (points, volume) = proposals.candidates(mesh, known, locator.load(), ROWS * batches)
     side = completer.resolution
     placements = []

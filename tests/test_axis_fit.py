@@ -1,0 +1,92 @@
+"""The axis of a turned sherd: found on exact surfaces and noisy ones, with breaks and without."""
+
+import numpy as np
+import pytest
+import trimesh
+import turned_sherds
+
+from voxgan_jax.completion import axis_fit
+
+
+def off(axis, pose, sherd):
+    """How wrong an axis is: degrees, and mm next to the sherd's middle."""
+    direction = pose[:3, 2]
+    angle = np.degrees(np.arccos(min(abs(axis.direction @ direction), 1)))
+    middle = sherd.vertices.mean(0)
+    true = pose[:3, 3] + ((middle - pose[:3, 3]) @ direction) * direction
+    gap = true - axis.point
+    return angle, np.linalg.norm(gap - (gap @ axis.direction) * axis.direction)
+
+
+@pytest.mark.parametrize(
+    ("made", "noise", "angle", "aside"),
+    [
+        (turned_sherds.cone, 0.0, 0.1, 0.2),
+        (turned_sherds.cone, 0.2, 2.0, 3.0),
+        (turned_sherds.bellied, 0.0, 0.1, 0.2),
+        (turned_sherds.bellied, 0.2, 3.0, 3.0),
+    ],
+)
+def test_the_axis_of_a_turned_wall(made, noise, angle, aside):
+    sherd, pose = turned_sherds.turned(made(noise=noise))
+    surface = axis_fit.wall(sherd)
+    assert surface.thickness == pytest.approx(5.85, abs=0.25 + noise)
+    best = axis_fit.find(surface)[0]
+    found = off(best, pose, sherd)
+    assert found[0] < angle and found[1] < aside
+    assert np.linalg.norm(best.direction) == pytest.approx(1)
+    assert best.error < 0.05 + noise
+
+
+def test_break_edges_are_left_out():
+    sherd = turned_sherds.bellied()
+    surface = axis_fit.wall(sherd)
+    radius = np.hypot(*surface.points[:, :2].T)
+    expected = 80 - 0.009 * surface.points[:, 2] ** 2
+    on_walls = np.minimum(np.abs(radius - expected), np.abs(radius - expected + 6)) < 0.1
+    assert on_walls.mean() > 0.98
+    np.testing.assert_allclose(np.linalg.norm(surface.normals, axis=1), 1)
+
+
+def test_of_a_sphere_every_axis_goes_through_its_middle():
+    sherd, pose = turned_sherds.turned(turned_sherds.spherical(noise=0.05))
+    found = axis_fit.find(axis_fit.wall(sherd))
+    assert len(found) > 1
+    for axis in found:
+        gap = pose[:3, 3] - axis.point
+        assert np.linalg.norm(gap - (gap @ axis.direction) * axis.direction) < 4
+
+
+def test_with_the_direction_known_only_the_place_is_looked_for():
+    sherd, pose = turned_sherds.turned(turned_sherds.spherical(noise=0.1))
+    (axis,) = axis_fit.find(axis_fit.wall(sherd), 3 * pose[:3, 2])
+    np.testing.assert_allclose(axis.direction, pose[:3, 2], atol=1e-12)
+    assert off(axis, pose, sherd)[1] < 1.5
+
+
+def test_a_scan_of_one_side_only():
+    whole = turned_sherds.bellied(noise=0.02)
+    outside = (
+        np.hypot(*whole.triangles_center[:, :2].T)
+        > 80 - 0.009 * (whole.triangles_center[:, 2] ** 2) - 0.5
+    )
+    outside &= np.abs(whole.face_normals[:, 2]) < 0.8
+    whole.update_faces(outside)
+    sherd, pose = turned_sherds.turned(whole)
+    surface = axis_fit.wall(sherd)
+    assert surface.thickness is None
+    angle, aside = off(axis_fit.find(surface)[0], pose, sherd)
+    assert angle < 2 and aside < 3
+
+
+def test_radius_and_height_about_an_axis():
+    axis = axis_fit.Axis(np.array([1.0, 0, 5]), np.array([0.0, 0, 1]), 0.0)
+    radius, height = axis_fit.cylindrical(axis, np.array([[4.0, 4, 7], [1, 0, 4]]))
+    np.testing.assert_allclose(radius, [5, 0])
+    np.testing.assert_allclose(height, [2, -1])
+
+
+def test_a_box_has_walls_and_is_no_crash():
+    box = trimesh.creation.box((60.0, 40.0, 6.0))
+    found = axis_fit.find(axis_fit.wall(box))
+    assert all(np.isfinite(axis.point).all() for axis in found)

@@ -1,0 +1,263 @@
+"""Placing a sherd: what is known is kept, the rest is found, and how sure that is."""
+
+import pathlib
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import turned_sherds
+
+from voxgan_jax import cli
+from voxgan_jax.completion import candidates, locator, placed, placement, requests, scans
+from voxgan_jax.completion.axis_fit import Axis
+from voxgan_jax.completion.candidates import Candidate, Known
+from voxgan_jax.completion.model import Completer
+
+
+def candidate(voxel=2.0, bottom=-10.0, direction=(0.0, 0.0, 1.0), share=0.0):
+    axis = Axis(np.array([5.0, -3.0, 7.0]), np.array(direction), 0.1)
+    return Candidate(axis, voxel, bottom, share)
+
+
+def turning(resolution=64):
+    """A completer that turns what it is given about the middle of the cube, height by height."""
+    offset = np.arange(resolution) - (resolution - 1) / 2
+    ring = np.rint(np.hypot(offset[:, None], offset)).astype(int).ravel()
+
+    def predict(partial):
+        out = np.zeros(partial.shape, np.float32)
+        for row, volume in enumerate(np.asarray(partial)[..., 0]):
+            columns = volume.reshape(-1, resolution)
+            known = np.zeros((ring.max() + 1, resolution), np.float32)
+            np.maximum.at(known, ring, columns)
+            out[row, ..., 0] = known[ring].reshape(volume.shape)
+        return jnp.asarray(out)
+
+    return Completer(predict, resolution, 1, "center", 0.5)
+
+
+@pytest.mark.parametrize("side", [64, 32])
+def test_a_candidates_matrix_leads_to_its_axis_and_its_bottom(side):
+    direction = np.array([0.6, 0.0, 0.8])
+    one = candidate(direction=tuple(direction))
+    matrix = candidates.matrix(one, side)
+    step = 2.0 * 64 / side
+    assert np.linalg.det(matrix[:3, :3]) == pytest.approx(-(step**3))
+    middle = (side - 1) / 2
+    lowest = matrix @ [middle, middle, side - 0.5, 1]
+    np.testing.assert_allclose(lowest[:3], one.axis.point - 10 * direction, atol=1e-9)
+    highest = matrix @ [middle, middle, -0.5, 1]
+    np.testing.assert_allclose(highest[:3] - lowest[:3], 128 * direction, atol=1e-9)
+    points = np.random.default_rng(0).uniform(0, side, (5, 3))
+    there = points @ matrix[:3, :3].T + matrix[:3, 3]
+    np.testing.assert_allclose(candidates.inverse(matrix, there), points, atol=1e-9)
+
+
+def test_the_voxels_of_a_candidate_are_those_of_the_mesh():
+    sherd = turned_sherds.bellied()
+    points, volume = candidates.fill(sherd, 6.0)
+    assert len(points) * volume == pytest.approx(sherd.volume, rel=0.03)
+    axis = Axis(np.zeros(3), np.array([0.0, 0.0, 1.0]), 0.0)
+    one = Candidate(axis, 2.6, -70.0, 0.0)
+    rough = candidates.partial(one, points, volume, 64)
+    made = placement_of(one)
+    exact = scans.placed(sherd, made, 64)
+    labels = exact.labels > 0
+    assert (rough & labels).sum() / (rough | labels).sum() > 0.8
+    assert exact.mesh is sherd and exact.placement is made
+    # Every voxel is where the mesh is.
+    where = np.argwhere(labels) @ exact.matrix[:3, :3].T + exact.matrix[:3, 3]
+    assert where.min(0) == pytest.approx(sherd.bounds[0], abs=2.6)
+    assert where.max(0) == pytest.approx(sherd.bounds[1], abs=2.6)
+
+
+def placement_of(one, score=0.0):
+    made = placed.Placement(
+        candidates.matrix(one, 64),
+        one.axis.point,
+        one.axis.direction,
+        one.voxel,
+        120.0,
+        90.0,
+        30.0,
+        score,
+        0.0,
+    )
+    return made
+
+
+def test_shares_are_those_of_what_is_much_the_same():
+    points = np.array([[20.0, 0, 0], [25, 0, 10]])
+    several = [
+        (candidate(2.0), 1.0),
+        (candidate(2.05), 0.5),
+        (candidate(3.0), 0.9),
+        (candidate(2.0, bottom=-40.0), 0.2),
+        (candidate(2.0, direction=(0.0, 0.0, -1.0)), -1.0),
+    ]
+    best = placement.ranked([(one, placement_of(one, score)) for one, score in several], points)
+    weights = np.exp([score for _, score in several])
+    weights /= weights.sum()
+    assert best.voxel_mm == 2.0
+    assert best.share == pytest.approx(weights[:2].sum())
+    assert [other.voxel_mm for other in best.runner_ups] == [3.0, 2.0, 2.0]
+    assert [other.share for other in best.runner_ups] == pytest.approx(weights[2:].tolist())
+    with pytest.raises(ValueError, match="no placement keeps the sherd"):
+        placement.ranked([], points)
+
+
+def test_the_summary_says_it_in_plain_words():
+    other = placement_of(candidate(3.0))._replace(share=0.2)
+    said = placement_of(candidate())._replace(share=0.75, runner_ups=(other,)).summary()
+    assert said["sentence"] == (
+        "Placed by its shape: a pot 120 mm high and 90 mm wide, the sherd's middle 30 mm above its"
+        " base, the rim towards (0, 0, 1); confidence high (0.75)"
+    )
+    assert said["confidence"] == 0.75 and said["word"] == "high"
+    assert said["runner_ups"][0]["voxel_mm"] == 3.0
+    assert "runner_ups" not in said["runner_ups"][0]
+    unsure = placement_of(candidate())._replace(share=0.3).summary()["sentence"]
+    assert "confidence low (0.30): other places and sizes" in unsure and "--axis" in unsure
+
+
+@pytest.fixture(scope="module")
+def scan():
+    return turned_sherds.turned(turned_sherds.bellied(80))
+
+
+def test_a_sherd_is_placed_about_its_axis(scan):
+    sherd, pose = scan
+    made = placement.place(turning(), sherd)
+    cosine = abs(made.direction @ pose[:3, 2])
+    assert cosine > np.cos(np.radians(2))
+    assert 0 < made.share <= 1
+    labels = scans.placed(sherd, made, 64).labels > 0
+    # All of the sherd is in the cube, as far from the axis as it was.
+    assert labels.sum() * made.voxel_mm**3 == pytest.approx(sherd.volume, rel=0.05)
+    d, h, _ = np.nonzero(labels)
+    reach = np.hypot(d - 31.5, h - 31.5).max() * made.voxel_mm
+    assert reach == pytest.approx(80, abs=1.5 * made.voxel_mm)
+    assert made.diameter_mm == pytest.approx(160, abs=3 * made.voxel_mm)
+
+
+def test_what_is_known_is_kept(scan):
+    sherd, pose = scan
+    up = pose[:3, 2]
+    known = Known(direction=(up[0], up[1], up[2]), height=200.0, diameter=170.0)
+    made = placement.place(turning(), sherd, known)
+    np.testing.assert_allclose(made.direction, up, atol=1e-9)
+    assert made.voxel_mm == pytest.approx(200 / locator.LONGEST)
+    downwards = Known(direction=(-up[0], -up[1], -up[2]), voxel=3.0)
+    made = placement.place(turning(), sherd, downwards)
+    np.testing.assert_allclose(made.direction, -up, atol=1e-9)
+    assert made.voxel_mm == pytest.approx(3.0)
+    with pytest.raises(ValueError, match="no placement agrees with what is given"):
+        placement.place(turning(), sherd, Known(height=30.0, diameter=30.0))
+
+
+@pytest.mark.parametrize(("end", "row"), [("rim", 0), ("base", -1)])
+def test_an_end_that_the_sherd_holds_is_an_end_of_the_pot(end, row):
+    """What is turned has no more height than the sherd: so any height suits, and none is lost."""
+    one = candidate()
+    given = np.zeros((64, 64, 64), bool)
+    given[40:44, 40:44, 20:40] = True
+    answer = given.astype(np.float32)
+    answer[31, 31, 10:50] = 1
+    reaching = answer.copy()
+    reaching[31, 31, : 20 if end == "rim" else 0] = 0
+    if end == "base":
+        reaching[31, 31, 40:] = 0
+    points = np.array([[0.0, 0, 0]])
+    known = Known(rim=end == "rim", base=end == "base")
+    scores = [
+        placement.judged(turning(), one, given, volume, known, points).score
+        for volume in (reaching, answer)
+    ]
+    assert scores[0] == pytest.approx(0) and scores[1] < -5
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, True),
+        ({"up": "z"}, True),
+        ({"height_mm": 100.0}, True),
+        ({"axis": (0, 0, 1)}, True),
+        ({"height_mm": 100.0, "diameter_mm": 90.0}, False),
+        ({"height_mm": 100.0, "diameter_mm": 90.0, "rim": True}, True),
+        ({"height_mm": 100.0, "diameter_mm": 90.0, "place": True}, True),
+        ({"voxel_mm": 2.0}, False),
+        ({"voxel_mm": 2.0, "place": True}, True),
+        ({"as_is": True, "up": "z"}, False),
+    ],
+)
+def test_which_scans_are_placed(told, expected):
+    assert requests.estimated(told) is expected
+
+
+def test_a_request_holds_the_placement(scan, tmp_path):
+    sherd, pose = scan
+    path = tmp_path / "sherd.stl"
+    sherd.export(path)
+    axis = tuple(pose[:3, 2].tolist())
+    request = requests.request_of(turning(), path, None, False, {"axis": axis, "up": None})
+    assert isinstance(request, requests.Request)
+    assert request.placement is not None and request.matrix is request.placement.matrix
+    assert request.labels.shape == (64, 64, 64)
+    assert request.labels.sum() * request.placement.voxel_mm**3 == pytest.approx(
+        sherd.volume, rel=0.05
+    )
+    still = requests.request_of(turning(), path, None, False, {"as_is": True})
+    assert isinstance(still, requests.Request) and still.placement is None
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "said"),
+    [
+        ("a.stl", {"axis": (0, 0, 1), "up": "z"}, "--axis and --up both say where the rim is"),
+        ("a.stl", {"rim": True, "as_is": True}, "--rim has no use with --as-is"),
+        ("a.npy", {"axis": (0, 0, 1)}, "--axis has no use for a file of voxels"),
+        ("a.stl", {"height_mm": -1.0}, "--height-mm -1: give a size above 0"),
+        ("a.stl", {"height_mm": 20.0}, "no placement agrees with what is given"),
+    ],
+)
+def test_options_that_do_not_go_together(scan, tmp_path, name, told, said):
+    path = tmp_path / name
+    if path.suffix == ".stl":
+        scan[0].export(path)
+    else:
+        np.save(path, np.ones((3, 3, 3), np.uint8))
+    error = requests.request_of(turning(), path, None, False, told)
+    assert isinstance(error, ValueError)
+    assert str(error).startswith(str(path)) and said in str(error)
+
+
+@pytest.mark.parametrize("axis", ["1,0", "a,b,c", "0,0,0"])
+def test_an_axis_is_three_numbers(axis, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["complete", "a.stl", "--out", "x", f"--axis={axis}"])
+    assert f"{axis} " in capsys.readouterr().err
+
+
+def test_the_locators_answer_turns_with_the_map():
+    rng = np.random.default_rng(0)
+    counts = rng.uniform(0, 3, (2, locator.HEIGHTS, locator.RINGS)).astype(np.float32)
+    logs = locator.load()(counts)
+    assert logs.shape == (2, 2, len(locator.SCALES), len(locator.PLACES))
+    np.testing.assert_allclose(np.exp(logs).sum((1, 2, 3)), 1, rtol=1e-4)
+    upside_down = locator.load()(counts[:, ::-1].copy())
+    np.testing.assert_allclose(upside_down, logs[:, ::-1], atol=1e-3)
+
+
+def test_a_profile_map_holds_the_volume():
+    radius = np.array([0.5, 10.2, 10.8, 70.0])
+    found = locator.profile_map(radius, np.array([-2.0, 0, 2, 0]), 0.25)
+    assert found.sum() == pytest.approx(0.75)
+    assert found[locator.HEIGHTS // 2, 10] == pytest.approx(0.25)
+    assert found[locator.HEIGHTS // 2 + 2, 10] == pytest.approx(0.25)
+
+
+def test_the_package_holds_the_locator():
+    assert locator.path().is_file() and locator.path().stat().st_size < 2_000_000
+    with pytest.raises(FileNotFoundError):
+        locator.load(pathlib.Path("none.safetensors"))
