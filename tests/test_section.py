@@ -174,6 +174,19 @@ def test_what_is_not_round_is_called_so():
     assert section.measures(profile_of(cup()))["round_share"] > 0.97
 
 
+def test_a_crumb_in_the_air_is_left_out_unless_it_is_given():
+    pot = cup()
+    d, h, w = np.indices(pot.shape)
+    crumb = (np.abs(np.hypot(d - 19.5, h - 19.5) - 6) < 1.2) & (w == 1)
+    lip = (np.abs(np.hypot(d - 19.5, h - 19.5) - 14) < 0.8) & (w == 2)
+    assert section.measures(profile_of(pot | lip))["height_mm"] > 32
+    bare, found = (section.measures(profile_of(each)) for each in (pot, pot | crumb))
+    assert found["height_mm"] == pytest.approx(bare["height_mm"], abs=0.15)
+    assert section.measures(profile_of(pot | crumb, crumb))["height_mm"] > 33.5
+    svg = section.drawing(profile_of(pot | crumb))
+    assert len(corners(paths(svg, "inferred")[0])) and paths(svg, "inferred")[0].count("M") == 1
+
+
 @pytest.mark.parametrize("share", [0.02, 0.2, 0.5, 1.0])
 def test_noise_has_a_drawing_too(share):
     noise = np.random.default_rng(2).random((14, 9, 12)) < share

@@ -19,6 +19,8 @@ RING = 0.5
 _LEVELS = (0.25, 0.6)
 _ROUND = 0.15
 """Rings with less clay than this, a handle, say, are no part of the profile's volume."""
+_CRUMB, _FAR = 0.025, 3.0
+"""Pieces of the section of less volume, further off the rest in voxels, are left out of it."""
 FINE = 4
 """So many times as densely is a profile read where it is measured."""
 
@@ -116,13 +118,15 @@ def profile(
     )
     section, mean = clay.mean(axis=2), voxels.mean(axis=2)
     level = _level(section, mean)
+    known = sherd.max(axis=2)
+    section = _without_crumbs(section, known, level)
     volume = mean * np.arange(mean.shape[1])
     near = np.asarray(ndimage.binary_dilation(section > level, np.ones((3, 5), bool)))
     share = given.sum(axis=(0, 1)) / np.maximum(occupied.sum(axis=(0, 1)), 1)
     outer, inner = _radii(section, level, step_mm)
     return Profile(
         clay=section,
-        known=sherd.max(axis=2),
+        known=known,
         level=level,
         heights=(np.arange(len(section)) - 1.5) * step_mm,
         outer=outer,
@@ -170,6 +174,20 @@ def _level(clay: Float[np.ndarray, "rows rings"], voxels: Float[np.ndarray, "row
         found = float(((fine > level) @ radius).sum()) / FINE**2
         low, high = (low, level) if found < target else (level, high)
     return (low + high) / 2
+
+
+def _without_crumbs(
+    clay: Float[np.ndarray, "rows rings"], known: Float[np.ndarray, "rows rings"], level: float
+) -> Float[np.ndarray, "rows rings"]:
+    """The section without small pieces that hang in the air far off and are not of the sherd."""
+    places, number = ndimage.label(clay > level, np.ones((3, 3)))  # pyright: ignore
+    volume = np.bincount(places.ravel(), (clay * np.arange(clay.shape[1])).ravel(), number + 1)
+    shown = np.bincount(places.ravel(), known.ravel(), number + 1) > 0
+    crumb = ~shown & (volume < _CRUMB * volume[1:].sum())
+    crumb[0] = False
+    away = ndimage.distance_transform_edt(crumb[places] | (places == 0), sampling=(1, RING))
+    crumb[1:] &= np.asarray(ndimage.minimum(away, places, range(1, number + 1))) > _FAR
+    return np.where(crumb[places], np.minimum(clay, 0.9 * level), clay).astype(clay.dtype)
 
 
 def finer(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "_ _"]:

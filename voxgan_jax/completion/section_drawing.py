@@ -34,13 +34,14 @@ def svg(profile: Profile, title: str = "Section and outside of the restored pot"
         section_lines.half(path)
         for path in section_lines.contours(section_lines.mirrored(np.minimum(wall, known)), profile)
     ]
-    edge = section_lines.edge_of(max(outline, key=len), profile.step_mm)
+    edges = [section_lines.edge_of(path, profile.step_mm) for path in outline]
+    rim = max(edges, key=lambda edge: edge[-1, 1])[-1, 0]
     body = [
         _path("inferred", outline, top, mirror=True, closed=True),
         _path("given", sherd, top, mirror=True, closed=True),
-        *_outside(profile, edge, top),
+        *_outside(profile, edges, top),
         f'<path class="fine" d="M0 {-3.2 * unit:.2f}V{top + 3.2 * unit:.2f}"/>',
-        f'<path class="line" d="M{-edge[-1, 0]:.2f} 0H{edge[-1, 0]:.2f}"/>',
+        f'<path class="line" d="M{-rim:.2f} 0H{rim:.2f}"/>',
         *_notes(profile, top, width, unit),
     ]
     text = "\n".join(body)
@@ -117,16 +118,19 @@ def _path(
     return f'<path class="{name}"{rule} d="{"".join(parts)}"/>' if parts else ""
 
 
-def _outside(profile: Profile, edge: Points, top: float) -> list[str]:
-    """The right half: the edge, the lines that run round, and the sherd where it shows."""
-    shown = np.interp(edge[:, 1], profile.heights, profile.seen.any(axis=1)) > 0.5
-    parts = [_path("ghost", [edge], top), _path("edge", _runs(edge, shown), top)]
-    parts += [
-        f'<path class="{"line" if shown[place] else "ghost"}"'
-        f' d="M0 {top - edge[place, 1]:.2f}H{edge[place, 0]:.2f}"/>'
-        for place in [0, *section_lines.turns(edge, profile.step_mm)]
-    ]
-    parts.append(_path("sherd", section_lines.patch(profile, edge), top, closed=True))
+def _outside(profile: Profile, edges: Sequence[Points], top: float) -> list[str]:
+    """The right half: the edges, the lines that run round, and the sherd where it shows."""
+    parts = []
+    for edge in edges:
+        shown = np.interp(edge[:, 1], profile.heights, profile.seen.any(axis=1)) > 0.5
+        parts += [_path("ghost", [edge], top), _path("edge", _runs(edge, shown), top)]
+        parts += [
+            f'<path class="{"line" if shown[place] else "ghost"}"'
+            f' d="M0 {top - edge[place, 1]:.2f}H{edge[place, 0]:.2f}"/>'
+            for place in [0, *section_lines.turns(edge, profile.step_mm)]
+        ]
+    every = np.concatenate(edges)
+    parts.append(_path("sherd", section_lines.patch(profile, every), top, closed=True))
     return parts
 
 
