@@ -161,6 +161,23 @@ def test_what_is_not_round_is_marked(share, noted):
     assert ("only 50 % of the clay" in text) == noted
 
 
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ((145, 860, 95), ("given 14 %", "inferred 76 %", "uncertain 10 %")),
+        ((1, 999, 0), ("given less than 1 %", "inferred more than 99 %")),
+        ((5, 0, 0), ("given 100 %",)),
+    ],
+)
+def test_shares_make_a_hundred(counts, said):
+    names = ("given", "inferred", "uncertain")
+    report = dict(zip((f"{name}_voxels" for name in names), counts, strict=True))
+    report["inferred_voxels"] = counts[1]
+    text = page_text.shares(report)
+    found = [part.split("</span>")[-1] for part in text.split("</li>")[:-1]]
+    assert tuple(found) == said
+
+
 def test_numbers_have_no_false_precision():
     found = [page_text.number(*pair) for pair in ((156.75, "mm"), (5.347, "mm"), (1949.3, "ml"))]
     assert found == ["157 mm", "5.3 mm", "1.95 l"]

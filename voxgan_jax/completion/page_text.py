@@ -1,7 +1,7 @@
 """What a pot's page says in words, as HTML: all that comes from outside is escaped."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voxgan_jax.completion import outputs
@@ -86,19 +86,29 @@ def shares(report: Mapping[str, Any]) -> str:
         outputs.UNCERTAIN: doubtful,
     }
     strip, words = "", ""
-    for label, count in found.items():
+    rounded = _percents([count / total for count in found.values()])
+    for (label, count), amount in zip(found.items(), rounded, strict=True):
         if count:
             colour, name = colour_of(label), escape(outputs.NAMES[label])
             strip += f'<span style="flex:{count};background:{colour}"></span>'
             words += (
-                f'<li><span class="swatch" style="background:{colour}"></span>'
-                f"{name} {percent(count / total)}</li>"
+                f'<li><span class="swatch" style="background:{colour}"></span>{name} {amount}</li>'
             )
     strip = f'<div class="strip" aria-hidden="true">{strip}</div>'
     note = ""
     if doubtful:
         note = '<p class="note">Uncertain: inferred, and the model is not sure of it.</p>'
     return f'<div class="share">{strip}<ul>{words}</ul>{note}</div>'
+
+
+def _percents(shares: Sequence[float]) -> list[str]:
+    """Shares of one whole in per cent: those that are whole numbers make 100 together."""
+    whole = [int(100 * share) for share in shares]
+    order = sorted(range(len(shares)), key=lambda place: whole[place] - 100 * shares[place])
+    for place in order[: 100 - sum(whole)]:
+        whole[place] += 1
+    pairs = zip(whole, shares, strict=True)
+    return [f"{part} %" if 0 < part < 100 else percent(share) for part, share in pairs]
 
 
 def number(value: float, unit: str) -> str:
@@ -157,9 +167,8 @@ def confidence(report: Mapping[str, Any]) -> str:
     word, sentence = str(found.get("word", "")), str(found.get("sentence", ""))
     if word and sentence.startswith(f"{word}: "):
         sentence = sentence[len(word) + 2 :]
-    said = sentence[:1].upper() + sentence[1:]
     parts = f'<p class="grade">{escape(word.capitalize())}</p>' if word else ""
-    parts += f"<p>{escape(said)}{'' if said.endswith('.') or not said else '.'}</p>"
+    parts += f"<p>{escape(_said(sentence))}</p>"
     expected = found.get("expected_iou")
     if isinstance(expected, (int, float)):
         if "IoU" not in sentence:
@@ -171,18 +180,24 @@ def confidence(report: Mapping[str, Any]) -> str:
     return block("Confidence", parts)
 
 
+def _said(sentence: str) -> str:
+    """With a capital and a full stop."""
+    stop = "" if not sentence or sentence.endswith((".", "!", "?")) else "."
+    return sentence[:1].upper() + sentence[1:] + stop
+
+
 def placement(report: Mapping[str, Any]) -> str:
     """Where the sherd was placed in the pot, and where else it may have belonged."""
     found = report.get("placement")
     if not found:
         return ""
-    parts = f"<p>{escape(str(found.get('sentence', '')))}</p>"
-    trust = found.get("confidence")
-    if trust is not None:
+    sentence, trust = str(found.get("sentence", "")), found.get("confidence")
+    parts = f"<p>{escape(_said(sentence))}</p>"
+    if trust is not None and "confidence" not in sentence:
         words = percent(trust) if isinstance(trust, (int, float)) else str(trust)
         parts += f'<p class="note">Confidence of the place: {escape(words)}.</p>'
     others = "".join(
-        f"<li>{escape(str(other.get('sentence', other)))}</li>"
+        f"<li>{escape(_said(str(other.get('sentence', other))))}</li>"
         for other in found.get("runner_ups") or ()
     )
     if others:
