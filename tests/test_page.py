@@ -213,8 +213,8 @@ def test_a_dark_scheme_is_dark(chromium, made):
     backgrounds = []
     for scheme in ("light", "dark"):
         shown = Opened(chromium, made, color_scheme=scheme)
-        picture = shown.picture("body")
-        backgrounds.append(picture[5, 5].mean())
+        picture = shown.picture("header")
+        backgrounds.append(picture[1, -2].mean())
         ink = shown.page.evaluate("getComputedStyle(document.querySelector('.section')).color")
         assert (np.mean([int(n) for n in re.findall(r"\d+", ink)[:3]]) > 128) == (scheme == "dark")
         shown.page.close()
