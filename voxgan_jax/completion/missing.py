@@ -22,7 +22,8 @@ _MAX_CELLS = 4_000_000
 _ROUNDS = 6
 _CRUMB = 8
 _FINE = 2
-_CUT = 0.17
+_CUT = 0.19
+_LEAF = 40
 
 
 class MissingPiece(NamedTuple):
@@ -113,12 +114,14 @@ def _distances(
     shape = np.ceil((high - origin + reach + 3 * fine) / fine).astype(int).tolist()
     marked = np.ones(shape, bool)
     marked[tuple(((samples - origin) / fine).astype(int).T)] = False
-    field = np.asarray(ndimage.distance_transform_cdt(marked, "chessboard")) * fine
+    cells = np.asarray(ndimage.distance_transform_cdt(marked, "chessboard"))
+    # No sample can be nearer than this.
+    field = np.maximum(cells - 0.5, 0) * fine
     inner = solid.inside(mesh, origin.tolist(), fine, shape)
     # A scan that is open may be hollow; nothing is to be printed into it.
     rooms = np.asarray(measure.label(~inner & marked, connectivity=1))
     inner |= (rooms != rooms[0, 0, 0]) & marked
-    near = (field <= reach + fine) & ~inner
+    near = (field < reach) & ~inner
     found = _nearest(tree, origin + (np.argwhere(near) + 0.5) * fine, reach + 2 * fine)
     # The nearest sample is further than the nearest point of the mesh, by no more than this.
     off = step / 4 / np.sqrt(3)
@@ -128,7 +131,7 @@ def _distances(
 
 def _tree(samples: Float[np.ndarray, "n 3"]) -> KDTree:
     """Points to be asked for the nearest: a tree that is quickly built, for evenly spread ones."""
-    return KDTree(samples, balanced_tree=False, compact_nodes=False)
+    return KDTree(samples, leafsize=_LEAF, balanced_tree=False, compact_nodes=False)
 
 
 def _nearest(
