@@ -39,13 +39,13 @@ def inside(
         change = np.zeros((shape[order[0]] * shape[order[1]], n + 1), np.int32)
         first = np.clip(np.ceil(height).astype(int), 0, n)
         np.add.at(change, (column, first), sign if signed else 1)
-        total = change.cumsum(axis=1)
+        total = change.cumsum(axis=1, dtype=np.int32)
         end = total[:, -1]
         within = total[:, :-1] != 0 if signed else total[:, :-1] % 2 == 1
         whole = (end == 0) if signed else (end % 2 == 0)
-        vote = np.where(within, 1, -1) * whole[:, None]
+        vote = np.where(within, np.int8(1), np.int8(-1)) * whole[:, None]
         vote = vote.reshape([shape[a] for a in order])
-        votes += vote.transpose(np.argsort(order)).astype(np.int8)
+        votes += vote.transpose(np.argsort(order))
     return votes > 0
 
 
