@@ -35,7 +35,15 @@ def opened(monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["sherd.html", "sherd_completed.vox", "sherd_completed.stl", "sherd_missing.stl", "sherd.json"],
+    [
+        "sherd.html",
+        "sherd_completed.vox",
+        "sherd_completed.stl",
+        "sherd_missing.stl",
+        "sherd_section.svg",
+        "sherd_hypothesis12.stl",
+        "sherd.json",
+    ],
 )
 def test_a_page_is_found_from_any_result_beside_it(name, results, opened, capsys):
     assert cli.main(["view", str(results / name)]) == 0

@@ -3,10 +3,11 @@
 import argparse
 import os
 import pathlib
+import re
 import sys
 from collections.abc import Mapping
 
-_ENDINGS = ("_completed", "_missing")
+_ENDING = re.compile(r"_(completed|missing|section|hypothesis\d+)$")
 _INDEX = "index.html"
 
 
@@ -55,9 +56,7 @@ def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Pa
     if path.suffix.lower() == ".html" and out is None:
         return _only([path] if path.is_file() else [], f"{path}: there is no such page")
     folder = path.parent if out is None else out
-    stem = path.stem
-    for ending in _ENDINGS:
-        stem = stem.removesuffix(ending)
+    stem = _ENDING.sub("", path.stem)
     exact = folder / f"{stem}.html"
     if exact.is_file():
         return exact
