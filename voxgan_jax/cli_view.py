@@ -73,7 +73,7 @@ def _only(pages: list[pathlib.Path], missing: str) -> pathlib.Path:
     if not pages:
         raise FileNotFoundError(f"{missing}; `voxgan complete FILE --out DIR` makes it")
     if len(pages) > 1:
-        names = ", ".join(page.name for page in pages)
+        names = ", ".join(page.name for page in pages[:4]) + (" …" if len(pages) > 4 else "")
         raise ValueError(f"{pages[0].parent}: several pages: {names}; name one")
     return pages[0]
 
