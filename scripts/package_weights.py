@@ -15,6 +15,7 @@ import json
 import pathlib
 import subprocess
 import sys
+from typing import Any
 
 from voxgan_jax.completion import shipped
 from voxgan_jax.models import weights
@@ -35,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
             training_data=about | counts,
             commit=args.commit or _commit(),
             summaries=[json.loads(path.read_text(encoding="utf-8")) for path in args.metrics],
+            confidence=_confidence(args.confidence),
         )
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"package_weights.py: {error}", file=sys.stderr)
@@ -45,6 +47,16 @@ def main(argv: list[str] | None = None) -> int:
     if "confidence" not in card:
         print("Its confidence is not calibrated yet: scripts/calibrate_confidence.py")
     return 0
+
+
+def _confidence(path: pathlib.Path | None) -> dict[str, Any] | None:
+    """The confidence on another card, with the weights that it was calibrated for."""
+    if path is None:
+        return None
+    card = json.loads(path.read_text(encoding="utf-8"))
+    if "confidence" not in card:
+        raise ValueError(f"{path}: a card without a confidence; calibrate those weights first")
+    return {"calibrated_for": card["weights"]["sha256"], **card["confidence"]}
 
 
 def _commit() -> str:
@@ -70,6 +82,12 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         help="a metrics.json of scripts/evaluate.py without --workdir (repeat for several)",
+    )
+    parser.add_argument(
+        "--confidence",
+        type=pathlib.Path,
+        help="the card whose confidence is taken over, where these weights were trained on the pots"
+        " that it would have to be calibrated on",
     )
     parser.add_argument("--commit", help="that trained it (default: the one this clone stands at)")
     parser.add_argument("--out", type=pathlib.Path, default=shipped.path(), help=argparse.SUPPRESS)

@@ -33,8 +33,8 @@ FORMATS = ("vox", "stl", "glb")
 
 SURE = 0.85
 """Where the inferred voxels around have less belief on average, a voxel is uncertain. On 56
-validation files (every 20th), with the package's weights, 25 % of the inferred voxels were; 56 % of
-these were right, and 93 % of the others."""
+validation files (every 20th), with weights that had not seen them (D in docs/results.md), 25 % of
+the inferred voxels were; 56 % of these were right, and 93 % of the others."""
 
 _AROUND = 1.5
 

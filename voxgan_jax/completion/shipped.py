@@ -23,8 +23,9 @@ HYPOTHESES = "hypotheses64.safetensors"
 """The model that gives several pots for one sherd; `MAX_BYTES` holds for both together."""
 
 LIMITS = (
-    "One sherd, or several in their places in the pot; the pot's box stands in the middle of the "
-    "64³ cube, so where the axis is and how big the pot was is told to the model, not found by it.",
+    "One sherd, or several in their places in the pot; how big the pot was and where its box lay "
+    "the model is told: by the file, by you, or by an estimate from the sherd's shape, which may be "
+    "wrong.",
     "Trained on wheel-made Iberian pots: on other shapes the answer will look Iberian.",
     "Handles, spouts and whatever else is not turned are not restored unless the sherd shows them.",
     "The answer is a plausible pot, not a find: what is inferred must be marked as such.",
@@ -105,6 +106,7 @@ def package(
     training_data: Mapping[str, Any],
     commit: str,
     summaries: Sequence[Mapping[str, Any]] = (),
+    confidence: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write a run's weights as float16 to `target` and a card beside them; returns the card.
 
@@ -115,6 +117,8 @@ def package(
         training_data: what it was trained on: `TRAINING_DATA` and the numbers of pots and files.
         commit: the state of the code that trained it.
         summaries: contents of `metrics.json`, as scripts/evaluate.py writes them.
+        confidence: what another card holds; for weights that were trained on the pots on which it
+            would have to be calibrated. It says whose it is.
 
     Raises:
         WeightsError: not a weights file, numbers too big for float16, or more than `MAX_BYTES`.
@@ -145,7 +149,9 @@ def package(
         "limits": list(LIMITS),
         "config": config.to_dict(),
     }
-    if before.get("weights") == card["weights"] and "confidence" in before:
+    if confidence is not None:
+        card["confidence"] = dict(confidence)
+    elif before.get("weights") == card["weights"] and "confidence" in before:
         card["confidence"] = before["confidence"]
     write_card(target, card)
     return card
