@@ -92,6 +92,11 @@ class Completion:
         return section.profile(self.labels, self.belief, step)
 
     @functools.cached_property
+    def drawing(self) -> str:
+        """The section drawing, as SVG."""
+        return section.drawing(self.profile)
+
+    @functools.cached_property
     def report(self) -> dict[str, Any]:
         """What `NAME.json` holds but for the missing piece: counts, measures, confidence."""
         given = int((self.labels == GIVEN).sum())
@@ -159,7 +164,7 @@ class Completion:
         report = self.report | {"missing": made and _missing(made, self.clearance_mm)}
         if "svg" in formats:
             paths.append(folder / f"{self.name}_section.svg")
-            reports.write_whole(paths[-1], section.drawing(self.profile))
+            reports.write_whole(paths[-1], self.drawing)
         if "html" in formats:
             paths.append(folder / f"{self.name}.html")
             self._write_page(paths[-1], report, [path.name for path in paths[:-1]])
@@ -191,7 +196,7 @@ class Completion:
             matrix=self.matrix,
             report=report,
             files=files,
-            drawing=section.drawing(self.profile),
+            drawing=self.drawing,
         )
         page.write_page(path, view)
 
@@ -210,7 +215,7 @@ def restore(
     # The whole cube begins before the input's box; in h it is the far end that `shift` counts.
     moved = np.eye(4)
     moved[:3, 3] = -y, -(labels.shape[1] - z - request.labels.shape[1]), -x
-    placement = getattr(request, "placement", None)
+    placement = request.placement
     return Completion(
         name=pathlib.Path(request.source).stem + suffix,
         labels=outputs.mark(labels, answer.belief),
