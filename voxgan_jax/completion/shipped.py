@@ -24,8 +24,8 @@ HYPOTHESES = "hypotheses64.safetensors"
 
 LIMITS = (
     "One sherd, or several in their places in the pot; how big the pot was and where its box lay "
-    "the model is told: by the file, by you, or by an estimate from the sherd's shape, which may be "
-    "wrong.",
+    "the model is told: by the file, by you, or by an estimate from the sherd's shape, which may "
+    "be wrong.",
     "Trained on wheel-made Iberian pots: on other shapes the answer will look Iberian.",
     "Handles, spouts and whatever else is not turned are not restored unless the sherd shows them.",
     "The answer is a plausible pot, not a find: what is inferred must be marked as such.",
