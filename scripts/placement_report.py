@@ -59,9 +59,11 @@ def _report(args: argparse.Namespace) -> None:
     if args.read:
         rows = json.loads(args.read.read_text())
     else:
-        rows = list(_rows(args))
-        if args.out:
-            report.write_whole(args.out, json.dumps(rows, indent=1) + "\n")
+        rows = []
+        for row in _rows(args):
+            rows.append(row)
+            if args.out:  # each time, so that nothing is lost where it is stopped
+                report.write_whole(args.out, json.dumps(rows, indent=1) + "\n")
     print(table(rows))
     print(calibration(rows))
     if args.figure:

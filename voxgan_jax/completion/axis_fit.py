@@ -9,38 +9,25 @@ turned surface: what is no wall, with another wall behind it, is left out.
 A sherd of a sphere or of a cylinder, and a flat one, fits many axes: several are returned.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import optimize
-from scipy.spatial import KDTree
 
-if TYPE_CHECKING:
-    import trimesh
+from voxgan_jax.completion.sherd_wall import Wall
 
-POINTS = 2500
 _DIRECTIONS = 800
 _TRIED_POINTS = 500
 _STARTS = 18
 _KEPT = 6
 _APART_DEGREES = 20.0
 _ALIKE_DEGREES = 8.0
-_TILT = 0.1
-_NOT_A_WALL = 0.3
+_FIRST_TILT, _TILT_WORTH = 0.3, 1.5
+_WIDEST_WALLS, _WIDEST_SIZES = 16.0, 5.0
+"""No pot's radius is so many times its wall, or the sherd's own size."""
+
 _DEGREE = 4
-
-
-class Wall(NamedTuple):
-    """Points on a sherd's two walls, in mm.
-
-    `normals` are outward unit normals, smoothed; `thickness` is the median distance from one wall
-    to the other, None where the scan shows only one; `other` tells the second wall's points.
-    """
-
-    points: Float[np.ndarray, "n 3"]
-    normals: Float[np.ndarray, "n 3"]
-    thickness: float | None
 
 
 class Axis(NamedTuple):
@@ -54,32 +41,6 @@ class Axis(NamedTuple):
     error: float
 
 
-def wall(mesh: "trimesh.Trimesh", seed: int = 0) -> Wall:
-    """The walls of a sherd: evenly drawn points whose back is another wall at the usual distance.
-
-    Where less than a third of the surface has such a back, the scan is taken for an open shell and
-    all of it for the wall.
-    """
-    points, normals = _drawn(mesh, POINTS, seed)
-    spacing = np.sqrt(float(mesh.area) / len(points))
-    reach = 2 * max(spacing, float(np.median(mesh.edges_unique_length)))
-    smooth, _ = _smoothed(points, normals, reach)
-    depth = _depth(points, smooth)
-    known = np.isfinite(depth)
-    if known.mean() < _NOT_A_WALL:
-        return Wall(points, smooth, None)
-    thickness = float(np.median(depth[known]))
-    # The mode of the walls themselves: break edges see each other from far.
-    near = known & (depth < 2 * thickness)
-    thickness = float(np.median(depth[near]))
-    smooth, _ = _smoothed(points, normals, max(reach, 0.7 * thickness))
-    depth = _depth(points, smooth)
-    good = (depth > 0.5 * thickness) & (depth < 1.6 * thickness)
-    if good.mean() < _NOT_A_WALL:
-        return Wall(points, smooth, None)
-    return Wall(points[good], smooth[good], float(np.median(depth[good])))
-
-
 def find(surface: Wall, direction: Float[np.ndarray, "3"] | None = None) -> list[Axis]:
     """The likeliest axes, best first; one alone where its direction is known."""
     points, normals = surface.points, surface.normals
@@ -89,14 +50,13 @@ def find(surface: Wall, direction: Float[np.ndarray, "3"] | None = None) -> list
     else:
         directions = _hemisphere(_DIRECTIONS)
     some = slice(None, None, max(len(points) // _TRIED_POINTS, 1))
-    cost, centres = _try_all(directions, points[some], normals[some])
+    cost, centres = _try_all(directions, surface.anchors[some], normals[some])
     found: list[Axis] = []
-    few = Wall(points[some], normals[some], surface.thickness)
+    few = Wall(points[some], normals[some], surface.anchors[some], surface.thickness)
     for index in _starts(directions, cost):
         start = Axis(centres[index], directions[index], 0.0)
         axis = _refine(few, start, free=direction is None)
-        # Farther than any pot is wide: a plane, turned about what lies at infinity.
-        if axis is not None and np.linalg.norm(axis.point - points.mean(0)) < 20 * size:
+        if axis is not None:
             found.append(axis)
     found = _distinct(sorted(found, key=lambda axis: axis.error), size)[:_KEPT]
     fine = [_refine(surface, axis, free=direction is None, rounds=2) for axis in found]
@@ -111,52 +71,6 @@ def cylindrical(
     height = offset @ axis.direction
     across = offset - height[:, None] * axis.direction
     return np.linalg.norm(across, axis=1), height
-
-
-def _drawn(
-    mesh: "trimesh.Trimesh", count: int, seed: int
-) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
-    """Points evenly over the surface, and the normals of their faces."""
-    rng = np.random.default_rng(seed)
-    ends = np.cumsum(mesh.area_faces)
-    where = (np.arange(count) + rng.random(count)) / count * ends[-1]
-    face = np.minimum(np.searchsorted(ends, where), len(ends) - 1)
-    a, b = rng.random((2, count, 1))
-    a, b = np.where(a + b > 1, 1 - a, a), np.where(a + b > 1, 1 - b, b)
-    corner = np.asarray(mesh.triangles)[face]
-    points = corner[:, 0] + a * (corner[:, 1] - corner[:, 0]) + b * (corner[:, 2] - corner[:, 0])
-    return points, np.asarray(mesh.face_normals)[face]
-
-
-def _smoothed(
-    points: Float[np.ndarray, "n 3"], normals: Float[np.ndarray, "n 3"], reach: float
-) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n"]]:
-    """The mean normal of the neighbours on the same side, and how well they agree (0…1)."""
-    pairs = KDTree(points).query_pairs(reach, output_type="ndarray")
-    alike = np.einsum("ij,ij->i", normals[pairs[:, 0]], normals[pairs[:, 1]]) > 0.3
-    first, second = pairs[alike].T
-    total, count = normals.copy(), np.ones(len(points))
-    for here, there in ((first, second), (second, first)):
-        np.add.at(total, here, normals[there])
-        np.add.at(count, here, 1)
-    length = np.linalg.norm(total, axis=1)
-    return total / np.maximum(length, 1e-12)[:, None], length / count
-
-
-def _depth(
-    points: Float[np.ndarray, "n 3"], normals: Float[np.ndarray, "n 3"]
-) -> Float[np.ndarray, "n"]:
-    """How far behind each point the surface lies that looks the other way; inf where none does."""
-    # Near in place and opposite in direction, in one search: an error of 30° counts as much as
-    # half of this length.
-    length = float(np.linalg.norm(np.ptp(points, axis=0))) / 4
-    tree = KDTree(np.hstack([points, length * normals]))
-    _, back = tree.query(np.hstack([points, -length * normals]))
-    step = points - points[back]
-    depth = np.einsum("ij,ij->i", step, normals)
-    aside = np.linalg.norm(step - depth[:, None] * normals, axis=1)
-    opposite = np.einsum("ij,ij->i", normals, normals[back]) < -0.7
-    return np.where(opposite & (depth > 0) & (aside < depth), depth, np.inf)
 
 
 def _hemisphere(count: int) -> Float[np.ndarray, "n 3"]:
@@ -214,14 +128,16 @@ def _refine(surface: Wall, start: Axis, *, free: bool, rounds: int = 3) -> Axis 
     """The axis about which the two walls fall on two lines, as smooth as a profile is.
 
     Residuals are the distances from the lines, polynomials over the profile's own length, and the
-    sines of the normals' tilts out of their meridian planes times the wall's thickness.
+    sines of the normals' tilts out of their meridian planes.
     """
     points, normals = surface.points, surface.normals
     scale = surface.thickness or float(np.linalg.norm(np.ptp(points, axis=0))) / 20
+    size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
+    limit = _WIDEST_WALLS * surface.thickness if surface.thickness else _WIDEST_SIZES * size
     axis = start
     middle = points.mean(0)
-    weight = np.ones(len(points))
-    residual = np.zeros(len(points))
+    weight, tilt = np.ones(len(points)), _FIRST_TILT * scale
+    distance = np.zeros(len(points))
     for _ in range(rounds):
         first, second = beside(axis.direction)
         radius, height = cylindrical(axis, points)
@@ -235,8 +151,12 @@ def _refine(surface: Wall, start: Axis, *, free: bool, rounds: int = 3) -> Axis 
             point = axis.point + scale * (x[0] * first + x[1] * second)
             return Axis(point, direction, 0.0)
 
-        def residuals(x: Float[np.ndarray, "m"], frame=frame, side=side, weight=weight):
-            return _residuals(moved(x), points, normals, frame, side, scale, weight)[0]
+        def residuals(x: Float[np.ndarray, "m"], frame=frame, side=side, weight=weight, tilt=tilt):
+            distance, sine, radius = _residuals(moved(x), surface, frame, side, weight)
+            root = np.sqrt(weight)
+            # Else a plane's axis would lie anywhere.
+            beyond = 0.1 * np.sqrt(len(points)) * max(float(np.median(radius)) - limit, 0.0)
+            return np.concatenate([root * distance, tilt * root * sine, [beyond]])
 
         solved = optimize.least_squares(
             residuals, np.zeros(4 if free else 2), method="lm", max_nfev=60
@@ -247,10 +167,12 @@ def _refine(surface: Wall, start: Axis, *, free: bool, rounds: int = 3) -> Axis 
         axis = axis._replace(
             point=axis.point + ((middle - axis.point) @ axis.direction) * axis.direction
         )
-        _, residual = _residuals(axis, points, normals, frame, side, scale, weight)
-        spread = 1.5 * np.median(np.abs(residual)) + 1e-9 * scale
-        weight = 1 / (1 + (residual / (2 * spread)) ** 2)
-    return axis._replace(error=float(np.median(np.abs(residual))))
+        distance, sine, _ = _residuals(axis, surface, frame, side, weight)
+        spread = 1.5 * np.median(np.abs(distance)) + 1e-9 * scale
+        weight = 1 / (1 + (distance / (2 * spread)) ** 2)
+        # Each by what it is worth: on a smooth scan the places, on a coarse one the normals too.
+        tilt = min(_TILT_WORTH * float(spread / (1.5 * np.median(np.abs(sine)) + 1e-9)), 2 * scale)
+    return axis._replace(error=float(np.median(np.abs(distance))))
 
 
 def beside(direction: Float[np.ndarray, "3"]) -> tuple[np.ndarray, np.ndarray]:
@@ -278,29 +200,24 @@ def _profile_frame(
 
 def _residuals(
     axis: Axis,
-    points: Float[np.ndarray, "n 3"],
-    normals: Float[np.ndarray, "n 3"],
+    surface: Wall,
     frame: Float[np.ndarray, "2 2"],
     side: Bool[np.ndarray, "n"],
-    scale: float,
     weight: Float[np.ndarray, "n"],
-) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "n"]]:
-    """What `_refine` makes small, weighted, and the distances from the lines alone."""
-    radius, height = cylindrical(axis, points)
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """The distances from the lines, the sines of the normals' tilts, and the radii."""
+    radius, height = cylindrical(axis, surface.points)
     along, across = frame @ np.stack([radius, height])
     middle, half = (along.max() + along.min()) / 2, max(np.ptp(along) / 2, 1e-9)
     basis = np.polynomial.legendre.legvander((along - middle) / half, _DEGREE)
     basis = np.hstack([basis, np.where(side, 1, -1)[:, None] * basis[:, :3]])
-    root = np.sqrt(weight)
     weighted = basis.T * weight
     # Legendre's polynomials are nearly orthogonal here, so these equations are good enough.
-    square = weighted @ basis + 1e-9 * len(points) * np.eye(basis.shape[1])
+    square = weighted @ basis + 1e-9 * len(along) * np.eye(basis.shape[1])
     fitted = np.linalg.solve(square, weighted @ across)
-    distance = across - basis @ fitted
-    offset = points - axis.point
-    turning = np.cross(axis.direction, offset)
-    sine = np.einsum("ij,ij->i", normals, turning) / np.maximum(radius, 0.1 * scale)
-    return np.concatenate([root * distance, _TILT * scale * root * sine]), distance
+    turning = np.cross(axis.direction, surface.anchors - axis.point)
+    sine = np.einsum("ij,ij->i", surface.normals, turning) / np.maximum(radius, 0.02 * half)
+    return across - basis @ fitted, sine, radius
 
 
 def _distinct(found: list[Axis], size: float) -> list[Axis]:

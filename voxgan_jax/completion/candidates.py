@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
-from voxgan_jax.completion import axis_fit, locator, solid
+from voxgan_jax.completion import axis_fit, locator, sherd_wall, solid
 from voxgan_jax.completion.axis_fit import Axis
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def candidates(
         ValueError: no axis is found about which the sherd could have been turned, or no placement
             that agrees with what is known.
     """
-    surface = axis_fit.wall(mesh)
+    surface = sherd_wall.wall(mesh)
     direction = None if known.direction is None else np.asarray(known.direction, float)
     axes = axis_fit.find(surface, direction)[:MAX_AXES]
     if not axes:

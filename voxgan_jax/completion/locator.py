@@ -26,7 +26,7 @@ LONGEST = 62
 """Voxels of the longest side of nearly every pot that the model knows."""
 
 USUAL_WALL = 2.9
-"""The median thickness of the walls of such pots in voxels, as `axis_fit.wall` measures it."""
+"""The median thickness of the walls of such pots in voxels, as `sherd_wall.wall` measures it."""
 
 HEIGHTS, RINGS = 96, 64
 SCALES = np.linspace(-0.6, 0.6, 17)

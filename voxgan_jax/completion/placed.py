@@ -15,8 +15,9 @@ class Placement(NamedTuple):
     `matrix` maps the indices of the model's cube to the scan's coordinates in mm. `point` and
     `direction` are the pot's axis, from base to rim. `voxel_mm` is the side of a voxel,
     `height_mm` and `diameter_mm` are those of the pot that the model sees, `above_base_mm` is where
-    the sherd's middle lies in it. `score` is a logarithm of likelihood, `share` how likely a
-    placement much like this one is among all that were looked at.
+    the sherd's middle lies in it. `score` is a logarithm of likelihood, `share` how likely it is
+    that this one is right: that end up, that size within 10 %. `own_iou` is the IoU that the model
+    expects of its answer there.
     """
 
     matrix: Float[np.ndarray, "4 4"]
@@ -28,6 +29,7 @@ class Placement(NamedTuple):
     above_base_mm: float
     score: float
     share: float
+    own_iou: float = 0.5
     runner_ups: tuple["Placement", ...] = ()
 
     @property
