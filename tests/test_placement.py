@@ -104,7 +104,7 @@ def test_shares_are_those_of_what_is_much_the_same():
     assert best.voxel_mm == 2.0
     assert best.share == pytest.approx(sure)
     assert [other.voxel_mm for other in best.runner_ups] == [3.0, 2.0, 2.0]
-    rest = weights[2:] / weights[2:].sum() * (1 - sure)
+    rest = weights[2:] / share * sure
     assert [other.share for other in best.runner_ups] == pytest.approx(rest.tolist())
     with pytest.raises(ValueError, match="no placement keeps the sherd"):
         placement.ranked([], points)

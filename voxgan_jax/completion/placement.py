@@ -138,7 +138,8 @@ def ranked(
     """The best placement, how sure it is, and its runners-up.
 
     A softmax over all scores gives the shares; what is much the same is one. How sure the best is
-    follows from `TRUST`, and the others divide the rest as their shares do.
+    follows from `TRUST`, and the others are less sure as their shares are less; what is left to 1
+    is that none of them is right.
 
     Raises:
         ValueError: no placement at all.
@@ -149,14 +150,16 @@ def ranked(
     shares = special.softmax(scores)
     left = list(np.argsort(-scores))
     kept: list[Placement] = []
-    while left and len(kept) <= RUNNER_UPS:
+    while left:
         best = left[0]
         group = [n for n in left if proposals.same(judged[best][0], judged[n][0], points)]
         kept.append(judged[best][1]._replace(share=float(shares[group].sum())))
         left = [n for n in left if n not in group]
+    kept = sorted(kept, key=lambda made: -made.share)[: RUNNER_UPS + 1]
     best = kept[0]
     parts = (1.0, _logit(best.share), _logit(best.own_iou))
     sure = float(special.expit(np.dot(TRUST, parts)))
-    rest = (1 - sure) / max(1 - best.share, 1e-9)
-    others = tuple(other._replace(share=rest * other.share) for other in kept[1:])
+    others = tuple(
+        other._replace(share=sure * other.share / max(best.share, 1e-9)) for other in kept[1:]
+    )
     return best._replace(share=sure, runner_ups=others)
