@@ -236,6 +236,7 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     placed = grid.place(labels, 32)
     partial = jnp.asarray(placed == 2, jnp.float32)[None, ..., None]
     expected = generator.apply(variables, partial, train=False)
+    assert done.probabilities is not None
     np.testing.assert_allclose(done.probabilities, expected[0, ..., 0], atol=1e-5)
     scene = vox.read_scene(target)
     np.testing.assert_array_equal(scene.labels, done.labels)
