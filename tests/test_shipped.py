@@ -1,11 +1,13 @@
 """The weights in the box: how they are packed, what their card says, and that both agree."""
 
+import hashlib
 import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors
 
 from configs import smoke
 from voxgan_jax import models
@@ -173,6 +175,20 @@ def test_the_shipped_model_of_several_pots_agrees_with_its_card():
     assert card["metrics"][0]["gain"]["mean"] > 0.05
     assert card["weights"]["parameters"] == 4_757_776
     assert path.stat().st_size + shipped.path().stat().st_size < shipped.MAX_BYTES
+
+
+def test_the_card_of_the_locator_agrees_with_it():
+    path = shipped.path("locator.safetensors")
+    data = path.read_bytes()
+    card = shipped.read_card(path)
+    assert card["weights"]["sha256"] == hashlib.sha256(data).hexdigest()
+    assert card["weights"]["bytes"] == len(data)
+    with safetensors.safe_open(path, "numpy") as file:
+        sizes = [np.size(file.get_tensor(name)) for name in file.keys()]
+    assert card["weights"]["parameters"] == sum(sizes) == 555_320
+    assert card["metrics"] and card["limits"]
+    folder = path.parent.glob("*.safetensors")
+    assert sum(one.stat().st_size for one in folder) < shipped.MAX_BYTES
 
 
 def test_several_pots_keep_the_sherd_and_differ():
