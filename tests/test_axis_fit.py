@@ -90,3 +90,18 @@ def test_a_box_has_walls_and_is_no_crash():
     box = trimesh.creation.box((60.0, 40.0, 6.0))
     found = axis_fit.find(sherd_wall.wall(box))
     assert all(np.isfinite(axis.point).all() for axis in found)
+
+
+def test_no_axis_lies_further_off_than_the_pot_is_wide():
+    sherd, pose = turned_sherds.turned(turned_sherds.bellied(noise=0.05))
+    surface = sherd_wall.wall(sherd)
+
+    def reach(axis):
+        return np.quantile(axis_fit.cylindrical(axis, surface.points)[0], 0.99)
+
+    true = reach(axis_fit.Axis(pose[:3, 3], pose[:3, 2], 0.0))
+    angle, aside = off(axis_fit.find(surface, widest=true)[0], pose, sherd)
+    assert angle < 2 and aside < 1
+    for direction in (None, pose[:3, 2]):
+        found = axis_fit.find(surface, direction, 0.8 * true)
+        assert reach(found[0]) < 1.101 * 0.8 * true

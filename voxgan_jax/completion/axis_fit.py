@@ -27,6 +27,9 @@ _FIRST_TILT, _TILT_WORTH = 0.3, 1.5
 _WIDEST_WALLS, _WIDEST_SIZES = 16.0, 5.0
 """No pot's radius is so many times its wall, or the sherd's own size."""
 
+_MEASURED = 1.1
+"""So much more than the diameter that is told a sherd may reach."""
+
 _DEGREE = 4
 
 
@@ -41,8 +44,16 @@ class Axis(NamedTuple):
     error: float
 
 
-def find(surface: Wall, direction: Float[np.ndarray, "3"] | None = None) -> list[Axis]:
-    """The likeliest axes, best first; one alone where its direction is known."""
+def find(
+    surface: Wall,
+    direction: Float[np.ndarray, "3"] | None = None,
+    widest: float | None = None,
+) -> list[Axis]:
+    """The likeliest axes, best first; one alone where its direction is known.
+
+    Where it is known that no point lies further from the axis than `widest`, in mm, such axes come
+    before others.
+    """
     points, normals = surface.points, surface.normals
     size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
     if direction is not None:
@@ -51,16 +62,46 @@ def find(surface: Wall, direction: Float[np.ndarray, "3"] | None = None) -> list
         directions = _hemisphere(_DIRECTIONS)
     some = slice(None, None, max(len(points) // _TRIED_POINTS, 1))
     cost, centres = _try_all(directions, surface.anchors[some], normals[some])
+    if widest is not None:
+        reach = [
+            _reach(Axis(*line, 0.0), points[some]) for line in zip(centres, directions, strict=True)
+        ]
+        cost = cost + (np.array(reach) > _MEASURED * widest)
     found: list[Axis] = []
     few = Wall(points[some], normals[some], surface.anchors[some], surface.thickness)
     for index in _starts(directions, cost):
         start = Axis(centres[index], directions[index], 0.0)
-        axis = _refine(few, start, free=direction is None)
+        axis = _refine(few, start, free=direction is None, widest=widest)
         if axis is not None:
             found.append(axis)
-    found = _distinct(sorted(found, key=lambda axis: axis.error), size)[:_KEPT]
-    fine = [_refine(surface, axis, free=direction is None, rounds=2) for axis in found]
-    return _distinct(sorted(filter(None, fine), key=lambda axis: axis.error), size)
+
+    def worth(axis: Axis) -> tuple[bool, float]:
+        far = widest is not None and _reach(axis, points) > _MEASURED * widest
+        return bool(far), axis.error
+
+    found = _distinct(sorted(found, key=worth), size)[:_KEPT]
+    free = direction is None
+    fine = [_refine(surface, axis, free=free, rounds=2, widest=widest) for axis in found]
+    found = _distinct(sorted(filter(None, fine), key=worth), size)
+    if widest is None or any(not worth(axis)[0] for axis in found):
+        return found
+    return [_pulled(axis, points, widest) for axis in found]
+
+
+def _pulled(axis: Axis, points: Float[np.ndarray, "n 3"], widest: float) -> Axis:
+    """An axis that lies too far off, moved straight towards the sherd as far as is needed."""
+    beyond = _reach(axis, points) - widest
+    aside = points.mean(0) - axis.point
+    aside -= (aside @ axis.direction) * axis.direction
+    distance = float(np.linalg.norm(aside))
+    if beyond <= (_MEASURED - 1) * widest or distance < 1e-9:
+        return axis
+    return axis._replace(point=axis.point + min(beyond / distance, 1.0) * aside)
+
+
+def _reach(axis: Axis, points: Float[np.ndarray, "n 3"]) -> float:
+    """How far from the axis the sherd reaches, but for a hundredth of it."""
+    return float(np.quantile(cylindrical(axis, points)[0], 0.99))
 
 
 def cylindrical(
@@ -124,7 +165,9 @@ def _starts(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) 
     return chosen
 
 
-def _refine(surface: Wall, start: Axis, *, free: bool, rounds: int = 3) -> Axis | None:
+def _refine(
+    surface: Wall, start: Axis, *, free: bool, rounds: int = 3, widest: float | None = None
+) -> Axis | None:
     """The axis about which the two walls fall on two lines, as smooth as a profile is.
 
     Residuals are the distances from the lines, polynomials over the profile's own length, and the
@@ -134,6 +177,7 @@ def _refine(surface: Wall, start: Axis, *, free: bool, rounds: int = 3) -> Axis 
     scale = surface.thickness or float(np.linalg.norm(np.ptp(points, axis=0))) / 20
     size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
     limit = _WIDEST_WALLS * surface.thickness if surface.thickness else _WIDEST_SIZES * size
+    limit = limit if widest is None else min(limit, widest)
     axis = start
     middle = points.mean(0)
     weight, tilt = np.ones(len(points)), _FIRST_TILT * scale

@@ -85,7 +85,8 @@ def candidates(
     """
     surface = sherd_wall.wall(mesh)
     direction = None if known.direction is None else np.asarray(known.direction, float)
-    axes = axis_fit.find(surface, direction)[:MAX_AXES]
+    widest = None if known.diameter is None else known.diameter / 2
+    axes = axis_fit.find(surface, direction, widest)[:MAX_AXES]
     if not axes:
         raise ValueError(
             "no axis is found about which the sherd could have been turned; give --axis, or --as-is"
