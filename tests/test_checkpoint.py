@@ -244,17 +244,19 @@ def _no_file_larger_than(size):
 
 
 def test_a_checkpoint_that_cannot_be_written_names_the_last_good_one(tmp_path, caplog):
+    # A disk stays full until somebody makes room, also while the manager is closed.
     with (
+        contextlib.ExitStack() as limits,
         pytest.raises(checkpoint.DiskError) as caught,
         checkpoint.open_manager(tmp_path) as manager,
     ):
         _save(manager, 1)
         manager.wait_until_finished()
         caplog.clear()
-        with _no_file_larger_than(100):
-            _save(manager, 2)
-            # Here or by the next save the error comes out, as the writing thread has it.
-            checkpoint.finish(manager)
+        limits.enter_context(_no_file_larger_than(100))
+        _save(manager, 2)
+        # Here or by the next save the error comes out, as the writing thread has it.
+        checkpoint.finish(manager)
         _save(manager, 3)
     assert caught.value.errno == errno.EFBIG
     assert f"the last good checkpoint is {tmp_path / checkpoint.FOLDER / '1'};" in str(caught.value)
