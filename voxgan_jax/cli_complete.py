@@ -196,7 +196,9 @@ def _name(report: Mapping[str, Any]) -> str:
 
 
 def _failed(errors: Mapping[str, str]) -> str:
-    return f", {len(errors)} files failed" if errors else ""
+    if not errors:
+        return ""
+    return ", one file failed" if len(errors) == 1 else f", {len(errors)} files failed"
 
 
 def _line(result: "files.Result", *, as_json: bool) -> str:
