@@ -1,5 +1,6 @@
 """`voxgan_jax.complete`: arrays, meshes and files in, the same pot out."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -8,8 +9,8 @@ import pytest
 import trimesh
 
 import voxgan_jax
-from voxgan_jax import cli
-from voxgan_jax.completion import mesh, outputs
+from voxgan_jax import cli, cli_complete
+from voxgan_jax.completion import completion, mesh, outputs
 from voxgan_jax.data import synthetic, vox
 
 
@@ -46,6 +47,13 @@ def test_a_file_gives_what_the_command_gives(written, tmp_path):
     for report in reports:
         report.pop("options")
     assert reports[0] == reports[1]
+    assert reports[0]["model"]["hypotheses_file"] == "hypotheses64.safetensors"
+    assert cli_complete.FORMATS == completion.FORMATS
+    # Asked for fewer, it leaves none of the others behind.
+    fewer = dataclasses.replace(pot, hypotheses=pot.hypotheses[:1])
+    fewer.write(tmp_path / "api", formats=["stl"])
+    left = [path.name for path in (tmp_path / "api").glob("*hypothesis*")]
+    assert left == ["find_7_hypothesis1.stl"]
     assert reports[0]["given_voxels"] == (sherd() > 0).sum()
     assert reports[0]["model"]["sha256"] and reports[0]["input"]["file"] == "find_7.vox"
 

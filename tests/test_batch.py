@@ -127,7 +127,12 @@ def test_of_two_hundred_sherds_twenty_broken_ones_stop_no_other(tmp_path, weight
 def test_other_options_are_another_job(tmp_path, weights_file, capsys):
     vox.write(tmp_path / "a.vox", sherd(1))
     job = (tmp_path / "a.vox", "--out", tmp_path / "out", "--weights", weights_file)
-    for more, done in (((), 1), ((), 0), (["--threshold", "0.3"], 1), (["--again"], 1)):
+    for more, done in (((), 1), ((), 0), (["--threshold", "0.3"], 1), (["--threshold", "0"], 1)):
+        assert complete(*job, *more) == 0
+        assert capsys.readouterr().out.count("voxels given") == done, more
+    report = json.loads((tmp_path / "out" / "a.json").read_text(encoding="utf-8"))
+    assert report["options"]["threshold"] == 0
+    for more, done in (((), 1), (["--again"], 1)):
         assert complete(*job, *more) == 0
         assert capsys.readouterr().out.count("voxels given") == done, more
     report = json.loads((tmp_path / "out" / "a.json").read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from voxgan_jax import cli_placing
+from voxgan_jax import __version__, cli_placing
 
 if TYPE_CHECKING:
     from voxgan_jax.completion import files
@@ -135,7 +135,7 @@ def _complete(args: argparse.Namespace) -> int:
     )
     if args.pool is not None:
         completer = completer._replace(pool=args.pool)
-    about = _plain({"model": completer.about, "options": _options(args)})
+    about = {"version": __version__, "model": completer.about, "options": _options(args)}
     earlier = {} if args.again else {path: batch.finished(path, args.out, about) for path in paths}
     reports: list[Mapping[str, Any]] = [report for report in earlier.values() if report]
     todo = [path for path in paths if not earlier.get(path)]
@@ -178,17 +178,14 @@ def _complete(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
-    """What the report says was asked for: what was not left at its default value of none."""
+    """What the report says was asked for."""
+    from voxgan_jax.completion import batch
+
     names = ("threshold", "dtype", "average", "pool", "whole_cube", "fixed_fragment", "fragment")
     options = {name: getattr(args, name) for name in names} | cli_placing.placing(args)
     options |= {"clearance_mm": args.clearance_mm, "hypotheses": args.hypotheses}
     options |= {"formats": [form for form in FORMATS if form in args.formats]}
-    return {name: value for name, value in options.items() if value not in (None, False)}
-
-
-def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    """As it comes back from a JSON file."""
-    return json.loads(json.dumps(value))
+    return batch.asked(options)
 
 
 def _name(report: Mapping[str, Any]) -> str:
@@ -244,14 +241,16 @@ def _line(result: "files.Result", *, as_json: bool) -> str:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 16:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 16")
-    return value
+    if not text.isdecimal() or int(text) > 16:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 0 to 16")
+    return int(text)
 
 
 def _probability(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value

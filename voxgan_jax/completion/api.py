@@ -51,7 +51,8 @@ def complete(
         name: what the files of `Completion.write` are called where `sherd` is no file.
         weights, workdir: a weights file or a run's folder, in place of the package's model.
         placing: how big the sherd is and how it lies: the options of `scans.read` (`unit`,
-            `voxel_mm`, `up`, `height_mm`, `diameter_mm` …).
+            `voxel_mm`, `up`, `height_mm`, `diameter_mm`), and `axis`, `rim`, `base`, `as_is`,
+            `place`, as `voxgan complete` has them.
 
     Raises:
         FileNotFoundError: no such file.
@@ -64,9 +65,8 @@ def complete(
         completer, [request], threshold=threshold, whole_cube=whole_cube
     )
     options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **placing}
-    asked = {key: value for key, value in options.items() if value not in (None, False)}
-    asked |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses}
-    about: dict[str, Any] = {"model": dict(completer.about), "options": asked}
+    options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses}
+    about: dict[str, Any] = {"model": dict(completer.about), "options": batch.asked(options)}
     if isinstance(sherd, (str, pathlib.Path)):
         about["input"] = batch.fingerprint(sherd)
     return completion.restore(request, answer, clearance_mm=clearance_mm, about=about)

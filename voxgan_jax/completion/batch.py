@@ -70,6 +70,13 @@ def _is_sherd(path: pathlib.Path) -> bool:
     return known and not hidden and not ours and path.is_file()
 
 
+def asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a report as they come back from JSON: those that were given."""
+    # By identity: 0 is a threshold, though it equals False.
+    given = {name: value for name, value in options.items() if value is not None}
+    return json.loads(json.dumps({n: value for n, value in given.items() if value is not False}))
+
+
 def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
     """What `input` of a report says: the file's name, size and sha256.
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import glob
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -177,6 +178,9 @@ class Completion:
 
     def _write_hypotheses(self, stem: pathlib.Path) -> list[pathlib.Path]:
         paths = []
+        # An earlier run may have been asked for more.
+        for older in stem.parent.glob(f"{glob.escape(stem.name)}_hypothesis*.stl"):
+            older.unlink()
         for number, other in enumerate(self.hypothesis_meshes, 1):
             paths.append(pathlib.Path(f"{stem}_hypothesis{number}.stl"))
             mesh.write_stl(paths[-1], other)

@@ -35,18 +35,7 @@ def index(rows: Sequence[Mapping[str, Any]]) -> str:
     failed = [row for row in rows if "error" in row]
     count = "One pot" if len(done) == 1 else f"{len(done)} pots"
     said = f"{count} restored" + (f", {_files(len(failed))} failed" if failed else "")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{page.POLICY}">
-<meta name="referrer" content="no-referrer">
-<title>{said}</title>
-<link rel="icon" href="data:,">
-<style>
-{page.asset("page.css")}{page.asset("index_page.css")}</style>
-</head>
+    return f"""{page.head(said, page.asset("page.css") + page.asset("index_page.css"))}
 <body>
 <div class="sheet">
 <header>

@@ -94,6 +94,7 @@ def load(
         return completer
     if not isinstance(generator, hypotheses.HypothesesGenerator):
         weights_file = shipped.find(shipped.HYPOTHESES)
+        card = shipped.read_card(weights_file)
         variables, config = weights.load(weights_file)
         generator = models.build_generator(config.generator)
         weights.require_fit(weights_file, variables, generator, config.data.resolution)
@@ -106,8 +107,14 @@ def load(
     several = functools.partial(hypotheses.hypotheses, cast(Any, generator), count=num_hypotheses)
     compiled, variables = jax.jit(several), jax.device_put(variables)
     # The same draws each time: the same sherd gets the same pots.
+    other = _about(weights_file, config, card)
     return completer._replace(
-        alternatives=lambda partial: compiled(variables, partial, jax.random.key(0))
+        alternatives=lambda partial: compiled(variables, partial, jax.random.key(0)),
+        about={
+            **completer.about,
+            "hypotheses_file": other["file"],
+            "hypotheses_sha256": other["sha256"],
+        },
     )
 
 

@@ -82,11 +82,8 @@ def asset(name: str) -> str:
     return (folder / name).read_text(encoding="utf-8")
 
 
-def page(view: View) -> str:
-    """The page as HTML."""
-    name, report = escape(view.name), view.report
-    parts = _parts(view)
-    scene = page_meshes.place(view.pot, view.labels, view.matrix) | {"parts": parts}
+def head(title: str, style: str) -> str:
+    """How each of our pages begins: it may load nothing. Both arguments are HTML already."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -94,11 +91,19 @@ def page(view: View) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <meta name="referrer" content="no-referrer">
-<title>{name}: restored pot</title>
+<title>{title}</title>
 <link rel="icon" href="data:,">
 <style>
-{asset("page.css")}</style>
-</head>
+{style}</style>
+</head>"""
+
+
+def page(view: View) -> str:
+    """The page as HTML."""
+    name, report = escape(view.name), view.report
+    parts = _parts(view)
+    scene = page_meshes.place(view.pot, view.labels, view.matrix) | {"parts": parts}
+    return f"""{head(f"{name}: restored pot", asset("page.css"))}
 <body>
 <div class="sheet">
 <header>
