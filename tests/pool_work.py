@@ -4,6 +4,8 @@ import os
 import pathlib
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 
 def negative(number: int) -> int:
@@ -13,6 +15,16 @@ def negative(number: int) -> int:
 def process_and_number(number: int) -> tuple[int, int]:
     time.sleep(0.02)
     return os.getpid(), number
+
+
+class Watched:
+    """Does some work and says which modules its process then holds."""
+
+    def __init__(self, work: Callable[[Any], Any]) -> None:
+        self.work = work
+
+    def __call__(self, item: object) -> tuple[Any, set[str]]:
+        return self.work(item), set(sys.modules)
 
 
 def picky(number: int) -> int:

@@ -12,9 +12,9 @@ import pool_work
 import psutil
 import pytest
 import trimesh
-from turned_pots import bowl
+from turned_pots import bowl, sherd
 
-from voxgan_jax.completion import mesh, mesh_pool
+from voxgan_jax.completion import completion, mesh, mesh_pool, outputs
 
 WORK = pathlib.Path(pool_work.__file__)
 
@@ -89,6 +89,18 @@ def test_meshes_made_elsewhere_are_the_same():
 
 def surface_of(pot):
     return mesh.surface(mesh.smooth(pot), pot, np.eye(4))
+
+
+def test_a_process_that_writes_pots_holds_no_jax(tmp_path):
+    pot = np.flip(bowl(14), 2)
+    labels = np.where(pot, outputs.INFERRED, 0).astype(np.uint8)
+    labels[np.flip(sherd(bowl(14)), 2)] = outputs.GIVEN
+    restored = completion.Completion("a", labels, pot.astype(np.float32), mesh.frame(pot.shape))
+    writing = completion.Writing(tmp_path, completion.FORMATS)
+    ((written, held),) = mesh_pool.map_in_order(pool_work.Watched(writing), [restored], 2)
+    assert {path.suffix for path in written.paths} == {f".{form}" for form in completion.FORMATS}
+    assert {"trimesh", "manifold3d", "skimage.measure", "voxgan_jax.completion.page"} <= held
+    assert not {"jax", "jaxlib", "flax", "voxgan_jax.completion.predictor"} & held
 
 
 def test_workers_only_where_they_pay(monkeypatch):

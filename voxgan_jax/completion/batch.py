@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from voxgan_jax.completion import scans
-from voxgan_jax.evaluation import report as reports
+from voxgan_jax.whole import write_whole
 
 INDEX, SUMMARY = "index.html", "summary.csv"
 
@@ -142,7 +142,7 @@ def write_overview(
         )
     rows += [{"name": name, "error": error} for name, error in errors.items()]
     index_page.index_page(out_dir / INDEX, rows)
-    reports.write_whole(out_dir / SUMMARY, summary(done, errors))
+    write_whole(out_dir / SUMMARY, summary(done, errors))
     return [out_dir / INDEX, out_dir / SUMMARY]
 
 

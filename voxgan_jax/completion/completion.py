@@ -6,18 +6,17 @@ import glob
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 import voxgan_jax
 from voxgan_jax.completion import mesh, outputs, section
+from voxgan_jax.completion.answers import Answer, Hypothesis, Request
 from voxgan_jax.completion.confidence import Confidence
 from voxgan_jax.completion.outputs import GIVEN, INFERRED, UNCERTAIN
-from voxgan_jax.completion.predictor import Answer, Hypothesis
-from voxgan_jax.completion.requests import Request
-from voxgan_jax.evaluation import report as reports
+from voxgan_jax.whole import write_whole
 
 if TYPE_CHECKING:
     import trimesh
@@ -165,7 +164,7 @@ class Completion:
         report = self.report | {"missing": made and _missing(made, self.clearance_mm)}
         if "svg" in formats:
             paths.append(folder / f"{self.name}_section.svg")
-            reports.write_whole(paths[-1], self.drawing)
+            write_whole(paths[-1], self.drawing)
         if "html" in formats:
             paths.append(folder / f"{self.name}.html")
             self._write_page(paths[-1], report, [path.name for path in paths[:-1]])
@@ -173,7 +172,7 @@ class Completion:
         if "json" in formats:
             paths.append(folder / f"{self.name}.json")
             text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-            reports.write_whole(paths[-1], text + "\n")
+            write_whole(paths[-1], text + "\n")
         return written._replace(paths=paths, report=report)
 
     def _write_hypotheses(self, stem: pathlib.Path) -> list[pathlib.Path]:
@@ -203,6 +202,19 @@ class Completion:
             drawing=self.drawing,
         )
         page.write_page(path, view)
+
+
+class Writing(NamedTuple):
+    """Writes a restored pot; a class, so that another process can be told to do it."""
+
+    out_dir: pathlib.Path
+    formats: tuple[str, ...]
+
+    def __call__(self, restored: Completion) -> outputs.Written | OSError | ValueError:
+        try:
+            return restored.write(self.out_dir, self.formats)
+        except (OSError, ValueError) as error:
+            return error
 
 
 def restore(

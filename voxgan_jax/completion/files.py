@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from voxgan_jax.completion import completion, outputs, predictor
+from voxgan_jax.completion.answers import Request
 from voxgan_jax.completion.completion import Completion
 from voxgan_jax.completion.mesh_pool import Each
 from voxgan_jax.completion.model import Completer
-from voxgan_jax.completion.requests import Request, request_of
+from voxgan_jax.completion.requests import request_of
 
 
 class Result(NamedTuple):
@@ -78,7 +79,7 @@ def complete_files(
             )
             for request, answer in zip(good, answers, strict=True)
         ]
-        work = Writing(pathlib.Path(out_dir), tuple(formats))
+        work = completion.Writing(pathlib.Path(out_dir), tuple(formats))
         results = zip(each(work, restored), restored, strict=True)
         for request in requests:
             if isinstance(request, (OSError, ValueError)):
@@ -86,16 +87,3 @@ def complete_files(
                 continue
             written, pot = next(results)
             yield Result(written, pot) if isinstance(written, outputs.Written) else written
-
-
-class Writing(NamedTuple):
-    """Writes a restored pot; a class, so that another process can be told to do it."""
-
-    out_dir: pathlib.Path
-    formats: tuple[str, ...]
-
-    def __call__(self, restored: Completion) -> outputs.Written | OSError | ValueError:
-        try:
-            return restored.write(self.out_dir, self.formats)
-        except (OSError, ValueError) as error:
-            return error

@@ -7,6 +7,7 @@ from typing import Any
 
 from voxgan_jax.completion import page, page_text
 from voxgan_jax.completion.page_text import escape
+from voxgan_jax.whole import write_whole
 
 _COLUMNS = (
     ("", ""),
@@ -26,7 +27,7 @@ def index_page(path: str | pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> N
         rows: of each file its `name`, and either `page`, the name of its page beside this one,
             `drawing`, SVG text, and `report`, as `page.View` has it, or `error`, why it failed.
     """
-    page.write_whole(pathlib.Path(path), index(rows))
+    write_whole(path, index(rows))
 
 
 def index(rows: Sequence[Mapping[str, Any]]) -> str:

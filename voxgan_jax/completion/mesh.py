@@ -3,15 +3,15 @@
 trimesh and scikit-image are imported where they are used: they take half a second.
 """
 
-import os
 import pathlib
-import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from scipy import ndimage
+
+from voxgan_jax.whole import write_whole
 
 if TYPE_CHECKING:
     import trimesh
@@ -185,7 +185,7 @@ def face_labels(
 
 def write_stl(path: str | pathlib.Path, mesh: "trimesh.Trimesh") -> None:
     """Write a mesh as binary STL, whole or not at all."""
-    _write_whole(path, mesh.export(file_type="stl"))
+    write_whole(path, cast(bytes, mesh.export(file_type="stl")))
 
 
 def write_glb(
@@ -224,19 +224,9 @@ def write_glb(
         )
         part.visual = TextureVisuals(material=material)
         scene.add_geometry(part, node_name=name, geom_name=name)
-    _write_whole(path, scene.export(file_type="glb", include_normals=True))
+    write_whole(path, cast(bytes, scene.export(file_type="glb", include_normals=True)))
 
 
 def _linear(value: float) -> float:
     """glTF's colour factors are linear, not sRGB."""
     return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-
-
-def _write_whole(path: str | pathlib.Path, data: Any) -> None:
-    path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -25,13 +25,17 @@ Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """`map`, or one that works side by side and keeps the order."""
 
 IMPORTS = (
-    "voxgan_jax.completion.files",
+    "voxgan_jax.completion.completion",
     "voxgan_jax.completion.missing",
+    "voxgan_jax.completion.page",
+    "voxgan_jax.completion.section_drawing",
+    "voxgan_jax.completion.section_measures",
     "manifold3d",
+    "pyvox.writer",
     "skimage.measure",
     "trimesh",
 )
-"""What writing a pot imports; a process imports it while the model is being compiled."""
+"""What writing a pot imports, JAX not among it; a process imports it while the model compiles."""
 
 _WORTH_IT = 6
 _MOST = 8

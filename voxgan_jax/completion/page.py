@@ -6,10 +6,8 @@ plainly what of it is a guess. Where there is no WebGL it still shows all but th
 
 import importlib.resources
 import json
-import os
 import pathlib
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +16,7 @@ from jaxtyping import Float, Int
 
 from voxgan_jax.completion import outputs, page_lists, page_meshes, page_text
 from voxgan_jax.completion.page_text import escape
+from voxgan_jax.whole import write_whole
 
 if TYPE_CHECKING:
     import trimesh
@@ -63,17 +62,7 @@ class View(NamedTuple):
 
 def write_page(path: str | pathlib.Path, view: View) -> None:
     """Write the page, whole or not at all."""
-    write_whole(pathlib.Path(path), page(view))
-
-
-def write_whole(path: pathlib.Path, text: str) -> None:
-    """Write beside the target, then rename."""
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, page(view))
 
 
 def asset(name: str) -> str:

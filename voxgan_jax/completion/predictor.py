@@ -1,48 +1,17 @@
 """Completing sherds with a trained generator: grids in, answers out."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from voxgan_jax.completion.confidence import Confidence, judge, measure
+from voxgan_jax.completion.answers import Answer, Hypothesis, Request
+from voxgan_jax.completion.confidence import judge, measure
 from voxgan_jax.completion.model import Completer
 from voxgan_jax.completion.outputs import GIVEN, INFERRED
-from voxgan_jax.completion.requests import Request, given_labels
+from voxgan_jax.completion.requests import given_labels
 from voxgan_jax.data import grid
-
-
-class Hypothesis(NamedTuple):
-    """One of several pots that the sherd may come from: labels and belief as those of `Answer`.
-
-    `share` says how likely it is next to the others; together they have 1.
-    """
-
-    labels: UInt8[np.ndarray, "_ _ _"]
-    belief: Float[np.ndarray, "_ _ _"]
-    share: float
-
-
-class Answer(NamedTuple):
-    """What the model makes of a sherd.
-
-    `labels` holds GIVEN and INFERRED in the box asked for; what the model adds outside it is only
-    counted, in `left_out`. The file's coordinates (x, y, z) move by `shift`: not at all in the
-    input's own box. `probabilities` fill the model's cube. `belief` are those in the box of
-    `labels`, with the threshold moved to 0.5. `confidence` says how far to trust it; None where the
-    model was not calibrated for that. `hypotheses` are other pots, the likeliest first, where the
-    completer was loaded for several.
-    """
-
-    labels: UInt8[np.ndarray, "_ _ _"]
-    left_out: int
-    shift: tuple[int, int, int]
-    probabilities: Float[np.ndarray, "r r r"]
-    belief: Float[np.ndarray, "_ _ _"]
-    confidence: Confidence | None = None
-    hypotheses: tuple[Hypothesis, ...] = ()
 
 
 def complete(

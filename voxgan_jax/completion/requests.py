@@ -2,39 +2,20 @@
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 
 from voxgan_jax.completion import mesh as meshes
 from voxgan_jax.completion import placement, scans
+from voxgan_jax.completion.answers import Request
 from voxgan_jax.completion.model import Completer
-from voxgan_jax.completion.placed import Placement
 from voxgan_jax.data import fragments, grid
-
-if TYPE_CHECKING:
-    import trimesh
 
 
 class UnknownFragmentError(ValueError):
     """A fragment id that the file does not have."""
-
-
-class Request(NamedTuple):
-    """A pot to complete: which of its labels are given, and what the errors call it.
-
-    `matrix` maps the indices of `labels` to the file's coordinates in mm (`mesh.frame`); None
-    stands for voxels of 1 mm. `scan` is what was read, in mm, where that was a mesh. `placement`
-    says how it was placed; None where it lies as the file has it.
-    """
-
-    labels: UInt8[np.ndarray, "_ _ _"]
-    ids: Sequence[int] | None = None
-    source: str = ""
-    matrix: Float[np.ndarray, "4 4"] | None = None
-    scan: "trimesh.Trimesh | None" = None
-    placement: Placement | None = None
 
 
 def given_labels(

@@ -14,8 +14,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from voxgan_jax.evaluation import report
 from voxgan_jax.models import weights
+from voxgan_jax.whole import write_whole
 
 MAX_BYTES = 20_000_000
 NAME = "revolve64.safetensors"
@@ -83,7 +83,7 @@ def write_card(weights_file: str | pathlib.Path, card: Mapping[str, Any]) -> pat
     """Write the card beside its weights file, whole or not at all; returns its path."""
     target = card_path(weights_file)
     text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False)
-    report.write_whole(target, text + "\n")
+    write_whole(target, text + "\n")
     return target
 
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from voxgan_jax.evaluation.protocol import Record, SurfaceRecord
+from voxgan_jax.whole import write_whole
 
 METRICS = ("iou", "dice", "mse", "missing_iou")
 SURFACE_METRICS = ("chamfer", "f_score")
@@ -207,10 +207,3 @@ def write(
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
     write_whole(out / "metrics.json", text + "\n")
     return out / "metrics.json"
-
-
-def write_whole(path: pathlib.Path, text: str) -> None:
-    """Write beside the target, then rename: a reader never sees half a file."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
