@@ -133,10 +133,28 @@ def test_without_a_name_the_model_of_the_package_is_taken(run_file, tmp_path, mo
     assert model.load(weights_file=run_file).rule is None
 
 
-def test_a_broken_card_is_named(run_file):
-    shipped.card_path(run_file).write_text("{")
-    with pytest.raises(weights.WeightsError, match=r"generator\.json: not a card in JSON"):
+@pytest.mark.parametrize("content", ["{", "[1]", "\udcff"])
+def test_a_broken_card_is_named_with_the_remedy(content, run_file):
+    card = shipped.card_path(run_file)
+    card.write_bytes(content.encode("utf-8", "surrogateescape"))
+    said = r"generator\.json: not a card.*; put back the card .* or delete this one"
+    with pytest.raises(weights.WeightsError, match=said):
         model.load(weights_file=run_file)
+    card.unlink()
+    assert model.load(weights_file=run_file).rule is None
+
+
+def test_missing_weights_are_named_with_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "path", lambda name=shipped.NAME: tmp_path / name)
+    said = {
+        shipped.NAME: "comes without trained weights; name a file by --weights or a run's",
+        shipped.HYPOTHESES: "without the model of several pots; leave out --hypotheses, name",
+        "other.safetensors": "install voxgan_jax again",
+    }
+    for name, text in said.items():
+        with pytest.raises(FileNotFoundError) as caught:
+            shipped.find(name)
+        assert str(caught.value).startswith(f"{tmp_path / name}: ") and text in str(caught.value)
 
 
 def check_card(weights_file):

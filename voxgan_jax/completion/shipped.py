@@ -22,6 +22,14 @@ NAME = "revolve64.safetensors"
 HYPOTHESES = "hypotheses64.safetensors"
 """The model that gives several pots for one sherd; `MAX_BYTES` holds for both together."""
 
+_WITHOUT = {
+    NAME: "this voxgan_jax comes without trained weights; name a file by --weights or a run's"
+    " folder by --workdir, or install voxgan_jax again",
+    HYPOTHESES: "this voxgan_jax comes without the model of several pots; leave out --hypotheses,"
+    " name weights of your own that give several by --weights, or install voxgan_jax again",
+}
+"""What is missing without a file, and what to do then."""
+
 LIMITS = (
     "One sherd, or several in their places in the pot; how big the pot was and where its box lay "
     "the model is told: by the file, by you, or by an estimate from the sherd's shape, which may "
@@ -31,6 +39,11 @@ LIMITS = (
     "The answer is a plausible pot, not a find: what is inferred must be marked as such.",
 )
 """What no score says; they hold for any model that is trained on these pots in this way."""
+
+_RENEW = (
+    "put back the card that belongs to the weights, or delete this one; without a card no"
+    " confidence is told"
+)
 
 TRAINING_DATA = {
     "name": "vox_pottery (IberianVoxel)",
@@ -49,14 +62,13 @@ def find(name: str = NAME) -> pathlib.Path:
     """The weights that come with the package.
 
     Raises:
-        FileNotFoundError: it has none.
+        FileNotFoundError: it has none of this name.
     """
-    if not path(name).is_file():
-        raise FileNotFoundError(
-            "this voxgan_jax comes without trained weights; name a file by --weights or a run's"
-            " folder by --workdir"
-        )
-    return path(name)
+    wanted = path(name)
+    if not wanted.is_file():
+        remedy = _WITHOUT.get(name, "install voxgan_jax again")
+        raise FileNotFoundError(f"{wanted}: {remedy}")
+    return wanted
 
 
 def card_path(weights_file: str | pathlib.Path) -> pathlib.Path:
@@ -68,15 +80,18 @@ def read_card(weights_file: str | pathlib.Path) -> dict[str, Any]:
     """The card of a weights file; empty where it has none.
 
     Raises:
-        WeightsError: the card is not JSON.
+        WeightsError: what is there is no card.
     """
     card = card_path(weights_file)
     if not card.is_file():
         return {}
     try:
-        return json.loads(card.read_text(encoding="utf-8"))
+        found = json.loads(card.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise weights.WeightsError(f"{card}: not a card in JSON ({error})") from error
+        raise weights.WeightsError(f"{card}: not a card in JSON ({error}); {_RENEW}") from error
+    if not isinstance(found, dict):
+        raise weights.WeightsError(f"{card}: not a card, which is a JSON object; {_RENEW}")
+    return found
 
 
 def write_card(weights_file: str | pathlib.Path, card: Mapping[str, Any]) -> pathlib.Path:
