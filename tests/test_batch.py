@@ -148,20 +148,45 @@ def test_files_folders_and_globs(tmp_path):
     (tmp_path / "a_hypothesis1.stl").touch()
     (tmp_path / "notes.txt").touch()
     a, b, c = tmp_path / "a.stl", tmp_path / "b.vox", tmp_path / "sub/c.PLY"
-    assert batch.collect([tmp_path]) == [a, b]
-    assert batch.collect([b, tmp_path, b]) == [b, a]
-    assert batch.collect([tmp_path / "**" / "*"]) == [a, b, c]
+    assert list(batch.collect([tmp_path])) == [a, b]
+    assert list(batch.collect([b, tmp_path, b])) == [b, a]
+    assert batch.collect([tmp_path / "**" / "*"]) == {a: "a", b: "b", c: "sub/c"}
     # A file that is named is taken as it is, missing or not.
     named = [tmp_path / "a_completed.vox", tmp_path / "none.stl"]
-    assert batch.collect(named) == named
+    assert batch.collect(named) == {named[0]: "a_completed", named[1]: "none"}
     with pytest.raises(FileNotFoundError, match=r"x\*\.stl: no sherd's file has such a name"):
         batch.collect([tmp_path / "x*.stl"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"empty: no sherd in this folder \(\.vox,"):
         batch.collect([tmp_path / "empty"])
-    (tmp_path / "sub/b.stl").touch()
-    with pytest.raises(ValueError, match=r"would be written to one file: .*b\.vox.*; rename one"):
-        batch.collect([tmp_path / "**" / "*"])
+
+
+def test_sherds_of_one_name_are_completed_side_by_side(tmp_path, weights_file, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate(("a/sherd.vox", "b/sherd.vox", "b/Sherd.vox", "c.vox")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        vox.write(tmp_path / name, sherd(number))
+    np.save(tmp_path / "c.npy", sherd(5))
+    out = tmp_path / "out"
+    job = ("complete", "a", "b", "*.*", "--out", out, "--weights", weights_file)
+    job = [str(part) for part in (*job, "--formats", "vox", "svg", "html", "json")]
+    assert cli.main(job) == 0
+    names = ["a/sherd", "b/Sherd_vox", "b/sherd_vox_2", "c_npy", "c_vox"]
+    pages = {path.relative_to(out).as_posix() for path in out.rglob("*.html")}
+    assert pages == {f"{name}.html" for name in names} | {"index.html"}
+    for name, number in zip(names, (0, 2, 1, 5, 3), strict=True):
+        given = vox.read(out / f"{name}_completed.vox") == 1
+        assert given.sum() == (sherd(number) > 0).sum()
+        report = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+        assert report["name"] == name
+        assert all(((out / name).parent / file).is_file() for file in report["files"])
+    assert [row["name"] for row in summary(out)] == names
+    index = (out / "index.html").read_text(encoding="utf-8")
+    for name in names:
+        assert f'href="./{name}.html"' in index
+    capsys.readouterr()
+    assert cli.main(job) == 0
+    assert "5 completed before" in capsys.readouterr().out
 
 
 def test_a_stopped_batch_leaves_whole_files_and_goes_on(tmp_path, weights_file):

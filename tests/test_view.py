@@ -61,6 +61,22 @@ def test_a_page_is_found_from_the_sherd_and_the_folder(sherd, page, results, tmp
     assert cli_view.find_page(tmp_path / sherd, results) == expected
 
 
+def test_the_page_of_one_of_several_sherds_of_one_name_is_found(tmp_path):
+    out = tmp_path / "out"
+    for name in ("a/sherd", "b/sherd_stl", "b/sherd_ply", "in/c/sherd"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / f"{name}.html").write_text("")
+    for sherd, page in (
+        ("x/a/sherd.obj", "a/sherd"),
+        ("x/b/sherd.STL", "b/sherd_stl"),
+        ("b/sherd.ply", "b/sherd_ply"),
+        ("in/c/sherd.stl", "in/c/sherd"),
+    ):
+        assert cli_view.find_page(tmp_path / sherd, out) == out / f"{page}.html"
+    with pytest.raises(FileNotFoundError, match=r"sherd\.html: there is no such page"):
+        cli_view.find_page(tmp_path / "elsewhere" / "sherd.stl", out)
+
+
 def test_a_folder_shows_its_overview_or_its_only_page(results, tmp_path):
     with pytest.raises(ValueError, match=r"several pages: jug_fragment2\.html, jug"):
         cli_view.find_page(results)

@@ -4,7 +4,6 @@ import argparse
 import json
 import pathlib
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from voxgan_jax import __version__, cli_placing
@@ -45,7 +44,14 @@ def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         help="the folder of a trained run (default: the model that comes with voxgan_jax)",
     )
     source.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--out",
+        type=pathlib.Path,
+        required=True,
+        help="folder for the results, called as the sherd's file; those of a glob keep their"
+        " subfolders (a/sherd), and where two would have one name, so do others, or the ending is"
+        " added (sherd_stl)",
+    )
     given = parser.add_mutually_exclusive_group()
     given.add_argument(
         "--fragment",
@@ -122,9 +128,9 @@ def _complete(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from voxgan_jax import accelerator
-    from voxgan_jax.completion import batch, files, mesh_pool, model
+    from voxgan_jax.completion import batch, files, mesh_pool, model, overview
 
-    paths = batch.collect(args.files)
+    names = batch.collect(args.files)
     accelerator.prepare()
     completer = model.load(
         weights_file=args.weights,
@@ -136,15 +142,20 @@ def _complete(args: argparse.Namespace) -> int:
     if args.pool is not None:
         completer = completer._replace(pool=args.pool)
     about = {"version": __version__, "model": completer.about, "options": _options(args)}
-    earlier = {} if args.again else {path: batch.finished(path, args.out, about) for path in paths}
-    reports: list[Mapping[str, Any]] = [report for report in earlier.values() if report]
-    todo = [path for path in paths if not earlier.get(path)]
+    earlier = (
+        {}
+        if args.again
+        else {path: batch.finished(path, args.out / name, about) for path, name in names.items()}
+    )
+    reports = [report for report in earlier.values() if report]
+    todo = [path for path in names if not earlier.get(path)]
     if reports and not (args.quiet or args.json):
         print(f"{len(reports)} completed before, as they would be now (see --again)")
-    errors: dict[str, str] = {}
+    wanted = len(names) > 1 and {"html", "json"} & set(args.formats)
     show = not (args.quiet or args.json) and len(todo) > 1
     with (
         mesh_pool.side_by_side(mesh_pool.sensible_workers(len(todo))) as each,
+        overview.Overview(args.out if wanted else None, len(names), reports) as all_of_them,
         tqdm(total=len(todo), unit="sherd", disable=None if show else True) as progress,
     ):
         results = files.complete_files(
@@ -156,6 +167,7 @@ def _complete(args: argparse.Namespace) -> int:
             placing=cli_placing.placing(args),
             formats=args.formats,
             clearance_mm=args.clearance_mm,
+            names=names,
             about=lambda request: {**about, "input": batch.fingerprint(request.source)},
             each=each,
             threshold=args.threshold,
@@ -164,17 +176,16 @@ def _complete(args: argparse.Namespace) -> int:
         for path, result in zip(todo, results, strict=True):
             progress.update()
             if isinstance(result, Exception):
-                errors[str(path)] = str(result)
+                all_of_them.fail(overview.Failure(names[path], str(path), str(result)))
                 tqdm.write(f"voxgan: {result}", file=sys.stderr)
                 continue
-            reports.append(result.written.report)
+            all_of_them.add(result.written.report)
             if not args.quiet:
                 tqdm.write(_line(result, as_json=args.json))
-    if len(paths) > 1 and {"html", "json"} & set(args.formats):
-        overview = batch.write_overview(args.out, sorted(reports, key=_name), errors)
-        if not (args.quiet or args.json):
-            print(f"{overview[0]}: {len(reports)} pots" + _failed(errors))
-    return int(bool(errors))
+    done, failed = all_of_them.done, all_of_them.failed
+    if wanted and not (args.quiet or args.json):
+        print(f"{args.out / overview.INDEX}: {len(done)} pots" + _failed(len(failed)))
+    return int(bool(failed))
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -188,14 +199,8 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     return batch.asked(options)
 
 
-def _name(report: Mapping[str, Any]) -> str:
-    return str(report["name"])
-
-
-def _failed(errors: Mapping[str, str]) -> str:
-    if not errors:
-        return ""
-    return ", one file failed" if len(errors) == 1 else f", {len(errors)} files failed"
+def _failed(count: int) -> str:
+    return f", {'one file' if count == 1 else f'{count} files'} failed" if count else ""
 
 
 def _line(result: "files.Result", *, as_json: bool) -> str:

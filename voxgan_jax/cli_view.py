@@ -41,8 +41,9 @@ def _view(args: argparse.Namespace) -> int:
 def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Path:
     """The page that belongs to a file: to a result beside it, or to a sherd completed into `out`.
 
-    Of a sherd of whose fragments one was given the page has `_fragmentK` in its name. Of a folder
-    it is the overview of all its pots, or its only page.
+    Of a sherd of whose fragments one was given the page has `_fragmentK` in its name. Of one of
+    several sherds of one name it may lie in a subfolder of `out` (`naming.names`). Of a folder it
+    is the overview of all its pots, or its only page.
 
     Raises:
         FileNotFoundError: there is none.
@@ -60,6 +61,9 @@ def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Pa
     exact = folder / f"{stem}.html"
     if exact.is_file():
         return exact
+    deeper = _in_subfolder(path, stem, out) if out else None
+    if deeper:
+        return deeper
     pages = sorted(
         page
         for page in (folder.iterdir() if folder.is_dir() else ())
@@ -67,6 +71,19 @@ def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Pa
     )
     hint = "" if out else "; say by --out where its results are"
     return _only(pages, f"{exact}: there is no such page{hint}")
+
+
+def _in_subfolder(path: pathlib.Path, stem: str, out: pathlib.Path) -> pathlib.Path | None:
+    """The page of a sherd that shares most of the folders above it, or has its ending."""
+    name = f"{stem}_{path.suffix.lower().lstrip('.')}"
+    pages = [page for page in out.rglob("*.html") if page.stem in (stem, name)]
+    above = path.absolute().parent.parts
+    fitting = [
+        page
+        for page in pages
+        if (inner := page.relative_to(out).parent.parts) == above[len(above) - len(inner) :]
+    ]
+    return max(fitting, key=lambda page: (len(page.parts), page.stem == name), default=None)
 
 
 def _only(pages: list[pathlib.Path], missing: str) -> pathlib.Path:

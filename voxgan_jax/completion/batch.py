@@ -1,66 +1,57 @@
-"""Many sherds at once: which files are meant, which are done already, and the overview of all."""
+"""Many sherds at once: which files are meant, and which are done already."""
 
-import csv
 import glob
 import hashlib
-import io
+import itertools
 import json
+import os
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from voxgan_jax.completion import scans
-from voxgan_jax.whole import write_whole
-
-INDEX, SUMMARY = "index.html", "summary.csv"
+from voxgan_jax.completion import naming, scans
 
 _OURS = ("_completed", "_missing")
 """How the names of our own results end; a folder of results is no folder of sherds."""
 
-_MEASURES = (
-    "height_mm",
-    "max_diameter_mm",
-    "rim_diameter_mm",
-    "base_diameter_mm",
-    "wall_mm",
-    "volume_ml",
-    "capacity_ml",
-)
 
-
-def collect(inputs: Iterable[str | pathlib.Path]) -> list[pathlib.Path]:
+def collect(inputs: Iterable[str | pathlib.Path]) -> dict[pathlib.Path, str]:
     """The files that are meant by files, folders and globs, each once, a folder's by name.
 
     Of a folder its own files whose ending is one of `scans.MESHES` or `scans.GRIDS`; what
     `voxgan complete` wrote there is left out, and so are hidden files. A name that is neither a
     file nor a folder is taken as a glob (`**` goes into subfolders).
 
+    Returns:
+        The files, and what the results of each are called (`naming.names`).
+
     Raises:
         FileNotFoundError: no such file, or a folder or glob without one.
-        ValueError: two files of one name, whose results would be written to one.
     """
-    found: dict[pathlib.Path, None] = {}
+    found: dict[str, tuple[pathlib.Path, pathlib.PurePath]] = {}
     for given in inputs:
-        path = pathlib.Path(given)
+        path, above = pathlib.Path(given), pathlib.Path(given)
         if path.is_dir():
             inside = [entry for entry in sorted(path.iterdir()) if _is_sherd(entry)]
             if not inside:
                 known = ", ".join((*scans.GRIDS, *scans.MESHES))
-                raise FileNotFoundError(f"{path}: no sherd in this folder ({known})")
+                raise FileNotFoundError(
+                    f"{path}: no sherd in this folder ({known}); to look into its subfolders,"
+                    f' give "{path / "**" / "*"}"'
+                )
         elif not path.exists() and glob.has_magic(str(given)):
-            names = sorted(glob.glob(str(given), recursive=True))
-            inside = [entry for entry in map(pathlib.Path, names) if _is_sherd(entry)]
+            entries = sorted(glob.glob(str(given), recursive=True))
+            inside = [entry for entry in map(pathlib.Path, entries) if _is_sherd(entry)]
             if not inside:
                 raise FileNotFoundError(f"{given}: no sherd's file has such a name")
+            plain = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
+            above = pathlib.Path(*plain)
         else:
             # A missing file is reported with the others, so that they are completed.
-            inside = [path]
-        found.update(dict.fromkeys(inside))
-    names = [path.stem for path in found]
-    doubles = sorted({str(path) for path in found if names.count(path.stem) > 1})
-    if doubles:
-        raise ValueError(f"these would be written to one file: {', '.join(doubles)}; rename one")
-    return list(found)
+            inside, above = [path], path.parent
+        for entry in inside:
+            found.setdefault(os.path.abspath(entry), (entry, entry.relative_to(above)))
+    return naming.names(dict(found.values()))
 
 
 def _is_sherd(path: pathlib.Path) -> bool:
@@ -92,7 +83,7 @@ def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
 
 
 def finished(
-    path: pathlib.Path, out_dir: pathlib.Path, about: Mapping[str, Any]
+    path: pathlib.Path, stem: pathlib.Path, about: Mapping[str, Any]
 ) -> dict[str, Any] | None:
     """The report of an earlier run on the same file, by the same model with the same options.
 
@@ -100,85 +91,17 @@ def finished(
     `NAME.json` is written last, so all else was written too.
 
     Args:
+        stem: where the file's results are, without what follows its name.
         about: `model` and `options` as the report must have them.
     """
-    name = glob.escape(path.stem)
-    for target in (out_dir / f"{path.stem}.json", *sorted(out_dir.glob(f"{name}_fragment*.json"))):
+    others = sorted(stem.parent.glob(f"{glob.escape(stem.name)}_fragment*.json"))
+    for target in (stem.with_name(f"{stem.name}.json"), *others):
         try:
             report = json.loads(target.read_text(encoding="utf-8"))
             same = all(report.get(key) == value for key, value in about.items())
             same = same and report["input"] == fingerprint(path)
-            if same and all((out_dir / made).is_file() for made in report["files"]):
+            if same and all((target.parent / made).is_file() for made in report["files"]):
                 return report
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return None
-
-
-def write_overview(
-    out_dir: pathlib.Path,
-    done: Sequence[Mapping[str, Any]],
-    errors: Mapping[str, str],
-) -> list[pathlib.Path]:
-    """Write `index.html` and `summary.csv` of these reports and of the files that failed.
-
-    Args:
-        done: reports as in `NAME.json`.
-        errors: by the file's name.
-    """
-    from voxgan_jax.completion import index_page
-
-    rows: list[dict[str, Any]] = []
-    for report in done:
-        drawing = out_dir / f"{report['name']}_section.svg"
-        page = out_dir / f"{report['name']}.html"
-        rows.append(
-            {
-                "name": report["name"],
-                "page": page.name if page.is_file() else "",
-                "drawing": drawing.read_text(encoding="utf-8") if drawing.is_file() else "",
-                "report": dict(report),
-            }
-        )
-    rows += [{"name": name, "error": error} for name, error in errors.items()]
-    index_page.index_page(out_dir / INDEX, rows)
-    write_whole(out_dir / SUMMARY, summary(done, errors))
-    return [out_dir / INDEX, out_dir / SUMMARY]
-
-
-def summary(done: Sequence[Mapping[str, Any]], errors: Mapping[str, str]) -> str:
-    """One line a file, as CSV: what was measured, or why it failed."""
-    columns = (
-        "name",
-        "input",
-        *_MEASURES,
-        "share_inferred",
-        "missing_mm3",
-        "confidence",
-        "expected_iou",
-        "error",
-    )
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    table.writeheader()
-    for report in done:
-        trust, missing = report.get("confidence") or {}, report.get("missing") or {}
-        measures = report.get("measures") or {}
-        table.writerow(
-            {
-                "name": report["name"],
-                "input": (report.get("input") or {}).get("file", ""),
-                **{name: _number(measures.get(name)) for name in _MEASURES},
-                "share_inferred": _number(report.get("share_inferred")),
-                "missing_mm3": _number(missing.get("volume_mm3")),
-                "confidence": trust.get("word", ""),
-                "expected_iou": _number(trust.get("expected_iou")),
-            }
-        )
-    for name, error in errors.items():
-        table.writerow({"name": pathlib.Path(name).stem, "input": name, "error": error})
-    return text.getvalue()
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"

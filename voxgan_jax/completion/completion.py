@@ -30,7 +30,7 @@ class Completion:
     """A pot restored from a sherd. Made by `restore`; lengths are mm, in the input's coordinates.
 
     Attributes:
-        name: the input's, without its ending.
+        name: the input's, without its ending; "a/sherd" is written into the folder a.
         labels: GIVEN, INFERRED and UNCERTAIN of `outputs`, 0 where nothing is.
         belief: how probable each voxel is, from 0 to 1, above 0.5 where one was added.
         matrix: from the grid's indices to mm.
@@ -145,8 +145,8 @@ class Completion:
         if unknown:
             raise ValueError(f"no format {unknown[0]!r}; there are {', '.join(FORMATS)}")
         folder = pathlib.Path(out_dir)
-        folder.mkdir(parents=True, exist_ok=True)
         stem = folder / self.name
+        stem.parent.mkdir(parents=True, exist_ok=True)
         made = self.surfaces if {"stl", "html"} & set(formats) else None
         written = outputs.write(
             stem,
@@ -221,10 +221,11 @@ def restore(
     request: Request,
     answer: Answer,
     *,
+    name: str | None = None,
     clearance_mm: float = 0.2,
     about: Mapping[str, Any] | None = None,
 ) -> Completion:
-    """The restored pot of a request and the model's answer to it."""
+    """The restored pot of a request and the model's answer to it, of a name or that of its file."""
     suffix = "".join(f"_fragment{fragment}" for fragment in request.ids or ())
     labels, (x, y, z) = answer.labels, answer.shift
     matrix = mesh.frame(request.labels.shape) if request.matrix is None else request.matrix
@@ -233,7 +234,7 @@ def restore(
     moved[:3, 3] = -y, -(labels.shape[1] - z - request.labels.shape[1]), -x
     placement = request.placement
     return Completion(
-        name=pathlib.Path(request.source).stem + suffix,
+        name=(name or pathlib.Path(request.source).stem) + suffix,
         labels=outputs.mark(labels, answer.belief),
         belief=answer.belief,
         matrix=matrix @ moved,

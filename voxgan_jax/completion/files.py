@@ -47,6 +47,7 @@ def complete_files(
     placing: Mapping[str, Any] | None = None,
     formats: Sequence[str] = completion.FORMATS,
     clearance_mm: float = 0.2,
+    names: Mapping[pathlib.Path, str] | None = None,
     about: Callable[[Request], Mapping[str, Any]] | None = None,
     each: Each = map,
     **options: Any,
@@ -60,6 +61,7 @@ def complete_files(
         fixed_fragment: give the fragment that evaluation gives, in place of `ids`.
         placing: how files are read: the options of `scans.read`.
         formats, clearance_mm: as in `Completion`.
+        names: what the results of a file are called; otherwise as the file, without its ending.
         about: what a file's report says besides.
         each: how the files of a batch are written: `map`, or one of `mesh_pool`.
         options: `threshold` and `whole_cube`, as `predictor.complete` takes them.
@@ -75,7 +77,11 @@ def complete_files(
         answers = predictor.complete_batch(completer, good, rows=rows, **options) if good else []
         restored = [
             completion.restore(
-                request, answer, clearance_mm=clearance_mm, about=about and about(request)
+                request,
+                answer,
+                name=(names or {}).get(pathlib.Path(request.source)),
+                clearance_mm=clearance_mm,
+                about=about and about(request),
             )
             for request, answer in zip(good, answers, strict=True)
         ]

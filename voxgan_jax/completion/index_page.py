@@ -20,22 +20,28 @@ _COLUMNS = (
 )
 
 
-def index_page(path: str | pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def index_page(
+    path: str | pathlib.Path, rows: Sequence[Mapping[str, Any]], total: int | None = None
+) -> None:
     """Write the overview of a batch, whole or not at all.
 
     Args:
-        rows: of each file its `name`, and either `page`, the name of its page beside this one,
-            `drawing`, SVG text, and `report`, as `page.View` has it, or `error`, why it failed.
+        rows: of each file its `name`, and either `page`, the path of its page from this one's
+            folder ("" where it has none), `drawing`, SVG text, and `report`, as `page.View` has
+            it, or `error`, why it failed.
+        total: how many files there are to be, where the batch has not ended.
     """
-    write_whole(path, index(rows))
+    write_whole(path, index(rows, total))
 
 
-def index(rows: Sequence[Mapping[str, Any]]) -> str:
+def index(rows: Sequence[Mapping[str, Any]], total: int | None = None) -> str:
     """The overview as HTML."""
     done = [row for row in rows if "error" not in row]
     failed = [row for row in rows if "error" in row]
+    left = max(0, (total or 0) - len(rows))
     count = "One pot" if len(done) == 1 else f"{len(done)} pots"
-    said = f"{count} restored" + (f", {_files(len(failed))} failed" if failed else "")
+    said = f"{len(done)} of {total} pots restored so far" if left else f"{count} restored"
+    said += f", {_files(len(failed))} failed" if failed else ""
     return f"""{page.head(said, page.asset("page.css") + page.asset("index_page.css"))}
 <body>
 <div class="sheet">
@@ -43,7 +49,7 @@ def index(rows: Sequence[Mapping[str, Any]]) -> str:
 <p class="kicker">Restored pots</p>
 <h1>{said}</h1>
 <p class="lede">Of each pot a part is a guess by a model; do not cite it as a find.</p>
-{_scale(done)}
+{_unfinished(left)}{_scale(done)}
 </header>
 <main>
 {_table(done)}
@@ -55,6 +61,17 @@ def index(rows: Sequence[Mapping[str, Any]]) -> str:
 </body>
 </html>
 """
+
+
+def _unfinished(left: int) -> str:
+    """What to do about the files that are left."""
+    if not left:
+        return ""
+    return (
+        f'<p class="note"><strong>Not finished:</strong> {_files(left)} to go. While the work goes'
+        " on, this page is written anew every minute or so: load it again. If the work was stopped,"
+        " the same command goes on where it was.</p>\n"
+    )
 
 
 def _scale(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -92,7 +109,11 @@ def _row(row: Mapping[str, Any]) -> str:
     name, report = str(row["name"]), row.get("report") or {}
     found, trust = report.get("measures") or {}, report.get("confidence") or {}
     share = page_text.share(report)
-    link = escape("./" + urllib.parse.quote(str(row.get("page") or f"{name}.html")))
+    link = escape("./" + urllib.parse.quote(str(row.get("page", f"{name}.html"))))
+    shown, title = row.get("drawing", ""), escape(name)
+    if row.get("page") != "":
+        shown = f'<a href="{link}" tabindex="-1" aria-hidden="true">{shown}</a>'
+        title = f'<a href="{link}">{title}</a>'
     mark = "" if page_text.scaled(report) else "*"
     sizes = "".join(
         _cell(title, found.get(key), _size(found.get(key), unit, mark))
@@ -106,9 +127,8 @@ def _row(row: Mapping[str, Any]) -> str:
     note = "" if expected is None else f' <span class="soft">{expected:.2f}</span>'
     inferred = "" if share is None else page_text.percent(share)
     return (
-        f'<tr><td class="thumb"><a href="{link}" tabindex="-1" aria-hidden="true">'
-        f"{row.get('drawing', '')}</a></td>"
-        f'<th scope="row" data-value="{escape(name)}"><a href="{link}">{escape(name)}</a></th>'
+        f'<tr><td class="thumb">{shown}</td>'
+        f'<th scope="row" data-value="{escape(name)}">{title}</th>'
         f"{sizes}{_cell('Confidence', expected, escape(word) + note)}"
         f"{_cell('Inferred', share, escape(inferred))}</tr>\n"
     )

@@ -1,0 +1,52 @@
+"""What the results of many sherds are called: one name each, whatever the file system."""
+
+import pathlib
+
+import pytest
+
+from voxgan_jax.completion import naming
+
+
+def named(*paths, below="/d"):
+    found = {pathlib.Path(path): pathlib.Path(path).relative_to(below) for path in paths}
+    return list(naming.names(found).values())
+
+
+def alone(*paths):
+    """As files that are named one by one."""
+    return list(
+        naming.names(
+            {pathlib.Path(p): pathlib.PurePath(pathlib.Path(p).name) for p in paths}
+        ).values()
+    )
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["/d/a.stl", "/d/b.v2.vox"], ["a", "b.v2"]),
+        (["/d/x/a.stl", "/e/b.vox"], ["a", "b"]),
+        (["/d/1/x/a.stl", "/d/1/y/a.ply"], ["x/a", "y/a"]),
+        (["/d/1/x/a.stl", "/d/2/x/a.stl", "/q/b.stl"], ["1/x/a", "2/x/a", "b"]),
+        (["/d/a.stl", "/d/a.ply", "/d/b.stl"], ["a_stl", "a_ply", "b"]),
+        (["/d/x/a.stl", "/d/x/a.PLY", "/d/y/a.stl"], ["x/a_stl", "x/a_ply", "y/a"]),
+        (["/d/sherd.stl", "/d/Sherd.stl"], ["sherd_stl_2", "Sherd_stl"]),
+        (["/d/a.stl", "/d/a.ply", "/d/A_stl.obj"], ["a_stl_2", "a_ply", "A_stl"]),
+        (["/d/e\u0301.stl", "/d/\u00e9.stl"], ["e\u0301_stl", "\u00e9_stl_2"]),
+        (["/d/index.stl"], ["index_stl"]),
+        (["/d/Index.stl", "/d/index.ply"], ["Index_stl", "index_ply"]),
+        (["/d/X/a.stl", "/d/x/A.stl"], ["X/a_stl", "x/A_stl_2"]),
+    ],
+)
+def test_names_of_files(paths, names):
+    assert alone(*paths) == names
+    lowered = {name.lower() for name in names}
+    assert len(lowered) == len(names)
+
+
+def test_a_glob_keeps_its_subfolders():
+    assert named("/d/a.stl", "/d/x/a.stl", "/d/x/y/b.stl") == ["a", "x/a", "x/y/b"]
+    assert named("/d/x/a.stl", "/d/x/a.ply") == ["x/a_stl", "x/a_ply"]
+    # What is added later changes nothing but the name of its twin.
+    before, after = named("/d/x/a.stl", "/d/y/b.stl"), named("/d/x/a.stl", "/d/y/b.stl", "/d/a.stl")
+    assert after[:2] == before == ["x/a", "y/b"]

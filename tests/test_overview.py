@@ -1,0 +1,89 @@
+"""The overview of a batch: written as the batch runs, cheaply, and at its end."""
+
+import pytest
+
+from voxgan_jax.completion import overview
+
+
+class Clock:
+    """Seconds that pass only when told, and while the overview is written."""
+
+    def __init__(self, monkeypatch, cost):
+        self.now, self.writings = 1000.0, 0
+        write = overview.write_overview
+
+        def writing(*arguments):
+            self.now += cost
+            self.writings += 1
+            return write(*arguments)
+
+        monkeypatch.setattr(overview, "write_overview", writing)
+
+    def __call__(self):
+        return self.now
+
+
+def report(number):
+    return {"name": f"sherd{number:02}", "measures": {"height_mm": 100.0 + number}}
+
+
+def heading(folder):
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    return text.split("<h1>")[1].split("</h1>")[0], "Not finished:" in text
+
+
+def lines(folder):
+    return (folder / "summary.csv").read_text(encoding="utf-8").splitlines()[1:]
+
+
+@pytest.mark.parametrize(("cost", "waits"), [(0.1, 60), (4.0, 200)])
+def test_it_is_written_at_once_then_now_and_then_and_at_the_end(cost, waits, tmp_path, monkeypatch):
+    clock, out = Clock(monkeypatch, cost), tmp_path / "out"
+    with overview.Overview(out, 6, [report(0)], clock) as found:
+        assert not out.exists()
+        found.add(report(2))
+        assert heading(out) == ("2 of 6 pots restored so far", True)
+        found.add(report(1))
+        clock.now += waits - 1
+        found.fail(overview.Failure("bad", "scans/bad.vox", "it holds no voxel"))
+        assert clock.writings == 1
+        clock.now += 2
+        found.add(report(3))
+        assert heading(out) == ("4 of 6 pots restored so far, one file failed", True)
+        assert [line.split(",")[0] for line in lines(out)] == [
+            *(f"sherd{number:02}" for number in range(4)),
+            "bad",
+        ]
+        clock.now += 2 * waits
+        found.add(report(4))
+        assert clock.writings == 2  # Nothing is left, so the end is near.
+    assert heading(out) == ("5 pots restored, one file failed", False)
+    assert lines(out)[-1].startswith("bad,scans/bad.vox,") and len(lines(out)) == 6
+    assert sorted(path.name for path in out.iterdir()) == ["index.html", "summary.csv"]
+
+
+def test_a_batch_that_stops_leaves_it_as_of_then(tmp_path):
+    with pytest.raises(KeyboardInterrupt), overview.Overview(tmp_path, 9) as found:
+        for number in range(4):
+            found.add(report(number))
+        raise KeyboardInterrupt
+    assert heading(tmp_path) == ("4 of 9 pots restored so far", True)
+    assert len(lines(tmp_path)) == 4
+
+
+def test_a_fault_of_writing_shows_at_the_end_only(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(NotADirectoryError),
+        overview.Overview(tmp_path / "file" / "out", 3) as found,
+    ):
+        found.add(report(0))
+        found.add(report(1))
+    assert len(found.done) == 2
+
+
+def test_nowhere_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with overview.Overview(None, 2) as found:
+        found.add(report(0))
+    assert list(tmp_path.iterdir()) == []
