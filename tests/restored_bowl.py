@@ -35,6 +35,7 @@ def restored() -> page.View:
         "uncertain_voxels": counts[outputs.UNCERTAIN],
         "share_inferred": added / sum(counts.values()),
         "voxel_mm": STEP,
+        "scale": "given",
         "measures": section.measures(profile),
         "confidence": {"word": "fair", "expected_iou": 0.64, "sentence": "fair: it is in crumbs"},
         "placement": {"sentence": "Rim up.", "confidence": 0.8, "runner_ups": [{"sentence": "Ha"}]},

@@ -56,6 +56,10 @@ def test_a_file_gives_what_the_command_gives(written, tmp_path):
     assert left == ["find_7_hypothesis1.stl"]
     assert reports[0]["given_voxels"] == (sherd() > 0).sum()
     assert reports[0]["model"]["sha256"] and reports[0]["input"]["file"] == "find_7.vox"
+    assert reports[0]["scale"] == "no scale given; 1 voxel taken as 1 mm"
+    for name in ("find_7.html", "find_7_section.svg"):
+        text = (tmp_path / "cli" / name).read_text(encoding="utf-8")
+        assert "no scale given; 1 voxel taken as 1 mm" in text and "0 voxels</text>" in text
 
 
 def test_a_grid_in_memory_is_the_pots_box():
@@ -70,7 +74,7 @@ def test_a_grid_in_memory_is_the_pots_box():
     # The walls that were given stand where the array has them, in mm.
     cells = np.argwhere(volume) * 2.0
     assert (low < cells.min(axis=0) + 1.5).all() and (high > cells.max(axis=0) + 0.5).all()
-    assert pot.report["voxel_mm"] == 2.0
+    assert pot.report["voxel_mm"] == 2.0 and pot.report["scale"] == "given"
     assert pot.report["measures"]["height_mm"] == pytest.approx(high[2] - low[2], abs=2.0)
     assert pot.confidence is not None and 0 < pot.confidence.expected_iou < 1
 

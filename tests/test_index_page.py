@@ -4,12 +4,13 @@ import pytest
 from browser import Opened, launched
 from restored_bowl import restored
 
-from voxgan_jax.completion import index_page
+from voxgan_jax.completion import index_page, section
 
 
 @pytest.fixture(scope="module")
 def view():
-    return restored()
+    made = restored()
+    return made._replace(report=made.report | {"scale": section.NO_SCALE})
 
 
 @pytest.fixture(scope="module")

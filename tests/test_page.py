@@ -8,7 +8,7 @@ import pytest
 from browser import Opened, launched
 from restored_bowl import NAME, restored
 
-from voxgan_jax.completion import outputs, page, page_text
+from voxgan_jax.completion import outputs, page, page_text, section
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_all_is_said_and_nothing_from_outside_is_markup(opened, view):
     for said in ("Fair", "It is in crumbs.", "Rim up.", "80 %", "Ha", "2 pieces of 1.23 ml"):
         assert said in text
     assert "height 111 mm, likelihood 25 %" in text and "No <handles>." in text
-    assert "No scale was given" in text
+    assert "No scale given" not in text
     assert "0.31 mm" in text and "9.8.7" in text and "Option: deep: er" in text
     height = view.report["measures"]["height_mm"]
     assert page_text.number(height, "mm") in text
@@ -229,6 +229,17 @@ def test_the_drawing_is_printed_at_a_round_scale(chromium, made, view):
     width = shown.page.locator(".section").bounding_box()["width"]
     (mm,) = re.findall(r'<svg[^>]* width="([\d.]+)mm"', view.drawing)
     assert width == pytest.approx(float(mm) / 25.4 * 96, rel=0.01)
+    shown.page.close()
+
+
+def test_without_a_scale_all_is_in_voxels(chromium, view, tmp_path):
+    said = {"scale": section.NO_SCALE}
+    page.write_page(tmp_path / "pot.html", view._replace(report=view.report | said))
+    shown = Opened(chromium, tmp_path / "pot.html")
+    assert "No scale given; 1 voxel taken as 1 mm" in shown.page.locator("main").inner_text()
+    assert shown.page.locator("[data-scale]").inner_text().endswith(" voxels")
+    shown.page.emulate_media(media="print")
+    assert "Printed at" not in shown.page.locator("figure").inner_text()
     shown.page.close()
 
 

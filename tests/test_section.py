@@ -256,6 +256,21 @@ def test_the_scale_bar_is_as_long_as_it_says():
         assert float(start) == pytest.approx(-float(length))
 
 
+def test_without_a_scale_the_drawing_speaks_of_voxels():
+    svg = section.drawing(profile_of(cup()), scaled=False)
+    root = ET.fromstring(svg)
+    texts = [node.text or "" for node in root.iter(f"{SVG}text")]
+    assert "no scale given; 1 voxel taken as 1 mm" in texts and "10 voxels" in texts
+    assert any(text.startswith("⌀ 27.") and text.endswith(" voxels") for text in texts)
+    said = root.findtext(f"{SVG}desc", "")
+    assert "Height 30.9 voxels, rim diameter 27.9 voxels." in said and "no scale given" in said
+    assert not [text for text in (*texts, said) if " cm" in text]
+    assert "scale given" not in section.drawing(profile_of(cup()))
+    view = [float(value) for value in root.attrib["viewBox"].split()]
+    (note,) = [node for node in root.iter(f"{SVG}text") if node.get("class") == "scale"]
+    assert float(note.attrib["y"]) < view[1] + view[3]
+
+
 def test_the_sherd_is_drawn_where_it_lies_and_is_no_mirror_image():
     """A sherd that is wide on one side: its wide side is right or left as seen from outside."""
     pot = bowl()

@@ -21,7 +21,8 @@ class Request(NamedTuple):
 
     `matrix` maps the indices of `labels` to the file's coordinates in mm (`mesh.frame`); None
     stands for voxels of 1 mm. `scan` is what was read, in mm, where that was a mesh. `placement`
-    says how it was placed; None where it lies as the file has it.
+    says how it was placed; None where it lies as the file has it. `scaled` is False where nobody
+    told how big a voxel is.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]
@@ -30,6 +31,7 @@ class Request(NamedTuple):
     matrix: Float[np.ndarray, "4 4"] | None = None
     scan: "trimesh.Trimesh | None" = None
     placement: Placement | None = None
+    scaled: bool = True
 
 
 class Hypothesis(NamedTuple):

@@ -41,6 +41,7 @@ class Completion:
         original: the scan, or None where voxels were read.
         placement: how the sherd was placed, for the report; None where it lies as the file says.
         clearance_mm: how far the missing piece stays from the original.
+        scaled: whether it is known how many mm a voxel has; otherwise it was taken as 1 mm.
         probabilities: the model's own, in its cube.
         about: `model`, `options` and `input` of the report.
     """
@@ -56,6 +57,7 @@ class Completion:
     original: "trimesh.Trimesh | None" = None
     placement: Mapping[str, Any] | None = None
     clearance_mm: float = 0.2
+    scaled: bool = True
     probabilities: Float[np.ndarray, "r r r"] | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -94,7 +96,12 @@ class Completion:
     @functools.cached_property
     def drawing(self) -> str:
         """The section drawing, as SVG."""
-        return section.drawing(self.profile)
+        return section.drawing(self.profile, self.measures, scaled=self.scaled)
+
+    @functools.cached_property
+    def measures(self) -> dict[str, Any]:
+        """What is measured on the pot (`section.measures`)."""
+        return section.measures(self.profile)
 
     @functools.cached_property
     def report(self) -> dict[str, Any]:
@@ -111,7 +118,8 @@ class Completion:
             "share_inferred": round(added / max(given + added, 1), 4),
             "left_out_voxels": self.left_out,
             "voxel_mm": round(outputs.step_of(self.matrix), 6),
-            "measures": section.measures(self.profile),
+            "scale": "given" if self.scaled else section.NO_SCALE,
+            "measures": self.measures,
             "confidence": self.confidence and self.confidence._asdict(),
             "placement": self.placement,
             "hypotheses": [
@@ -245,6 +253,7 @@ def restore(
         original=request.scan,
         placement=placement and placement.summary(),
         clearance_mm=clearance_mm,
+        scaled=request.scaled,
         probabilities=answer.probabilities,
         about=about or {},
     )

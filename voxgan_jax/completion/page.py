@@ -91,7 +91,9 @@ def page(view: View) -> str:
     """The page as HTML."""
     name, report = escape(view.name), view.report
     parts = _parts(view)
-    scene = page_meshes.place(view.pot, view.labels, view.matrix) | {"parts": parts}
+    scaled = page_text.scaled(report)
+    scene = page_meshes.place(view.pot, view.labels, view.matrix)
+    scene |= {"parts": parts, "scaled": scaled}
     return f"""{head(f"{name}: restored pot", asset("page.css"))}
 <body>
 <div class="sheet">
@@ -114,7 +116,7 @@ def page(view: View) -> str:
 </div>
 <div class="columns wide">
 <div>
-{_drawing(view.drawing)}
+{_drawing(view.drawing, scaled)}
 </div>
 <div>
 {page_text.missing(report)}
@@ -213,8 +215,8 @@ def _switch(data: str, text: str, *, checked: bool = False) -> str:
     return f'<label><input type="checkbox" autocomplete="off" {data}{mark}>{text}</label>'
 
 
-def _drawing(drawing: str) -> str:
-    """The section drawing, printed at a round scale."""
+def _drawing(drawing: str, scaled: bool) -> str:
+    """The section drawing, printed at a round scale where there is a scale."""
     if not drawing:
         return ""
     size = re.search(r'width="([\d.]+)mm" height="([\d.]+)mm"', drawing)
@@ -224,7 +226,8 @@ def _drawing(drawing: str) -> str:
         for times in _SCALES:
             if width / times <= _PAPER[0] and height / times <= _PAPER[1]:
                 printed = f"{width / times:.2f}mm"
-                scale = f'<p class="print-only note">Printed at 1:{times}.</p>'
+                if scaled:
+                    scale = f'<p class="print-only note">Printed at 1:{times}.</p>'
                 break
     return f"""<section class="block drawing"><h2>Section</h2>
 <figure style="--printed:{printed}">{drawing}

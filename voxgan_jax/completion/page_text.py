@@ -137,6 +137,12 @@ def measures(report: Mapping[str, Any]) -> str:
         return ""
     body = "".join(f"<div><dt>{escape(a)}</dt><dd>{escape(b)}</dd></div>" for a, b in rows)
     body = f'<dl class="measures">{body}</dl>'
+    if found.get("rim_diameter_mm") is not None:
+        body += (
+            '<p class="note">Rim and base: the outer diameter where the line of the wall meets the'
+            " plane of the rim, or that on which the pot stands; roundings and chamfers of up to"
+            " half the wall's thickness do not make it smaller.</p>"
+        )
     if found.get("round_share", 1) < _ROUND:
         body += (
             '<p class="note"><strong>Not quite round:</strong> only'
@@ -145,14 +151,16 @@ def measures(report: Mapping[str, Any]) -> str:
         )
     if not scaled(report):
         body += (
-            '<p class="note"><strong>No scale was given:</strong> a voxel was taken for 1 mm, so'
-            " all sizes are in voxels. Give its side by --voxel-mm.</p>"
+            '<p class="note"><strong>No scale given; 1 voxel taken as 1 mm:</strong> all sizes are'
+            " in voxels. Give the side of a voxel by --voxel-mm.</p>"
         )
     return block("Measurements", body)
 
 
 def scaled(report: Mapping[str, Any]) -> bool:
     """Whether the sizes are of this world: a file of voxels knows no millimetres."""
+    if "scale" in report:
+        return report["scale"] == "given"
     name = str((report.get("input") or {}).get("file", ""))
     told = (report.get("options") or {}).get("voxel_mm")
     return told is not None or not name.lower().endswith(_SCALELESS)

@@ -13,6 +13,9 @@ from voxgan_jax.completion.answers import Request
 from voxgan_jax.completion.model import Completer
 from voxgan_jax.data import fragments, grid
 
+_SCALELESS = (".vox", ".npy", ".npz")
+"""Files of these formats do not say how big a voxel is."""
+
 
 class UnknownFragmentError(ValueError):
     """A fragment id that the file does not have."""
@@ -59,8 +62,9 @@ def request_of(
         labels = scan.labels
         if fixed_fragment and labels.any():
             ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(labels))]
+        known = bool(placing.get("voxel_mm")) or path.suffix.lower() not in _SCALELESS
         request = Request(
-            labels, sorted(set(ids or ())), str(path), scan.matrix, scan.mesh, scan.placement
+            labels, sorted(set(ids or ())), str(path), scan.matrix, scan.mesh, scan.placement, known
         )
         # Found here, so that one file's fault does not stop the whole batch.
         given_labels(*request[:3])

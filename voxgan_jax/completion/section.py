@@ -5,6 +5,7 @@ about the axis; handles and spouts, which stand in few of them, drop out. The ba
 the grid that `scans.read` puts it, high w.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -231,21 +232,38 @@ def _seen(
     return shown & inside.any(axis=1)
 
 
-def drawing(profile: Profile) -> str:
-    """The profile as archaeologists draw it, as SVG text (`section_drawing.svg`)."""
+NO_SCALE = "no scale given; 1 voxel taken as 1 mm"
+"""What is said where nobody told how big a voxel is."""
+
+
+def drawing(
+    profile: Profile, found: Mapping[str, Any] | None = None, *, scaled: bool = True
+) -> str:
+    """The profile as archaeologists draw it, as SVG text (`section_drawing.svg`).
+
+    Args:
+        found: its measures, where they are at hand.
+        scaled: False where nobody told how big a voxel is: sizes are then in voxels.
+    """
     from voxgan_jax.completion import section_drawing
 
-    return section_drawing.svg(profile)
+    return section_drawing.svg(profile, found or measures(profile), scaled=scaled)
 
 
 def measures(profile: Profile) -> dict[str, Any]:
     """What is measured on a profile, ready for JSON (`section_measures.found`).
 
-    `height_mm`; `rim_diameter_mm`, `base_diameter_mm` and `max_diameter_mm`, outside, those of rim
-    and base in the middle of the uppermost and lowest voxels; `wall_mm`, the median distance from
-    inside to outside; `volume_ml` of clay; `capacity_ml` up to the rim; `round_share`, how much of
-    the clay lies within the profile. Wall and capacity are None where the pot holds nothing, as its
-    base is open, say; of what is nowhere round there are only height and volume.
+    `height_mm`; `rim_diameter_mm`, `base_diameter_mm` and `max_diameter_mm`, all outside;
+    `wall_mm`, the median distance from inside to outside; `volume_ml` of clay; `capacity_ml` up to
+    the rim; `round_share`, how much of the clay lies within the profile. Wall and capacity are None
+    where the pot holds nothing, as its base is open, say; of what is nowhere round there are only
+    height and volume.
+
+    Base and rim are measured where the outer line of the wall, from half a wall's thickness away
+    led on straight, meets the plane that the pot stands on, or that of its highest point: what one
+    measures at a foot and a lip whose edges were not rounded, chamfered or worn. They are no less
+    than the resting surface, and no more than is reached within that half thickness. On synthetic
+    pots this is right within half a voxel (tests/test_section_measures.py).
     """
     from voxgan_jax.completion import section_measures
 

@@ -1,24 +1,37 @@
 """A profile drawn as archaeologists draw pots: the wall in section left, the outside right.
 
-All lengths are mm of the pot, y down from the rim. What the sherd shows is black and drawn in full
+All lengths are mm of the pot, y down from the rim; where no scale is known they are written in
+voxels, of which one is drawn as 1 mm. What the sherd shows is black and drawn in full
 lines; what is inferred is hatched and dashed. `currentColor` is the only ink, so the drawing takes
 the colour of the page it stands in.
 """
 
 import hashlib
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
 
-from voxgan_jax.completion import section_lines
+from voxgan_jax.completion import section, section_lines
 from voxgan_jax.completion.section import Profile
 from voxgan_jax.completion.section_lines import Points
 
 
-def svg(profile: Profile, title: str = "Section and outside of the restored pot") -> str:
-    """The drawing as SVG text, in mm, with title and description, for inline use or a file."""
+def svg(
+    profile: Profile,
+    found: Mapping[str, Any],
+    title: str = "Section and outside of the restored pot",
+    *,
+    scaled: bool = True,
+) -> str:
+    """The drawing as SVG text, in mm, with title and description, for inline use or a file.
+
+    Args:
+        found: the profile's measures.
+        scaled: whether a size in mm is known.
+    """
     wall, known = section_lines.fields(profile)
     outline = [
         section_lines.half(path)
@@ -42,12 +55,12 @@ def svg(profile: Profile, title: str = "Section and outside of the restored pot"
         *_outside(profile, edges, top),
         f'<path class="fine" d="M0 {-3.2 * unit:.2f}V{top + 3.2 * unit:.2f}"/>',
         f'<path class="line" d="M{-rim:.2f} 0H{rim:.2f}"/>',
-        *_notes(profile, top, width, unit),
+        *_notes(found, top, width, unit, scaled),
     ]
     text = "\n".join(body)
     name = "s" + hashlib.sha256(text.encode()).hexdigest()[:10]
     side = width + 4 * unit
-    box = (-side, -9 * unit, 2 * side, top + 27 * unit)
+    box = (-side, -9 * unit, 2 * side, top + (27 if scaled else 32) * unit)
     view = " ".join(f"{value:.2f}" for value in box)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="section" role="img" id="{name}"'
@@ -55,7 +68,7 @@ def svg(profile: Profile, title: str = "Section and outside of the restored pot"
         f' height="{box[3]:.2f}mm" fill="none" stroke="currentColor" stroke-linejoin="round"'
         f' font-family="Helvetica, Arial, sans-serif" font-size="{3.2 * unit:.3f}">\n'
         f'<title id="{name}-t">{html.escape(title)}</title>\n'
-        f'<desc id="{name}-d">{html.escape(_said(profile, top))}</desc>\n'
+        f'<desc id="{name}-d">{html.escape(_said(profile, found, scaled))}</desc>\n'
         f"<defs>{_style(name, unit)}{_hatch(name, unit)}</defs>\n{text}\n</svg>\n"
     )
 
@@ -140,9 +153,10 @@ def _runs(line: Points, chosen: Bool[np.ndarray, "_"]) -> list[Points]:
     return [line[start:end] for start, end in ends.reshape(-1, 2) if end - start > 1]
 
 
-def _notes(profile: Profile, top: float, width: float, unit: float) -> list[str]:
-    """The rim's diameter, the scale bar in cm, and what black and hatching mean."""
-    rim = 2 * float(profile.outer[np.isfinite(profile.outer)][-1])
+def _notes(
+    found: Mapping[str, Any], top: float, width: float, unit: float, scaled: bool
+) -> list[str]:
+    """The rim's diameter, the scale bar, and what black and hatching mean."""
     foot = top + 8 * unit
     bar, part = _scale(2 * width)
     cells = [
@@ -160,13 +174,25 @@ def _notes(profile: Profile, top: float, width: float, unit: float) -> list[str]
             f'h{-4 * unit:.2f}Z"/><text x="{8.4 * unit:.2f}" y="{y + 2.2 * unit:.2f}">{word}</text>'
         )
     return [
-        f'<text x="{1.6 * unit:.2f}" y="{-4.2 * unit:.2f}">⌀ {rim / 10:.1f} cm</text>',
+        f'<text x="{1.6 * unit:.2f}" y="{-4.2 * unit:.2f}">⌀'
+        f" {_length(found['rim_diameter_mm'], scaled)}</text>",
         *cells,
         f'<path class="bar" d="M{-bar:.2f} {foot:.2f}h{bar:.2f}v{1.3 * unit:.2f}h{-bar:.2f}Z"/>',
         f'<text x="{-bar:.2f}" y="{low:.2f}">0</text>',
-        f'<text x="0" y="{low:.2f}" text-anchor="end">{bar / 10:g} cm</text>',
+        f'<text x="0" y="{low:.2f}" text-anchor="end">{_length(bar, scaled, "g")}</text>',
         f'<g class="legend">{"".join(keys)}</g>',
+        *([] if scaled else [_no_scale(width, low + 7 * unit)]),
     ]
+
+
+def _no_scale(width: float, y: float) -> str:
+    """What the drawing says of its own size."""
+    return f'<text class="scale" x="{-width:.2f}" y="{y:.2f}">{section.NO_SCALE}</text>'
+
+
+def _length(size: float, scaled: bool, form: str = ".1f") -> str:
+    """A length in cm, or in voxels where one is taken as 1 mm."""
+    return f"{size / 10:{form}} cm" if scaled else f"{size:{form}} voxels"
 
 
 def _scale(width: float) -> tuple[float, float]:
@@ -176,12 +202,12 @@ def _scale(width: float) -> tuple[float, float]:
     return float(first * decade), float(first * decade / (5 if first == 5 else 2))
 
 
-def _said(profile: Profile, top: float) -> str:
-    rim = 2 * float(profile.outer[np.isfinite(profile.outer)][-1])
+def _said(profile: Profile, found: Mapping[str, Any], scaled: bool) -> str:
     known = np.isfinite(profile.outer)
     share = 100 * float((profile.given[known] > 0).mean())
+    height, rim = (_length(found[f"{name}_mm"], scaled) for name in ("height", "rim_diameter"))
     return (
-        f"Half section left, outside right. Height {top / 10:.1f} cm, rim diameter {rim / 10:.1f}"
-        f" cm. The sherd shows the wall at {share:.0f} % of the height, drawn black; the rest,"
-        " hatched, is inferred."
+        f"Half section left, outside right. Height {height}, rim diameter {rim}."
+        f" The sherd shows the wall at {share:.0f} % of the height, drawn black; the rest,"
+        " hatched, is inferred." + ("" if scaled else f" Sizes: {section.NO_SCALE}.")
     )

@@ -8,6 +8,11 @@ from scipy import ndimage
 
 from voxgan_jax.completion.section import FINE, RING, Profile, crossing, finer
 
+_USUAL_WALL = 2.0
+"""Voxels, of a pot whose wall is not known, as it holds nothing."""
+_BLUR = 0.5
+"""By so much, in voxels, voxels round an edge."""
+
 
 def found(profile: Profile) -> dict[str, Any]:
     """The measures of a profile, as `section.measures` describes them."""
@@ -18,7 +23,8 @@ def found(profile: Profile) -> dict[str, Any]:
         height = {"height_mm": round((len(profile.clay) - 4) * step, 2)}
         rest = {"volume_ml": round(profile.clay_ml, 3), "round_share": 0.0}
         return height | dict.fromkeys(sizes) | rest
-    fine = finer(profile.clay) > profile.level
+    dense = finer(profile.clay)
+    fine = dense > profile.level
     held = _held(fine)
     cell = step / FINE
     capacity = wall = None
@@ -26,10 +32,13 @@ def found(profile: Profile) -> dict[str, Any]:
         radius = np.arange(fine.shape[1]) * cell * RING
         capacity = float((held @ radius).sum() * 2 * np.pi * cell * cell * RING / 1000)
         wall = _wall(fine, held, cell)
+    low, high = _extent(profile.clay, profile.level)
+    edge = _outer(dense, profile.level)
+    base, rim = _ends(edge, low, high, _USUAL_WALL if wall is None else wall / step)
     return {
-        "height_mm": round(_height(profile.clay, profile.level) * step, 2),
-        "rim_diameter_mm": round(2 * float(profile.outer[rows[-1]]), 2),
-        "base_diameter_mm": round(2 * float(profile.outer[rows[0]]), 2),
+        "height_mm": round((high - low) * step, 2),
+        "rim_diameter_mm": round(2 * rim * step, 2),
+        "base_diameter_mm": round(2 * base * step, 2),
         "max_diameter_mm": round(2 * float(np.nanmax(profile.outer)), 2),
         "wall_mm": None if wall is None else round(wall, 2),
         "volume_ml": round(profile.clay_ml, 3),
@@ -38,15 +47,61 @@ def found(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _height(clay: Float[np.ndarray, "rows rings"], level: float) -> float:
-    """From the lowest clay to the highest, in rows."""
+def _extent(clay: Float[np.ndarray, "rows rings"], level: float) -> tuple[float, float]:
+    """The lowest and the highest clay, in rows."""
     inside = clay > level
     columns = np.flatnonzero(inside.any(axis=0))
     last = [int(np.flatnonzero(inside[:, ring])[-1]) for ring in columns]
     first = [int(np.flatnonzero(inside[:, ring])[0]) for ring in columns]
     tops = [crossing(clay[:, c], r, r + 1, level) for c, r in zip(columns, last, strict=True)]
     feet = [crossing(clay[:, c], r, r - 1, level) for c, r in zip(columns, first, strict=True)]
-    return max(tops) - min(feet)
+    return min(feet), max(tops)
+
+
+def _outer(dense: Float[np.ndarray, "rows rings"], level: float) -> Float[np.ndarray, "rows"]:
+    """The outer radius of each row of a `finer` section in voxels, NaN where there is no clay."""
+    outer = np.full(len(dense), np.nan)
+    for row in np.flatnonzero((dense > level).any(axis=1)):
+        last = int(np.flatnonzero(dense[row] > level)[-1])
+        outer[row] = crossing(dense[row], last, last + 1, level) * RING / FINE
+    return outer
+
+
+def _ends(
+    outer: Float[np.ndarray, "rows"], low: float, high: float, wall: float
+) -> tuple[float, float]:
+    """The outer radii of base and rim in voxels (`_end`), of heights `low` and `high` in rows."""
+    rows = (np.arange(len(outer)) + 0.5) / FINE - 0.5
+    known = np.isfinite(outer)
+    # A pot may be so flat that both ends are one.
+    reach = min(max(wall / 2, 1.0), (high - low) / 4)
+    base, rim = (_end(away[known], outer[known], reach) for away in (rows - low, high - rows))
+    return base, rim
+
+
+def _end(away: Float[np.ndarray, "rows"], outer: Float[np.ndarray, "rows"], reach: float) -> float:
+    """The outer radius of a pot's end, as if a rounding or chamfer within `reach` were not there.
+
+    The outer line beyond `reach`, fitted straight, is led on to the end. What it gives holds
+    between two bounds, so that a low foot or a lip counts and not the wall beyond it: the radius
+    within half a voxel of the end, and the greatest as far past reach, both led to the end at a
+    slope which the line has before and beyond reach.
+
+    Args:
+        away: distances of rows from the end, in voxels.
+        outer: the rows' outer radii, likewise.
+    """
+    near, clear = away <= reach, away >= 1 / FINE
+    beyond = (away >= reach) & (away <= reach + max(reach, 1.5))
+    if (near & clear).sum() < 2 or beyond.sum() < 2:
+        return float(outer.max())
+    slope, led = np.polyfit(away[beyond], outer[beyond], 1)
+    # The last quarter is blurred.
+    before = np.polyfit(away[near & clear], outer[near & clear], 1)[0]
+    shared = np.sign(slope) * min(abs(slope), abs(before)) if slope * before > 0 else 0.0
+    bounds = outer - shared * away
+    least = bounds[away <= _BLUR].max(initial=0.0)
+    return float(np.clip(led, least, bounds[away <= reach + _BLUR].max()))
 
 
 def _held(clay: Bool[np.ndarray, "rows rings"]) -> Bool[np.ndarray, "rows rings"]:

@@ -148,7 +148,9 @@ function start(root, data) {
     const decade = 10 ** Math.floor(Math.log10(target));
     const length = decade * [5, 2, 1].find((size) => size * decade <= target);
     bar.style.width = `${length / pixel}px`;
-    bar.firstElementChild.textContent = length >= 10 ? `${length / 10} cm` : `${length} mm`;
+    // Without a scale one voxel was taken as 1 mm.
+    bar.firstElementChild.textContent = data.scaled === false ? `${length} voxels`
+      : length >= 10 ? `${length / 10} cm` : `${length} mm`;
     if (canvas.width !== Math.floor(width * renderer.getPixelRatio())
       || canvas.height !== Math.floor(height * renderer.getPixelRatio())) {
       renderer.setSize(width, height, false);
