@@ -2,16 +2,24 @@
 #   setup_venv EXTRA…   installs voxgan_jax with these extras and leaves its Python in $python
 # PYTHON=… chooses the interpreter; otherwise the first of Python 3.11 to 3.13 found is taken.
 
+suits() {
+  "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+}
+
 find_python() {
   local candidate
   for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
-    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-      2>/dev/null; then
+    if suits "$candidate"; then
       echo "$candidate"
       return
     fi
   done
-  echo "voxgan_jax needs Python 3.11, 3.12 or 3.13; install one, or name it: PYTHON=… $0" >&2
+  candidate=${PYTHON:-python3}
+  cat >&2 <<EOT
+voxgan_jax needs Python 3.11, 3.12 or 3.13; $candidate is $("$candidate" --version 2>/dev/null || echo 'not there').
+On Debian 12 and 13 and Ubuntu 24.04: apt-get install python3 python3-venv (as root).
+Elsewhere install one of the three and name it: PYTHON=… $0
+EOT
   return 1
 }
 
@@ -26,20 +34,62 @@ cuda_extra() {
   esac
 }
 
+# What is installed has to be done again where any of this changes.
+setup_state() {
+  echo "$1 $(pwd -P) $("$python" --version 2>&1) $(cat pyproject.toml constraints.txt | cksum)"
+}
+
+# A .venv that was moved is of no use: its programs name the folder where it was made.
+venv_is_sound() {
+  suits "$python" && "$python" -m pip --version >/dev/null 2>&1 &&
+    grep -qF "$(pwd -P)/.venv" .venv/bin/activate
+}
+
+make_venv() {
+  local base=$1 version
+  if "$base" -c 'import venv, ensurepip' 2>/dev/null; then
+    "$base" -m venv --clear .venv
+  elif ! "$base" -m pip install --quiet --user virtualenv 2>/dev/null ||
+    ! "$base" -m virtualenv --quiet --clear .venv; then
+    version=$("$base" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    echo "$base has no venv module, which makes .venv. On Debian and Ubuntu, as root:" >&2
+    echo "  apt-get install python$version-venv" >&2
+    return 1
+  fi
+}
+
+# What pip is busy with, in one line, on a terminal only: it can take long on a slow network.
+show_progress() {
+  local line
+  while IFS= read -r line; do
+    case "$line" in
+      *Downloading* | Installing*) [ ! -t 1 ] || printf '\r\033[K  %.76s' "${line#"${line%%[! ]*}"}" ;;
+    esac
+  done
+  [ ! -t 1 ] || printf '\r\033[K'
+}
+
 setup_venv() {
-  local base extras want
+  local base extras
   python=.venv/bin/python
   extras=$(printf '%s\n' "$@" "$(cuda_extra)" | sed '/^$/d' | paste -sd, -)
-  want="$extras $(cat pyproject.toml constraints.txt | cksum)"
-  [ -x "$python" ] && [ "$(cat ".venv/.setup-$extras" 2>/dev/null)" = "$want" ] && return
-  base=$(find_python)
-  echo "Installing into .venv ($("$base" --version)${extras:+, extras: $extras}); a minute or two …"
-  if [ ! -x "$python" ] && ! "$base" -m venv .venv; then
-    rm -rf .venv
-    echo "No venv module; trying virtualenv instead (or: apt-get install python3-venv)." >&2
-    "$base" -m pip install --quiet --user virtualenv && "$base" -m virtualenv --quiet .venv
+  [ "$(cat ".venv/.setup-$extras" 2>/dev/null)" = "$(setup_state "$extras")" ] && return
+  if ! [ -w . ]; then
+    echo "$PWD cannot be written; .venv and what is made go there: clone it to a folder of yours" >&2
+    return 1
   fi
-  "$python" -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-    -e ".${extras:+[$extras]}"
-  echo "$want" >".venv/.setup-$extras"
+  if ! venv_is_sound; then
+    base=$(find_python) || return 1
+    make_venv "$base" || return 1
+  fi
+  echo "Installing into .venv ($("$python" --version)${extras:+, extras: $extras}): 0.6 GB to download" \
+    "and 2.6 GB on the disk, more for a GPU; a minute or two on a fast network …"
+  # Debian 12's pip warns of every package without a wheel unless it is told to build one.
+  if ! "$python" -m pip install --disable-pip-version-check --use-pep517 --progress-bar off \
+    -c constraints.txt -e ".${extras:+[$extras]}" | show_progress; then
+    echo "The packages could not be installed; what pip says is above. If the network or the disk" \
+      "failed, run $0 again: it goes on." >&2
+    return 1
+  fi
+  setup_state "$extras" >".venv/.setup-$extras"
 }
