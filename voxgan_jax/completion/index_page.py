@@ -91,7 +91,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"""<p class="filter"><label for="filter">Filter by name or confidence</label>
 <input id="filter" type="search" autocomplete="off" spellcheck="false">
 <span id="found" class="soft" role="status"></span></p>
-<table id="pots">
+<table id="pots" aria-label="Restored pots">
 <thead><tr>{heads}</tr></thead>
 <tbody>
 {"".join(map(_row, rows))}</tbody>
@@ -110,9 +110,9 @@ def _row(row: Mapping[str, Any]) -> str:
     found, trust = report.get("measures") or {}, report.get("confidence") or {}
     share = page_text.share(report)
     link = escape("./" + urllib.parse.quote(str(row.get("page", f"{name}.html"))))
-    shown, title = row.get("drawing", ""), escape(name)
+    shown, title = f'<span aria-hidden="true">{row.get("drawing", "")}</span>', escape(name)
     if row.get("page") != "":
-        shown = f'<a href="{link}" tabindex="-1" aria-hidden="true">{shown}</a>'
+        shown = f'<a href="{link}" tabindex="-1" aria-hidden="true">{row.get("drawing", "")}</a>'
         title = f'<a href="{link}">{title}</a>'
     mark = "" if page_text.scaled(report) else "*"
     sizes = "".join(

@@ -231,6 +231,6 @@ def _drawing(drawing: str, scaled: bool) -> str:
                 break
     return f"""<section class="block drawing"><h2>Section</h2>
 <figure style="--printed:{printed}">{drawing}
-<figcaption>Left the wall cut open, averaged about the axis, black where the sherd shows it and
+<figcaption>Left the wall cut open, averaged about the axis, filled where the sherd shows it and
 hatched where it is inferred; right the outside, the sherd shaded in its place, dashed lines
 inferred.</figcaption>{scale}</figure></section>"""

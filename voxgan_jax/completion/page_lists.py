@@ -80,7 +80,7 @@ def details(report: Mapping[str, Any]) -> str:
     )
     return (
         "<details open><summary>Model, input and options</summary>"
-        f"<table><tbody>{body}</tbody></table></details>"
+        f'<table aria-label="Model, input and options"><tbody>{body}</tbody></table></details>'
     )
 
 

@@ -152,7 +152,7 @@ def measures(report: Mapping[str, Any]) -> str:
     if not scaled(report):
         body += (
             '<p class="note"><strong>No scale given; 1 voxel taken as 1 mm:</strong> all sizes are'
-            " in voxels. Give the side of a voxel by --voxel-mm.</p>"
+            " in voxels. Give the side of a voxel by <code>--voxel-mm</code>.</p>"
         )
     return block("Measurements", body)
 
