@@ -66,7 +66,8 @@ def svg(
         f'<svg xmlns="http://www.w3.org/2000/svg" class="section" role="img" id="{name}"'
         f' aria-labelledby="{name}-t" aria-describedby="{name}-d" viewBox="{view}"'
         f' width="{box[2]:.2f}mm" height="{box[3]:.2f}mm" fill="none" stroke="currentColor"'
-        f' stroke-linejoin="round" font-family="Helvetica, Arial, sans-serif" font-size="{3.2 * unit:.3f}">\n'
+        ' stroke-linejoin="round" font-family="Helvetica, Arial, sans-serif"'
+        f' font-size="{3.2 * unit:.3f}">\n'
         f'<title id="{name}-t">{html.escape(title)}</title>\n'
         f'<desc id="{name}-d">{html.escape(_said(profile, found, scaled))}</desc>\n'
         f"<defs>{_style(name, unit)}{_hatch(name, unit)}</defs>\n{text}\n</svg>\n"
