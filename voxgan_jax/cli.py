@@ -40,7 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with 2 for a wrong command line, with 0 after --help and the like.
     """
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return 2
     return commands.exit_code("voxgan", lambda: args.run(args), stopped="what is written is whole")
 
 
@@ -56,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"voxgan_jax {__version__}")
     add_print_completion(parser)
-    subparsers = parser.add_subparsers(dest="command", required=True)
+    subparsers = parser.add_subparsers(dest="command")
     add_complete(subparsers)
     add_view(subparsers)
     _add_info(subparsers)

@@ -1,15 +1,12 @@
-"""`voxgan complete`: its options, and what it says about each result."""
+"""`voxgan complete`: its options, and the way from files to results."""
 
 import argparse
-import json
 import pathlib
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from voxgan_jax import __version__, cli_placing
-
-if TYPE_CHECKING:
-    from voxgan_jax.completion import files
+from voxgan_jax import __version__, cli_placing, cli_result
 
 _EXAMPLES = """\
 examples:
@@ -150,7 +147,7 @@ def _complete(args: argparse.Namespace) -> int:
     reports = [report for report in earlier.values() if report]
     todo = [path for path in names if not earlier.get(path)]
     if reports and not (args.quiet or args.json):
-        print(f"{len(reports)} completed before, as they would be now (see --again)")
+        print(_before(args.out, reports))
     wanted = len(names) > 1 and {"html", "json"} & set(args.formats)
     show = not (args.quiet or args.json) and len(todo) > 1
     with (
@@ -181,7 +178,8 @@ def _complete(args: argparse.Namespace) -> int:
                 continue
             all_of_them.add(result.written.report)
             if not args.quiet:
-                tqdm.write(_line(result, as_json=args.json))
+                say = cli_result.as_json if args.json else cli_result.in_words
+                tqdm.write(say(result))
     done, failed = all_of_them.done, all_of_them.failed
     if wanted and not (args.quiet or args.json):
         print(f"{args.out / overview.INDEX}: {len(done)} pots" + _failed(len(failed)))
@@ -199,50 +197,16 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     return batch.asked(options)
 
 
+def _before(out: pathlib.Path, reports: Sequence[Mapping[str, Any]]) -> str:
+    if len(reports) > 1:
+        return f"{len(reports)} completed before, as they would be now (see --again)"
+    pages = [name for name in reports[0]["files"] if name.endswith(".html")]
+    file = pages[0] if pages else f"{reports[0]['name']}.json"
+    return f"{out / file}: completed before, as it would be now (see --again)"
+
+
 def _failed(count: int) -> str:
     return f", {'one file' if count == 1 else f'{count} files'} failed" if count else ""
-
-
-def _line(result: "files.Result", *, as_json: bool) -> str:
-    """What is said about one result."""
-    written, completion = result.written, result.completion
-    report = written.report
-    given, inferred = report["given_voxels"], report["inferred_voxels"]
-    trust = completion.confidence
-    if as_json:
-        said = {
-            "file": str(written.paths[0]),
-            "files": [str(path) for path in written.paths],
-            "given": given,
-            "inferred": inferred,
-            "left_out": completion.left_out,
-            "shift": completion.shift,
-            "volume_mm3": round(written.volume_mm3, 3),
-            "missing_mm3": round(written.missing_mm3, 3),
-            "gap_mm": round(written.gap_mm, 3),
-            "pieces": written.pieces,
-            "confidence": trust and trust._asdict(),
-            "measures": report["measures"],
-            "placement": report["placement"],
-        }
-        return json.dumps(said, ensure_ascii=False)
-    page = [path for path in written.paths if path.suffix == ".html"]
-    lines = [f"{(page or written.paths)[0]}: {given} voxels given, {inferred} inferred"]
-    if trust:
-        lines.append(f"confidence {trust.sentence}")
-    if report["placement"]:
-        lines.append(report["placement"]["sentence"])
-    if written.pieces:
-        bodies = "one piece" if written.pieces == 1 else f"{written.pieces} pieces"
-        lines.append(
-            f"missing: {bodies} of {written.missing_mm3 / 1000:.3g} cm³,"
-            f" {written.gap_mm:.2f} mm or more from the original"
-        )
-    if completion.left_out:
-        lines.append(f"{completion.left_out} outside the file's box left out (see --whole_cube)")
-    if any(completion.shift):
-        lines.append(f"coordinates moved by {completion.shift} (x, y, z)")
-    return "\n  ".join(lines)
 
 
 def _count(text: str) -> int:

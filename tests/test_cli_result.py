@@ -1,0 +1,78 @@
+"""What `voxgan complete` says about a result."""
+
+import json
+import pathlib
+from typing import Any, cast
+
+import pytest
+
+from voxgan_jax import cli, cli_result
+from voxgan_jax.completion import confidence, files, outputs
+from voxgan_jax.data import vox
+
+PLACED = {"sentence": "Placed by its shape: a pot 447 mm high", "word": "low"}
+
+
+class Answered:
+    """Stands for a completion: what is said of it beside its report."""
+
+    confidence = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
+    left_out = 0
+    shift = (0, 0, 0)
+
+
+def result(missing_mm3: float, **said: Any) -> files.Result:
+    report: dict[str, Any] = {"placement": None, "hypotheses": []}
+    report |= {"given_voxels": 3045, "inferred_voxels": 12687, "measures": {}}
+    paths = [pathlib.Path("done/sherd.stl"), pathlib.Path("done/sherd.html")]
+    written = outputs.Written(paths, 6e6, missing_mm3, 0.776, 2, report | said)
+    return files.Result(written, cast(Any, Answered()))
+
+
+@pytest.mark.parametrize(
+    ("cubic_mm", "said"),
+    [(4859201.0, "4 859 cm³"), (730269.0, "730 cm³"), (7080.0, "7.08 cm³")],
+)
+def test_volumes_are_written_out(cubic_mm, said):
+    lines = cli_result.in_words(result(cubic_mm)).splitlines()
+    assert lines[0] == "done/sherd.html: 3045 voxels given, 12687 inferred"
+    assert lines[1:] == [
+        "  confidence high: expected IoU with the true pot 0.77",
+        f"  missing: 2 pieces of {said}, 0.78 mm or more from the original",
+    ]
+
+
+@pytest.mark.parametrize(("word", "doubt"), [("low", True), ("fair", True), ("high", False)])
+def test_a_doubtful_place_bounds_the_confidence(word, doubt):
+    lines = cli_result.in_words(result(1.0, placement=PLACED | {"word": word})).splitlines()
+    assert lines[1].startswith("  confidence high: expected IoU with the true pot 0.77")
+    assert lines[1].endswith(", if it lay there as placed") is doubt
+    assert lines[2] == f"  {PLACED['sentence']}"
+
+
+def test_hypotheses_are_told_with_their_likelihoods():
+    others = [{"share": 0.6875}, {"share": 0.0938}]
+    assert "how likely: 69 %, 9 %" in cli_result.in_words(result(1.0, hypotheses=others))
+    assert json.loads(cli_result.as_json(result(1.0, hypotheses=others)))["hypotheses"] == others
+
+
+def test_nothing_typed_shows_what_there_is(capsys):
+    assert cli.main([]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "" and "voxgan complete sherd.stl --out restored" in shown.err
+
+
+def test_one_sherd_completed_before_is_named_with_its_page(tmp_path, capsys):
+    from voxgan_jax.data import fracture, synthetic
+
+    labels = fracture.fracture(2, synthetic.make_pot(5, None, 32), 4)
+    vox.write(tmp_path / "pot.vox", labels)
+    command = ["complete", str(tmp_path / "pot.vox"), "--fragment", "2", "--formats", "html"]
+    command += ["json", "--out", str(tmp_path / "done")]
+    assert cli.main(command) == 0
+    page = tmp_path / "done" / "pot_fragment2.html"
+    assert capsys.readouterr().out.startswith(f"{page}: ")
+    assert cli.main(command) == 0
+    assert (
+        capsys.readouterr().out == f"{page}: completed before, as it would be now (see --again)\n"
+    )
