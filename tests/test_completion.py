@@ -55,10 +55,10 @@ def test_voxels_outside_the_box_are_counted_or_kept_in_the_cube(tmp_path):
     answer = np.zeros((16, 16, 16))
     # The box of 8 × 6 × 10 stands at (4, 5, 3): two voxels lie outside it.
     answer[1, 5, 3] = answer[4, 12, 3] = answer[5, 6, 4] = 1.0
-    done = predictor.complete(completer(answer), labels)
+    done = predictor.complete(completer(answer), labels, join=False)
     assert (done.labels.shape, done.left_out, done.shift) == ((8, 6, 10), 2, (0, 0, 0))
     assert (done.labels == predictor.INFERRED).sum() == 1
-    cube = predictor.complete(completer(answer), labels, whole_cube=True)
+    cube = predictor.complete(completer(answer), labels, whole_cube=True, join=False)
     assert cube.labels.shape == (16, 16, 16)
     assert (cube.labels == predictor.INFERRED).sum() == 3
     vox.write(tmp_path / "before.vox", (labels > 0).astype(np.uint8))
@@ -77,7 +77,7 @@ def test_pooled_model_adds_blocks_and_keeps_single_voxels():
     labels[3, 3, 3] = 2
     answer = np.zeros((8, 8, 8))
     answer[4, 4, 4] = 0.8
-    done = predictor.complete(completer(answer, resolution=8, pool=2), labels)
+    done = predictor.complete(completer(answer, resolution=8, pool=2), labels, join=False)
     assert (done.labels == predictor.GIVEN).sum() == 1
     assert done.labels[3, 3, 3] == predictor.GIVEN
     assert (done.labels[8:10, 8:10, 8:10] == predictor.INFERRED).all()
@@ -228,7 +228,7 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     jax.tree.map(np.testing.assert_array_equal, loaded, jax.device_get(variables))
     item = next(item for item in folder.scan(vox_dir) if item.split == "test")
     written, done = files.complete_file(
-        model.load(workdir=path), item.path, path / "out", ids=[2], formats=["vox"]
+        model.load(workdir=path), item.path, path / "out", ids=[2], formats=["vox"], join=False
     )
     (target,) = written.paths
     assert target.name == f"{item.path.stem}_fragment2_completed.vox"

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from voxgan_jax.completion.confidence import Confidence
+from voxgan_jax.completion.joined import Pieces
 from voxgan_jax.completion.placed import Placement
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ class Hypothesis(NamedTuple):
 class Answer(NamedTuple):
     """What the model makes of a sherd.
 
-    `labels` holds GIVEN and INFERRED in the box asked for; what the model adds outside it is only
-    counted, in `left_out`. The file's coordinates (x, y, z) move by `shift`: not at all in the
-    input's own box. `probabilities` fill the model's cube. `belief` are those in the box of
+    `labels` holds GIVEN, INFERRED and, in bridges between the pot's `pieces`, UNCERTAIN in the box
+    asked for; what the model adds outside it is only counted, in `left_out`. The file's coordinates
+    (x, y, z) move by `shift`: not at all in the input's own box. `probabilities` fill the model's
+    cube; they are its own but where pieces were joined or dropped. `belief` are those in the box of
     `labels`, with the threshold moved to 0.5. `confidence` says how far to trust it; None where the
     model was not calibrated for that. `hypotheses` are other pots, the likeliest first, where the
     completer was loaded for several.
@@ -63,3 +65,4 @@ class Answer(NamedTuple):
     belief: Float[np.ndarray, "_ _ _"]
     confidence: Confidence | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
+    pieces: Pieces | None = None

@@ -15,6 +15,7 @@ import voxgan_jax
 from voxgan_jax.completion import mesh, outputs, section
 from voxgan_jax.completion.answers import Answer, Hypothesis, Request
 from voxgan_jax.completion.confidence import Confidence
+from voxgan_jax.completion.joined import Pieces
 from voxgan_jax.completion.outputs import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.whole import write_whole
 
@@ -38,11 +39,12 @@ class Completion:
         left_out: how many voxels the model adds outside the box asked for.
         shift: by how many voxels the file's coordinates (x, y, z) move in the `.vox` file.
         hypotheses: other pots that the sherd may come from, the likeliest first.
+        pieces: in how many pieces the model's pot came, and how many are left; None if unknown.
         original: the scan, or None where voxels were read.
         placement: how the sherd was placed, for the report; None where it lies as the file says.
         clearance_mm: how far the missing piece stays from the original.
         scaled: whether it is known how many mm a voxel has; otherwise it was taken as 1 mm.
-        probabilities: the model's own, in its cube.
+        probabilities: the model's own but where pieces were joined or dropped, in its cube.
         about: `model`, `options` and `input` of the report.
     """
 
@@ -54,6 +56,7 @@ class Completion:
     left_out: int = 0
     shift: tuple[int, int, int] = (0, 0, 0)
     hypotheses: tuple[Hypothesis, ...] = ()
+    pieces: Pieces | None = None
     original: "trimesh.Trimesh | None" = None
     placement: Mapping[str, Any] | None = None
     clearance_mm: float = 0.2
@@ -117,6 +120,7 @@ class Completion:
             "uncertain_voxels": uncertain,
             "share_inferred": round(added / max(given + added, 1), 4),
             "left_out_voxels": self.left_out,
+            "pieces": self.pieces and self.pieces.summary(given + added),
             "voxel_mm": round(outputs.step_of(self.matrix), 6),
             "scale": "given" if self.scaled else section.NO_SCALE,
             "measures": self.measures,
@@ -250,6 +254,7 @@ def restore(
         left_out=answer.left_out,
         shift=answer.shift,
         hypotheses=answer.hypotheses,
+        pieces=answer.pieces,
         original=request.scan,
         placement=placement and placement.summary(),
         clearance_mm=clearance_mm,

@@ -64,7 +64,7 @@ def complete_files(
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what a file's report says besides.
         each: how the files of a batch are written: `map`, or one of `mesh_pool`.
-        options: `threshold` and `whole_cube`, as `predictor.complete` takes them.
+        options: `threshold`, `whole_cube` and `join`, as `predictor.complete` takes them.
     """
     paths = [pathlib.Path(path) for path in paths]
     rows = min(batch_size, len(paths))

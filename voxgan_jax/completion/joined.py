@@ -35,6 +35,7 @@ _AROUND = 8.0
 _AIR = 1e-3
 _SMOOTH = 1.5
 _FINE = 4
+_MOST = 40
 
 
 class Pieces(NamedTuple):
@@ -46,6 +47,16 @@ class Pieces(NamedTuple):
     left: int
     added: int = 0
     dropped: int = 0
+
+    def summary(self, total: int) -> dict[str, int | float]:
+        """For a report, of a pot of so many voxels."""
+        return {
+            "made": self.made,
+            "left": self.left,
+            "bridge_voxels": self.added,
+            "share_bridges": round(self.added / max(total, 1), 4),
+            "dropped_voxels": self.dropped,
+        }
 
 
 class Joined(NamedTuple):
@@ -71,7 +82,11 @@ class _Profile(NamedTuple):
 
 
 def join(
-    probabilities: Float[np.ndarray, "d h w"], given: Bool[np.ndarray, "d h w"], threshold: float
+    probabilities: Float[np.ndarray, "d h w"],
+    given: Bool[np.ndarray, "d h w"],
+    threshold: float,
+    *,
+    only_count: bool = False,
 ) -> Joined:
     """Join the pieces of a pot to the biggest one.
 
@@ -82,14 +97,15 @@ def join(
         probabilities: of clay; the pot's axis lies along w.
         given: voxels that are there whatever their probability.
         threshold: probability above which a voxel is there.
+        only_count: leave all as it is, and only say how many pieces there are.
     """
     made = (probabilities > threshold) | given
     places, number = _pieces(made)
     nothing = np.zeros(given.shape, bool)
-    if number < 2:
+    if number < 2 or only_count:
         return Joined(probabilities, nothing, Pieces(number, number))
     found, apart, hung, profile = probabilities, nothing, nothing, None
-    while True:
+    for _ in range(_MOST):
         sizes, crumbs = _sizes(places, given)
         main = sizes.argmax()
         body = places == main
@@ -113,7 +129,8 @@ def join(
             found, places = tried, after
         else:
             apart = apart | part
-    dropped = hung | crumbs[places]
+    sizes, crumbs = _sizes(places, given)
+    dropped = (hung & (places != sizes.argmax())) | crumbs[places]
     bridges = (found > threshold) & ~made
     # By so much that no surface is drawn there.
     found = np.where(dropped, np.minimum(found, threshold / 2), found).astype(np.float32)
@@ -211,7 +228,7 @@ def _way(
     from skimage import graph
 
     starts, ends = (
-        profile.weights @ each.reshape(-1, each.shape[2]).astype(np.float32) > 0.5
+        profile.weights @ each.reshape(-1, each.shape[2]).astype(np.float32) > 0.49
         for each in (body, part)
     )
     # The square keeps to where the wall is likeliest; with less, ways are cut short (docs).

@@ -71,7 +71,8 @@ class Written(NamedTuple):
 def mark(
     labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"]
 ) -> UInt8[np.ndarray, "d h w"]:
-    """Labels in which inferred voxels are UNCERTAIN where the belief around is below SURE.
+    """Labels in which inferred voxels are UNCERTAIN where they were, or the belief around is below
+    SURE.
 
     The mean is one over inferred voxels, with Gaussian weights: at any wall's surface the belief of
     single voxels goes down, however sure the wall is.
@@ -79,7 +80,7 @@ def mark(
     inferred = labels > GIVEN
     weight = ndimage.gaussian_filter(inferred.astype(np.float32), _AROUND)
     around = ndimage.gaussian_filter(np.where(inferred, belief, np.float32(0)), _AROUND)
-    sure = around >= SURE * np.maximum(weight, np.float32(1e-6))
+    sure = (around >= SURE * np.maximum(weight, np.float32(1e-6))) & (labels != UNCERTAIN)
     return np.where(inferred, np.where(sure, np.uint8(INFERRED), np.uint8(UNCERTAIN)), labels)
 
 
@@ -132,7 +133,7 @@ def write(
     Where nothing is missing, an older `STEM_missing.stl` is removed.
 
     Args:
-        labels: GIVEN and INFERRED.
+        labels: GIVEN, INFERRED and UNCERTAIN.
         belief: probabilities, more than 0.5 where a voxel was added.
         matrix: from the grid's indices to mm (`mesh.frame`).
         formats: which of FORMATS; the missing piece comes with "stl".

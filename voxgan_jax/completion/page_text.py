@@ -74,7 +74,10 @@ def statement(report: Mapping[str, Any]) -> str:
 
 
 def shares(report: Mapping[str, Any]) -> str:
-    """The bar of what is given, inferred and uncertain; uncertain voxels are inferred ones too."""
+    """The bar of what is given, inferred and uncertain; uncertain voxels are inferred ones too.
+
+    Below it, what was joined by a guess, dropped or stays apart.
+    """
     counts = [report.get(f"{name}_voxels") for name in ("given", "inferred", "uncertain")]
     given, added, doubtful = (int(count or 0) for count in counts)
     total = given + added
@@ -98,7 +101,31 @@ def shares(report: Mapping[str, Any]) -> str:
     note = ""
     if doubtful:
         note = '<p class="note">Uncertain: inferred, and the model is not sure of it.</p>'
-    return f'<div class="share">{strip}<ul>{words}</ul>{note}</div>'
+    return f'<div class="share">{strip}<ul>{words}</ul>{note}{pieces(report)}</div>'
+
+
+def pieces(report: Mapping[str, Any]) -> str:
+    """What became of the pieces of a pot that the model made in several."""
+    found = report.get("pieces") or {}
+    made, left = found.get("made", 1), found.get("left", 1)
+    notes = []
+    if found.get("bridge_voxels"):
+        notes.append(
+            f"<strong>Joined by a guess:</strong> the model made this pot in {made} pieces. Between"
+            f" them {percent(found['share_bridges'])} of the pot was added where the model finds a"
+            " wall likeliest, drawn as uncertain; the true wall may run elsewhere."
+        )
+    if found.get("dropped_voxels"):
+        notes.append(
+            f"<strong>Left out:</strong> {found['dropped_voxels']} voxels of the model's pot that"
+            " hung loose in the air or were crumbs."
+        )
+    if left > 1:
+        notes.append(
+            f"<strong>In {left} pieces:</strong> what was given touches the rest nowhere, or no"
+            " likely wall leads there, so they stay apart; printed, this pot falls apart."
+        )
+    return "".join(f'<p class="note">{note}</p>' for note in notes)
 
 
 def _percents(shares: Sequence[float]) -> list[str]:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, UInt8
 
+from voxgan_jax.completion import joined
 from voxgan_jax.completion.answers import Answer, Hypothesis, Request
 from voxgan_jax.completion.confidence import judge, measure
 from voxgan_jax.completion.model import Completer
-from voxgan_jax.completion.outputs import GIVEN, INFERRED
+from voxgan_jax.completion.outputs import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.completion.requests import given_labels
 from voxgan_jax.data import grid
 
@@ -21,15 +22,18 @@ def complete(
     ids: Sequence[int] | None = None,
     threshold: float | None = None,
     whole_cube: bool = False,
+    join: bool = True,
     source: str = "",
 ) -> Answer:
     """Complete one pot of which the fragments `ids` are given, or all that is in the file.
 
     Every given voxel is kept; the model decides about the others. Where the model works on a
-    coarser grid (`pool`), what it adds comes in blocks of that size.
+    coarser grid (`pool`), what it adds comes in blocks of that size. Where its pot comes in several
+    pieces, these are joined (`joined.join`).
 
     Args:
         whole_cube: the result fills the model's cube instead of the input's own box.
+        join: whether pieces are joined; otherwise the pot is the model's own.
         threshold: probability above which a voxel is added; None takes the model's own.
         source: what the errors call the input.
 
@@ -38,7 +42,8 @@ def complete(
         ValueError: an empty file, or a fragment that it does not have.
     """
     requests = [Request(labels, ids, source)]
-    return complete_batch(completer, requests, threshold=threshold, whole_cube=whole_cube)[0]
+    options = {"threshold": threshold, "whole_cube": whole_cube, "join": join}
+    return complete_batch(completer, requests, **options)[0]
 
 
 def complete_batch(
@@ -47,6 +52,7 @@ def complete_batch(
     *,
     threshold: float | None = None,
     whole_cube: bool = False,
+    join: bool = True,
     rows: int | None = None,
 ) -> list[Answer]:
     """Complete several pots in one pass of the model; otherwise as `complete`.
@@ -63,10 +69,12 @@ def complete_batch(
     cut = completer.threshold if threshold is None else threshold
     answers = []
     for row, (request, table) in enumerate(zip(requests, tables, strict=True)):
-        answer = _assemble(completer, request.labels, table, probabilities[row], cut, whole_cube)
+        given = partial[row, ..., 0] > 0
+        made = joined.join(probabilities[row], given, cut, only_count=not join)
+        answer = _assemble(completer, request.labels, table, made, cut, whole_cube)
         if completer.rule is not None:
-            # With the model's own threshold, for which the rule was fitted.
-            features = measure(partial[row, ..., 0] > 0, probabilities[row], completer.threshold)
+            # The model's own answer and threshold, for which the rule was fitted.
+            features = measure(given, probabilities[row], completer.threshold)
             answer = answer._replace(confidence=judge(completer.rule, features))
         answers.append(answer)
     if completer.alternatives is None:
@@ -75,8 +83,10 @@ def complete_batch(
     for row, (request, table) in enumerate(zip(requests, tables, strict=True)):
         hypotheses = []
         for other, share in zip(others[:, row, ..., 0], shares[:, row], strict=True):
-            made = _assemble(completer, request.labels, table, other, cut, whole_cube)
-            hypotheses.append(Hypothesis(made.labels, made.belief, float(share)))
+            given = partial[row, ..., 0] > 0
+            made = joined.join(other, given, cut, only_count=not join)
+            answer = _assemble(completer, request.labels, table, made, cut, whole_cube)
+            hypotheses.append(Hypothesis(answer.labels, answer.belief, float(share)))
         answers[row] = answers[row]._replace(hypotheses=tuple(hypotheses))
     return answers
 
@@ -85,28 +95,37 @@ def _assemble(
     completer: Completer,
     labels: UInt8[np.ndarray, "_ _ _"],
     table: Bool[np.ndarray, "256"],
-    probabilities: Float[np.ndarray, "r r r"],
+    made: joined.Joined,
     threshold: float,
     whole_cube: bool,
 ) -> Answer:
     """What is given, and what the model adds to it, in the box asked for."""
-    inferred = probabilities > threshold
+    probabilities = made.probabilities
+    inferred = np.where(probabilities > threshold, np.uint8(INFERRED), np.uint8(0))
+    inferred[made.bridges] = UNCERTAIN
     belief = np.interp(probabilities, *_halved(threshold)).astype(np.float32)
+    cube = inferred
     if completer.pool > 1:
-        inferred = grid.upsample(inferred, completer.pool)
+        cube = grid.upsample(inferred, completer.pool)
         belief = grid.upsample(belief, completer.pool)
-    cube = np.where(inferred, INFERRED, 0).astype(np.uint8)
     region = grid.region(
         labels.shape, completer.resolution, pool=completer.pool, placement=completer.placement
     )
     cube[region][table[labels]] = GIVEN
-    if not whole_cube:
-        kept = cube[region]
+    kept, left_out, shift = cube, 0, (0, 0, 0)
+    if whole_cube:
+        # Grid axes are (y, flipped z, x) of the file, so z counts from the end of h.
+        d, h, w = region
+        shift = (w.start, d.start, len(cube) - h.stop)
+    else:
+        kept, belief = cube[region], belief[region]
         left_out = int((cube > 0).sum() - (kept > 0).sum())
-        return Answer(kept, left_out, (0, 0, 0), probabilities, belief[region])
-    # Grid axes are (y, flipped z, x) of the file, so z counts from the end of h.
-    d, h, w = region
-    return Answer(cube, 0, (w.start, d.start, len(cube) - h.stop), probabilities, belief)
+    pieces = made.pieces._replace(
+        left=joined.count(kept > 0),
+        added=int((kept == UNCERTAIN).sum()),
+        dropped=made.pieces.dropped * completer.pool**3,
+    )
+    return Answer(kept, left_out, shift, probabilities, belief, pieces=pieces)
 
 
 def _halved(threshold: float) -> tuple[list[float], list[float]]:
