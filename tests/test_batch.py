@@ -206,6 +206,8 @@ def test_a_stopped_batch_leaves_whole_files_and_goes_on(tmp_path, weights_file):
     assert error.decode().strip().splitlines()[-1] == "voxgan: stopped; what is written is whole"
     reports = sorted(out.glob("*.json"))
     assert 3 <= len(reports) < 40
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert " of 40 pots restored so far</h1>" in page and 0 < len(summary(out)) <= len(reports)
     assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
     stamps = {path: path.stat().st_mtime_ns for path in reports}
     for path in reports:
@@ -216,4 +218,5 @@ def test_a_stopped_batch_leaves_whole_files_and_goes_on(tmp_path, weights_file):
     done = subprocess.run(command, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr.decode()
     assert len(list(out.glob("s*.json"))) == 40
+    assert ">40 pots restored</h1>" in (out / "index.html").read_text(encoding="utf-8")
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())

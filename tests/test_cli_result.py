@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from voxgan_jax import cli, cli_result
-from voxgan_jax.completion import confidence, files, outputs
+from voxgan_jax.completion import confidence, files, outputs, section
 from voxgan_jax.data import vox
 
 PLACED = {"sentence": "Placed by its shape: a pot 447 mm high", "word": "low"}
@@ -22,7 +22,7 @@ class Answered:
 
 
 def result(missing_mm3: float, **said: Any) -> files.Result:
-    report: dict[str, Any] = {"placement": None, "hypotheses": []}
+    report: dict[str, Any] = {"placement": None, "hypotheses": [], "scale": "given"}
     report |= {"given_voxels": 3045, "inferred_voxels": 12687, "measures": {}}
     paths = [pathlib.Path("done/sherd.stl"), pathlib.Path("done/sherd.html")]
     written = outputs.Written(paths, 6e6, missing_mm3, 0.776, 2, report | said)
@@ -54,6 +54,12 @@ def test_hypotheses_are_told_with_their_likelihoods():
     others = [{"share": 0.6875}, {"share": 0.0938}]
     assert "how likely: 69 %, 9 %" in cli_result.in_words(result(1.0, hypotheses=others))
     assert json.loads(cli_result.as_json(result(1.0, hypotheses=others)))["hypotheses"] == others
+
+
+def test_without_a_scale_it_says_so():
+    lines = cli_result.in_words(result(1.0, scale=section.NO_SCALE)).splitlines()
+    assert lines[-1] == "  no scale given; 1 voxel taken as 1 mm (see --voxel-mm)"
+    assert "scale" not in cli_result.in_words(result(1.0))
 
 
 def test_nothing_typed_shows_what_there_is(capsys):

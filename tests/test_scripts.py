@@ -88,14 +88,18 @@ def test_complete_reports_a_bad_file_and_does_the_others(trained, vox_dir, tmp_p
     assert (tmp_path / f"{good.stem}_completed.vox").is_file()
 
 
-def test_complete_refuses_two_files_of_one_name(trained, vox_dir, tmp_path, capsys):
+def test_complete_writes_two_files_of_one_name_apart(trained, vox_dir, tmp_path):
     from voxgan_jax import cli
 
     good = folder.scan(vox_dir)[0].path
-    (tmp_path / good.name).write_bytes(good.read_bytes())
-    files = [str(good), str(tmp_path / good.name)]
-    assert cli.main(["complete", *files, "--workdir", str(trained), "--out", str(tmp_path)]) == 1
-    assert "these would be written to one file" in capsys.readouterr().err
+    files = [tmp_path / side / "a.vox" for side in "xy"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_bytes(good.read_bytes())
+    job = ["complete", *map(str, files), "--workdir", str(trained), "--out", str(tmp_path / "out")]
+    assert cli.main([*job, "--formats", "vox"]) == 0
+    found = [vox.read(tmp_path / "out" / side / "a_completed.vox") for side in "xy"]
+    np.testing.assert_array_equal(*found)
 
 
 def test_complete_scales_down_a_pot_that_is_too_big(trained, tmp_path, capsys):

@@ -200,9 +200,9 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 def _before(out: pathlib.Path, reports: Sequence[Mapping[str, Any]]) -> str:
     if len(reports) > 1:
         return f"{len(reports)} completed before, as they would be now (see --again)"
-    pages = [name for name in reports[0]["files"] if name.endswith(".html")]
-    file = pages[0] if pages else f"{reports[0]['name']}.json"
-    return f"{out / file}: completed before, as it would be now (see --again)"
+    page = any(name.endswith(".html") for name in reports[0]["files"])
+    file = out / f"{reports[0]['name']}.{'html' if page else 'json'}"
+    return f"{file}: completed before, as it would be now (see --again)"
 
 
 def _failed(count: int) -> str:

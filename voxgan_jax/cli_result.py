@@ -23,6 +23,7 @@ def as_json(result: "files.Result") -> str:
         "gap_mm": round(written.gap_mm, 3),
         "pieces": written.pieces,
         "confidence": trust and trust._asdict(),
+        "scale": report["scale"],
         "measures": report["measures"],
         "placement": report["placement"],
         "hypotheses": report["hypotheses"],
@@ -52,6 +53,8 @@ def in_words(result: "files.Result") -> str:
         lines.append(
             f"missing: {bodies} of {volume}, {written.gap_mm:.2f} mm or more from the original"
         )
+    if report["scale"] != "given":
+        lines.append(f"{report['scale']} (see --voxel-mm)")
     if completion.left_out:
         lines.append(f"{completion.left_out} outside the file's box left out (see --whole_cube)")
     if any(completion.shift):
