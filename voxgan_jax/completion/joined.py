@@ -119,7 +119,7 @@ def join(
             profile = profile or _profile(probabilities, given, threshold)
             path, least = _way(profile, body, part)
             holds = bool((part & given).any())
-            if least >= LIKELY or not (holds or _is_plate(part, body)):
+            if least >= LIKELY or not (holds or is_plate(part, body)):
                 bridge = _ring(profile, path, body | part, threshold)
             elif not holds:
                 hung = hung | part
@@ -142,6 +142,17 @@ def join(
 def count(occupied: Bool[np.ndarray, "d h w"]) -> int:
     """How many pieces a pot has."""
     return _pieces(occupied)[1]
+
+
+def least_between(
+    probabilities: Float[np.ndarray, "d h w"],
+    given: Bool[np.ndarray, "d h w"],
+    threshold: float,
+    body: Bool[np.ndarray, "d h w"],
+    part: Bool[np.ndarray, "d h w"],
+) -> float:
+    """How probable clay is where it is least so on the likeliest way between two pieces."""
+    return _way(_profile(probabilities, given, threshold), body, part)[1]
 
 
 def _pieces(occupied: Bool[np.ndarray, "d h w"]) -> tuple[Int[np.ndarray, "d h w"], int]:
@@ -185,7 +196,7 @@ def _grown(piece: Bool[np.ndarray, "d h w"], *, corners: bool = False) -> Bool[n
     return grown
 
 
-def _is_plate(part: Bool[np.ndarray, "d h w"], body: Bool[np.ndarray, "d h w"]) -> bool:
+def is_plate(part: Bool[np.ndarray, "d h w"], body: Bool[np.ndarray, "d h w"]) -> bool:
     """Whether a piece is thin and lies between the ends of another, or a voxel beyond."""
     rows, ends = (np.flatnonzero(each.any(axis=(0, 1))) for each in (part, body))
     within = ends[0] - 1 <= rows[0] and rows[-1] <= ends[-1] + 1
