@@ -81,7 +81,7 @@ def _step(args: argparse.Namespace) -> Result:
 
     modes = tuple(mode for mode in args.torch or ("eager", "compiled") if mode != "none")
     if modes and not step_speed.has_torch():
-        print("PyTorch is not installed: JAX alone (pip install voxgan_jax[torch])")
+        print("PyTorch is not installed: JAX alone (pip install 'voxgan_jax[torch]')")
         modes = ()
     rows = step_speed.measure(
         args.configs or ["baseline"] if _on_cpu() else args.configs or ["baseline", "resnet_sn"],

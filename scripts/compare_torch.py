@@ -10,7 +10,7 @@ Exits 1 where a relative L2 difference is over tolerance. All is judged in float
 passes also in float32, there on dense random labels only. The rest of float32 is reported: its
 gradients jump where a rectifier's input rounds to the other side of 0 (PyTorch's own by 3e-3 when
 its weights move by one rounding), and in a pot's empty space batch norm divides by next to nothing.
-The last column has what PyTorch itself loses by rounding. Needs `pip install voxgan_jax[torch]`.
+The last column has what PyTorch itself loses by rounding. Needs `pip install -e '.[torch]'`.
 """
 
 import argparse
@@ -25,10 +25,14 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+try:
+    import torch
+except ModuleNotFoundError:
+    sys.exit("compare_torch.py: PyTorch is not installed: pip install -e '.[torch]'")
+
 import jax
 import numpy as np
 import optax
-import torch
 from matplotlib.figure import Figure
 
 from voxgan_jax.data import fracture, fragments, grid, synthetic

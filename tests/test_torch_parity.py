@@ -207,4 +207,4 @@ def test_convert_says_what_is_wrong(tmp_path, capsys, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("voxgan_jax.torch_twin")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr("voxgan_jax.torch_twin")
-    assert "pip install voxgan_jax[torch]" in error("a.pth", "a.safetensors")
+    assert "pip install 'voxgan_jax[torch]'" in error("a.pth", "a.safetensors")

@@ -74,7 +74,7 @@ def _convert(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        raise ValueError("convert needs PyTorch: pip install voxgan_jax[torch]") from None
+        raise ValueError("convert needs PyTorch: pip install 'voxgan_jax[torch]'") from None
     found = weights.convert(
         args.source, args.target, resolution=args.resolution, placement=args.placement
     )
