@@ -102,7 +102,9 @@ def test_meshes_report_and_page_are_those_of_the_joined_pot(answer, tmp_path):
     text = page_text.shares(report)
     assert "Joined by a guess" in text and "in 3 pieces" in text
     assert page_text.percent(found["share_bridges"]) in text
-    assert f"{PLATE.sum()} voxels" in text and "falls apart" not in text
+    assert found["dropped_voxels"] == PLATE.sum()
+    assert found["share_dropped"] == pytest.approx(PLATE.sum() / (total + PLATE.sum()), abs=1e-6)
+    assert page_text.percent(found["share_dropped"]) in text and "falls apart" not in text
 
 
 def test_the_page_says_what_stays_apart_and_nothing_of_a_whole_pot():
