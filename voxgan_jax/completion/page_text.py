@@ -117,8 +117,8 @@ def pieces(report: Mapping[str, Any]) -> str:
         )
     if found.get("dropped_voxels"):
         notes.append(
-            f"<strong>Left out:</strong> {percent(found['share_dropped'])} of the model's pot, which"
-            " hung loose in the air or was crumbs."
+            f"<strong>Left out:</strong> {percent(found['share_dropped'])} of the model's pot,"
+            " which hung loose in the air or was crumbs."
         )
     if left > 1:
         notes.append(
