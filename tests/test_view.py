@@ -63,7 +63,15 @@ def test_a_page_is_found_from_the_sherd_and_the_folder(sherd, page, results, tmp
 
 def test_the_page_of_one_of_several_sherds_of_one_name_is_found(tmp_path):
     out = tmp_path / "out"
-    for name in ("a/sherd", "b/sherd_stl", "b/sherd_ply", "in/c/sherd"):
+    pages = (
+        "a/sherd",
+        "b/sherd_stl",
+        "b/sherd_ply",
+        "in/c/sherd",
+        "c/p_fragment3",
+        "q_vox_fragment2",
+    )
+    for name in (*pages, "d/r_fragment1", "d/r_fragment2"):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / f"{name}.html").write_text("")
     for sherd, page in (
@@ -71,8 +79,12 @@ def test_the_page_of_one_of_several_sherds_of_one_name_is_found(tmp_path):
         ("x/b/sherd.STL", "b/sherd_stl"),
         ("b/sherd.ply", "b/sherd_ply"),
         ("in/c/sherd.stl", "in/c/sherd"),
+        ("c/p.vox", "c/p_fragment3"),
+        ("z/q.vox", "q_vox_fragment2"),
     ):
         assert cli_view.find_page(tmp_path / sherd, out) == out / f"{page}.html"
+    with pytest.raises(ValueError, match=r"several pages: r_fragment1\.html, r_fragment2\.html"):
+        cli_view.find_page(tmp_path / "d" / "r.vox", out)
     with pytest.raises(FileNotFoundError, match=r"sherd\.html: there is no such page"):
         cli_view.find_page(tmp_path / "elsewhere" / "sherd.stl", out)
 

@@ -61,9 +61,9 @@ def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Pa
     exact = folder / f"{stem}.html"
     if exact.is_file():
         return exact
-    deeper = _in_subfolder(path, stem, out) if out else None
+    deeper = _in_subfolder(path, stem, out) if out else []
     if deeper:
-        return deeper
+        return _only(deeper, "")
     pages = sorted(
         page
         for page in (folder.iterdir() if folder.is_dir() else ())
@@ -73,17 +73,17 @@ def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Pa
     return _only(pages, f"{exact}: there is no such page{hint}")
 
 
-def _in_subfolder(path: pathlib.Path, stem: str, out: pathlib.Path) -> pathlib.Path | None:
-    """The page of a sherd that shares most of the folders above it, or has its ending."""
-    name = f"{stem}_{path.suffix.lower().lstrip('.')}"
-    pages = [page for page in out.rglob("*.html") if page.stem in (stem, name)]
+def _in_subfolder(path: pathlib.Path, stem: str, out: pathlib.Path) -> list[pathlib.Path]:
+    """The pages of a sherd below `out`: in the folders that are above it, too, and most of them."""
+    names = f"{re.escape(stem)}(_{re.escape(path.suffix.lower().lstrip('.'))})?"
     above = path.absolute().parent.parts
-    fitting = [
-        page
-        for page in pages
-        if (inner := page.relative_to(out).parent.parts) == above[len(above) - len(inner) :]
-    ]
-    return max(fitting, key=lambda page: (len(page.parts), page.stem == name), default=None)
+    found: dict[tuple[int, bool], list[pathlib.Path]] = {}
+    for page in sorted(out.rglob("*.html")):
+        shared = page.relative_to(out).parent.parts
+        fits = re.fullmatch(rf"{names}(_fragment\d+)?", page.stem)
+        if fits and shared == above[len(above) - len(shared) :]:
+            found.setdefault((len(shared), fits[1] is not None), []).append(page)
+    return found[max(found)] if found else []
 
 
 def _only(pages: list[pathlib.Path], missing: str) -> pathlib.Path:
