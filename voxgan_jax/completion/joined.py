@@ -91,8 +91,9 @@ def join(
 ) -> Joined:
     """Join the pieces of a pot to the biggest one.
 
-    A pot in one piece comes back as it is. Pieces with given voxels stay apart where no likely way
-    leads to them.
+    A pot in one piece comes back as it is. Where no likely way leads to a piece, it stays apart if
+    it holds given voxels, is dropped if it is a plate, and is joined all the same if it is neither:
+    a base, say, without which there is no pot.
 
     Args:
         probabilities: of clay; the pot's axis lies along w.
@@ -176,7 +177,7 @@ def _sizes(
 def _seam(
     body: Bool[np.ndarray, "d h w"], part: Bool[np.ndarray, "d h w"]
 ) -> Bool[np.ndarray, "d h w"]:
-    """The voxels that join two pieces which touch by edges only, or by corners."""
+    """The voxels that join two pieces which touch by edges or corners, or are a voxel apart."""
     faces = [_grown(each) for each in (body, part)]
     seam = faces[0] & faces[1]
     if not seam.any():
@@ -243,7 +244,7 @@ def _way(
         profile.weights @ each.reshape(-1, each.shape[2]).astype(np.float32) > 0.49
         for each in (body, part)
     )
-    # The square keeps to where the wall is likeliest; with less, ways are cut short (docs).
+    # With less than the square, ways are cut short (docs/results.md).
     ways = graph.MCP_Geometric(np.clip(profile.mean, _AIR, 1) ** -2.0)
     reached, _ = ways.find_costs(np.argwhere(starts), np.argwhere(ends))
     places = np.argwhere(ends)
