@@ -236,7 +236,9 @@ def test_without_a_scale_all_is_in_voxels(chromium, view, tmp_path):
     said = {"scale": section.NO_SCALE}
     page.write_page(tmp_path / "pot.html", view._replace(report=view.report | said))
     shown = Opened(chromium, tmp_path / "pot.html")
-    assert "No scale given; 1 voxel taken as 1 mm" in shown.page.locator("main").inner_text()
+    text = shown.page.locator("main").inner_text()
+    assert "No scale given; 1 voxel taken as 1 mm" in text
+    assert "0.31 voxels" in text and "height 111 voxels" in text and "One voxel" not in text
     assert shown.page.locator("[data-scale]").inner_text().endswith(" voxels")
     shown.page.emulate_media(media="print")
     assert "Printed at" not in shown.page.locator("figure").inner_text()

@@ -151,8 +151,10 @@ def test_what_is_a_guess_is_said_plainly(report, said):
     ],
 )
 def test_sizes_without_a_scale_are_marked(report, noted):
-    text = page_text.measures(report | {"measures": {"height_mm": 3.0}})
-    assert "3.0 mm" in text and ("No scale given; 1 voxel taken as 1 mm" in text) == noted
+    text = page_text.measures(report | {"measures": {"height_mm": 3.0, "capacity_ml": 1.2345}})
+    assert ("3.0 mm" in text and "1.23 ml" in text) == (not noted)
+    assert ("3.0 voxels" in text and "1 234 voxels" in text) == noted
+    assert ("No scale given; 1 voxel taken as 1 mm" in text) == noted
 
 
 @pytest.mark.parametrize(("share", "noted"), [(0.5, True), (0.98, False)])

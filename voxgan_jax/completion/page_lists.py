@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voxgan_jax.completion.page_meshes import hypothesis_colour
-from voxgan_jax.completion.page_text import block, escape, number, percent
+from voxgan_jax.completion.page_text import block, escape, percent, size
 
 _FILES = (
     ("_completed.vox", "the whole pot in voxels, MagicaVoxel"),
@@ -24,7 +24,7 @@ def hypotheses(report: Mapping[str, Any]) -> str:
     for index, other in enumerate(report.get("hypotheses") or ()):
         found, chance = other.get("measures") or {}, other.get("share")
         words = [
-            f"{title} {number(found[key], unit)}"
+            f"{title} {size(found[key], unit, report)}"
             for key, title, unit in (
                 ("height_mm", "height", "mm"),
                 ("rim_diameter_mm", "rim", "mm"),

@@ -147,18 +147,27 @@ def number(value: float, unit: str) -> str:
     return f"{text} {unit}"
 
 
+def size(value: float, unit: str, report: Mapping[str, Any]) -> str:
+    """As `number`, but in voxels where no scale is known."""
+    if scaled(report):
+        return number(value, unit)
+    if unit == "mm":
+        return number(value, unit).removesuffix(unit) + "voxels"
+    return f"{1000 * value:,.0f} voxels".replace(",", " ")
+
+
 def measures(report: Mapping[str, Any]) -> str:
     """The measurements as a list of terms."""
     found = report.get("measures") or {}
     rows = [
-        (title, number(found[key], unit))
+        (title, size(found[key], unit, report))
         for key, title, unit in _MEASURES
         if isinstance(found.get(key), (int, float))
     ]
     value = share(report)
     if value is not None:
         rows.append(("Share inferred", percent(value)))
-    if isinstance(report.get("voxel_mm"), (int, float)):
+    if isinstance(report.get("voxel_mm"), (int, float)) and scaled(report):
         rows.append(("One voxel", number(report["voxel_mm"], "mm")))
     if not rows:
         return ""
@@ -178,8 +187,8 @@ def measures(report: Mapping[str, Any]) -> str:
         )
     if not scaled(report):
         body += (
-            '<p class="note"><strong>No scale given; 1 voxel taken as 1 mm:</strong> all sizes are'
-            " in voxels. Give the side of a voxel by <code>--voxel-mm</code>.</p>"
+            '<p class="note"><strong>No scale given; 1 voxel taken as 1 mm</strong> in the files.'
+            " Give the side of a voxel by <code>--voxel-mm</code>.</p>"
         )
     return block("Measurements", body)
 
@@ -248,11 +257,12 @@ def missing(report: Mapping[str, Any]) -> str:
     pieces = found["pieces"]
     said = "One piece" if pieces == 1 else f"{pieces} pieces"
     if "volume_mm3" in found:
-        said += f" of {number(found['volume_mm3'] / 1000, 'ml')}"
+        said += f" of {size(found['volume_mm3'] / 1000, 'ml', report)}"
+    unit = "mm" if scaled(report) else "voxels"
     if "gap_mm" in found:
-        said += f", nowhere nearer to the original than {found['gap_mm']:.2f} mm"
+        said += f", nowhere nearer to the original than {found['gap_mm']:.2f} {unit}"
     if "clearance_mm" in found:
-        said += f" ({found['clearance_mm']:g} mm were asked for)"
+        said += f" ({found['clearance_mm']:g} {unit} were asked for)"
     return block("Missing piece", f"<p>{escape(said)}.</p>")
 
 
