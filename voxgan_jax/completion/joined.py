@@ -21,7 +21,7 @@ CRUMB = 0.02
 
 LIKELY = 0.03
 """Where clay is less probable somewhere on the best way to a piece, the way is not a likely one. On
-the same answers it was 0.014 or less to all 92 plates, and 0.06 or more to all other pieces but the
+the same answers it was 0.014 or less to all 96 plates, and 0.06 or more to all other pieces but the
 bases of two pots."""
 
 THIN = 2
@@ -33,6 +33,8 @@ BELIEF = 0.65
 _LEAST_WALL = 2.0
 _AROUND = 8.0
 _AIR = 1e-3
+_POWER = 2.0
+"""A way costs this power of what makes clay improbable: with less, ways are cut short."""
 _SMOOTH = 1.5
 _FINE = 4
 _MOST = 40
@@ -244,8 +246,7 @@ def _way(
         profile.weights @ each.reshape(-1, each.shape[2]).astype(np.float32) > 0.49
         for each in (body, part)
     )
-    # With less than the square, ways are cut short (docs/results.md).
-    ways = graph.MCP_Geometric(np.clip(profile.mean, _AIR, 1) ** -2.0)
+    ways = graph.MCP_Geometric(np.clip(profile.mean, _AIR, 1) ** -_POWER)
     reached, _ = ways.find_costs(np.argwhere(starts), np.argwhere(ends))
     places = np.argwhere(ends)
     path = np.array(ways.traceback(places[reached[ends].argmin()]))
