@@ -1,5 +1,8 @@
 """How commands end."""
 
+import subprocess
+import sys
+
 import pytest
 
 from voxgan_jax import commands
@@ -32,3 +35,28 @@ def test_one_line_for_what_went_wrong(error, code, line, capsys):
 def test_a_fault_of_ours_is_not_hidden():
     with pytest.raises(KeyError):
         commands.exit_code("try.py", lambda: {}["missing"])
+
+
+@pytest.mark.parametrize("lines", [1, 30_000])
+def test_a_reader_that_has_gone_is_no_fault(lines):
+    code = f"""
+import sys
+from voxgan_jax import commands
+sys.stdin.read()  # until the reader has gone
+sys.exit(commands.exit_code("try.py", lambda: print("a line\\n" * {lines})))
+"""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as writer:
+        assert writer.stdin and writer.stdout and writer.stderr
+        writer.stdout.close()
+        writer.stdin.close()
+        assert writer.stderr.read() == b""
+    assert writer.returncode == 1
+
+
+def test_another_broken_pipe_is_told(capsys):
+    def work():
+        raise BrokenPipeError(32, "a worker has gone")
+
+    assert commands.exit_code("try.py", work) == 1
+    assert "a worker has gone" in capsys.readouterr().err

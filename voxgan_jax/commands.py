@@ -1,5 +1,7 @@
 """How a command ends: what went wrong in one line, and the exit code that says so."""
 
+import os
+import select
 import sys
 from collections.abc import Callable
 
@@ -15,13 +17,33 @@ def exit_code(
 
     Returns:
         1 for an OSError, a ValueError or an ImportError: bad input, a full disk, a package that is
-        not there. Its text goes to stderr.
+        not there. Its text goes to stderr. None does where nobody reads the output any more, as
+        behind `| head`.
     """
     try:
-        return work() or 0
+        code = work() or 0
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print(f"{name}: stopped; {stopped}", file=sys.stderr)
         return 130
     except (OSError, ValueError, ImportError) as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return 1
         print(f"{name}: {error}", file=sys.stderr)
         return 1
+
+
+def _nobody_reads() -> bool:
+    """Whether the reader of stdout has gone; what is left in it then goes nowhere."""
+    try:
+        file = sys.stdout.fileno()
+        watch = select.poll()
+        watch.register(file, 0)
+        gone = any(event & select.POLLERR for _, event in watch.poll(0))
+    except (OSError, ValueError, AttributeError):  # no file, or a system without poll
+        return False
+    if gone:
+        # Else Python complains of it once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file)
+    return gone
