@@ -10,7 +10,7 @@ from voxgan_jax.completion import index_page, section
 @pytest.fixture(scope="module")
 def view():
     made = restored()
-    return made._replace(report=made.report | {"scale": section.NO_SCALE})
+    return made._replace(report={**made.report, "scale": section.NO_SCALE})
 
 
 @pytest.fixture(scope="module")
