@@ -79,6 +79,14 @@ def small_config(name="baseline", features=8, resolution=32):
     return config
 
 
+@pytest.mark.parametrize("make", [jax_speed.step_from_host, jax_speed.step_from_device])
+def test_a_step_can_be_timed_wherever_its_batch_comes_from(make):
+    with jax.numpy_dtype_promotion("standard"):  # Optax relies on it
+        candidate = make(small_config("smoke", features=2))
+        candidate.run(2)
+    assert candidate.steps == 1 and candidate.dtype == "float32"
+
+
 @pytest.mark.parametrize("skips", [True, False])
 def test_layers_are_those_of_the_models(skips):
     """Every kernel of both networks, by its shape."""

@@ -92,7 +92,11 @@ def _steps(config: Any, mesh: Any, items: Iterator[Any], draw: Any = None) -> Ca
     state = make_state(config, parts, mesh)
     steps = config.train.steps_per_dispatch
     step = loop.compiled_step(config, parts, mesh, draw)
-    step = step.lower(state, next(items), *((steps,) if steps > 1 else ())).compile()
+    memory = None
+    # Where batches are drawn by a program of their own, the first call compiles both.
+    if hasattr(step, "lower"):
+        step = step.lower(state, next(items), *((steps,) if steps > 1 else ())).compile()
+        memory = planned_memory(step)
 
     def once() -> Any:
         nonlocal state
@@ -100,7 +104,7 @@ def _steps(config: Any, mesh: Any, items: Iterator[Any], draw: Any = None) -> Ca
         return scalars
 
     run = timing.repeated(once, jax.block_until_ready)
-    return Candidate(config.generator.dtype, run, planned_memory(step), steps)
+    return Candidate(config.generator.dtype, run, memory, steps)
 
 
 def make_state(config: Any, parts: Any, mesh: Any) -> Any:
