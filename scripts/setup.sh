@@ -63,7 +63,7 @@ show_progress() {
   local line
   while IFS= read -r line; do
     case "$line" in
-      *Downloading* | Installing*) [ ! -t 1 ] || printf '\r\033[K  %.76s' "${line#"${line%%[! ]*}"}" ;;
+      Collecting* | *Downloading* | Installing*) [ ! -t 1 ] || printf '\r\033[K  %.76s' "${line#"${line%%[! ]*}"}" ;;
     esac
   done
   [ ! -t 1 ] || printf '\r\033[K'
