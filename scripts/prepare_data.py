@@ -58,7 +58,7 @@ def prepare(args: argparse.Namespace, options: dict[str, Any]) -> None:
     listing = ", ".join(f"{count} {split}" for split, count in counts.items())
     out = args.cache or args.out_dir
     print(f"{out}: {listing} files at {args.resolution}³, placement {args.placement}")
-    print("Pots of vox_pottery carry no licence; cite doi 10.24963/ijcai.2023/647 (see the README).")
+    print("Pots of vox_pottery have no licence; cite doi 10.24963/ijcai.2023/647 (see the README).")
 
 
 if __name__ == "__main__":
