@@ -1,12 +1,24 @@
 """Confidence: sherds that the model understands are told from cubes, noise and furniture."""
 
+import csv
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from voxgan_jax.completion import calibration, confidence, model
+from voxgan_jax.completion import (
+    answers,
+    calibration,
+    completion,
+    confidence,
+    index_page,
+    model,
+    overview,
+    page_text,
+    placed,
+)
 from voxgan_jax.data import fragments, grid, synthetic
 from voxgan_jax.data.fracture import fracture
 from voxgan_jax.evaluation import baselines, protocol
@@ -176,3 +188,58 @@ def test_one_pot_is_too_few():
     completer = model.Completer(revolve_softly, SIDE, 1, "center", 0.5)
     with pytest.raises(ValueError, match="give two"):
         calibration.calibrate(completer, make_samples(1, 0), batch_size=1)
+
+
+@pytest.mark.parametrize(
+    ("own", "place", "least"),
+    [
+        ("high", "low", "low"),
+        ("high", "fair", "fair"),
+        ("fair", "low", "low"),
+        ("low", "fair", "low"),
+    ],
+)
+def test_a_doubtful_place_bounds_the_confidence(own, place, least):
+    found = confidence.Confidence(own, 0.77, f"{own}: expected IoU with the true pot 0.77")
+    bounded = confidence.bounded(found, {"word": place, "confidence": 0.191})
+    assert bounded == (
+        least,
+        0.77,
+        f"{least}: the confidence of its place is {place} (0.19); if it lay there as placed, that"
+        f" of the pot is {found.sentence}",
+    )
+
+
+@pytest.mark.parametrize("place", [None, {"word": "high", "confidence": 0.9}, {"sentence": "Up."}])
+def test_a_sure_place_leaves_the_confidence(place):
+    found = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
+    assert confidence.bounded(found, place) is found
+    assert confidence.bounded(None, place) is None
+
+
+def test_every_result_shows_the_bounded_confidence():
+    share = {"high": 0.9, "low": 0.19}
+    reports = {}
+    for word, value in share.items():
+        placement = placed.Placement(
+            np.eye(4), np.zeros(3), np.array([0.0, 0.0, 1.0]), 1.0, 90.0, 80.0, 40.0, -1.0, value
+        )
+        assert placement.word == word
+        labels = np.zeros((8, 8, 8), np.uint8)
+        labels[1:7, 1:7, 1:7] = 1
+        found = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
+        belief = labels.astype(np.float32)
+        answer = answers.Answer(labels, 0, (0, 0, 0), belief, belief, found)
+        request = answers.Request(labels, source="a.stl", placement=placement)
+        pot = completion.restore(request, answer, name=word)
+        assert pot.report["confidence"] == (pot.confidence and pot.confidence._asdict())
+        reports[word] = pot.report
+    page = page_text.confidence(reports["low"])
+    assert '<p class="grade">Low</p><p>The confidence of its place is low (0.19); if it' in page
+    assert '<p class="grade">High</p><p>Expected IoU' in page_text.confidence(reports["high"])
+    index = index_page.index([{"name": word, "report": reports[word]} for word in reports])
+    assert ">low <span" in index and "≤\xa00.77</span>" in index
+    assert 'data-value="2.77">high <span class="soft">0.77</span>' in index
+    lines = list(csv.DictReader(overview.summary(list(reports.values()), []).splitlines()))
+    told = [(line["confidence"], line["placement"], line["expected_iou"]) for line in lines]
+    assert told == [("high", "high", "0.77"), ("low", "low", "0.77")]

@@ -1,7 +1,7 @@
 """What `voxgan complete` says about one result: a few lines for people, or one JSON object."""
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from voxgan_jax.completion import files
@@ -41,7 +41,7 @@ def in_words(result: "files.Result") -> str:
     page = [path for path in written.paths if path.suffix == ".html"]
     lines = [f"{(page or written.paths)[0]}: {given} voxels given, {inferred} inferred"]
     if trust:
-        lines.append(f"confidence {trust.sentence}{_if_placed(report['placement'])}")
+        lines.append(f"confidence {trust.sentence}")
     if report["placement"]:
         lines.append(report["placement"]["sentence"])
     if report["hypotheses"]:
@@ -60,10 +60,3 @@ def in_words(result: "files.Result") -> str:
     if any(completion.shift):
         lines.append(f"coordinates moved by {completion.shift} (x, y, z)")
     return "\n  ".join(lines)
-
-
-def _if_placed(placement: dict[str, Any] | None) -> str:
-    """The confidence is that of a sherd in its true place, which is not always sure."""
-    if not placement or placement["word"] == "high":
-        return ""
-    return ", if it lay there as placed"

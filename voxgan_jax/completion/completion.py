@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 import voxgan_jax
 from voxgan_jax.completion import mesh, outputs, section
 from voxgan_jax.completion.answers import Answer, Hypothesis, Request
-from voxgan_jax.completion.confidence import Confidence
+from voxgan_jax.completion.confidence import Confidence, bounded
 from voxgan_jax.completion.joined import Pieces
 from voxgan_jax.completion.outputs import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.whole import write_whole
@@ -35,7 +35,7 @@ class Completion:
         labels: GIVEN, INFERRED and UNCERTAIN of `outputs`, 0 where nothing is.
         belief: how probable each voxel is, from 0 to 1, above 0.5 where one was added.
         matrix: from the grid's indices to mm.
-        confidence: how far to trust it; None for a model without calibration.
+        confidence: how far to trust it and its placement; None for a model without calibration.
         left_out: how many voxels the model adds outside the box asked for.
         shift: by how many voxels the file's coordinates (x, y, z) move in the `.vox` file.
         hypotheses: other pots that the sherd may come from, the likeliest first.
@@ -244,19 +244,19 @@ def restore(
     # The whole cube begins before the input's box; in h it is the far end that `shift` counts.
     moved = np.eye(4)
     moved[:3, 3] = -y, -(labels.shape[1] - z - request.labels.shape[1]), -x
-    placement = request.placement
+    placement = request.placement and request.placement.summary()
     return Completion(
         name=(name or pathlib.Path(request.source).stem) + suffix,
         labels=outputs.mark(labels, answer.belief),
         belief=answer.belief,
         matrix=matrix @ moved,
-        confidence=answer.confidence,
+        confidence=bounded(answer.confidence, placement),
         left_out=answer.left_out,
         shift=answer.shift,
         hypotheses=answer.hypotheses,
         pieces=answer.pieces,
         original=request.scan,
-        placement=placement and placement.summary(),
+        placement=placement,
         clearance_mm=clearance_mm,
         scaled=request.scaled,
         probabilities=answer.probabilities,

@@ -17,6 +17,8 @@ from scipy import ndimage, special
 HIGH, FAIR = 0.75, 0.55
 """From this expected IoU on, a completion is trusted: much, and somewhat."""
 
+WORDS = ("high", "fair", "low")
+
 STRANGE = "low: this does not look like a sherd of the pots that the model knows"
 
 _SECTORS = 64
@@ -209,6 +211,27 @@ def judge(rule: Rule, features: Features) -> Confidence:
     return Confidence(word, expected, f"{word}: expected IoU with the true pot {expected:.2f}")
 
 
+def bounded(found: Confidence | None, placement: Mapping[str, Any] | None) -> Confidence | None:
+    """A confidence as it is to be shown: no higher than that of the place of the sherd.
+
+    `judge` takes the sherd to lie where it was placed. Where that is not sure, the lesser of the
+    two words stands for both, and the sentence tells both; `expected_iou` stays that of a sherd
+    which lay there.
+
+    Args:
+        placement: what a report says of it (`Placement.summary`); None where none was estimated.
+    """
+    place = (placement or {}).get("word", "high")
+    if found is None or placement is None or place == "high":
+        return found
+    word = max(found.word, place, key=WORDS.index)
+    sentence = (
+        f"{word}: the confidence of its place is {place} ({placement['confidence']:.2f}); if it lay"
+        f" there as placed, that of the pot is {found.sentence}"
+    )
+    return found._replace(word=word, sentence=sentence)
+
+
 def quality(rule: Rule, features: Sequence[Features], iou: Sequence[float]) -> dict[str, Any]:
     """How good a rule is on answers whose IoU is known.
 
@@ -221,7 +244,7 @@ def quality(rule: Rule, features: Sequence[Features], iou: Sequence[float]) -> d
     judged = [judge(rule, row) for row in features]
     expected = [row.expected_iou for row in judged]
     words = {}
-    for word in ("high", "fair", "low"):
+    for word in WORDS:
         chosen = [value for value, row in zip(iou, judged, strict=True) if row.word == word]
         words[word] = {
             "share": len(chosen) / len(judged),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voxgan_jax.completion import page, page_text
+from voxgan_jax.completion.confidence import WORDS
 from voxgan_jax.completion.page_text import escape
 from voxgan_jax.whole import write_whole
 
@@ -107,7 +108,7 @@ def _head(title: str, kind: str) -> str:
 
 def _row(row: Mapping[str, Any]) -> str:
     name, report = str(row["name"]), row.get("report") or {}
-    found, trust = report.get("measures") or {}, report.get("confidence") or {}
+    found = report.get("measures") or {}
     share = page_text.share(report)
     link = escape("./" + urllib.parse.quote(str(row.get("page", f"{name}.html"))))
     shown, title = f'<span aria-hidden="true">{row.get("drawing", "")}</span>', escape(name)
@@ -123,15 +124,28 @@ def _row(row: Mapping[str, Any]) -> str:
             ("Capacity", "capacity_ml", "ml"),
         )
     )
-    word, expected = str(trust.get("word", "")), trust.get("expected_iou")
-    note = "" if expected is None else f' <span class="soft">{expected:.2f}</span>'
+    trust_value, trust_text = _trust(report)
     inferred = "" if share is None else page_text.percent(share)
     return (
         f'<tr><td class="thumb">{shown}</td>'
         f'<th scope="row" data-value="{escape(name)}">{title}</th>'
-        f"{sizes}{_cell('Confidence', expected, escape(word) + note)}"
+        f"{sizes}{_cell('Confidence', trust_value, trust_text)}"
         f"{_cell('Inferred', share, escape(inferred))}</tr>\n"
     )
+
+
+def _trust(report: Mapping[str, Any]) -> tuple[float | None, str]:
+    """The confidence: what it sorts by, first the word and then the expected IoU, and its HTML."""
+    found, place = report.get("confidence") or {}, report.get("placement") or {}
+    word, expected = str(found.get("word", "")), found.get("expected_iou")
+    if expected is None:
+        return None, escape(word)
+    rank = WORDS[::-1].index(word) if word in WORDS else 0
+    if place.get("word", "high") == "high":
+        note = f'<span class="soft">{expected:.2f}</span>'
+    else:
+        note = f'<span class="soft" title="if it lay there as placed">≤\xa0{expected:.2f}</span>'
+    return rank + expected, f"{escape(word)} {note}"
 
 
 def _size(value: float | None, unit: str, mark: str) -> str:

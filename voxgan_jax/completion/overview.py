@@ -150,6 +150,7 @@ def summary(done: Sequence[Mapping[str, Any]], failed: Sequence[Failure]) -> str
         "missing_mm3",
         "confidence",
         "expected_iou",
+        "placement",
         "error",
     )
     text = io.StringIO()
@@ -167,6 +168,7 @@ def summary(done: Sequence[Mapping[str, Any]], failed: Sequence[Failure]) -> str
                 "missing_mm3": _number(missing.get("volume_mm3")),
                 "confidence": trust.get("word", ""),
                 "expected_iou": _number(trust.get("expected_iou")),
+                "placement": (report.get("placement") or {}).get("word", ""),
             }
         )
     for failure in failed:
