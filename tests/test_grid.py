@@ -1,7 +1,5 @@
 """Placing in the cube, changing resolution and packing bits."""
 
-import time
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -152,14 +150,12 @@ def test_a_factor_that_does_not_divide_is_refused(factor):
         grid.downsample(np.zeros((4, 4, 4), np.uint8), factor)
 
 
-def test_downsampling_noise_at_64_is_quick():
+def test_downsampling_noise_at_64_agrees_with_counting_each_label():
     labels = random_labels((64, 64, 64), fill=0.9, ids=19)
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        grid.downsample(labels, 2)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.1
+    blocks = labels.reshape(32, 2, 32, 2, 32, 2).transpose(0, 2, 4, 1, 3, 5).reshape(-1, 8)
+    votes = np.stack([(blocks == label).sum(1) for label in range(1, 19)], 1)
+    winners = np.where(votes.any(1), votes.argmax(1) + 1, 0).reshape(32, 32, 32)
+    np.testing.assert_array_equal(grid.downsample(labels, 2), winners)
 
 
 def test_packed_volumes_take_32_kib_in_numpys_order():
