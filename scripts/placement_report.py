@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from voxgan_jax import accelerator, commands
 from voxgan_jax.completion import mesh, model, placement, scans
-from voxgan_jax.completion.candidates import Known
+from voxgan_jax.completion.candidate import Known
 from voxgan_jax.completion.placed import FAIR, HIGH, Placement
 from voxgan_jax.data import folder, fragments, source
 from voxgan_jax.evaluation import report

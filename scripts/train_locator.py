@@ -1,18 +1,23 @@
 #!/usr/bin/env python3
-"""Train the network that tells how big a sherd's pot was and where in it the sherd lay.
+"""Train the network that tells where a sherd's axis was, how big its pot and at what height it lay.
 
-    scripts/train_locator.py --data_dir pots.npz --out voxgan_jax/weights/locator.safetensors
+    scripts/cut_sherds.py --data_dir pots.npz --split train --out sherds.npz
+    scripts/cut_sherds.py --data_dir pots.npz --split validation --every 12 --out held_out.npz
+    scripts/train_locator.py --sherds sherds.npz --held_out held_out.npz --lines 2 --steps 2400 \\
+        --out places.safetensors
+    scripts/train_locator.py --sherds sherds.npz --held_out held_out.npz --steps 1400 \\
+        --start places.safetensors --out locator.safetensors
 
-Fragments of the training pots, each turned, tilted, shifted and scaled at random, as a fitted axis
-and an unknown scale would have them; printed is how well those of the validation pots are placed.
-About ten minutes on two CPU cores.
+Of each sherd several lines are shown, one near its axis (and the same upside down, all that there
+is with --lines 2), others wrong in many ways; all placements about all of them share one softmax,
+and the target is shared out by how near a line is to the axis. Printed is how well sherds of the
+held-out pots do.
 """
 
 import argparse
 import functools
 import pathlib
 import sys
-from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -23,20 +28,28 @@ from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
 from voxgan_jax import accelerator, commands
-from voxgan_jax.completion import locator
-from voxgan_jax.data import folder, fragments, source
-from voxgan_jax.models import rings, weights
+from voxgan_jax.completion import axis_fit, axis_maps, axis_search, locator
+from voxgan_jax.completion.axis_maps import Fill, Lines
+from voxgan_jax.completion.sherd_wall import Wall
+from voxgan_jax.models import weights
 
-_LEAST_SHARE = 0.015
-_PER_FILE = 3
-_BORDER = 0.05
+_DEGREES, _ASIDE, _SHARE = 2.5, 0.8, 0.06
+"""Lines within so much of the axis (voxels, or share of its distance) are nearly as good."""
+
+_WRONG = ((0.7, 0.08, 3.5), (1.0, 0.15, 8.0), (1.0, 0.15, 8.0), (2.0, 0.3, 16.0), (1.0, 0.5, 2.0))
+"""Wrong lines: shift in voxels, logarithm of the distance, degrees; standard deviations."""
+_FITTED = 3
 
 
 class Sherd(NamedTuple):
-    """Voxels of one fragment (x, y about the axis, z up from the cube's bottom) in half voxels."""
+    """A fragment as `cut_sherds.sherd` makes it, in voxels."""
 
-    voxels: np.ndarray
-    weight: float = 1.0
+    fill: Fill
+    surface: Wall
+    unit: float
+    axis: Float[np.ndarray, "2 3"]
+    bottom: float
+    fitted: Float[np.ndarray, "k 2 3"]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -46,105 +59,125 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _train(args: argparse.Namespace) -> None:
-    rng = np.random.default_rng(args.seed)
-    data = source.open_split(
-        args.data_dir, "train", rows=slice(0, None, args.every), resolution=locator.CUBE
-    )
-    known = list(sherds(data.pots, rng))
-    data = source.open_split(
-        args.data_dir, "validation", rows=slice(0, None, 2), resolution=locator.CUBE
-    )
-    held_out = [
-        draw([sherd], np.random.default_rng(n))
-        for n, sherd in enumerate(sherds(data.pots, np.random.default_rng(0), per_file=1))
-    ]
-    print(f"{len(known)} fragments, {len(held_out)} of validation pots", flush=True)
+    known, held_out = read(args.sherds), read(args.held_out)
+    print(f"{len(known)} sherds, {len(held_out)} held out", flush=True)
+    fixed = [draw(sherd, args.lines, np.random.default_rng(n)) for n, sherd in enumerate(held_out)]
     net = locator.LocatorNet()
-    variables = net.init(jax.random.key(args.seed), jnp.zeros((1, locator.HEIGHTS, locator.RINGS)))
-    schedule = optax.cosine_onecycle_schedule(args.steps, args.rate, 0.2)
+    if args.start:
+        variables = weights.load(args.start)[0]
+        variables = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), variables)
+    else:
+        shape = (1, axis_maps.HEIGHTS, axis_maps.RINGS, 2)
+        variables = net.init(jax.random.key(args.seed), jnp.zeros(shape))
+    schedule = optax.cosine_onecycle_schedule(args.steps, args.rate, 0.1)
     optimiser = optax.adamw(schedule, b2=0.99, weight_decay=0.05)
     state = (variables, optimiser.init(variables), jax.tree.map(jnp.copy, variables))
     step = jax.jit(functools.partial(_step, net, optimiser), donate_argnums=0)
+    rng = np.random.default_rng(args.seed)
     for number in range(args.steps):
         chosen = [known[n] for n in rng.integers(len(known), size=args.batch_size)]
-        state, loss = step(state, *draw(chosen, rng))
+        maps, targets, _ = zip(*(draw(one, args.lines, rng) for one in chosen), strict=True)
+        state, loss = step(state, np.stack(maps), np.stack(targets))
         if (number + 1) % args.log_every == 0 or number + 1 == args.steps:
-            print(
-                f"{number + 1}: loss {float(loss):.3f}; {_held_out(net, state[2], held_out)}",
-                flush=True,
-            )
-            config = ConfigDict(
-                {
-                    "locator": {"features": net.features, "bottleneck": net.bottleneck},
-                    "steps": number + 1,
-                }
-            )
+            print(f"{number + 1}: loss {float(loss):.3f}; {_score(net, state[2], fixed)}")
+            sys.stdout.flush()
+            size = {"features": net.features, "bottleneck": net.bottleneck}
+            config = ConfigDict({"locator": size, "steps": number + 1})
             weights.save(args.out, jax.device_get(state[2]), config, half=True)
 
 
-def sherds(
-    pots: Iterable[folder.PotFile], rng: np.random.Generator, per_file: int = _PER_FILE
-) -> Iterator[Sherd]:
-    """Some fragments of each file, none of them tiny."""
-    axes: dict[tuple[str, str], np.ndarray] = {}
-    for pot in pots:
-        name = (pot.category, pot.pot)
-        if name not in axes:
-            clay = jnp.asarray(pot.labels > 0, jnp.float32)[None, ..., None]
-            axes[name] = np.asarray(_round_axis(clay))[0]
-        axis = axes[name]
-        counts = fragments.voxel_counts(pot.labels)
-        ids = [
-            n
-            for n in fragments.fragment_ids(pot.labels)
-            if counts[n] >= _LEAST_SHARE * counts[1:].sum()
-        ]
-        for chosen in rng.permutation(ids)[:per_file]:
-            d, h, w = np.nonzero(pot.labels == chosen)
-            # Not mirrored: to and fro is one to rings.
-            place = np.stack([d - axis[0], h - axis[1], locator.CUBE - 0.5 - w], 1)
-            yield Sherd(np.rint(place * 4).astype(np.int16))
-
-
-_round_axis = jax.jit(rings.round_axis)
+def read(path: pathlib.Path) -> list[Sherd]:
+    """The sherds of a file that `cut_sherds.py` wrote."""
+    with np.load(path) as packed:
+        arrays = {name: packed[name] for name in packed.files}
+    made = []
+    for row in range(len(arrays["points"])):
+        one = {name: values[row] for name, values in arrays.items()}
+        thickness = float(one["thickness"]) or None
+        made.append(
+            Sherd(
+                Fill(one["points"], float(one["volume"])),
+                Wall(one["wall"], one["normals"], one["anchors"], thickness),
+                (thickness or float(one["usual"])) / locator.USUAL_WALL,
+                one["axis"],
+                float(one["bottom"]),
+                one["fitted"],
+            )
+        )
+    return made
 
 
 def draw(
-    chosen: list[Sherd], rng: np.random.Generator
-) -> tuple[Float[np.ndarray, "b h r"], Float[np.ndarray, "b 2 s p"]]:
-    """Maps of sherds, each with an axis a little wrong, at a random scale and either end up, and
-    the shares of the placements, which share out the true one among its neighbours."""
-    maps, targets = [], []
-    for sherd in chosen:
-        points = np.repeat(sherd.voxels / 4.0, 2, axis=0)
-        points += rng.uniform(-0.5, 0.5, points.shape)
-        middle = points.mean(0)
-        place = (points[:, 2].max() + points[:, 2].min()) / 2
-        # A tilt about the sherd and a shift of the axis; mostly small.
-        wrong = rng.choice([0.3, 1.0, 2.0], p=[0.5, 0.35, 0.15])
-        a, b = rng.normal(0, np.radians(2.5) * wrong, 2)
-        offset = points - middle
-        offset = (
-            offset + np.outer(offset[:, 2], [a, b, 0]) - np.outer(offset @ [a, b, 0], [0, 0, 1])
+    sherd: Sherd, count: int, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "k h r 2"], Float[np.ndarray, "k s p"], Float[np.ndarray, "k"]]:
+    """Maps of a sherd about so many lines at a unit a little wrong, the shares of the placements
+    about each, and by how many degrees each line misses the axis."""
+    lines = lines_of(sherd, count, rng)
+    unit = sherd.unit * float(np.exp(rng.normal(0, rng.choice([0.05, 0.3], p=[0.8, 0.2]))))
+    share, degrees = nearness(sherd, lines)
+    height = (sherd.fill.points - sherd.axis[0]) @ sherd.axis[1]
+    place = (height.max() + height.min()) / 2 - sherd.bottom
+    target = np.outer(_spread(-np.log(unit), locator.SCALES), _spread(place, locator.PLACES))
+    maps = axis_maps.maps(sherd.fill, sherd.surface, lines, unit)
+    return maps, (share[:, None, None] * target).astype(np.float32), degrees
+
+
+def lines_of(sherd: Sherd, count: int, rng: np.random.Generator) -> Lines:
+    """The axis, nearly; the same upside down; and wrong lines, if more are asked for."""
+    middle = sherd.fill.points.mean(0)
+    point, up = sherd.axis
+
+    def near(aside: float, share: float, degrees: float) -> Lines:
+        return axis_search.varied(rng, point, up, middle, degrees, aside, share, 1)
+
+    first = near(0.4, 0.02, 1.3)
+    several = [first, Lines(first.points, -first.directions)]
+    if count > 2:
+        several += [near(*wrong) for wrong in _WRONG]
+        fitted = sherd.fitted[rng.permutation(len(sherd.fitted))[:_FITTED]]
+        shifted = fitted[:, 0] + rng.normal(0, 0.2, (len(fitted), 3))
+        several.append(Lines(shifted, fitted[:, 1]))
+        several.append(
+            _anywhere(sherd, middle, count - sum(len(one.points) for one in several), rng)
         )
-        points = middle + offset
-        radius = np.hypot(*(points[:, :2] + rng.normal(0, 0.6 * wrong, 2)).T)
-        log_side = rng.uniform(locator.SCALES[0], locator.SCALES[-1])
-        side = np.exp(log_side)
-        flipped = int(rng.random() < 0.5)
-        height = -points[:, 2] if flipped else points[:, 2]
-        maps.append(locator.profile_map(radius * side, height * side, side**3 / 2))
-        target = np.zeros((2, len(locator.SCALES), len(locator.PLACES)), np.float32)
-        target[flipped] = np.outer(
-            _spread(log_side, locator.SCALES), _spread(place, locator.PLACES)
-        )
-        targets.append(target)
-    return np.stack(maps), np.stack(targets)
+    points, directions = (np.concatenate(part)[:count] for part in zip(*several, strict=True))
+    # Those near the axis keep the rim's end up.
+    flip = (np.abs(directions @ up) < 0.8) & (rng.random(len(directions)) < 0.5)
+    return Lines(points, np.where(flip[:, None], -directions, directions))
+
+
+def _anywhere(
+    sherd: Sherd, middle: Float[np.ndarray, "3"], count: int, rng: np.random.Generator
+) -> Lines:
+    """In random directions the lines that the normals meet best, shifted a little."""
+    directions = rng.normal(size=(max(count, 0), 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    some = rng.permutation(len(sherd.surface.points))[:120]
+    anchors, normals = (part[some] for part in (sherd.surface.anchors, sherd.surface.normals))
+    points = axis_fit.nearest_lines(directions, anchors, normals)[1]
+    moved = [
+        axis_search.varied(rng, point, direction, middle, 0.0, 0.5, 0.25, 1).points
+        for point, direction in zip(points, directions, strict=True)
+    ]
+    return Lines(np.concatenate([*moved, np.empty((0, 3))]), directions)
+
+
+def nearness(sherd: Sherd, lines: Lines) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
+    """How good each line is as the axis, in shares of 1, and by how many degrees it misses it."""
+    middle, (point, up) = sherd.fill.points.mean(0), sherd.axis
+    level = point + ((middle - point) @ up) * up
+    degrees = np.degrees(np.arccos(np.clip(lines.directions @ up, -1, 1)))
+    offset = level - lines.points
+    offset = offset - (offset * lines.directions).sum(1, keepdims=True) * lines.directions
+    allowed = max(_ASIDE, _SHARE * float(np.linalg.norm(level - middle)))
+    far = (degrees / _DEGREES) ** 2 + (np.linalg.norm(offset, axis=1) / allowed) ** 2
+    share = np.exp(-0.5 * (far - far.min()))
+    return share / share.sum(), degrees
 
 
 def _spread(value: float, bins: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
     width = bins[1] - bins[0]
-    near = np.exp(-0.5 * ((bins - value) / (0.6 * width)) ** 2)
+    near = np.exp(-0.5 * ((bins - np.clip(value, bins[0], bins[-1])) / (0.6 * width)) ** 2)
     return near / near.sum()
 
 
@@ -152,8 +185,8 @@ def _step(net: Any, optimiser: Any, state: Any, maps: Array, targets: Array) -> 
     variables, moments, mean = state
 
     def loss_of(variables: Any) -> Array:
-        logs = locator.both_ways(net, variables, maps)
-        return -(targets * logs).sum(axis=(1, 2, 3)).mean()
+        scores = net.apply(variables, maps.reshape(-1, *maps.shape[2:])).reshape(len(maps), -1)
+        return -(targets.reshape(len(maps), -1) * jax.nn.log_softmax(scores)).sum(1).mean()
 
     loss, slope = jax.value_and_grad(loss_of)(variables)
     updates, moments = optimiser.update(slope, moments, variables)
@@ -162,22 +195,19 @@ def _step(net: Any, optimiser: Any, state: Any, maps: Array, targets: Array) -> 
     return (variables, moments, mean), loss
 
 
-def _held_out(net: Any, variables: Any, held_out: list[Any]) -> str:
-    maps, targets = (np.concatenate(part) for part in zip(*held_out, strict=True))
-    predict = jax.jit(functools.partial(locator.both_ways, net))
-    logs = np.concatenate(
-        [np.asarray(predict(variables, maps[n : n + 64])) for n in range(0, len(maps), 64)]
-    )
-    loss = -(targets * logs).sum(axis=(1, 2, 3)).mean()
-    found, true = np.exp(logs), targets
-    up = (found.sum((2, 3)).argmax(1) == true.sum((2, 3)).argmax(1)).mean()
-    scale = np.abs(found.sum((1, 3)) @ locator.SCALES - true.sum((1, 3)) @ locator.SCALES)
-    best = [np.unravel_index(one.argmax(), one.shape) for one in found]
-    place = np.array([one[2] for one in best]) - true.sum((1, 2)).argmax(1)
+def _score(net: Any, variables: Any, fixed: list[Any]) -> str:
+    """The loss, and how often the likeliest line is within 5° of the axis, and the right way up."""
+    apply = jax.jit(net.apply)
+    losses, missed = [], []
+    for maps, targets, degrees in fixed:
+        scores = np.asarray(apply(variables, maps))
+        logs = np.asarray(jax.nn.log_softmax(scores.ravel())).reshape(scores.shape)
+        losses.append(-(targets * logs).sum())
+        missed.append(degrees[np.exp(logs).sum((1, 2)).argmax()])
+    off = np.minimum(missed, 180 - np.array(missed))
     return (
-        f"validation {loss:.3f}, up {up:.3f}, scale {100 * np.median(scale):.1f} % (median),"
-        f" {(scale < 0.1).mean():.2f} within 10 %, place {2 * np.median(np.abs(place)):.1f} voxels,"
-        f" {(np.abs(place) <= 2).mean():.2f} within 4"
+        f"held out {np.mean(losses):.3f}, axis within 5° {(off < 5).mean():.2f}, right end up"
+        f" {(np.array(missed) < 90).mean():.2f}"
     )
 
 
@@ -185,14 +215,16 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data_dir", type=pathlib.Path, required=True)
+    parser.add_argument("--sherds", type=pathlib.Path, required=True)
+    parser.add_argument("--held_out", type=pathlib.Path, required=True)
+    parser.add_argument("--start", type=pathlib.Path, help="weights to go on from")
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--every", type=int, default=1, help="take each so many-th file")
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--batch_size", type=int, default=64)
-    parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--log_every", type=int, default=250)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--lines", type=int, default=12, help="of each sherd; 2, or 12 and more")
+    parser.add_argument("--steps", type=int, default=1400)
+    parser.add_argument("--batch_size", type=int, default=16, help="sherds")
+    parser.add_argument("--rate", type=float, default=1.2e-3)
+    parser.add_argument("--log_every", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=5)
     return parser.parse_args(argv)
 
 

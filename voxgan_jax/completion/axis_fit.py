@@ -59,9 +59,9 @@ def find(
     if direction is not None:
         directions = (np.asarray(direction, float) / np.linalg.norm(direction))[None]
     else:
-        directions = _hemisphere(_DIRECTIONS)
+        directions = hemisphere(_DIRECTIONS)
     some = slice(None, None, max(len(points) // _TRIED_POINTS, 1))
-    cost, centres = _try_all(directions, surface.anchors[some], normals[some])
+    cost, centres = nearest_lines(directions, surface.anchors[some], normals[some])
     if widest is not None:
         reach = [
             _reach(Axis(*line, 0.0), points[some]) for line in zip(centres, directions, strict=True)
@@ -69,7 +69,7 @@ def find(
         cost = cost + (np.array(reach) > _MEASURED * widest)
     found: list[Axis] = []
     few = Wall(points[some], normals[some], surface.anchors[some], surface.thickness)
-    for index in _starts(directions, cost):
+    for index in apart(directions, cost):
         start = Axis(centres[index], directions[index], 0.0)
         axis = _refine(few, start, free=direction is None, widest=widest)
         if axis is not None:
@@ -79,10 +79,10 @@ def find(
         far = widest is not None and _reach(axis, points) > _MEASURED * widest
         return bool(far), axis.error
 
-    found = _distinct(sorted(found, key=worth), size)[:_KEPT]
+    found = distinct(sorted(found, key=worth), size)[:_KEPT]
     free = direction is None
     fine = [_refine(surface, axis, free=free, rounds=2, widest=widest) for axis in found]
-    found = _distinct(sorted(filter(None, fine), key=worth), size)
+    found = distinct(sorted(filter(None, fine), key=worth), size)
     if widest is None or any(not worth(axis)[0] for axis in found):
         return found
     return [_pulled(axis, points, widest) for axis in found]
@@ -97,6 +97,15 @@ def _pulled(axis: Axis, points: Float[np.ndarray, "n 3"], widest: float) -> Axis
     if beyond <= (_MEASURED - 1) * widest or distance < 1e-9:
         return axis
     return axis._replace(point=axis.point + min(beyond / distance, 1.0) * aside)
+
+
+def refined(surface: Wall, start: Axis, *, rounds: int = 1, free: bool = True) -> Axis | None:
+    """The axis near a line that fits the surface best; None where the fit fails.
+
+    Args:
+        free: its direction may change, not its place alone.
+    """
+    return _refine(surface, start, free=free, rounds=rounds)
 
 
 def _reach(axis: Axis, points: Float[np.ndarray, "n 3"]) -> float:
@@ -114,7 +123,7 @@ def cylindrical(
     return np.linalg.norm(across, axis=1), height
 
 
-def _hemisphere(count: int) -> Float[np.ndarray, "n 3"]:
+def hemisphere(count: int) -> Float[np.ndarray, "n 3"]:
     """Directions evenly over half a sphere (Fibonacci's lattice)."""
     n = np.arange(count) + 0.5
     z, turn = n / count, np.pi * (1 + 5**0.5) * n
@@ -122,7 +131,7 @@ def _hemisphere(count: int) -> Float[np.ndarray, "n 3"]:
     return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], 1)
 
 
-def _try_all(
+def nearest_lines(
     directions: Float[np.ndarray, "k 3"],
     points: Float[np.ndarray, "n 3"],
     normals: Float[np.ndarray, "n 3"],
@@ -154,8 +163,12 @@ def _try_all(
     return cost, middle + centre
 
 
-def _starts(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) -> list[int]:
-    """The best direction, the best far from it, and so on: where many serve, several are kept."""
+def apart(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) -> list[int]:
+    """The best direction, the best far from it, and so on: where many serve, several are kept.
+
+    Args:
+        directions: unit vectors, either way round.
+    """
     left = cost.copy()
     chosen: list[int] = []
     while len(chosen) < _STARTS and np.isfinite(left).any():
@@ -264,7 +277,8 @@ def _residuals(
     return across - basis @ fitted, sine, radius
 
 
-def _distinct(found: list[Axis], size: float) -> list[Axis]:
+def distinct(found: list[Axis], size: float) -> list[Axis]:
+    """Without those that are much the same as one before, for a sherd of that size in mm."""
     kept: list[Axis] = []
     for axis in found:
         for other in kept:

@@ -1,8 +1,9 @@
-"""How big a sherd's pot was, where in its height the sherd lay, which end is up: a small network.
+"""Where the axis was, how big the pot, at what height the sherd lay, which end is up: one network.
 
-It sees what the sherd shows of the profile, at a scale that only the thickness of the wall tells,
-and answers with the probabilities of all placements at once. It was trained on fragments of the
-pots that the package's weights were trained on (scripts/train_locator.py).
+It sees what the sherd shows of the profile about a line, at a scale that only the thickness of the
+wall tells, and scores all placements about that line at once. Scores of several lines compare: it
+was trained to find the pot's axis among others, on fragments of the pots that the package's weights
+were trained on (scripts/train_locator.py).
 """
 
 import functools
@@ -28,7 +29,6 @@ LONGEST = 62
 USUAL_WALL = 2.9
 """The median thickness of the walls of such pots in voxels, as `sherd_wall.wall` measures it."""
 
-HEIGHTS, RINGS = 96, 64
 SCALES = np.linspace(-0.6, 0.6, 17)
 """Logarithms of a voxel's side, in units of a sherd whose wall would be the usual one."""
 PLACES = np.arange(1.0, CUBE, 2.0)
@@ -36,18 +36,21 @@ PLACES = np.arange(1.0, CUBE, 2.0)
 
 NAME = "locator.safetensors"
 
-Locate = Callable[[Float[np.ndarray, "b h r"]], Float[np.ndarray, "b 2 s p"]]
+AT_ONCE = 128
+"""Maps that the network is given at once."""
+
+Locate = Callable[[Float[np.ndarray, "b h r 2"]], Float[np.ndarray, "b 2 s p"]]
 
 
 class LocatorNet(nn.Module):
-    """Logits over scales and places, were the upper end of the map the rim's."""
+    """Scores of scales and places, were the upper end of the map the rim's."""
 
     features: int = 24
     bottleneck: int = 192
 
     @nn.compact
-    def __call__(self, counts: Float[Array, "b h r"]) -> Float[Array, "b s p"]:
-        x = _maps(counts)
+    def __call__(self, maps: Float[Array, "b h r 2"]) -> Float[Array, "b s p"]:
+        x = _inputs(maps)
         for level in range(3):
             x = fold(fold(x)) if level == 0 else fold(x)
             x = nn.silu(nn.Dense(self.features * (level + 1))(x))
@@ -60,48 +63,31 @@ class LocatorNet(nn.Module):
         return x.reshape(-1, len(SCALES), len(PLACES))
 
 
-def _maps(counts: Float[Array, "b h r"]) -> Float[Array, "b h r 5"]:
+def _inputs(maps: Float[Array, "b h r 2"]) -> Float[Array, "b h r 6"]:
     """What there is at each height and radius, also as a share of the sector that the sherd has."""
+    counts = maps[..., 0]
     _, heights, rings = counts.shape
     radius = jnp.arange(rings, dtype=jnp.float32)[None, None] + 0.5
     share = counts / (2 * np.pi * radius)
     widest = share.max(axis=2, keepdims=True)
-    maps = [
+    parts = [
         share / jnp.maximum(widest, 1e-4),
         jnp.log1p(counts) / 3.0,
         jnp.sqrt(widest),
         radius / rings,
         jnp.linspace(-1.0, 1.0, heights)[None, :, None],
+        maps[..., 1],
     ]
-    return jnp.stack([jnp.broadcast_to(part, counts.shape) for part in maps], axis=-1)
+    return jnp.stack([jnp.broadcast_to(part, counts.shape) for part in parts], axis=-1)
 
 
 def both_ways(
-    net: LocatorNet, variables: weights.Variables, counts: Float[Array, "b h r"]
+    net: LocatorNet, variables: weights.Variables, maps: Float[Array, "b h r 2"]
 ) -> Float[Array, "b 2 s p"]:
-    """Log-probabilities of all placements: the map as it is (the rim above) and upside down."""
-    stacked = jnp.concatenate([counts, jnp.flip(counts, 1)])
-    logits = jnp.asarray(net.apply(variables, stacked)).reshape(2, len(counts), -1)
-    flat = jax.nn.log_softmax(logits.swapaxes(0, 1).reshape(len(counts), -1).astype(jnp.float32))
-    return flat.reshape(len(counts), 2, len(SCALES), len(PLACES))
-
-
-def profile_map(
-    radius: Float[np.ndarray, "n"], height: Float[np.ndarray, "n"], volume: float
-) -> Float[np.ndarray, "h r"]:
-    """What a sherd has at each height and radius, in cells of one unit; the middle is the middle.
-
-    Args:
-        radius, height: of points that fill the sherd evenly.
-        volume: of each point.
-    """
-    middle = (height.max() + height.min()) / 2
-    rows = np.floor(height - middle + HEIGHTS / 2).astype(int)
-    columns = np.floor(radius).astype(int)
-    kept = (rows >= 0) & (rows < HEIGHTS) & (columns < RINGS)
-    cells = rows[kept] * RINGS + columns[kept]
-    found = np.bincount(cells, minlength=HEIGHTS * RINGS) * volume
-    return found.reshape(HEIGHTS, RINGS).astype(np.float32)
+    """Scores of all placements: the map as it is (the rim above) and upside down."""
+    stacked = jnp.concatenate([maps, jnp.flip(maps, 1)])
+    scores = jnp.asarray(net.apply(variables, stacked)).astype(jnp.float32)
+    return scores.reshape(2, len(maps), len(SCALES), len(PLACES)).swapaxes(0, 1)
 
 
 def path() -> pathlib.Path:
@@ -120,7 +106,13 @@ def load(file: pathlib.Path | None = None) -> Locate:
     net = LocatorNet(**config.locator.to_dict())
     compiled = jax.jit(functools.partial(both_ways, net))
 
-    def locate(counts: Float[np.ndarray, "b h r"]) -> Float[np.ndarray, "b 2 s p"]:
-        return np.asarray(compiled(variables, jnp.asarray(counts)))
+    def locate(maps: Float[np.ndarray, "b h r 2"]) -> Float[np.ndarray, "b 2 s p"]:
+        scores = np.empty((len(maps), 2, len(SCALES), len(PLACES)), np.float32)
+        for start in range(0, len(maps), AT_ONCE):
+            some = maps[start : start + AT_ONCE]
+            full = np.zeros((AT_ONCE, *some.shape[1:]), np.float32)
+            full[: len(some)] = some
+            scores[start : start + len(some)] = compiled(variables, full)[: len(some)]
+        return scores
 
     return locate

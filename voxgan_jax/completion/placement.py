@@ -1,8 +1,9 @@
 """Where a scanned sherd lay in its pot, and how big the pot was: what is not known is estimated.
 
-Axes are fitted to the sherd's surface (`axis_fit`); a small network says how big the pot was, where
-in its height the sherd lay and which end was up (`locator`); the likeliest placements are completed
-by the model itself, and what it makes of them is weighed with the rest (`WEIGHTS`).
+Lines are tried as its axis (`axis_search`) and fitted to its surface (`axis_fit`); a small network
+says how well each serves, how big the pot was then, where in its height the sherd lay and which end
+was up (`locator`); the likeliest placements (`candidates`) are completed by the model itself, and
+what it makes of them is weighed with the rest (`WEIGHTS`).
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special
 
+from voxgan_jax.completion import candidate as proposal
 from voxgan_jax.completion import candidates as proposals
 from voxgan_jax.completion import locator
-from voxgan_jax.completion.candidates import Candidate, Known
+from voxgan_jax.completion.candidate import Candidate, Known
 from voxgan_jax.completion.model import Completer
 from voxgan_jax.completion.placed import Placement
 
@@ -34,10 +36,10 @@ WEIGHTS = (0.85, 0.4)
 """What `Candidate.log_share` and the logit of the IoU that the model expects of its own answer are
 worth, as logarithms of likelihood."""
 
-TRUST = (-2.2, 0.6, 1.2)
+TRUST = (-1.1, 0.8, 0.4)
 """How often a placement is right (the right end up, its size within 10 %), as a logit: a constant,
-and what the logits of its share among the candidates and of that IoU are worth. Both were fitted to
-fragments of 40 validation pots; docs/results.md tells how well they do on others."""
+and what the logits of its share among the candidates and of that IoU are worth. Fitted to
+64 fragments of 30 validation pots; docs/results.md tells how well they do on other pots."""
 
 _ROW_ERROR = 1.5
 _SIZE_ERROR = 0.04
@@ -72,7 +74,7 @@ def place(
         chosen = likely[start : start + ROWS]
         given = np.zeros((ROWS, *[side] * 3), bool)
         for row, candidate in enumerate(chosen):
-            given[row] = proposals.partial(candidate, points, volume, side)
+            given[row] = proposal.partial(candidate, points, volume, side)
         answers = np.asarray(completer.predict(jnp.asarray(given[..., None], jnp.float32)))
         for row, candidate in enumerate(chosen):
             if given[row].any():
@@ -91,7 +93,7 @@ def judged(
 ) -> Placement:
     """A candidate's placement and score; its share is still to come."""
     step = candidate.voxel * locator.CUBE / len(answer)
-    low, high, wide = proposals.spans(np.where(given, 1.0, answer), completer.threshold)
+    low, high, wide = proposal.spans(np.where(given, 1.0, answer), completer.threshold)
     expected = own_iou(given, answer, completer.threshold)
     score = WEIGHTS[0] * candidate.log_share + WEIGHTS[1] * _logit(expected)
     for told, found in ((known.height, (high - low) * step), (known.diameter, wide * step)):
@@ -103,7 +105,7 @@ def judged(
         score -= min(0.5 * ((high - 1 - rows.max()) / _ROW_ERROR) ** 2, 12.0)
     if known.base:
         score -= min(0.5 * ((rows.min() - low) / _ROW_ERROR) ** 2, 12.0)
-    matrix = proposals.matrix(candidate, completer.resolution * completer.pool)
+    matrix = proposal.matrix(candidate, completer.resolution * completer.pool)
     middle = (points.mean(0) - candidate.axis.point) @ candidate.axis.direction
     return Placement(
         matrix=matrix,
@@ -152,7 +154,7 @@ def ranked(
     kept: list[Placement] = []
     while left:
         best = left[0]
-        group = [n for n in left if proposals.same(judged[best][0], judged[n][0], points)]
+        group = [n for n in left if proposal.same(judged[best][0], judged[n][0], points)]
         kept.append(judged[best][1]._replace(share=float(shares[group].sum())))
         left = [n for n in left if n not in group]
     kept = sorted(kept, key=lambda made: -made.share)[: RUNNER_UPS + 1]
