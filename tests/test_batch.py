@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -85,6 +86,32 @@ def summary(out: pathlib.Path) -> list[dict[str, str]]:
 
 def complete(*arguments):
     return cli.main(["complete", *map(str, arguments), "--formats", "vox", "svg", "json"])
+
+
+def test_names_that_are_no_utf_8_stop_no_batch(tmp_path, weights_file, capsys):
+    folder, out = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    for number, name in enumerate((b"caf\xe9", b"caf\xe8", b"plain")):
+        try:
+            vox.write(folder / f"{os.fsdecode(name)}.vox", sherd(number))
+        except OSError:
+            pytest.skip("this file system takes no such names")
+    (folder / os.fsdecode(b"bad\xff.vox")).write_bytes(b"no scan")
+    # By the command, as a file's name comes from the arguments too.
+    files = sorted(map(str, folder.iterdir()))
+    arguments = [*files, "--out", out, "--weights", weights_file, "--again"]
+    assert complete(*arguments, "--clearance-mm", "0.3") == 1
+    said = capsys.readouterr()
+    assert "bad\\udcff.vox: " in said.err and len(said.err.strip().splitlines()) == 1
+    assert said.out.count(" voxels given") == 3
+    rows = {row["name"]: row for row in summary(out)}
+    assert sorted(rows) == ["bad_", "caf__vox", "caf__vox_2", "plain"]
+    assert rows["caf__vox"]["input"] == "caf\\udce8.vox" and "\\udcff" in rows["bad_"]["input"]
+    report = json.loads((out / "caf__vox_2.json").read_text(encoding="utf-8"))
+    assert report["input"]["file"] == "caf\\udce9.vox"
+    assert "bad\\udcff.vox" in (out / "index.html").read_text(encoding="utf-8")
+    assert cli.main(["info", files[1], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["file"].endswith("caf\\udce8.vox")
 
 
 def test_of_two_hundred_sherds_twenty_broken_ones_stop_no_other(tmp_path, weights_file, capsys):

@@ -89,14 +89,14 @@ def _add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _info(args: argparse.Namespace) -> int:
-    from voxgan_jax.completion import info
+    from voxgan_jax.completion import info, naming
 
     failed = 0
     for path in args.files:
         try:
             known = info.describe(path, args.unit, args.voxel_mm)
         except (OSError, ValueError) as error:
-            print(f"voxgan: {error}", file=sys.stderr)
+            print(naming.readable(f"voxgan: {error}"), file=sys.stderr)
             failed += 1
             continue
         print(json.dumps(known, ensure_ascii=False) if args.json else info.sentence(known))

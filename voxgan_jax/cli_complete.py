@@ -125,7 +125,7 @@ def _complete(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from voxgan_jax import accelerator
-    from voxgan_jax.completion import batch, files, mesh_pool, model, overview
+    from voxgan_jax.completion import batch, files, mesh_pool, model, naming, overview
 
     names = batch.collect(args.files)
     accelerator.prepare()
@@ -174,12 +174,12 @@ def _complete(args: argparse.Namespace) -> int:
             progress.update()
             if isinstance(result, Exception):
                 all_of_them.fail(overview.Failure(names[path], str(path), str(result)))
-                tqdm.write(f"voxgan: {result}", file=sys.stderr)
+                tqdm.write(naming.readable(f"voxgan: {result}"), file=sys.stderr)
                 continue
             all_of_them.add(result.written.report)
             if not args.quiet:
                 say = cli_result.as_json if args.json else cli_result.in_words
-                tqdm.write(say(result))
+                tqdm.write(naming.readable(say(result)))
     done, failed = all_of_them.done, all_of_them.failed
     if wanted and not (args.quiet or args.json):
         print(f"{args.out / overview.INDEX}: {len(done)} pots" + _failed(len(failed)))

@@ -76,7 +76,7 @@ def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
     """
     data = pathlib.Path(path).read_bytes()
     return {
-        "file": pathlib.Path(path).name,
+        "file": naming.readable(pathlib.Path(path).name),
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }

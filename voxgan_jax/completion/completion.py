@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 import voxgan_jax
-from voxgan_jax.completion import mesh, outputs, section
+from voxgan_jax.completion import mesh, naming, outputs, section
 from voxgan_jax.completion.answers import Answer, Hypothesis, Request
 from voxgan_jax.completion.confidence import Confidence, bounded
 from voxgan_jax.completion.joined import Pieces
@@ -246,7 +246,7 @@ def restore(
     moved[:3, 3] = -y, -(labels.shape[1] - z - request.labels.shape[1]), -x
     placement = request.placement and request.placement.summary()
     return Completion(
-        name=(name or pathlib.Path(request.source).stem) + suffix,
+        name=(name or naming.plain(pathlib.Path(request.source).stem)) + suffix,
         labels=outputs.mark(labels, answer.belief),
         belief=answer.belief,
         matrix=matrix @ moved,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from voxgan_jax.completion import scans
+from voxgan_jax.completion import naming, scans
 from voxgan_jax.data import fragments, vox
 
 
@@ -28,13 +28,13 @@ def describe(
     """
     path = pathlib.Path(path)
     if path.suffix.lower() in scans.MESHES:
-        return {"file": str(path), "kind": "mesh"} | _mesh(path, unit)
+        return {"file": naming.readable(path), "kind": "mesh"} | _mesh(path, unit)
     scan = scans.read(path, unit=unit, voxel_mm=voxel_mm)
     labels = scan.labels
     counts = fragments.voxel_counts(labels)
     total = int(counts[1:].sum())
     known = {
-        "file": str(path),
+        "file": naming.readable(path),
         "kind": "voxels",
         "size": list(labels.shape),
         "size_mm": _rounded(np.abs(scan.matrix[:3, :3]) @ np.array(labels.shape)),

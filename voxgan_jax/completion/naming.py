@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -15,8 +16,9 @@ def names(found: Mapping[pathlib.Path, pathlib.PurePath]) -> dict[pathlib.Path, 
 
     A file from a subfolder keeps the subfolder: "a/sherd". Files that would still have one name are
     told apart by the folders that they do not share, then by their endings ("sherd_stl"), then by
-    numbers in the order of their paths ("sherd_2"). Names that differ in capitals only, or in how
-    an accent is encoded, are one name, as they are to many file systems.
+    numbers in the order of their paths ("sherd_2"). A byte that is no UTF-8 becomes "_". Names that
+    differ in capitals only, or in how an accent is encoded, are one name, as they are to many file
+    systems.
 
     Args:
         found: where each file lies below what was named: the folder, the part of a glob before
@@ -33,6 +35,16 @@ def names(found: Mapping[pathlib.Path, pathlib.PurePath]) -> dict[pathlib.Path, 
         for path in sorted(twins, key=str)[1:]:
             chosen[path] = _numbered(chosen[path], chosen.values())
     return chosen
+
+
+def plain(name: str) -> str:
+    """A name for results, of one that may hold bytes that are no UTF-8: "_" stands for each."""
+    return re.sub("[\ud800-\udfff]", "_", name)
+
+
+def readable(text: object) -> str:
+    """Text that can be printed and written, such as a path: bytes that are no UTF-8 are escaped."""
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _doubles(chosen: Mapping[pathlib.Path, str]) -> list[list[pathlib.Path]]:
@@ -67,7 +79,7 @@ def _numbered(name: str, others: Iterable[str]) -> str:
 
 
 def _without_ending(place: pathlib.PurePath) -> str:
-    return place.with_suffix("").as_posix()
+    return plain(place.with_suffix("").as_posix())
 
 
 def _key(name: str) -> str:

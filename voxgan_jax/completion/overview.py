@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from voxgan_jax.completion import naming
 from voxgan_jax.whole import write_whole
 
 INDEX, SUMMARY = "index.html", "summary.csv"
@@ -83,7 +84,7 @@ class Overview:
 
     def fail(self, failure: Failure) -> None:
         """A file could not be completed."""
-        self.failed.append(failure)
+        self.failed.append(Failure(*map(naming.readable, failure)))
         self._write_where_due()
 
     def _write_where_due(self) -> None:
