@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from turned_pots import bowl, sherd
 
-from voxgan_jax.completion import outputs, section
+from voxgan_jax.completion import outputs, page_text, section
 from voxgan_jax.data import synthetic
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -85,6 +85,21 @@ def test_water_runs_out_at_the_lowest_gap_and_through_an_open_base():
     low = turned(lambda height: np.where(height > 20, 0, 14), lambda _: 11, floor=4.0)
     held = section.measures(profile_of(low))["capacity_ml"]
     assert held == pytest.approx(np.pi * 11**2 * 16 / 1000, rel=0.05)
+
+
+def test_a_puddle_beside_a_hole_in_the_base_is_no_capacity():
+    cup = turned(lambda _: 14, lambda _: 11, floor=6.0)
+    d, h, w = np.indices(cup.shape)
+    radius = np.hypot(d - 19.5, h - 19.5)
+    height = np.flatnonzero(cup.any((0, 1)))[-1] - w
+    dented = cup & ~((radius < 5) & (height >= 4))
+    assert section.measures(profile_of(dented))["capacity_ml"] > 5
+    pierced = dented & ~((radius > 6) & (radius < 9))
+    found = section.measures(profile_of(pierced))
+    assert found["capacity_ml"] is None and found["wall_mm"] is None
+    said = page_text.measures({"measures": found})
+    assert "<dt>Capacity to the rim</dt><dd>unknown: its base has a hole</dd>" in said
+    assert "Capacity" not in page_text.measures({"measures": {"height_mm": 3.0}})
 
 
 def test_the_profile_follows_belief_more_finely_than_voxels():

@@ -7,6 +7,7 @@ from typing import Any
 from voxgan_jax.completion import outputs
 from voxgan_jax.completion.page_meshes import colour_of
 
+_CAPACITY = "Capacity to the rim"
 _MEASURES = (
     ("height_mm", "Height", "mm"),
     ("rim_diameter_mm", "Rim diameter", "mm"),
@@ -14,7 +15,7 @@ _MEASURES = (
     ("base_diameter_mm", "Base diameter", "mm"),
     ("wall_mm", "Wall thickness", "mm"),
     ("volume_ml", "Volume of clay", "ml"),
-    ("capacity_ml", "Capacity to the rim", "ml"),
+    ("capacity_ml", _CAPACITY, "ml"),
 )
 
 _ROUND = 0.9
@@ -164,6 +165,9 @@ def measures(report: Mapping[str, Any]) -> str:
         for key, title, unit in _MEASURES
         if isinstance(found.get(key), (int, float))
     ]
+    # Of what is not round there is no capacity either, but no diameter to go with it.
+    if found.get("max_diameter_mm") is not None and found.get("capacity_ml", 0) is None:
+        rows.append((_CAPACITY, "unknown: its base has a hole"))
     value = share(report)
     if value is not None:
         rows.append(("Share inferred", percent(value)))

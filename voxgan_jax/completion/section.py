@@ -256,8 +256,8 @@ def measures(profile: Profile) -> dict[str, Any]:
     `height_mm`; `rim_diameter_mm`, `base_diameter_mm` and `max_diameter_mm`, all outside;
     `wall_mm`, the median distance from inside to outside; `volume_ml` of clay; `capacity_ml` up to
     the rim; `round_share`, how much of the clay lies within the profile. Wall and capacity are None
-    where the pot holds nothing, as its base is open, say; of what is nowhere round there are only
-    height and volume.
+    where the pot holds nothing, as its base is open or has a hole, say; of what is nowhere round
+    there are only height and volume.
 
     Base and rim are measured where the outer line of the wall, from half a wall's thickness away
     led on straight, meets the plane that the pot stands on, or that of its highest point: what one

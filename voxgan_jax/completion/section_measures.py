@@ -28,7 +28,7 @@ def found(profile: Profile) -> dict[str, Any]:
     held = _held(fine)
     cell = step / FINE
     capacity = wall = None
-    if held.any():
+    if held.any() and not _leaks(fine, held):
         radius = np.arange(fine.shape[1]) * cell * RING
         capacity = float((held @ radius).sum() * 2 * np.pi * cell * cell * RING / 1000)
         wall = _wall(fine, held, cell)
@@ -126,6 +126,14 @@ def _held(clay: Bool[np.ndarray, "rows rings"]) -> Bool[np.ndarray, "rows rings"
         full = filled(middle)
         low, high = (low, middle) if full[:, -1].any() else (middle, high)
     return filled(low)
+
+
+def _leaks(clay: Bool[np.ndarray, "rows rings"], held: Bool[np.ndarray, "rows rings"]) -> bool:
+    """Whether the water is a puddle on a base with a hole: the wall stands higher above it than
+    the water is deep."""
+    wet = np.flatnonzero(held.any(axis=1))
+    top = int(np.flatnonzero(clay.any(axis=1))[-1])
+    return top - int(wet[-1]) > len(wet)
 
 
 def _wall(
