@@ -48,6 +48,17 @@ def test_meshes(files, capsys):
     assert (leaky["watertight"], leaky["volume_mm3"], leaky["faces"]) == (False, None, 11)
     assert cli.main(["info", str(files / "open.stl")]) == 0
     assert "not watertight" in capsys.readouterr().out
+    assert cli.main(["info", str(files / "a.stl"), "--unit", "m"]) == 0
+    assert "; watertight, 6 000 000 cm³" in capsys.readouterr().out
+
+
+def test_a_mesh_that_is_cut_off_is_said_to_be(files, capsys):
+    data = (files / "a.stl").read_bytes()
+    for size in (60, len(data) - 30):
+        (files / "cut.stl").write_bytes(data[:size])
+        assert cli.main(["info", str(files / "cut.stl")]) == 1
+        said = capsys.readouterr().err
+        assert "cut.stl: no mesh" in said and "cut off or damaged; copy or export it again" in said
 
 
 def test_a_bad_file_is_named_and_the_others_are_told(files, capsys):

@@ -1,5 +1,7 @@
 """The overview of a batch: written as the batch runs, cheaply, and at its end."""
 
+import csv
+
 import pytest
 
 from voxgan_jax.completion import overview
@@ -87,3 +89,17 @@ def test_nowhere_nothing_is_written(tmp_path, monkeypatch):
     with overview.Overview(None, 2) as found:
         found.add(report(0))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_are_plain_and_a_failed_file_is_named_once(tmp_path):
+    measures = {"height_mm": 0.0, "volume_ml": 1796312.345, "capacity_ml": 837.6764, "wall_mm": 7.0}
+    done = {"name": "a", "measures": measures, "share_inferred": 0.87654321}
+    failed = overview.Failure("bad", "scans/bad.vox", "scans/bad.vox: it holds no voxel")
+    overview.write_overview(tmp_path, [done], [failed])
+    with (tmp_path / "summary.csv").open(encoding="utf-8") as file:
+        good, bad = csv.DictReader(file)
+    names = ("height_mm", "volume_ml", "capacity_ml", "wall_mm", "share_inferred")
+    assert [good[name] for name in names] == ["0", "1796312", "837.676", "7", "0.87654"]
+    assert bad["error"] == "scans/bad.vox: it holds no voxel"
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert text.count("scans/bad.vox") == 1 and "</strong> it holds no voxel<" in text

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from voxgan_jax.completion import naming, scans
+from voxgan_jax.completion import naming, page_text, scans
 from voxgan_jax.data import fragments, vox
 
 
@@ -56,7 +56,7 @@ def sentence(known: dict[str, Any]) -> str:
     size = " × ".join(f"{side:g}" for side in known["size_mm"])
     if known["kind"] == "mesh":
         state = (
-            f"watertight, {known['volume_mm3'] / 1000:.3g} cm³"
+            f"watertight, {page_text.number(known['volume_mm3'] / 1000, 'cm³')}"
             if known["watertight"]
             else "not watertight: holes are filled where most directions agree"
         )

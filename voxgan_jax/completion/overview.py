@@ -134,7 +134,11 @@ def write_overview(
                 "report": dict(report),
             }
         )
-    rows += [{"name": failure.file, "error": failure.error} for failure in failed]
+    rows += [
+        # Most errors begin with the file's path, which stands before them already.
+        {"name": failure.file, "error": failure.error.removeprefix(f"{failure.file}: ")}
+        for failure in failed
+    ]
     out_dir.mkdir(parents=True, exist_ok=True)
     index_page.index_page(out_dir / INDEX, rows, total)
     write_whole(out_dir / SUMMARY, summary(done, failed))
@@ -178,4 +182,9 @@ def summary(done: Sequence[Mapping[str, Any]], failed: Sequence[Failure]) -> str
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+    """Six digits that count, or all before the point; never as 1e+06."""
+    if value is None:
+        return ""
+    digits = max(0, 6 - len(str(int(abs(value)))))
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if digits else text

@@ -138,8 +138,13 @@ def read_mesh(path: str | pathlib.Path, unit: str | None = None) -> "trimesh.Tri
             f"{path}: it cannot be read as {kind} ({_brief(error)}); export it again"
         ) from error
     if not len(mesh.faces):
-        what = "points but no faces; make a mesh of them" if scene.geometry else "no mesh"
-        raise ScanError(f"{path}: it holds {what}")
+        if scene.geometry:
+            raise ScanError(f"{path}: it holds points but no faces; make a mesh of them")
+        # So ends an STL of fewer triangles than it tells of.
+        raise ScanError(
+            f"{path}: no mesh can be read of it, so it is empty, cut off or damaged; copy or export"
+            " it again"
+        )
     if not np.isfinite(mesh.vertices).all() or mesh.faces.max() >= len(mesh.vertices):
         raise ScanError(f"{path}: its coordinates or faces are damaged; export it again")
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
