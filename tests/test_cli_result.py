@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import sys
 from typing import Any, cast
 
 import pytest
@@ -66,16 +67,40 @@ def test_nothing_typed_shows_what_there_is(capsys):
     assert shown.out == "" and "voxgan complete sherd.stl --out restored" in shown.err
 
 
-def test_one_sherd_completed_before_is_named_with_its_page(tmp_path, capsys):
+def test_only_who_sits_at_a_terminal_and_asked_for_no_quiet_is_told_what_is_done(
+    tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "a.stl").write_bytes(b"no scan")
+    command = ["complete", str(tmp_path / "a.stl"), "--out", str(tmp_path / "done")]
+    for terminal, option, steps in (
+        (True, [], ["loading the model …", f"placing {tmp_path / 'a.stl'} by its shape …"]),
+        (True, ["--as-is"], ["loading the model …", f"reading {tmp_path / 'a.stl'} …"]),
+        (True, ["--quiet"], []),
+        (True, ["--json"], []),
+        (False, [], []),
+    ):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        assert cli.main([*command, *option]) == 1
+        *told, error = capsys.readouterr().err.splitlines()
+        assert told == steps and error.startswith("voxgan: "), (terminal, option)
+
+
+def test_one_sherd_completed_before_is_named_with_its_page(tmp_path, capsys, monkeypatch):
     from voxgan_jax.data import fracture, synthetic
 
     labels = fracture.fracture(2, synthetic.make_pot(5, None, 32), 4)
     vox.write(tmp_path / "pot.vox", labels)
     command = ["complete", str(tmp_path / "pot.vox"), "--fragment", "2", "--formats", "html"]
     command += ["json", "--out", str(tmp_path / "done")]
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert cli.main(command) == 0
     page = tmp_path / "done" / "pot_fragment2.html"
-    assert capsys.readouterr().out.startswith(f"{page}: ")
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{page}: ")
+    source = tmp_path / "pot.vox"
+    steps = ("loading the model", f"reading {source}", f"completing {source}")
+    steps += (f"drawing and writing {source}",)
+    assert said.err.splitlines() == [f"{step} …" for step in steps]
     assert cli.main(command) == 0
     assert (
         capsys.readouterr().out == f"{page}: completed before, as it would be now (see --again)\n"

@@ -128,6 +128,9 @@ def _complete(args: argparse.Namespace) -> int:
     from voxgan_jax.completion import batch, files, mesh_pool, model, naming, overview
 
     names = batch.collect(args.files)
+    silent = args.quiet or args.json
+    if len(names) == 1 and not silent:
+        _tell("loading the model …")
     accelerator.prepare()
     completer = model.load(
         weights_file=args.weights,
@@ -146,10 +149,10 @@ def _complete(args: argparse.Namespace) -> int:
     )
     reports = [report for report in earlier.values() if report]
     todo = [path for path in names if not earlier.get(path)]
-    if reports and not (args.quiet or args.json):
+    if reports and not silent:
         print(_before(args.out, reports))
     wanted = len(names) > 1 and {"html", "json"} & set(args.formats)
-    show = not (args.quiet or args.json) and len(todo) > 1
+    show = not silent and len(todo) > 1
     with (
         mesh_pool.side_by_side(mesh_pool.sensible_workers(len(todo))) as each,
         overview.Overview(args.out if wanted else None, len(names), reports) as all_of_them,
@@ -167,6 +170,7 @@ def _complete(args: argparse.Namespace) -> int:
             names=names,
             about=lambda request: {**about, "input": batch.fingerprint(request.source)},
             each=each,
+            tell=None if silent or len(todo) > 1 else _tell,
             threshold=args.threshold,
             whole_cube=args.whole_cube,
         )
@@ -181,9 +185,17 @@ def _complete(args: argparse.Namespace) -> int:
                 say = cli_result.as_json if args.json else cli_result.in_words
                 tqdm.write(naming.readable(say(result)))
     done, failed = all_of_them.done, all_of_them.failed
-    if wanted and not (args.quiet or args.json):
+    if wanted and not silent:
         print(f"{args.out / overview.INDEX}: {len(done)} pots" + _failed(len(failed)))
     return int(bool(failed))
+
+
+def _tell(text: str) -> None:
+    """Say what is being done to who sits at a terminal: one sherd has no bar of progress."""
+    from voxgan_jax.completion import naming
+
+    if sys.stderr.isatty():
+        print(naming.readable(text), file=sys.stderr, flush=True)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:

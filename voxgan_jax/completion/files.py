@@ -4,12 +4,12 @@ import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from voxgan_jax.completion import completion, outputs, predictor
+from voxgan_jax.completion import completion, outputs, predictor, scans
 from voxgan_jax.completion.answers import Request
 from voxgan_jax.completion.completion import Completion
 from voxgan_jax.completion.mesh_pool import Each
 from voxgan_jax.completion.model import Completer
-from voxgan_jax.completion.requests import request_of
+from voxgan_jax.completion.requests import estimated, request_of
 
 
 class Result(NamedTuple):
@@ -50,6 +50,7 @@ def complete_files(
     names: Mapping[pathlib.Path, str] | None = None,
     about: Callable[[Request], Mapping[str, Any]] | None = None,
     each: Each = map,
+    tell: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Iterator[Result | OSError | ValueError]:
     """Complete files, `batch_size` of them at a time, and write the results, in their order.
@@ -64,16 +65,22 @@ def complete_files(
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what a file's report says besides.
         each: how the files of a batch are written: `map`, or one of `mesh_pool`.
+        tell: is told what is being done, a line at a time.
         options: `threshold`, `whole_cube` and `join`, as `predictor.complete` takes them.
     """
     paths = [pathlib.Path(path) for path in paths]
+    say = tell or (lambda _: None)
     rows = min(batch_size, len(paths))
     for start in range(0, len(paths), batch_size):
         batch = paths[start : start + batch_size]
-        requests = [
-            request_of(completer, path, ids, fixed_fragment, placing or {}) for path in batch
-        ]
+        requests = []
+        for path in batch:
+            say(_reading(path, placing or {}))
+            requests.append(request_of(completer, path, ids, fixed_fragment, placing or {}))
         good = [request for request in requests if isinstance(request, Request)]
+        what = good[0].source if len(good) == 1 else f"{len(good)} sherds"
+        if good:
+            say(f"completing {what} …")
         answers = predictor.complete_batch(completer, good, rows=rows, **options) if good else []
         restored = [
             completion.restore(
@@ -86,6 +93,8 @@ def complete_files(
             for request, answer in zip(good, answers, strict=True)
         ]
         work = completion.Writing(pathlib.Path(out_dir), tuple(formats))
+        if good:
+            say(f"drawing and writing {what} …")
         results = zip(each(work, restored), restored, strict=True)
         for request in requests:
             if isinstance(request, (OSError, ValueError)):
@@ -93,3 +102,10 @@ def complete_files(
                 continue
             written, pot = next(results)
             yield Result(written, pot) if isinstance(written, outputs.Written) else written
+
+
+def _reading(path: pathlib.Path, placing: Mapping[str, Any]) -> str:
+    """What is done with a file first; looking for a mesh's place takes the longest."""
+    if path.suffix.lower() in scans.MESHES and estimated(placing):
+        return f"placing {path} by its shape …"
+    return f"reading {path} …"
