@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from voxgan_jax import cli, cli_result
-from voxgan_jax.completion import confidence, files, outputs, section
+from voxgan_jax.completion import confidence, files, joined, outputs, section
 from voxgan_jax.data import vox
 
 PLACED = {"sentence": "Placed by its shape: a pot 447 mm high", "word": "low"}
@@ -24,7 +24,7 @@ class Answered:
 
 def result(missing_mm3: float, **said: Any) -> files.Result:
     report: dict[str, Any] = {"placement": None, "hypotheses": [], "scale": "given"}
-    report |= {"given_voxels": 3045, "inferred_voxels": 12687, "measures": {}}
+    report |= {"pieces": None, "given_voxels": 3045, "inferred_voxels": 12687, "measures": {}}
     paths = [pathlib.Path("done/sherd.stl"), pathlib.Path("done/sherd.html")]
     written = outputs.Written(paths, 6e6, missing_mm3, 0.776, 2, report | said)
     return files.Result(written, cast(Any, Answered()))
@@ -53,6 +53,21 @@ def test_hypotheses_are_told_with_their_likelihoods():
     others = [{"share": 0.6875}, {"share": 0.0938}]
     assert "how likely: 69 %, 9 %" in cli_result.in_words(result(1.0, hypotheses=others))
     assert json.loads(cli_result.as_json(result(1.0, hypotheses=others)))["hypotheses"] == others
+
+
+def test_what_was_joined_is_told():
+    found = joined.Pieces(made=5, left=2, added=300, dropped=7).summary(15732)
+    several = result(1.0, pieces=found)
+    assert cli_result.in_words(several).splitlines()[2:4] == [
+        "  joined by a guess: 2 % of the pot bridges its 5 pieces",
+        "  in 2 pieces that no likely wall joins",
+    ]
+    assert json.loads(cli_result.as_json(several))["joined"] == found
+    whole = result(1.0, pieces=joined.Pieces(made=1, left=1, added=0, dropped=0).summary(9))
+    for one in (whole, result(1.0)):
+        words = cli_result.in_words(one)
+        assert "joined" not in words and "likely wall" not in words
+    assert json.loads(cli_result.as_json(result(1.0)))["joined"] is None
 
 
 def test_without_a_scale_it_says_so():

@@ -1,7 +1,8 @@
 """What `voxgan complete` says about one result: a few lines for people, or one JSON object."""
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from voxgan_jax.completion import files
@@ -22,6 +23,7 @@ def as_json(result: "files.Result") -> str:
         "missing_mm3": round(written.missing_mm3, 3),
         "gap_mm": round(written.gap_mm, 3),
         "pieces": written.pieces,
+        "joined": report["pieces"],
         "confidence": trust and trust._asdict(),
         "scale": report["scale"],
         "measures": report["measures"],
@@ -44,6 +46,7 @@ def in_words(result: "files.Result") -> str:
         lines.append(f"confidence {trust.sentence}")
     if report["placement"]:
         lines.append(report["placement"]["sentence"])
+    lines += _joined(report["pieces"] or {})
     if report["hypotheses"]:
         likely = ", ".join(f"{100 * other['share']:.0f} %" for other in report["hypotheses"])
         lines.append(f"other pots that it may come from, and how likely: {likely}")
@@ -60,3 +63,16 @@ def in_words(result: "files.Result") -> str:
     if any(completion.shift):
         lines.append(f"coordinates moved by {completion.shift} (x, y, z)")
     return "\n  ".join(lines)
+
+
+def _joined(found: Mapping[str, Any]) -> list[str]:
+    """What was done where the model made the pot in several pieces."""
+    from voxgan_jax.completion import page_text
+
+    lines = []
+    if found.get("bridge_voxels"):
+        share = page_text.percent(found["share_bridges"])
+        lines.append(f"joined by a guess: {share} of the pot bridges its {found['made']} pieces")
+    if found.get("left", 1) > 1:
+        lines.append(f"in {found['left']} pieces that no likely wall joins")
+    return lines
