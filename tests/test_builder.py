@@ -104,5 +104,15 @@ def test_training_pots_leave_out_what_is_scored(vox_dir, prepared_dir):
 def test_missing_data_set_names_the_command(prepared_dir):
     with pytest.raises(builder.NotPreparedError, match=r"found: center_32.*--resolution 64"):
         builder.open_prepared(prepared_dir, resolution=64)
+    for resolution, pool, placement, options in (
+        (64, 1, "center", "--config.data.resolution=32"),
+        (32, 2, "center", "--config.data.pool=1"),
+        (16, 1, "corner", "--config.data.resolution=32 --config.data.placement=center"),
+    ):
+        with pytest.raises(builder.NotPreparedError) as raised:
+            builder.open_prepared(
+                prepared_dir, resolution=resolution, pool=pool, placement=placement
+            )
+        assert f"(found: center_32, taken by {options}); make it with" in str(raised.value)
     with pytest.raises(ValueError, match=r"no split 'dev'.*test, train, validation"):
         builder.as_dataset(builder.open_prepared(prepared_dir, resolution=32), "dev")

@@ -3,8 +3,9 @@
 import dataclasses
 import os
 import pathlib
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -203,13 +204,25 @@ def open_prepared(
         )
     if not (path / "dataset_info.json").is_file():
         known = sorted({info.parts[-3] for info in root.glob("*/*/dataset_info.json")})
+        asked = {"resolution": resolution, "pool": pool, "placement": placement}
+        found = "; ".join(_by_options(other, asked) for other in known) or "none"
         raise NotPreparedError(
-            f"{data_dir}: no prepared data set {name!r} there (found: {', '.join(known) or 'none'})"
+            f"{data_dir}: no prepared data set {name!r} there (found: {found})"
             "; make it with scripts/prepare_data.py --vox_dir VOX_DIR"
             f" --out_dir {data_dir} --resolution {resolution} --pool {pool}"
             f" --placement {placement}, or train from .vox files with config.data.source=resident"
         )
     return tfds.builder_from_directory(str(path))
+
+
+def _by_options(name: str, asked: Mapping[str, Any]) -> str:
+    """The name of a prepared data set (`place_config`) and by which options it is taken."""
+    match = re.fullmatch(r"([a-z]+)_(\d+)(?:_pool(\d+))?", name)
+    if not match:
+        return name
+    has = {"resolution": int(match[2]), "pool": int(match[3] or 1), "placement": match[1]}
+    options = [f"--config.data.{key}={has[key]}" for key in asked if has[key] != asked[key]]
+    return f"{name}, taken by {' '.join(options)}" if options else name
 
 
 def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:
