@@ -46,6 +46,7 @@ def _free_address():
 
 
 def _start(log, command, **environ):
+    command = [sys.executable, str(ROOT / "tests" / "on_loopback.py"), *command]
     # Two devices in each process would keep the cores of a small machine waiting for each other;
     # without LLVM's optimisations the steps compile in half the time.
     environ["XLA_FLAGS"] = (
@@ -71,7 +72,7 @@ def _train(folder, name, num_processes, runs):
                 ],
             }
             runner = str(ROOT / "tests" / "multihost_run.py")
-            processes.append(_start(log, [sys.executable, runner, json.dumps(order)]))
+            processes.append(_start(log, [runner, json.dumps(order)]))
         codes = [process.wait(timeout=500) for process in processes]
         texts = [log.read_text() for log in logs]
         # Gloo gives up where a process is half a minute behind the other, as on a busy machine;
@@ -189,7 +190,6 @@ def test_sigterm_to_one_stops_all_at_one_step(prepared_dir, tmp_path):
     overrides = OVERRIDES | {"data.dir": prepared_dir, "train.num_train_steps": 5_000}
     overrides |= {"checkpoint.every_steps": 5_000, "train.log_every_steps": 1}
     command = [
-        sys.executable,
         str(ROOT / "scripts" / "train.py"),
         "--config",
         str(ROOT / "configs" / "smoke.py"),
