@@ -33,7 +33,15 @@ from voxgan_jax.data import folder, fragments, source
 from voxgan_jax.evaluation import report
 from voxgan_jax.models import rings
 
-TOLD = ("nothing", "axis", "diameter", "height, diameter", "axis, diameter", "axis, both sizes")
+TOLD = (
+    "nothing",
+    "rim or base",
+    "axis",
+    "diameter",
+    "height, diameter",
+    "axis, diameter",
+    "axis, both sizes",
+)
 _KEYS = ("angle", "aside", "scale", "height", "up", "iou", "lost")
 
 
@@ -78,6 +86,8 @@ def _rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     for case in tqdm(found, total=args.count, disable=None):
         best = overlap(case, case.given, case.matrix, case.matrix, completer)
         for told in args.told:
+            if told == "rim or base" and not any(ends(case)):
+                continue
             try:
                 made = placement.place(completer, case.scan, known(case, told))
             except ValueError as error:
@@ -125,13 +135,22 @@ def _case(pot: folder.PotFile, chosen: int, share: float, rng: np.random.Generat
     return Case(pot.name, share, scan, matrix, pot.labels > 0, given, axis)
 
 
+def ends(case: Case) -> tuple[bool, bool]:
+    """Whether the sherd holds part of the rim, of the base: of the pot's first or last row."""
+    pot, given = (np.flatnonzero(one.any(axis=(0, 1))) for one in (case.pot, case.given))
+    return bool(given.min() == pot.min()), bool(given.max() == pot.max())
+
+
 def known(case: Case, told: str) -> Known:
     """What is told of a case, of `TOLD`, as a user would know it."""
     step = float(np.linalg.norm(case.matrix[:3, 0]))
     d, h, w = (float(np.ptp(cells) + 1) for cells in np.nonzero(case.pot))
     up = -case.matrix[:3, 2] / step
     sizes = {"diameter": max(d, h) * step, "height": w * step}
+    rim, base = ends(case) if "rim" in told else (False, False)
     return Known(
+        rim=rim,
+        base=base,
         direction=(up[0], up[1], up[2]) if "axis" in told else None,
         height=sizes["height"] if "height" in told or "both" in told else None,
         diameter=sizes["diameter"] if "diameter" in told or "both" in told else None,

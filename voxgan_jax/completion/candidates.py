@@ -29,6 +29,8 @@ _SIZE_ERROR = 0.03
 """Standard deviation of the logarithm of a size that is given: what is measured is not exact."""
 _AXIS_WEIGHT = 3.0
 """So many independent residuals a sherd's surface is worth beside the locator's scores."""
+_LEVEL_WEIGHT = 2.0
+"""What it is worth that the sherd ends at one height where the rim or the base is."""
 _MEASURED, _BEYOND = 1.1, 100.0
 """So much bigger than its pot a sherd may seem, and what each share more than that costs."""
 _WIDEST_LOG_SHARE = float(np.log(0.75))
@@ -62,9 +64,10 @@ def candidates(
     view = axis_maps.thinned(filled, surface, np.random.default_rng(0))
 
     def tables_of(lines: Lines) -> Float[np.ndarray, "k 2 s p"]:
-        return locate(axis_maps.maps(*view, lines, unit))
+        tables = locate(axis_maps.maps(*view, lines, unit))
+        return tables + level_worth(view[0], lines, unit, known)[..., None, None]
 
-    axes = _axes(surface, unit, known, view[0], tables_of)
+    axes = _axes(surface, view, unit, known, tables_of)
     if not axes:
         raise ValueError(
             "no axis is found about which the sherd could have been turned; give --axis, or --as-is"
@@ -94,12 +97,16 @@ def candidates(
 
 def _axes(
     surface: Wall,
+    view: tuple[Fill, Wall],
     unit: float,
     known: Known,
-    points: Fill,
     tables_of: Callable[[Lines], Float[np.ndarray, "k 2 s p"]],
 ) -> list[Axis]:
-    """The likeliest axes that differ; one alone where its direction is known."""
+    """The likeliest axes that differ; one alone where its direction is known.
+
+    Args:
+        view: a few points of the sherd and of its walls, `surface`.
+    """
     widest = None if known.diameter is None else known.diameter / 2
     if known.direction is not None:
         return axis_fit.find(surface, np.asarray(known.direction, float), widest)[:1]
@@ -107,7 +114,7 @@ def _axes(
 
     def score(lines: Lines) -> Float[np.ndarray, "k"]:
         tables = _at_scales(tables_of(lines), scales) + prior[:, None]
-        radius, height = axis_maps.cylindrical(points.points, *lines)
+        radius, height = axis_maps.cylindrical(view[0].points, *lines)
         beyond = np.zeros(len(tables))
         for told, found in (
             (known.height, np.ptp(height, axis=0)),
@@ -117,12 +124,23 @@ def _axes(
                 beyond += np.maximum(found / told - _MEASURED, 0) * _BEYOND
         return special.logsumexp(tables, axis=(1, 2, 3)) - beyond
 
-    found = axis_search.search(surface, unit, score, axis_fit.find(surface, None, widest))
+    found = axis_search.search(view[1], unit, score, axis_fit.find(surface, None, widest))
     errors = np.array([axis.error for axis in found])
     value = score(_lines(found)) - _AXIS_WEIGHT * np.log(np.maximum(errors, 1e-3 * unit))
     size = float(np.linalg.norm(surface.points - surface.points.mean(0), axis=1).max())
     best = [found[n] for n in np.argsort(-value)]
     return axis_fit.distinct(best, size)[:MAX_AXES]
+
+
+def level_worth(fill: Fill, lines: Lines, unit: float, known: Known) -> Float[np.ndarray, "k 2"]:
+    """How well lines suit that the sherd holds part of the rim or base, with either end up."""
+    worth = np.zeros((len(lines.points), 2), np.float32)
+    if known.rim or known.base:
+        ends = axis_maps.level_ends(fill, lines, unit)
+        above, below = (_LEVEL_WEIGHT * np.log(share + 0.1) for share in ends)
+        for told, one, other in ((known.rim, above, below), (known.base, below, above)):
+            worth += told * np.stack([one, other], 1)
+    return worth
 
 
 def _lines(axes: Sequence[Axis]) -> Lines:
