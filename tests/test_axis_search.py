@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import turned_sherds
 
-from voxgan_jax.completion import axis_fit, axis_maps, axis_search, candidates, sherd_wall
+from voxgan_jax.completion import axis_fit, axis_maps, axis_search, sherd_wall
 from voxgan_jax.completion.axis_maps import Fill, Lines
-from voxgan_jax.completion.candidate import Known
 from voxgan_jax.completion.sherd_wall import Wall
 
 
@@ -79,28 +78,6 @@ def test_varied_lines_keep_to_what_is_asked():
     nearer = axis_search.varied(rng, *args, 0.0, 0.0, 0.2, 4000)
     assert np.log((40 - nearer.points[:, 0]) / 40).std() == pytest.approx(0.2, rel=0.05)
     assert np.abs(nearer.points[:, 1:]).max() < 1e-9
-
-
-def test_a_rim_is_level_all_round():
-    """A quarter of a wall whose lower end slants, seen about its axis, upside down, and tilted."""
-    rng = np.random.default_rng(0)
-    turn, share = rng.uniform(0, np.pi / 2, 4000), rng.random(4000)
-    low = -20 + 12 * turn
-    points = np.stack([30 * np.cos(turn), 30 * np.sin(turn), low + (10 - low) * share], 1)
-    tilt = np.radians(20)
-    directions = np.array([[0, 0, 1.0], [0, 0, -1], [np.sin(tilt), 0, np.cos(tilt)]])
-    lines = Lines(np.zeros((3, 3)), directions)
-    above, below = axis_maps.level_ends(Fill(points, 1.0), lines, 1.0)
-    assert above[0] == 1 and below[1] == 1
-    assert below[0] < 0.2 and above[1] < 0.2
-    assert above[2] < 0.4
-    # Told, it counts for the axis, and for the end of it that is the rim's.
-    fill = Fill(points, 1.0)
-    rim = candidates.level_worth(fill, lines, 1.0, Known(rim=True))
-    assert rim[0, 0] == rim[1, 1] > rim[2, 0] + 1 and rim[0, 1] < rim[0, 0] - 2
-    base = candidates.level_worth(fill, lines, 1.0, Known(base=True))
-    np.testing.assert_array_equal(base, rim[:, ::-1])
-    assert not candidates.level_worth(fill, lines, 1.0, Known(height=9.0)).any()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from voxgan_jax.completion.sherd_wall import Wall
 
 HEIGHTS, RINGS = 96, 64
 _AT_ONCE = 128
-_SECTORS, _LEVEL = 16, 0.75
 
 
 class Lines(NamedTuple):
@@ -82,34 +81,6 @@ def _maps(fill: Fill, surface: Wall, lines: Lines, unit: float) -> Float[np.ndar
     total = np.bincount(cells[inside], weights=sine[inside], minlength=size)
     both = np.stack([volume, total / np.maximum(count, 1)], -1)
     return both.reshape(-1, HEIGHTS, RINGS, 2).astype(np.float32)
-
-
-def level_ends(
-    fill: Fill, lines: Lines, unit: float
-) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k"]]:
-    """For how much of its way round each line a sherd ends at one height: above, and below.
-
-    A rim and a base do, about the right axis; break edges seldom. Shares of sectors that hold as
-    much of the sherd each, and reach within three quarters of a unit of its end.
-    """
-    middle = fill.points.mean(0)
-    offset = (fill.points - middle).astype(np.float32)
-    centre, direction = (lines.points - middle).astype(np.float32), lines.directions
-    _, height = cylindrical(offset, centre, direction.astype(np.float32))
-    first = np.cross(direction, np.eye(3)[np.abs(direction).argmin(1)])
-    first /= np.linalg.norm(first, axis=1, keepdims=True)
-    second = np.cross(direction, first)
-    x, y = (offset @ side.T - (centre * side).sum(1) for side in (first, second))
-    # About the sherd's own middle, so that no sector is cut in two.
-    ahead = np.arctan2(-(centre * second).sum(1), -(centre * first).sum(1))
-    turn = np.angle(np.exp(1j * (np.arctan2(y, x) - ahead)))
-    order = np.argsort(turn, axis=0)
-    size = max(len(order) // _SECTORS, 1)
-    sectors = np.take_along_axis(height, order, 0)[: size * (len(order) // size)]
-    sectors = sectors.reshape(-1, size, height.shape[1])
-    tops, bottoms = sectors.max(1), sectors.min(1)
-    above = (tops > tops.max(0) - _LEVEL * unit).mean(0)
-    return above, (bottoms < bottoms.min(0) + _LEVEL * unit).mean(0)
 
 
 def cylindrical(

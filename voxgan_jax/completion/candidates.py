@@ -29,8 +29,6 @@ _SIZE_ERROR = 0.03
 """Standard deviation of the logarithm of a size that is given: what is measured is not exact."""
 _AXIS_WEIGHT = 3.0
 """So many independent residuals a sherd's surface is worth beside the locator's scores."""
-_LEVEL_WEIGHT = 2.0
-"""What it is worth that the sherd ends at one height where the rim or the base is."""
 _MEASURED, _BEYOND = 1.1, 100.0
 """So much bigger than its pot a sherd may seem, and what each share more than that costs."""
 _WIDEST_LOG_SHARE = float(np.log(0.75))
@@ -64,8 +62,7 @@ def candidates(
     view = axis_maps.thinned(filled, surface, np.random.default_rng(0))
 
     def tables_of(lines: Lines) -> Float[np.ndarray, "k 2 s p"]:
-        tables = locate(axis_maps.maps(*view, lines, unit))
-        return tables + level_worth(view[0], lines, unit, known)[..., None, None]
+        return locate(axis_maps.maps(*view, lines, unit))
 
     axes = _axes(surface, view, unit, known, tables_of)
     if not axes:
@@ -130,17 +127,6 @@ def _axes(
     size = float(np.linalg.norm(surface.points - surface.points.mean(0), axis=1).max())
     best = [found[n] for n in np.argsort(-value)]
     return axis_fit.distinct(best, size)[:MAX_AXES]
-
-
-def level_worth(fill: Fill, lines: Lines, unit: float, known: Known) -> Float[np.ndarray, "k 2"]:
-    """How well lines suit that the sherd holds part of the rim or base, with either end up."""
-    worth = np.zeros((len(lines.points), 2), np.float32)
-    if known.rim or known.base:
-        ends = axis_maps.level_ends(fill, lines, unit)
-        above, below = (_LEVEL_WEIGHT * np.log(share + 0.1) for share in ends)
-        for told, one, other in ((known.rim, above, below), (known.base, below, above)):
-            worth += told * np.stack([one, other], 1)
-    return worth
 
 
 def _lines(axes: Sequence[Axis]) -> Lines:
