@@ -98,8 +98,8 @@ def test_complete_writes_two_files_of_one_name_apart(trained, vox_dir, tmp_path)
         file.write_bytes(good.read_bytes())
     job = ["complete", *map(str, files), "--workdir", str(trained), "--out", str(tmp_path / "out")]
     assert cli.main([*job, "--formats", "vox"]) == 0
-    found = [vox.read(tmp_path / "out" / side / "a_completed.vox") for side in "xy"]
-    np.testing.assert_array_equal(*found)
+    first, second = (vox.read(tmp_path / "out" / side / "a_completed.vox") for side in "xy")
+    np.testing.assert_array_equal(first, second)
 
 
 def test_complete_scales_down_a_pot_that_is_too_big(trained, tmp_path, capsys):
