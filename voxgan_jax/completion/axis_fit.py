@@ -3,7 +3,7 @@
 On a surface of revolution every normal line meets the axis (Pottmann, Peternell and Ravani 1999,
 "An introduction to line geometry with applications"). For one direction of the axis the place is
 then a linear problem, so all directions are tried and the best few kept; each is refined until the
-two walls, turned about it, fall on the fewest lines (`_refine`). Break edges do not belong to the
+two walls, turned about it, fall on the fewest lines (`refined`). Break edges do not belong to the
 turned surface: what is no wall, with another wall behind it, is left out.
 
 A sherd of a sphere or of a cylinder, and a flat one, fits many axes: several are returned.
@@ -27,8 +27,8 @@ _FIRST_TILT, _TILT_WORTH = 0.3, 1.5
 _WIDEST_WALLS, _WIDEST_SIZES = 16.0, 5.0
 """No pot's radius is so many times its wall, or the sherd's own size."""
 
-_MEASURED = 1.1
-"""So much more than the diameter that is told a sherd may reach."""
+MEASURED = 1.1
+"""So many times the size that is told of its pot a sherd may seem to have."""
 
 _DEGREE = 4
 
@@ -66,22 +66,22 @@ def find(
         reach = [
             _reach(Axis(*line, 0.0), points[some]) for line in zip(centres, directions, strict=True)
         ]
-        cost = cost + (np.array(reach) > _MEASURED * widest)
+        cost = cost + (np.array(reach) > MEASURED * widest)
     found: list[Axis] = []
     few = Wall(points[some], normals[some], surface.anchors[some], surface.thickness)
     for index in apart(directions, cost):
         start = Axis(centres[index], directions[index], 0.0)
-        axis = _refine(few, start, free=direction is None, widest=widest)
+        axis = refined(few, start, free=direction is None, widest=widest)
         if axis is not None:
             found.append(axis)
 
     def worth(axis: Axis) -> tuple[bool, float]:
-        far = widest is not None and _reach(axis, points) > _MEASURED * widest
+        far = widest is not None and _reach(axis, points) > MEASURED * widest
         return bool(far), axis.error
 
     found = distinct(sorted(found, key=worth), size)[:_KEPT]
     free = direction is None
-    fine = [_refine(surface, axis, free=free, rounds=2, widest=widest) for axis in found]
+    fine = [refined(surface, axis, free=free, rounds=2, widest=widest) for axis in found]
     found = distinct(sorted(filter(None, fine), key=worth), size)
     if widest is None or any(not worth(axis)[0] for axis in found):
         return found
@@ -94,18 +94,9 @@ def _pulled(axis: Axis, points: Float[np.ndarray, "n 3"], widest: float) -> Axis
     aside = points.mean(0) - axis.point
     aside -= (aside @ axis.direction) * axis.direction
     distance = float(np.linalg.norm(aside))
-    if beyond <= (_MEASURED - 1) * widest or distance < 1e-9:
+    if beyond <= (MEASURED - 1) * widest or distance < 1e-9:
         return axis
     return axis._replace(point=axis.point + min(beyond / distance, 1.0) * aside)
-
-
-def refined(surface: Wall, start: Axis, *, rounds: int = 1, free: bool = True) -> Axis | None:
-    """The axis near a line that fits the surface best; None where the fit fails.
-
-    Args:
-        free: its direction may change, not its place alone.
-    """
-    return _refine(surface, start, free=free, rounds=rounds)
 
 
 def _reach(axis: Axis, points: Float[np.ndarray, "n 3"]) -> float:
@@ -178,13 +169,25 @@ def apart(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) ->
     return chosen
 
 
-def _refine(
-    surface: Wall, start: Axis, *, free: bool, rounds: int = 3, widest: float | None = None
+def refined(
+    surface: Wall,
+    start: Axis,
+    *,
+    free: bool = True,
+    rounds: int = 3,
+    widest: float | None = None,
 ) -> Axis | None:
-    """The axis about which the two walls fall on two lines, as smooth as a profile is.
+    """The axis near a line about which the two walls fall on two lines, as smooth as a profile is.
 
     Residuals are the distances from the lines, polynomials over the profile's own length, and the
     sines of the normals' tilts out of their meridian planes.
+
+    Args:
+        free: its direction may change, not its place alone.
+        widest: no point lies further from the axis, in mm, if that is known.
+
+    Returns:
+        None where the fit fails.
     """
     points, normals = surface.points, surface.normals
     scale = surface.thickness or float(np.linalg.norm(np.ptp(points, axis=0))) / 20

@@ -16,7 +16,7 @@ _AT_ONCE = 128
 
 
 class Lines(NamedTuple):
-    """Lines that may be axes: a point of each and its unit direction, from base to rim."""
+    """Lines that may be axes: a point of each and its unit direction."""
 
     points: Float[np.ndarray, "k 3"]
     directions: Float[np.ndarray, "k 3"]

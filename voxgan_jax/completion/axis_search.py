@@ -41,7 +41,7 @@ def search(surface: Wall, unit: float, score: Score, fitted: Sequence[Axis] = ()
     """
     rng = np.random.default_rng(0)
     middle = surface.points.mean(0)
-    lines = _joined([_everywhere(surface, middle), _lines(fitted)], middle)
+    lines = _joined([_everywhere(surface, middle), lines_of(fitted)], middle)
     value = score(lines)
     for kept, degrees, aside, share in _ROUNDS:
         best = _apart(lines, value, middle, unit, kept)
@@ -63,9 +63,9 @@ def _mended(surface: Wall, line: Axis) -> list[Axis]:
 
     On a coarse surface the best fit lies far from the axis: what pots look like is a better guide.
     """
-    kept = axis_fit.refined(surface, line, free=False)
-    near = axis_fit.refined(surface, line)
-    best = None if near is None else axis_fit.refined(surface, near, rounds=3)
+    kept = axis_fit.refined(surface, line, rounds=1, free=False)
+    near = axis_fit.refined(surface, line, rounds=1)
+    best = None if near is None else axis_fit.refined(surface, near)
     if near is not None and best is not None and best.error < _MUCH_BETTER * near.error:
         near = best
     return [axis for axis in (kept, near) if axis is not None]
@@ -109,7 +109,8 @@ def _everywhere(surface: Wall, middle: Float[np.ndarray, "3"]) -> Lines:
     return Lines(moved, np.tile(directions, (len(_DISTANCES), 1)))
 
 
-def _lines(axes: Sequence[Axis]) -> Lines:
+def lines_of(axes: Sequence[Axis]) -> Lines:
+    """Axes as lines."""
     points = np.array([axis.point for axis in axes]).reshape(-1, 3)
     return Lines(points, np.array([axis.direction for axis in axes]).reshape(-1, 3))
 

@@ -3,7 +3,7 @@
 A candidate is cheap: points and tables. Only the best of them are shown to the model (`placement`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,8 +29,8 @@ _SIZE_ERROR = 0.03
 """Standard deviation of the logarithm of a size that is given: what is measured is not exact."""
 _AXIS_WEIGHT = 3.0
 """So many independent residuals a sherd's surface is worth beside the locator's scores."""
-_MEASURED, _BEYOND = 1.1, 100.0
-"""So much bigger than its pot a sherd may seem, and what each share more than that costs."""
+_BEYOND = 100.0
+"""What it costs a line for each share by which the sherd is bigger about it than its pot may be."""
 _WIDEST_LOG_SHARE = float(np.log(0.75))
 _HIGHEST_LOG_SHARE = float(np.log(0.25))
 """How often the diameter, or else the height, is a pot's longest side."""
@@ -70,7 +70,7 @@ def candidates(
             "no axis is found about which the sherd could have been turned; give --axis, or --as-is"
             " where the scan lies as it did in its pot"
         )
-    tables = tables_of(_lines(axes))
+    tables = tables_of(axis_search.lines_of(axes))
     errors = np.array([axis.error for axis in axes])
     worth = -_AXIS_WEIGHT * np.log(np.maximum(errors, 1e-3 * unit))
     tables = tables + worth[:, None, None, None]
@@ -118,21 +118,19 @@ def _axes(
             (widest, np.quantile(radius, 0.99, axis=0)),
         ):
             if told is not None:
-                beyond += np.maximum(found / told - _MEASURED, 0) * _BEYOND
+                beyond += np.maximum(found / told - axis_fit.MEASURED, 0) * _BEYOND
         return special.logsumexp(tables, axis=(1, 2, 3)) - beyond
 
     found = axis_search.search(view[1], unit, score, axis_fit.find(surface, None, widest))
+    if not found:
+        return []
     errors = np.array([axis.error for axis in found])
-    value = score(_lines(found)) - _AXIS_WEIGHT * np.log(np.maximum(errors, 1e-3 * unit))
+    value = score(axis_search.lines_of(found)) - _AXIS_WEIGHT * np.log(
+        np.maximum(errors, 1e-3 * unit)
+    )
     size = float(np.linalg.norm(surface.points - surface.points.mean(0), axis=1).max())
     best = [found[n] for n in np.argsort(-value)]
     return axis_fit.distinct(best, size)[:MAX_AXES]
-
-
-def _lines(axes: Sequence[Axis]) -> Lines:
-    return Lines(
-        np.stack([axis.point for axis in axes]), np.stack([axis.direction for axis in axes])
-    )
 
 
 def _at_scales(
@@ -180,8 +178,11 @@ def _of_one_way(
 
 def _bigger(known: Known, radius: Float[np.ndarray, "n"], height: Float[np.ndarray, "n"]) -> bool:
     """Whether the sherd is bigger than its pot is said to be, by more than a measuring error."""
-    high = known.height is not None and np.ptp(height) > _MEASURED * known.height
-    wide = known.diameter is not None and 2 * np.quantile(radius, 0.99) > _MEASURED * known.diameter
+    high = known.height is not None and np.ptp(height) > axis_fit.MEASURED * known.height
+    wide = (
+        known.diameter is not None
+        and 2 * np.quantile(radius, 0.99) > axis_fit.MEASURED * known.diameter
+    )
     return bool(high or wide)
 
 
