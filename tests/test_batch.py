@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from configs import smoke
-from voxgan_jax import cli, models
+from voxgan_jax import __version__, cli, models
 from voxgan_jax.completion import batch
 from voxgan_jax.data import synthetic, vox
 from voxgan_jax.models import weights
@@ -166,6 +166,13 @@ def test_other_options_are_another_job(tmp_path, weights_file, capsys):
     assert "threshold" not in report["options"] and report["input"]["file"] == "a.vox"
     assert complete(*job, "--again", "--quiet") == 0
     assert capsys.readouterr().out == ""
+    # What an older version of the program left is made anew.
+    (path,) = (tmp_path / "out").glob("*.json")
+    report = json.loads(path.read_text(encoding="utf-8")) | {"version": "0.1.0"}
+    path.write_text(json.dumps(report), encoding="utf-8")
+    assert complete(*job) == 0
+    assert capsys.readouterr().out.count("voxels given") == 1
+    assert json.loads(path.read_text(encoding="utf-8"))["version"] == __version__
 
 
 def test_files_folders_and_globs(tmp_path):

@@ -8,7 +8,16 @@ import pytest
 import turned_sherds
 
 from voxgan_jax import cli
-from voxgan_jax.completion import axis_maps, candidates, locator, placed, placement, requests, scans
+from voxgan_jax.completion import (
+    axis_fit,
+    axis_maps,
+    candidates,
+    locator,
+    placed,
+    placement,
+    requests,
+    scans,
+)
 from voxgan_jax.completion import candidate as proposal
 from voxgan_jax.completion.axis_fit import Axis
 from voxgan_jax.completion.candidate import Candidate, Known
@@ -158,6 +167,12 @@ def test_what_is_known_is_kept(scan):
     assert made.voxel_mm == pytest.approx(3.0)
     with pytest.raises(ValueError, match="no placement agrees with what is given"):
         placement.place(turning(), sherd, Known(height=30.0, diameter=30.0))
+
+
+def test_a_surface_to_which_no_axis_can_be_fitted(scan, monkeypatch):
+    monkeypatch.setattr(axis_fit, "refined", lambda *args, **options: None)
+    with pytest.raises(ValueError, match=r"no axis is found .* give --axis, or --as-is"):
+        placement.place(turning(), scan[0])
 
 
 @pytest.mark.parametrize(("end", "row"), [("rim", 0), ("base", -1)])
