@@ -87,7 +87,13 @@ def _train(args: argparse.Namespace) -> None:
 
 
 def read(path: pathlib.Path) -> list[Sherd]:
-    """The sherds of a file that `cut_sherds.py` wrote."""
+    """The sherds of a file that `cut_sherds.py` wrote.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file; scripts/cut_sherds.py makes one")
     with np.load(path) as packed:
         arrays = {name: packed[name] for name in packed.files}
     made = []

@@ -99,3 +99,10 @@ def test_two_steps_leave_weights_that_can_be_gone_on_from(packed, tmp_path, caps
     scores = [locator.load(path)(maps) for path in (first, second)]
     assert scores[0].shape == (1, 2, len(locator.SCALES), len(locator.PLACES))
     assert np.abs(scores[0] - scores[1]).max() > 0
+
+
+def test_a_missing_file_is_named_with_what_makes_it(tmp_path, capsys):
+    files = ["--sherds", str(tmp_path / "none.npz"), "--held_out", "none", "--out", "none"]
+    assert train_locator.main(files) == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and "none.npz: there is no such file; scripts/cut_sherds.py" in said[0]
