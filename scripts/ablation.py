@@ -26,9 +26,10 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from voxgan_jax import accelerator, commands
-from voxgan_jax.evaluation import ablation_runs
-from voxgan_jax.evaluation.ablation_runs import Run, Say
+from scripts.lib.ablation import runs as ablation_runs
+from scripts.lib.ablation.runs import Run, Say
+from voxgan_jax.cli import commands
+from voxgan_jax.devices import accelerator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODELS = ("baseline", "wide_generator", "spectral_norm", "resnet_sn")
@@ -93,7 +94,7 @@ def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
 
     # Imported late: JAX and TensorFlow take seconds, and JAX the accelerator that the runs need.
     accelerator.prepare()
-    from voxgan_jax.evaluation import ablation_report
+    from scripts.lib.ablation import report
 
     say("comparing and drawing")
     folders: dict[str, dict[int, pathlib.Path]] = {}
@@ -102,8 +103,8 @@ def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
     without = {run.folder for run in failed}
     results = {"command": command, "options": options, "split": args.split}
     results |= {"commands": {run.folder.name: commands[run] for run in runs}}
-    results |= ablation_report.collect(folders, without, data_dir=data_dir, split=args.split)
-    ablation_report.write(results, folders, without, args.out)
+    results |= report.collect(folders, without, data_dir=data_dir, split=args.split)
+    report.write(results, folders, without, args.out)
     say(f"written: {args.out}")
     print(f"\n{(args.out / 'table.md').read_text()}", end="")
     if failed:
@@ -144,8 +145,8 @@ def make_data(args: argparse.Namespace, say: Say, *, resident: bool) -> pathlib.
     data_dir, vox_dir = args.out / ("data.npz" if resident else "data"), args.vox_dir
     if data_dir.is_file() or any(data_dir.glob("*/*/*/dataset_info.json")):
         return data_dir
+    from scripts.lib.ablation import data as ablation_data
     from voxgan_jax.data import folder
-    from voxgan_jax.evaluation import ablation_data
 
     linked = args.out / "vox"
     if args.quick:

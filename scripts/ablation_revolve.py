@@ -25,9 +25,10 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from voxgan_jax import accelerator, commands
-from voxgan_jax.evaluation import ablation_runs, switches
-from voxgan_jax.evaluation.ablation_runs import Run
+from scripts.lib.ablation import runs, switches
+from scripts.lib.ablation.runs import Run
+from voxgan_jax.cli import commands
+from voxgan_jax.devices import accelerator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PARTS = (*switches.PARTS, switches.AVERAGING)
@@ -67,7 +68,7 @@ def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
     config = switches.apply(read_config(args.config), base)
     options = {name: value for name, value in vars(args).items() if name not in FREE_OPTIONS}
     options["data_dir"] = options["data_dir"] and str(options["data_dir"].resolve())
-    ablation_runs.keep_options(options | {"overrides": sorted(overrides)}, args.out)
+    runs.keep_options(options | {"overrides": sorted(overrides)}, args.out)
     started = time.monotonic()
 
     def say(text: str) -> None:
@@ -84,7 +85,7 @@ def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
             run, scores = place_of(part, seed, title, args)
             try:
                 commands = make_commands(part, seed, args, config, base, data_dir)
-                done = ablation_runs.complete_run(run, commands, scores.name, ROOT, say)
+                done = runs.complete_run(run, commands, scores.name, ROOT, say)
             except switches.NoFullModelError as error:
                 say(f"{title}, seed {seed}: FAILED: {error}")
                 done = False
@@ -94,7 +95,7 @@ def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
                 failed.append(f"{title}, seed {seed}")
     # Imported late: JAX takes seconds, and the accelerator that the runs need.
     accelerator.prepare()
-    from voxgan_jax.evaluation import switches_report
+    from scripts.lib.ablation import switches_report
 
     results = {"command": command, "split": args.split, "average": args.average, "failed": failed}
     results |= {"data_dir": str(data_dir), "config": config.to_dict()}
@@ -137,7 +138,7 @@ def full_model(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]
 
 def make_pots(out: pathlib.Path) -> pathlib.Path:
     """The synthetic pots of --quick, as `.vox` files."""
-    from voxgan_jax.evaluation import ablation_data
+    from scripts.lib.ablation import data as ablation_data
 
     ablation_data.make_synthetic(
         out / "synthetic", QUICK_POTS, 1, resolution=32, fragments=(3, 4, 6, 9)

@@ -12,10 +12,13 @@ import argparse
 import pathlib
 import sys
 
-from voxgan_jax import accelerator, commands, models
-from voxgan_jax.completion import shipped
+from scripts.lib import axes
+from voxgan_jax import models
+from voxgan_jax.cli import commands
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import axes, protocol
+from voxgan_jax.devices import accelerator
+from voxgan_jax.evaluation import protocol
+from voxgan_jax.inference import model_card
 from voxgan_jax.models import weights
 
 
@@ -26,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _report(args: argparse.Namespace) -> None:
-    path = args.weights or shipped.find()
+    path = args.weights or model_card.find()
     variables, config = weights.load(path)
     generator = models.build_generator(config.generator)
     weights.require_fit(path, variables, generator, config.data.resolution)

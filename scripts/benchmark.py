@@ -25,8 +25,8 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from voxgan_jax import accelerator
-from voxgan_jax.benchmarks import timing
+from scripts.lib.benchmarks import timing
+from voxgan_jax.devices import accelerator
 
 Result = tuple[list[timing.Row], tuple[str, ...], int]
 
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     where = circumstances()
     print("; ".join(f"{name}: {value}" for name, value in where.items()))
     if args.json:
-        from voxgan_jax.evaluation.report import write_whole
+        from voxgan_jax.evaluation.summary import write_whole
 
         report = {"what": args.what, "arguments": sys.argv[1:], "where": where, "rows": rows}
         write_whole(args.json, json.dumps(report, indent=2) + "\n")
@@ -77,7 +77,7 @@ def circumstances() -> dict[str, Any]:
 
 
 def _step(args: argparse.Namespace) -> Result:
-    from voxgan_jax.benchmarks import step_speed
+    from scripts.lib.benchmarks import step_speed
 
     modes = tuple(mode for mode in args.torch or ("eager", "compiled") if mode != "none")
     if modes and not step_speed.has_torch():
@@ -97,7 +97,7 @@ def _step(args: argparse.Namespace) -> Result:
 
 
 def _conv(args: argparse.Namespace) -> Result:
-    from voxgan_jax.benchmarks import conv_speed, jax_speed, step_speed
+    from scripts.lib.benchmarks import conv_speed, jax_speed, step_speed
 
     small = _on_cpu()
     # XLA's own strided forms take seconds a pass on a CPU.
@@ -118,7 +118,7 @@ def _conv(args: argparse.Namespace) -> Result:
 def _scaling(args: argparse.Namespace) -> Result:
     import jax
 
-    from voxgan_jax.benchmarks import scaling
+    from scripts.lib.benchmarks import scaling
 
     small = _on_cpu()
     options = ["--torch", "none", "--sources", *args.sources, "--repeats", str(args.repeats)]
@@ -136,7 +136,7 @@ def _scaling(args: argparse.Namespace) -> Result:
 
 
 def _hlo(args: argparse.Namespace) -> Result:
-    from voxgan_jax.benchmarks import hlo, jax_speed, roofline, step_speed
+    from scripts.lib.benchmarks import hlo, jax_speed, roofline, step_speed
 
     dtypes = args.dtypes or ["float32" if _on_cpu() else "bfloat16"]
     rows, faulty = [], False
@@ -167,7 +167,7 @@ def _hlo(args: argparse.Namespace) -> Result:
 
 
 def _input(args: argparse.Namespace) -> Result:
-    from voxgan_jax.benchmarks import input_speed
+    from scripts.lib.benchmarks import input_speed
 
     rows = input_speed.measure(
         args.data_dir,
@@ -179,7 +179,7 @@ def _input(args: argparse.Namespace) -> Result:
 
 
 def _sherds(args: argparse.Namespace) -> Result:
-    from voxgan_jax.benchmarks import sherd_speed
+    from scripts.lib.benchmarks import sherd_speed
 
     options = ["--formats", *args.formats] if args.formats else []
     rows = sherd_speed.measure(

@@ -15,10 +15,12 @@ import sys
 
 from tqdm import tqdm
 
-from voxgan_jax import accelerator, commands
-from voxgan_jax.completion import calibration, model, shipped
+from voxgan_jax.cli import commands
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import protocol
+from voxgan_jax.devices import accelerator
+from voxgan_jax.evaluation import confidence_fit, protocol
+from voxgan_jax.inference import completer as model
+from voxgan_jax.inference import model_card
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,8 +30,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _calibrate(args: argparse.Namespace) -> None:
-    weights_file = args.weights or shipped.find()
-    card = shipped.read_card(weights_file)
+    weights_file = args.weights or model_card.find()
+    card = model_card.read_card(weights_file)
     completer = model.load(weights_file=weights_file)
     pots, count = source.open_split(
         args.data_dir,
@@ -39,10 +41,12 @@ def _calibrate(args: argparse.Namespace) -> None:
         placement=completer.placement,
     )
     progress = tqdm(protocol.samples(pots), total=count, unit="file", disable=None)
-    part = calibration.calibrate(completer, iter(progress), batch_size=args.batch_size)
+    part = confidence_fit.calibrate(completer, iter(progress), batch_size=args.batch_size)
     command = f"scripts/calibrate_confidence.py --data_dir DIR --split {args.split}"
     card["confidence"] = {"command": command} | part
-    print(f"{shipped.write_card(weights_file, card)}: {part['files']} files of {part['pots']} pots")
+    print(
+        f"{model_card.write_card(weights_file, card)}: {part['files']} files of {part['pots']} pots"
+    )
     for half in part["crossed"]:
         words = ", ".join(
             f"{word} {100 * said['share']:.0f} % (mean IoU {said['mean_iou'] or 0:.2f})"

@@ -98,9 +98,9 @@ def command_for(run_dir: pathlib.Path, data_dir: pathlib.Path, steps: int, sourc
 
 def make_data(path: pathlib.Path, source: str) -> pathlib.Path:
     """A dozen made-up pots, as files or prepared."""
-    from voxgan_jax.data import synthetic
+    from voxgan_jax.data.synthetic import pots
 
-    synthetic.write_dataset(path / "vox", pots=12, seed=1, resolution=32, fragments=(3, 6))
+    pots.write_dataset(path / "vox", pots=12, seed=1, resolution=32, fragments=(3, 6))
     if source == "resident":
         return path / "vox"
     from voxgan_jax.data import builder
@@ -242,7 +242,7 @@ def main() -> None:
     summary = summarise(attempts) | {"steps": steps, "differences": changed}
     print(json.dumps(summary, indent=2))
     if args.out:
-        from voxgan_jax.evaluation import report
+        from voxgan_jax.evaluation import summary as report
 
         record = summary | {"attempts": [dataclasses.asdict(attempt) for attempt in attempts]}
         report.write_whole(args.out, json.dumps(record, indent=1) + "\n")

@@ -12,8 +12,9 @@ import argparse
 import pathlib
 import sys
 
-from voxgan_jax import commands
-from voxgan_jax.evaluation import comparison, report
+from scripts.lib.ablation import comparison
+from voxgan_jax.cli import commands
+from voxgan_jax.evaluation import summary
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def _compare(args: argparse.Namespace) -> None:
     answers = comparison.gather([comparison.read(folder, name) for folder, name in runs])
     text = comparison.markdown(answers, args.reference)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    report.write_whole(args.out, text)
+    summary.write_whole(args.out, text)
     print(text)
     print(f"Written: {args.out}")
 

@@ -35,9 +35,11 @@ import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from voxgan_jax.data import fracture, fragments, grid, synthetic
-from voxgan_jax.evaluation import protocol, report
-from voxgan_jax.torch_twin import differences, traces, twin_traces
+from scripts.lib.torch_parity import differences, traces, twin_traces
+from voxgan_jax.data import fragments, grid
+from voxgan_jax.data.synthetic import fracture
+from voxgan_jax.data.synthetic import pots as synthetic
+from voxgan_jax.evaluation import protocol, summary
 
 BASELINE_FEATURES = 32
 VARIANTS = ("baseline", "wide_generator", "spectral_norm", "resnet_sn")
@@ -69,7 +71,7 @@ def main(argv: list[str] | None = None) -> int:
         lines += ["", f"## {variant}", "", *section]
         print("\n".join(lines), flush=True)
         if args.out:
-            report.write_whole(args.out, "\n".join(lines) + "\n")
+            summary.write_whole(args.out, "\n".join(lines) + "\n")
     if failed:
         print("Over tolerance:", *failed, sep="\n  ", file=sys.stderr)
     return int(bool(failed))

@@ -20,9 +20,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm import tqdm
 
-from voxgan_jax import commands, whole
-from voxgan_jax.completion import axis_fit, mesh, sherd_wall
-from voxgan_jax.completion.axis_fit import Axis
+from voxgan_jax import files
+from voxgan_jax.cli import commands
+from voxgan_jax.geometry import surface as mesh
+from voxgan_jax.placement import axis_fit
+from voxgan_jax.placement.axis_fit import Axis
+from voxgan_jax.scan import walls
 
 POINTS, WALL, FITTED = 1500, 500, 7
 _FEW = 160
@@ -48,7 +51,7 @@ def _cut(args: argparse.Namespace) -> None:
     arrays = {name: np.stack([made[name] for made in found]) for name in found[0]}
     packed = io.BytesIO()
     np.savez_compressed(packed, **cast(dict[str, Any], arrays))
-    whole.write_whole(args.out, packed.getvalue())
+    files.write_whole(args.out, packed.getvalue())
     print(f"{args.out}: {len(found)} sherds")
 
 
@@ -58,7 +61,7 @@ def _jobs(args: argparse.Namespace) -> Iterator[Job]:
     import jax.numpy as jnp
 
     from voxgan_jax.data import fragments, source
-    from voxgan_jax.models import rings
+    from voxgan_jax.geometry import rings
 
     round_axis = jax.jit(rings.round_axis)
     rows = slice(args.start, None, args.every)
@@ -90,7 +93,7 @@ def sherd(job: Job) -> dict[str, Any] | None:
     matrix = mesh.frame(given.shape, 1.0, up="z")
     field = mesh.smooth(given)
     scan = mesh.surface(field, given, matrix, mesh.find_level(field, given))
-    surface = sherd_wall.wall(scan)
+    surface = walls.wall(scan)
     cells = np.argwhere(given).astype(float)
     chosen = rng.permutation(np.resize(np.arange(len(cells)), max(POINTS, len(cells))))[:POINTS]
     points = cells[chosen] + rng.uniform(-0.5, 0.5, (POINTS, 3))
@@ -115,9 +118,9 @@ def sherd(job: Job) -> dict[str, Any] | None:
     }
 
 
-def _fitted(surface: sherd_wall.Wall, some: np.ndarray, true: Axis) -> list[np.ndarray]:
+def _fitted(surface: walls.Wall, some: np.ndarray, true: Axis) -> list[np.ndarray]:
     """The lines to which a few points of the walls can be fitted, and that next to the truth."""
-    few = sherd_wall.Wall(
+    few = walls.Wall(
         surface.points[some], surface.normals[some], surface.anchors[some], surface.thickness
     )
     tried = slice(None, None, max(len(surface.points) // _TRIED, 1))

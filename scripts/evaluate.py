@@ -20,12 +20,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from voxgan_jax import accelerator, commands
-from voxgan_jax.completion import model
+from scripts.lib.ablation import completions_figure
+from voxgan_jax.cli import commands
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import baselines, completions_figure, informed, protocol, report
+from voxgan_jax.devices import accelerator
+from voxgan_jax.evaluation import baselines, oracles, protocol
+from voxgan_jax.evaluation import summary as report
+from voxgan_jax.inference import completer as model
 
-NEEDS_TRAINING_POTS = {*baselines.NEEDS_TRAINING_POTS, *informed.METHODS}
+NEEDS_TRAINING_POTS = {*baselines.NEEDS_TRAINING_POTS, *oracles.METHODS}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -80,8 +83,8 @@ def _answer(
         known = ()
         if args.method in NEEDS_TRAINING_POTS:
             known = source.training_pots(args.data_dir, leave_out=args.split, **place)
-        if args.method in informed.METHODS:
-            predict, threshold = informed.METHODS[args.method](known)
+        if args.method in oracles.METHODS:
+            predict, threshold = oracles.METHODS[args.method](known)
         else:
             predict, threshold = baselines.make(args.method, known)
     else:
@@ -110,7 +113,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     answer = parser.add_mutually_exclusive_group()
     answer.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
     answer.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
-    methods = sorted([*baselines.METHODS, *informed.METHODS])
+    methods = sorted([*baselines.METHODS, *oracles.METHODS])
     answer.add_argument("--method", choices=methods, help="needs no training")
     parser.add_argument("--batch_size", type=_positive, default=16)
     parser.add_argument(

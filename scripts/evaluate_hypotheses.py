@@ -19,16 +19,14 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from voxgan_jax import accelerator, commands, models
-from voxgan_jax.completion import model
+from scripts.lib.ablation import completions_figure
+from voxgan_jax import models
+from voxgan_jax.cli import commands
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import (
-    calibration,
-    completions_figure,
-    hypotheses,
-    protocol,
-    report,
-)
+from voxgan_jax.devices import accelerator
+from voxgan_jax.evaluation import calibration, hypotheses, protocol
+from voxgan_jax.evaluation import summary as report
+from voxgan_jax.inference import completer as model
 from voxgan_jax.models import hypotheses as generators
 from voxgan_jax.models import weights
 

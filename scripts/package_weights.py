@@ -17,7 +17,7 @@ import subprocess
 import sys
 from typing import Any
 
-from voxgan_jax.completion import shipped
+from voxgan_jax.inference import model_card
 from voxgan_jax.models import weights
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -26,11 +26,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
     try:
-        about = shipped.TRAINING_DATA
+        about = model_card.TRAINING_DATA
         if args.training_data:
             about = json.loads(args.training_data.read_text(encoding="utf-8"))
         counts = {"split": args.split, "pots": args.train_pots, "files": args.train_files}
-        card = shipped.package(
+        card = model_card.package(
             args.weights or args.workdir / weights.RUN_FILE,
             args.out,
             training_data=about | counts,
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     stored = card["weights"]
     print(f"{args.out}: {stored['parameters']:,} parameters, {stored['bytes'] / 1e6:.2f} MB")
-    print(f"{shipped.card_path(args.out)}: sha256 {stored['sha256']}")
+    print(f"{model_card.card_path(args.out)}: sha256 {stored['sha256']}")
     if "confidence" not in card:
         print("Its confidence is not calibrated yet: scripts/calibrate_confidence.py")
     return 0
@@ -90,7 +90,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         " that it would have to be calibrated on",
     )
     parser.add_argument("--commit", help="that trained it (default: the one this clone stands at)")
-    parser.add_argument("--out", type=pathlib.Path, default=shipped.path(), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--out", type=pathlib.Path, default=model_card.path(), help=argparse.SUPPRESS
+    )
     return parser.parse_args(argv)
 
 

@@ -24,11 +24,13 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 from tqdm import tqdm
 
-from voxgan_jax import accelerator, commands
-from voxgan_jax.completion import joined, model
+from voxgan_jax.cli import commands
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import protocol, report
-from voxgan_jax.whole import write_whole
+from voxgan_jax.devices import accelerator
+from voxgan_jax.evaluation import protocol, summary
+from voxgan_jax.files import write_whole
+from voxgan_jax.inference import bridge
+from voxgan_jax.inference import completer as model
 
 _BATCH = 8
 _LEAST = 9
@@ -83,15 +85,15 @@ def measured(
     places, _ = ndimage.label(truth)  # pyright: ignore
     biggest = places == 1 + np.argmax(np.bincount(places.ravel())[1:])
     began = time.process_time()
-    made = joined.join(probabilities, given, threshold)
+    made = bridge.join(probabilities, given, threshold)
     took = time.process_time() - began
     before = (probabilities > threshold) | given
     after = (made.probabilities > threshold) | given
     row: dict[str, Any] = {
         **made.pieces._asdict(),
         "right": int((made.bridges & truth).sum()),
-        "of_truth": joined.count(truth),
-        "of_given": joined.count(given),
+        "of_truth": bridge.count(truth),
+        "of_given": bridge.count(given),
         "ms": 1000 * took,
         "others": _others(probabilities, given, truth, threshold),
     }
@@ -124,13 +126,13 @@ def _others(
     for n in np.flatnonzero(sizes >= _LEAST):
         if n != sizes.argmax():
             part = places == n
-            least = joined.least_between(probabilities, given, threshold, body, part)
+            least = bridge.least_between(probabilities, given, threshold, body, part)
             found.append(
                 {
                     "share": float(sizes[n] / sizes.sum()),
                     "gap": float(away[part].min()),
                     "least": least,
-                    "plate": least < joined.LIKELY and joined.is_plate(part, body),
+                    "plate": least < bridge.LIKELY and bridge.is_plate(part, body),
                     "given": bool((part & given).any()),
                     "right": float((part & truth).sum() / sizes[n]),
                 }
@@ -170,8 +172,8 @@ def kinds(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [f"| {head} | right % |", "|---" * 7 + "|"]
     for title, low, high, plate in (
         ("plate", 0, 1, True),
-        ("below 2 %", 0, joined.CRUMB, False),
-        ("2–10 %", joined.CRUMB, 0.1, False),
+        ("below 2 %", 0, bridge.CRUMB, False),
+        ("2–10 %", bridge.CRUMB, 0.1, False),
         ("10 % or more", 0.1, 1, False),
     ):
         chosen = [
@@ -218,7 +220,7 @@ def interval(values: Float[np.ndarray, "n"], pots: Sequence[str]) -> tuple[float
     """The 95 % interval of a mean over files whose pots are drawn."""
     _, cluster = np.unique(pots, return_inverse=True)
     sums, sizes = np.bincount(cluster, values)[:, None], np.bincount(cluster).astype(float)
-    drawn = report.bootstrap(sums, sizes, seed=0, resamples=2000)
+    drawn = summary.bootstrap(sums, sizes, seed=0, resamples=2000)
     low, high = np.percentile(drawn, [2.5, 97.5])
     return float(low), float(high)
 

@@ -25,13 +25,16 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
-from voxgan_jax import accelerator, commands
-from voxgan_jax.completion import mesh, model, placement, scans
-from voxgan_jax.completion.candidate import Known
-from voxgan_jax.completion.placed import FAIR, HIGH, Placement
+from voxgan_jax.cli import commands
 from voxgan_jax.data import folder, fragments, source
-from voxgan_jax.evaluation import report
-from voxgan_jax.models import rings
+from voxgan_jax.devices import accelerator
+from voxgan_jax.evaluation import summary
+from voxgan_jax.geometry import rings, surface
+from voxgan_jax.inference import completer as model
+from voxgan_jax.placement import place as placement
+from voxgan_jax.placement.candidate import Known
+from voxgan_jax.scan import formats
+from voxgan_jax.scan.pose import FAIR, HIGH, Placement
 
 TOLD = (
     "nothing",
@@ -71,7 +74,7 @@ def _report(args: argparse.Namespace) -> None:
         for row in _rows(args):
             rows.append(row)
             if args.out:  # each time, so that nothing is lost where it is stopped
-                report.write_whole(args.out, json.dumps(rows, indent=1) + "\n")
+                summary.write_whole(args.out, json.dumps(rows, indent=1) + "\n")
     print(table(rows))
     print(calibration(rows))
     if args.figure:
@@ -93,7 +96,7 @@ def _rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             except ValueError as error:
                 print(f"{case.name} ({told}): {error}", file=sys.stderr)
                 continue
-            labels = scans.placed(case.scan, made, completer.resolution).labels > 0
+            labels = formats.placed(case.scan, made, completer.resolution).labels > 0
             iou = overlap(case, labels, made.matrix, case.matrix, completer)
             yield (
                 {"name": case.name, "share": case.share, "told": told, "best": best}
@@ -127,9 +130,9 @@ def _case(pot: folder.PotFile, chosen: int, share: float, rng: np.random.Generat
     turn = np.eye(4)
     turn[:3, :3] = Rotation.random(rng=rng).as_matrix()
     turn[:3, 3] = rng.uniform(-100, 100, 3)
-    matrix = turn @ mesh.frame(given.shape, float(rng.uniform(1.5, 8)), up="z")
-    field = mesh.smooth(given)
-    scan = mesh.surface(field, given, matrix, mesh.find_level(field, given))
+    matrix = turn @ surface.frame(given.shape, float(rng.uniform(1.5, 8)), up="z")
+    field = surface.smooth(given)
+    scan = surface.surface(field, given, matrix, surface.find_level(field, given))
     clay = jnp.asarray(pot.labels > 0, jnp.float32)[None, ..., None]
     axis = np.asarray(rings.round_axis(clay))[0].astype(float)
     return Case(pot.name, share, scan, matrix, pot.labels > 0, given, axis)

@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from voxgan_jax import commands
+from voxgan_jax.cli import commands
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,9 +17,14 @@ from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from voxgan_jax import accelerator, commands
-from voxgan_jax.completion import mesh, model, outputs, predictor
-from voxgan_jax.data import synthetic
+from voxgan_jax.cli import commands
+from voxgan_jax.data.synthetic import pots as synthetic
+from voxgan_jax.devices import accelerator
+from voxgan_jax.geometry import surface
+from voxgan_jax.inference import completer as model
+from voxgan_jax.inference import predict
+from voxgan_jax.inference.answer import GIVEN
+from voxgan_jax.report import volumes
 
 SIDE = 64
 POINTS = 20_000
@@ -44,7 +49,7 @@ def _report(pots: int) -> None:
         half = _finer(np.subtract(coarse.shape, np.divide(fine.shape, 2)) / 2)
         truth = _points(fine, fine.astype(np.float32), half)
         known = np.arange(len(coarse))[:, None, None] < 0.6 * len(coarse)
-        answer = predictor.complete(completer, (coarse & known).astype(np.uint8) * np.uint8(2))
+        answer = predict.complete(completer, (coarse & known).astype(np.uint8) * np.uint8(2))
         distances = {"64, as written": _distance(truth, _written(answer.labels, answer.belief))}
         for name, order in (("linear", 1), ("cubic", 3)):
             field = _zoomed(answer.labels, answer.belief, order)
@@ -70,7 +75,7 @@ def _finer(corner: Float[np.ndarray, "3"] | None = None) -> Float[np.ndarray, "4
 def _zoomed(
     labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"], order: int
 ) -> Float[np.ndarray, "_ _ _"]:
-    field = np.pad(np.where(labels == outputs.GIVEN, np.float32(1), belief), 1)
+    field = np.pad(np.where(labels == GIVEN, np.float32(1), belief), 1)
     field = np.asarray(ndimage.zoom(field, 2, order=order, mode="nearest", grid_mode=True))
     return np.clip(field[2:-2, 2:-2, 2:-2], 0, 1)
 
@@ -78,7 +83,7 @@ def _zoomed(
 def _written(
     labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"]
 ) -> Float[np.ndarray, "points 3"]:
-    made = outputs.surfaces(labels, belief, np.eye(4), with_piece=False)
+    made = volumes.surfaces(labels, belief, np.eye(4), with_piece=False)
     return np.asarray(made.pot.sample(POINTS, seed=0))
 
 
@@ -89,8 +94,8 @@ def _points(
     *,
     smooth: bool = True,
 ) -> Float[np.ndarray, "points 3"]:
-    field = mesh.smooth(occupied, belief) if smooth else np.pad(belief, 2)
-    pot = mesh.surface(field, occupied, matrix, mesh.find_level(field, occupied))
+    field = surface.smooth(occupied, belief) if smooth else np.pad(belief, 2)
+    pot = surface.surface(field, occupied, matrix, surface.find_level(field, occupied))
     return np.asarray(pot.sample(POINTS, seed=0))
 
 

@@ -17,7 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from absl import app, flags
 from ml_collections import config_flags
 
-from voxgan_jax import accelerator, logs
+from voxgan_jax import logs
+from voxgan_jax.devices import accelerator
 from voxgan_jax.training import interruption, workdir
 
 CONFIG = config_flags.DEFINE_config_file(
@@ -61,13 +62,14 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     accelerator.prepare()
     with interruption.on_signals() as stop:
-        from voxgan_jax.training import distributed, loop
+        from voxgan_jax.devices import processes
+        from voxgan_jax.training import loop
 
         try:
-            distributed.initialize(CONFIG.value.parallel)
-            if distributed.is_primary():
+            processes.initialize(CONFIG.value.parallel)
+            if processes.is_primary():
                 logs.show_progress()
-            loop.train(CONFIG.value, WORKDIR.value, distributed.stop_together(stop))
+            loop.train(CONFIG.value, WORKDIR.value, processes.stop_together(stop))
         except interruption.InterruptedRunError as stopped:
             print(f"Run {stopped}. To go on: {shlex.join(sys.orig_argv)}")
         except (OSError, ValueError) as error:

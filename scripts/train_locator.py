@@ -27,11 +27,12 @@ import optax
 from jaxtyping import Array, Float
 from ml_collections import ConfigDict
 
-from voxgan_jax import accelerator, commands
-from voxgan_jax.completion import axis_fit, axis_maps, axis_search, locator
-from voxgan_jax.completion.axis_maps import Fill, Lines
-from voxgan_jax.completion.sherd_wall import Wall
+from voxgan_jax.cli import commands
+from voxgan_jax.devices import accelerator
 from voxgan_jax.models import weights
+from voxgan_jax.placement import axis_fit, axis_maps, axis_search, locator
+from voxgan_jax.placement.axis_maps import Fill, Lines
+from voxgan_jax.scan.walls import Wall
 
 _DEGREES, _ASIDE, _SHARE = 2.5, 0.8, 0.06
 """Lines within so much of the axis (voxels, or share of its distance) are nearly as good."""

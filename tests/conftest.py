@@ -28,10 +28,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session")
 def vox_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A small synthetic data set: 12 pots at 32³, each broken in 3 and in 6."""
-    from voxgan_jax.data import synthetic
+    from voxgan_jax.data.synthetic import pots
 
     path = tmp_path_factory.mktemp("vox")
-    synthetic.write_dataset(path, pots=12, seed=1, resolution=32, fragments=(3, 6), test_share=0.25)
+    pots.write_dataset(path, pots=12, seed=1, resolution=32, fragments=(3, 6), test_share=0.25)
     return path
 
 

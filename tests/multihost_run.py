@@ -15,17 +15,18 @@ from ml_collections import ConfigDict
 
 from configs import smoke
 from voxgan_jax import logs
-from voxgan_jax.training import distributed, loop
+from voxgan_jax.devices import processes
+from voxgan_jax.training import loop
 
 # Adam would turn the rounding of the first steps into differences as large as its rate.
 optax.adam = lambda rate, b1, b2: optax.sgd(rate)  # type: ignore[assignment]
 
 order = json.loads(sys.argv[1])
 if order["place"]:
-    distributed.initialize(
-        ConfigDict(dict(zip(distributed.FIELDS, order["place"], strict=True))), timeout_s=60
+    processes.initialize(
+        ConfigDict(dict(zip(processes.FIELDS, order["place"], strict=True))), timeout_s=60
     )
-if distributed.is_primary():
+if processes.is_primary():
     logs.show_progress()
 for run in order["runs"]:
     config = smoke.get_config()

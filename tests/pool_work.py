@@ -56,12 +56,12 @@ def slow_file(target: str) -> str:
 
 
 def main(folder: str) -> int:
-    from voxgan_jax import commands
-    from voxgan_jax.completion import mesh_pool
+    from voxgan_jax.cli import commands
+    from voxgan_jax.restore import pool
 
     def work() -> None:
         names = [f"{folder}/{number:03d}" for number in range(200)]
-        for name in mesh_pool.map_in_order(slow_file, names, 2, ()):
+        for name in pool.map_in_order(slow_file, names, 2, ()):
             print(name, flush=True)
 
     return commands.exit_code("work", work)

@@ -3,7 +3,10 @@
 import numpy as np
 from turned_pots import bowl, sherd
 
-from voxgan_jax.completion import mesh, missing, outputs, page, section
+from voxgan_jax.geometry import surface
+from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
+from voxgan_jax.report import missing_piece, page, volumes
+from voxgan_jax.report import profile as section
 
 NAME = 'A <b>"pot"</b> & </script><script>boom()</script>'
 STEP = 5.0
@@ -13,26 +16,26 @@ def restored() -> page.View:
     """A bowl of one sherd, with one hypothesis and a hostile name."""
     pot = np.flip(bowl(), 2)
     given = np.flip(sherd(bowl()), 2)
-    labels = np.where(given, outputs.GIVEN, np.where(pot, outputs.INFERRED, 0)).astype(np.uint8)
-    labels[(labels == outputs.INFERRED) & (np.indices(pot.shape)[2] > 16)] = outputs.UNCERTAIN
-    matrix = mesh.frame(pot.shape, STEP, up="z")
+    labels = np.where(given, GIVEN, np.where(pot, INFERRED, 0)).astype(np.uint8)
+    labels[(labels == INFERRED) & (np.indices(pot.shape)[2] > 16)] = UNCERTAIN
+    matrix = surface.frame(pot.shape, STEP, up="z")
     belief = pot.astype(np.float32)
-    field = mesh.smooth(pot, belief, given)
-    whole = mesh.surface(field, pot, matrix, mesh.find_level(field, pot))
-    original = mesh.surface(mesh.smooth(given), given, matrix)
-    piece = missing.missing_piece(whole, original, STEP)
+    field = surface.smooth(pot, belief, given)
+    whole = surface.surface(field, pot, matrix, surface.find_level(field, pot))
+    original = surface.surface(surface.smooth(given), given, matrix)
+    piece = missing_piece.missing_piece(whole, original, STEP)
     assert piece is not None
     wider = whole.copy()
     wider.vertices = (wider.vertices - wider.centroid) * [1.15, 1.15, 1.0] + wider.centroid
     profile = section.profile(labels, belief, STEP)
-    counts = {label: int((labels == label).sum()) for label in outputs.NAMES}
-    added = counts[outputs.INFERRED] + counts[outputs.UNCERTAIN]
+    counts = {label: int((labels == label).sum()) for label in volumes.NAMES}
+    added = counts[INFERRED] + counts[UNCERTAIN]
     report = {
         "version": "9.8.7",
         "model": {"name": "revolve64", "trained_on": "<850> pots", "limits": ["No <handles>."]},
-        "given_voxels": counts[outputs.GIVEN],
+        "given_voxels": counts[GIVEN],
         "inferred_voxels": added,
-        "uncertain_voxels": counts[outputs.UNCERTAIN],
+        "uncertain_voxels": counts[UNCERTAIN],
         "share_inferred": added / sum(counts.values()),
         "voxel_mm": STEP,
         "scale": "given",
@@ -47,7 +50,7 @@ def restored() -> page.View:
     return page.View(
         name=NAME,
         pot=whole,
-        labels=mesh.face_labels(whole, labels, matrix),
+        labels=surface.face_labels(whole, labels, matrix),
         original=original,
         missing=piece.mesh,
         hypotheses=[wider],

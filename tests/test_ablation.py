@@ -11,10 +11,7 @@ import pytest
 from conftest import ROOT
 
 from scripts import ablation as script
-from voxgan_jax.evaluation import (
-    ablation,
-    ablation_runs,
-)
+from scripts.lib.ablation import runs, variants
 
 
 def child_that(*lines):
@@ -23,8 +20,8 @@ def child_that(*lines):
 
 def test_a_child_logs_and_a_stopped_one_may_save(tmp_path):
     log = tmp_path / "log.txt"
-    assert ablation_runs.run_logged(child_that("print('all well', 7)"), log, "") == 0
-    assert ablation_runs.last_line(log) == "all well 7"
+    assert runs.run_logged(child_that("print('all well', 7)"), log, "") == 0
+    assert runs.last_line(log) == "all well 7"
     # We are interrupted while the child works: it is asked to stop and saves.
     saved = tmp_path / "saved"
     command = child_that(
@@ -34,20 +31,20 @@ def test_a_child_logs_and_a_stopped_one_may_save(tmp_path):
         f"except KeyboardInterrupt: pathlib.Path({str(saved)!r}).touch()",
     )
     with pytest.raises(KeyboardInterrupt):
-        ablation_runs.run_logged(command, log, "")
+        runs.run_logged(command, log, "")
     assert saved.exists()
 
 
 def test_does_not_disturb_a_child_of_an_earlier_start(tmp_path):
     with (tmp_path / "log.txt").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ablation_runs.BusyError, match="still writes there"):
-            ablation_runs.run_logged(["true"], tmp_path / "log.txt", "")
+        with pytest.raises(runs.BusyError, match="still writes there"):
+            runs.run_logged(["true"], tmp_path / "log.txt", "")
 
 
 def fake_stages(tmp_path):
     """Stages that leave what real ones do; training leaves its weights at the second start."""
-    run = ablation_runs.Run("baseline", 0, tmp_path / "baseline_seed0")
+    run = runs.Run("baseline", 0, tmp_path / "baseline_seed0")
     test = run.folder / "test"
     train = child_that(
         "import pathlib, sys",
@@ -70,13 +67,13 @@ WEIGHTS = "generator.safetensors"
 def test_a_failed_run_is_named_and_goes_on_at_the_next_start(tmp_path):
     run, commands = fake_stages(tmp_path)
     said = []
-    assert not ablation_runs.complete_run(run, commands, "test", ROOT, said.append)
+    assert not runs.complete_run(run, commands, "test", ROOT, said.append)
     assert said[-1].startswith("baseline, seed 0: train FAILED with exit code 3: out of luck (see ")
-    assert ablation_runs.complete_run(run, commands, "test", ROOT, said.append)
+    assert runs.complete_run(run, commands, "test", ROOT, said.append)
     assert said[-1] == "baseline, seed 0: IoU 0.5000"
     assert set(json.loads((run.folder / "times.json").read_text())) == {"train", "evaluate"}
     # What was scored is not repeated.
-    assert ablation_runs.complete_run(run, {}, "test", ROOT, said.append)
+    assert runs.complete_run(run, {}, "test", ROOT, said.append)
     assert said[-1] == "baseline, seed 0: was scored before"
 
 
@@ -85,7 +82,7 @@ def test_training_that_ends_without_weights_has_failed(tmp_path):
     run, commands = fake_stages(tmp_path)
     commands["train"] = child_that("pass")[1:]
     said = []
-    assert not ablation_runs.complete_run(run, commands, "test", ROOT, said.append)
+    assert not runs.complete_run(run, commands, "test", ROOT, said.append)
     assert "train FAILED with exit code 0" in said[-1]
 
 
@@ -95,7 +92,7 @@ def test_commands_follow_from_the_options(tmp_path):
          "--steps", "7", "--config.optim.b1=0.5"]
     )  # fmt: skip
     assert (args.pool, args.split, args.train_split) == (2, "test", "train+validation")
-    run = ablation_runs.Run("resnet_sn", 3, tmp_path / "resnet_sn_seed3")
+    run = runs.Run("resnet_sn", 3, tmp_path / "resnet_sn_seed3")
     train, evaluate = script.make_commands(run, args, tmp_path / "data", overrides).values()
     assert train[:3] == ["scripts/train.py", "--config", "configs/resnet_sn.py"]
     assert set(train) >= {
@@ -157,7 +154,7 @@ def test_one_command_gives_table_and_figures(small):
             for bound in ("mean", "low", "high"):
                 ours = results["models"][model]["ours"][name][bound]
                 assert ours == pytest.approx(metrics[name][bound], rel=1e-5)
-        paper = ablation.PAPER[model]["iou"]
+        paper = variants.PAPER[model]["iou"]
         assert f"| {title} | {paper:.4f} | {metrics['iou']['mean']:.4f} (" in table
         assert results["runs"][f"{model}_seed0"]["seconds"]["train"] > 0
     over = results["models"]["resnet_sn"]["over_baseline"]

@@ -8,15 +8,10 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
+from scripts.lib.ablation import completions_figure, curves_figure, data, variants
+from scripts.lib.ablation import report as ablation_report
 from voxgan_jax.data import folder
-from voxgan_jax.evaluation import (
-    ablation,
-    ablation_data,
-    ablation_report,
-    completions_figure,
-    curves_figure,
-    report,
-)
+from voxgan_jax.evaluation import summary as report
 from voxgan_jax.evaluation.protocol import Record
 
 
@@ -29,11 +24,11 @@ BETTER = [record("B", "b1", 1.0), record("A", "a1", 0.5), record("A", "a2", 0.25
 
 
 def test_pairs_by_file_whatever_the_order():
-    pairs = ablation.difference(BETTER, BASE)
+    pairs = variants.difference(BETTER, BASE)
     assert [(pair.name, pair.iou) for pair in pairs] == [("b1", 0.25), ("a1", 0.25), ("a2", -0.25)]
     # The MSE here is 0.5 - IoU / 2.
     assert [pair.mse for pair in pairs] == [-0.125, -0.125, 0.125]
-    mean = ablation.mean_over_seeds([BASE, BETTER])
+    mean = variants.mean_over_seeds([BASE, BETTER])
     assert [row.iou for row in mean] == [0.375, 0.375, 0.875]
     assert mean[0][:5] == BASE[0][:5]
 
@@ -45,11 +40,11 @@ def test_pairs_by_file_whatever_the_order():
 )
 def test_refuses_to_pair_other_files(other):
     with pytest.raises(ValueError, match="scored on other files or fragments"):
-        ablation.difference(BASE, other)
+        variants.difference(BASE, other)
 
 
 def test_compares_each_model_with_the_one_before_and_the_baseline():
-    rows = ablation.compare({"baseline": {0: BASE, 1: BETTER}, "wide_generator": {0: BETTER}})
+    rows = variants.compare({"baseline": {0: BASE, 1: BETTER}, "wide_generator": {0: BETTER}})
     assert rows["baseline"]["paper"]["iou"] == 0.5347
     assert rows["baseline"]["by_seed"]["0"]["iou"] == pytest.approx(0.5)
     assert rows["baseline"]["by_seed"]["1"]["iou"] == pytest.approx(1.75 / 3)
@@ -68,15 +63,15 @@ def test_compares_each_model_with_the_one_before_and_the_baseline():
 def test_the_difference_of_pots_that_gain_alike_is_certain():
     """The interval is paired: pots differ by 0.5, the gain is 0.25 for each."""
     gain = [row._replace(iou=row.iou + 0.25) for row in BASE]
-    rows = ablation.compare({"baseline": {0: BASE}, "resnet_sn": {0: gain}})
+    rows = variants.compare({"baseline": {0: BASE}, "resnet_sn": {0: gain}})
     assert rows["resnet_sn"]["ours"]["iou"]["high"] > rows["resnet_sn"]["ours"]["iou"]["low"] + 0.3
     assert rows["resnet_sn"]["over_baseline"]["iou"] == {"mean": 0.25, "low": 0.25, "high": 0.25}
 
 
 def test_table_names_failed_runs_and_pairs_with_what_is_there():
     runs = {"baseline": {0: BASE}, "wide_generator": {}, "spectral_norm": {0: BETTER}}
-    rows = ablation.compare(runs)
-    lines = ablation.table(rows, {"wide_generator": [0], "spectral_norm": [1]}).splitlines()
+    rows = variants.compare(runs)
+    lines = variants.table(rows, {"wide_generator": [0], "spectral_norm": [1]}).splitlines()
     assert lines[0].startswith("| model | IoU, paper | IoU | Dice, paper | Dice | MSE, paper |")
     assert lines[2].startswith("| baseline | 0.5347 | 0.5000 (0.3750 … 0.7500) | 0.6790 |")
     assert lines[3].startswith("| + wider generator | 0.5414 | failed | 0.6842 | failed | 0.0494 |")
@@ -88,7 +83,7 @@ def test_table_names_failed_runs_and_pairs_with_what_is_there():
 
 
 def test_table_of_one_model_on_one_pot_has_no_intervals_and_no_differences():
-    lines = ablation.table(ablation.compare({"resnet_sn": {0: BASE[:2]}}), {}).splitlines()
+    lines = variants.table(variants.compare({"resnet_sn": {0: BASE[:2]}}), {}).splitlines()
     assert lines[2:] == [
         "| + ResBlocks, lower L1 | 0.5864 | 0.3750 | 0.7237 | 0.5000 | 0.0425 | 0.3125 | 0 |"
     ]
@@ -97,10 +92,10 @@ def test_table_of_one_model_on_one_pot_has_no_intervals_and_no_differences():
 def test_reads_the_scores_that_an_evaluation_wrote(tmp_path):
     rows = [row._replace(name=f"{row.name}, 1.vox") for row in BASE]
     report.write(report.summarise(rows), rows, tmp_path)
-    assert ablation.read_records(tmp_path / "per_file.csv") == rows
+    assert variants.read_records(tmp_path / "per_file.csv") == rows
     (tmp_path / "per_file.csv").write_text("name,pot\na,b\n")
     with pytest.raises(ValueError, match=r"per_file\.csv: not the scores of an evaluation"):
-        ablation.read_records(tmp_path / "per_file.csv")
+        variants.read_records(tmp_path / "per_file.csv")
 
 
 def write_events(path, points, as_tensor=False):
@@ -169,8 +164,8 @@ def test_figure_2_shows_different_pots_evenly_spread():
 
 def test_chooses_so_many_pots_with_all_their_files(vox_dir, tmp_path):
     items = folder.scan(vox_dir)
-    chosen = ablation_data.choose_pots(items, 4, 2)
-    ablation_data.link_files(chosen, vox_dir, tmp_path / "vox")
+    chosen = data.choose_pots(items, 4, 2)
+    data.link_files(chosen, vox_dir, tmp_path / "vox")
     linked = folder.scan(tmp_path / "vox")
     pots = {split: {i.pot for i in linked if i.split == split} for split in folder.SPLITS}
     assert {split: len(names) for split, names in pots.items()} == {
@@ -181,7 +176,7 @@ def test_chooses_so_many_pots_with_all_their_files(vox_dir, tmp_path):
         original = next(one for one in items if one.path.name == item.path.name)
         assert (item.split, item.category) == (original.split, original.category)
         assert item.path.read_bytes() == original.path.read_bytes()
-    assert len(ablation_data.choose_pots(items, None, None)) == len(items)
+    assert len(data.choose_pots(items, None, None)) == len(items)
     for pots, test_pots in ((1, None), (10, None), (None, 4)):
         with pytest.raises(ValueError, match="choose from"):
-            ablation_data.choose_pots(items, pots, test_pots)
+            data.choose_pots(items, pots, test_pots)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from voxgan_jax import accelerator
+from voxgan_jax.devices import accelerator
 
 
 @pytest.fixture

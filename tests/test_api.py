@@ -9,14 +9,17 @@ import pytest
 import trimesh
 
 import voxgan_jax
-from voxgan_jax import cli, cli_complete
-from voxgan_jax.completion import completion, mesh, outputs
-from voxgan_jax.data import synthetic, vox
+from voxgan_jax.cli import complete, main
+from voxgan_jax.data import vox
+from voxgan_jax.data.synthetic import pots
+from voxgan_jax.geometry import surface
+from voxgan_jax.inference.answer import GIVEN
+from voxgan_jax.restore import pot as completion
 
 
 def sherd() -> np.ndarray:
     """A part of a synthetic pot at 64³, in its box."""
-    labels = synthetic.make_pot(3, None, 64).astype(np.uint8)
+    labels = pots.make_pot(3, None, 64).astype(np.uint8)
     d, h, _ = np.indices(labels.shape)
     return labels * ((d < 30) & (h > 20)).astype(np.uint8)
 
@@ -33,7 +36,7 @@ def test_a_file_gives_what_the_command_gives(written, tmp_path):
     assert isinstance(pot, voxgan_jax.Completion) and pot.name == "find_7"
     made = pot.write(tmp_path / "api")
     job = ["complete", str(written), "--hypotheses", "2", "--out", str(tmp_path / "cli"), "--quiet"]
-    assert cli.main(job) == 0
+    assert main.main(job) == 0
     names = sorted(path.name for path in (tmp_path / "cli").iterdir())
     assert sorted(path.name for path in made.paths) == names
     assert {f"find_7{end}" for end in (".html", ".json", "_section.svg", "_missing.stl")} < set(
@@ -48,7 +51,7 @@ def test_a_file_gives_what_the_command_gives(written, tmp_path):
         report.pop("options")
     assert reports[0] == reports[1]
     assert reports[0]["model"]["hypotheses_file"] == "hypotheses64.safetensors"
-    assert cli_complete.FORMATS == completion.FORMATS
+    assert complete.FORMATS == completion.FORMATS
     # Asked for fewer, it leaves none of the others behind.
     fewer = dataclasses.replace(pot, hypotheses=pot.hypotheses[:1])
     fewer.write(tmp_path / "api", formats=["stl"])
@@ -68,7 +71,7 @@ def test_a_grid_in_memory_is_the_pots_box():
     volume = np.flip(labels, 2).transpose(0, 1, 2)
     pot = voxgan_jax.complete(volume, name="mine", voxel_mm=2.0)
     assert pot.name == "mine" and "input" not in pot.report
-    assert (pot.labels == outputs.GIVEN).sum() == (labels > 0).sum()
+    assert (pot.labels == GIVEN).sum() == (labels > 0).sum()
     assert pot.pot.is_volume and pot.missing is not None and pot.missing.is_volume
     low, high = pot.pot.bounds
     # The walls that were given stand where the array has them, in mm.
@@ -82,7 +85,9 @@ def test_a_grid_in_memory_is_the_pots_box():
 def test_a_mesh_in_memory_keeps_its_coordinates():
     labels = sherd()
     occupied = labels > 0
-    scan = mesh.surface(mesh.smooth(occupied), occupied, mesh.frame(labels.shape, 1.5, up="z"))
+    scan = surface.surface(
+        surface.smooth(occupied), occupied, surface.frame(labels.shape, 1.5, up="z")
+    )
     moved = trimesh.Trimesh(scan.vertices + np.array([100.0, 50.0, 0.0]), scan.faces, process=False)
     pot = voxgan_jax.complete(moved, as_is=True)
     assert pot.original is not None

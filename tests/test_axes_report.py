@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scripts import axis_report
-from voxgan_jax.evaluation import axes
+from scripts.lib import axes
 from voxgan_jax.evaluation.protocol import Sample
 from voxgan_jax.models import RevolveGenerator
 

@@ -5,7 +5,8 @@ import pytest
 import trimesh
 import turned_sherds
 
-from voxgan_jax.completion import axis_fit, sherd_wall
+from voxgan_jax.placement import axis_fit
+from voxgan_jax.scan import walls
 
 
 def off(axis, pose, sherd):
@@ -29,7 +30,7 @@ def off(axis, pose, sherd):
 )
 def test_the_axis_of_a_turned_wall(made, noise, angle, aside):
     sherd, pose = turned_sherds.turned(made(noise=noise))
-    surface = sherd_wall.wall(sherd)
+    surface = walls.wall(sherd)
     assert surface.thickness == pytest.approx(5.85, abs=0.25 + noise)
     best = axis_fit.find(surface)[0]
     found = off(best, pose, sherd)
@@ -40,7 +41,7 @@ def test_the_axis_of_a_turned_wall(made, noise, angle, aside):
 
 def test_break_edges_are_left_out():
     sherd = turned_sherds.bellied()
-    surface = sherd_wall.wall(sherd)
+    surface = walls.wall(sherd)
     radius = np.hypot(*surface.points[:, :2].T)
     expected = 80 - 0.009 * surface.points[:, 2] ** 2
     on_walls = np.minimum(np.abs(radius - expected), np.abs(radius - expected + 6)) < 0.1
@@ -50,7 +51,7 @@ def test_break_edges_are_left_out():
 
 def test_of_a_sphere_every_axis_goes_through_its_middle():
     sherd, pose = turned_sherds.turned(turned_sherds.spherical(noise=0.05))
-    found = axis_fit.find(sherd_wall.wall(sherd))
+    found = axis_fit.find(walls.wall(sherd))
     assert len(found) > 1
     for axis in found:
         gap = pose[:3, 3] - axis.point
@@ -59,7 +60,7 @@ def test_of_a_sphere_every_axis_goes_through_its_middle():
 
 def test_with_the_direction_known_only_the_place_is_looked_for():
     sherd, pose = turned_sherds.turned(turned_sherds.spherical(noise=0.1))
-    (axis,) = axis_fit.find(sherd_wall.wall(sherd), 3 * pose[:3, 2])
+    (axis,) = axis_fit.find(walls.wall(sherd), 3 * pose[:3, 2])
     np.testing.assert_allclose(axis.direction, pose[:3, 2], atol=1e-12)
     assert off(axis, pose, sherd)[1] < 1.5
 
@@ -73,7 +74,7 @@ def test_a_scan_of_one_side_only():
     outside &= np.abs(whole.face_normals[:, 2]) < 0.8
     whole.update_faces(outside)
     sherd, pose = turned_sherds.turned(whole)
-    surface = sherd_wall.wall(sherd)
+    surface = walls.wall(sherd)
     assert surface.thickness is None
     angle, aside = off(axis_fit.find(surface)[0], pose, sherd)
     assert angle < 2 and aside < 3
@@ -88,13 +89,13 @@ def test_radius_and_height_about_an_axis():
 
 def test_a_box_has_walls_and_is_no_crash():
     box = trimesh.creation.box((60.0, 40.0, 6.0))
-    found = axis_fit.find(sherd_wall.wall(box))
+    found = axis_fit.find(walls.wall(box))
     assert all(np.isfinite(axis.point).all() for axis in found)
 
 
 def test_no_axis_lies_further_off_than_the_pot_is_wide():
     sherd, pose = turned_sherds.turned(turned_sherds.bellied(noise=0.05))
-    surface = sherd_wall.wall(sherd)
+    surface = walls.wall(sherd)
 
     def reach(axis):
         return np.quantile(axis_fit.cylindrical(axis, surface.points)[0], 0.99)

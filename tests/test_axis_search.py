@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import turned_sherds
 
-from voxgan_jax.completion import axis_fit, axis_maps, axis_search, sherd_wall
-from voxgan_jax.completion.axis_maps import Fill, Lines
-from voxgan_jax.completion.sherd_wall import Wall
+from voxgan_jax.placement import axis_fit, axis_maps, axis_search
+from voxgan_jax.placement.axis_maps import Fill, Lines
+from voxgan_jax.scan import walls
+from voxgan_jax.scan.walls import Wall
 
 
 def line(point=(0.0, 0.0, 0.0), direction=(0.0, 0.0, 1.0)):
@@ -83,7 +84,7 @@ def test_varied_lines_keep_to_what_is_asked():
 @pytest.fixture(scope="module")
 def belly():
     sherd, pose = turned_sherds.turned(turned_sherds.bellied(70), 5)
-    return sherd_wall.wall(sherd), pose
+    return walls.wall(sherd), pose
 
 
 def test_the_search_finds_what_scores_best(belly):

@@ -16,17 +16,19 @@ import numpy as np
 import pytest
 
 from configs import smoke
-from voxgan_jax import __version__, cli, models
-from voxgan_jax.completion import batch
-from voxgan_jax.data import synthetic, vox
+from voxgan_jax import __version__, models
+from voxgan_jax.cli import main
+from voxgan_jax.data import vox
+from voxgan_jax.data.synthetic import pots
 from voxgan_jax.models import weights
+from voxgan_jax.restore import batch
 
 SIDE = 16
 
 
 def sherd(seed):
     """A slanted part of a synthetic pot."""
-    labels = synthetic.make_pot(seed % 7 + 1, None, SIDE).astype(np.uint8)
+    labels = pots.make_pot(seed % 7 + 1, None, SIDE).astype(np.uint8)
     d, h, w = np.indices(labels.shape)
     return labels * ((d < 8 + seed % 3) & (w > h - 4)).astype(np.uint8)
 
@@ -85,7 +87,7 @@ def summary(out: pathlib.Path) -> list[dict[str, str]]:
 
 
 def complete(*arguments):
-    return cli.main(["complete", *map(str, arguments), "--formats", "vox", "svg", "json"])
+    return main.main(["complete", *map(str, arguments), "--formats", "vox", "svg", "json"])
 
 
 def test_names_that_are_no_utf_8_stop_no_batch(tmp_path, weights_file, capsys):
@@ -110,7 +112,7 @@ def test_names_that_are_no_utf_8_stop_no_batch(tmp_path, weights_file, capsys):
     report = json.loads((out / "caf__vox_2.json").read_text(encoding="utf-8"))
     assert report["input"]["file"] == "caf\\udce9.vox"
     assert "bad\\udcff.vox" in (out / "index.html").read_text(encoding="utf-8")
-    assert cli.main(["info", files[1], "--json"]) == 0
+    assert main.main(["info", files[1], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["file"].endswith("caf\\udce8.vox")
 
 
@@ -204,7 +206,7 @@ def test_sherds_of_one_name_are_completed_side_by_side(tmp_path, weights_file, c
     out = tmp_path / "out"
     job = ("complete", "a", "b", "*.*", "--out", out, "--weights", weights_file)
     job = [str(part) for part in (*job, "--formats", "vox", "svg", "html", "json")]
-    assert cli.main(job) == 0
+    assert main.main(job) == 0
     names = ["a/sherd", "b/Sherd_vox", "b/sherd_vox_2", "c_npy", "c_vox"]
     pages = {path.relative_to(out).as_posix() for path in out.rglob("*.html")}
     assert pages == {f"{name}.html" for name in names} | {"index.html"}
@@ -219,7 +221,7 @@ def test_sherds_of_one_name_are_completed_side_by_side(tmp_path, weights_file, c
     for name in names:
         assert f'href="./{name}.html"' in index
     capsys.readouterr()
-    assert cli.main(job) == 0
+    assert main.main(job) == 0
     assert "5 completed before" in capsys.readouterr().out
 
 

@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from voxgan_jax import models
-from voxgan_jax.benchmarks import (
+from scripts.lib.benchmarks import (
     conv_speed,
     jax_speed,
     roofline,
@@ -17,7 +16,8 @@ from voxgan_jax.benchmarks import (
     step_speed,
     timing,
 )
-from voxgan_jax.completion import model
+from voxgan_jax import models
+from voxgan_jax.inference import completer
 
 
 class Clock:
@@ -250,7 +250,9 @@ def echoing(monkeypatch):
         calls.append(len(partial))
         return partial
 
-    monkeypatch.setattr(model, "load", lambda: model.Completer(predict, 64, 1, "center", 0.5))
+    monkeypatch.setattr(
+        completer, "load", lambda: completer.Completer(predict, 64, 1, "center", 0.5)
+    )
     return calls
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from voxgan_jax.data import builder, folder, source, synthetic, vox
+from voxgan_jax.data import builder, folder, source, vox
+from voxgan_jax.data.synthetic import pots as synthetic
 
 
 class VoxPotteryTest(tfds.testing.DatasetBuilderTestCase):

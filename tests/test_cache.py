@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from voxgan_jax.data import cache, folder, source, synthetic, vox
+from voxgan_jax.data import cache, folder, source, vox
+from voxgan_jax.data.synthetic import pots as synthetic
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from voxgan_jax import cli, cli_result
-from voxgan_jax.completion import confidence, files, joined, outputs, section
+from voxgan_jax.cli import main
+from voxgan_jax.cli import result as cli_result
 from voxgan_jax.data import vox
+from voxgan_jax.inference import bridge, confidence
+from voxgan_jax.report import profile, volumes
+from voxgan_jax.restore import files
 
 PLACED = {"sentence": "Placed by its shape: a pot 447 mm high", "word": "low"}
 
@@ -26,7 +29,7 @@ def result(missing_mm3: float, **said: Any) -> files.Result:
     report: dict[str, Any] = {"placement": None, "hypotheses": [], "scale": "given"}
     report |= {"pieces": None, "given_voxels": 3045, "inferred_voxels": 12687, "measures": {}}
     paths = [pathlib.Path("done/sherd.stl"), pathlib.Path("done/sherd.html")]
-    written = outputs.Written(paths, 6e6, missing_mm3, 0.776, 2, report | said)
+    written = volumes.Written(paths, 6e6, missing_mm3, 0.776, 2, report | said)
     return files.Result(written, cast(Any, Answered()))
 
 
@@ -56,14 +59,14 @@ def test_hypotheses_are_told_with_their_likelihoods():
 
 
 def test_what_was_joined_is_told():
-    found = joined.Pieces(made=5, left=2, added=300, dropped=7).summary(15732)
+    found = bridge.Pieces(made=5, left=2, added=300, dropped=7).summary(15732)
     several = result(1.0, pieces=found)
     assert cli_result.in_words(several).splitlines()[2:4] == [
         "  joined by a guess: 2 % of the pot bridges its 5 pieces",
         "  in 2 pieces that no likely wall joins",
     ]
     assert json.loads(cli_result.as_json(several))["joined"] == found
-    whole = result(1.0, pieces=joined.Pieces(made=1, left=1, added=0, dropped=0).summary(9))
+    whole = result(1.0, pieces=bridge.Pieces(made=1, left=1, added=0, dropped=0).summary(9))
     for one in (whole, result(1.0)):
         words = cli_result.in_words(one)
         assert "joined" not in words and "likely wall" not in words
@@ -71,13 +74,13 @@ def test_what_was_joined_is_told():
 
 
 def test_without_a_scale_it_says_so():
-    lines = cli_result.in_words(result(1.0, scale=section.NO_SCALE)).splitlines()
+    lines = cli_result.in_words(result(1.0, scale=profile.NO_SCALE)).splitlines()
     assert lines[-1] == "  no scale given; 1 voxel taken as 1 mm (see --voxel-mm)"
     assert "scale" not in cli_result.in_words(result(1.0))
 
 
 def test_nothing_typed_shows_what_there_is(capsys):
-    assert cli.main([]) == 2
+    assert main.main([]) == 2
     shown = capsys.readouterr()
     assert shown.out == "" and "voxgan complete sherd.stl --out restored" in shown.err
 
@@ -95,20 +98,20 @@ def test_only_who_sits_at_a_terminal_and_asked_for_no_quiet_is_told_what_is_done
         (False, [], []),
     ):
         monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
-        assert cli.main([*command, *option]) == 1
+        assert main.main([*command, *option]) == 1
         *told, error = capsys.readouterr().err.splitlines()
         assert told == steps and error.startswith("voxgan: "), (terminal, option)
 
 
 def test_one_sherd_completed_before_is_named_with_its_page(tmp_path, capsys, monkeypatch):
-    from voxgan_jax.data import fracture, synthetic
+    from voxgan_jax.data.synthetic import fracture, pots
 
-    labels = fracture.fracture(2, synthetic.make_pot(5, None, 32), 4)
+    labels = fracture.fracture(2, pots.make_pot(5, None, 32), 4)
     vox.write(tmp_path / "pot.vox", labels)
     command = ["complete", str(tmp_path / "pot.vox"), "--fragment", "2", "--formats", "html"]
     command += ["json", "--out", str(tmp_path / "done")]
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert cli.main(command) == 0
+    assert main.main(command) == 0
     page = tmp_path / "done" / "pot_fragment2.html"
     said = capsys.readouterr()
     assert said.out.startswith(f"{page}: ")
@@ -116,7 +119,7 @@ def test_one_sherd_completed_before_is_named_with_its_page(tmp_path, capsys, mon
     steps = ("loading the model", f"reading {source}", f"completing {source}")
     steps += (f"drawing and writing {source}",)
     assert said.err.splitlines() == [f"{step} …" for step in steps]
-    assert cli.main(command) == 0
+    assert main.main(command) == 0
     assert (
         capsys.readouterr().out == f"{page}: completed before, as it would be now (see --again)\n"
     )

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from voxgan_jax import commands
+from voxgan_jax.cli import commands
 
 
 @pytest.mark.parametrize(("returned", "code"), [(None, 0), (0, 0), (1, 1)])

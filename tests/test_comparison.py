@@ -5,7 +5,8 @@ import json
 import pytest
 
 from scripts import compare_scores
-from voxgan_jax.evaluation import comparison, report
+from scripts.lib.ablation import comparison
+from voxgan_jax.evaluation import summary
 from voxgan_jax.evaluation.protocol import Record, SurfaceRecord
 
 PLACE = {"resolution": 64, "pool": 1, "placement": "center"}
@@ -24,7 +25,7 @@ def records(add=0.0, surface=False, names=IOUS):
 
 
 def write(folder, rows, threshold=0.5, **settings):
-    report.write(report.summarise(rows, threshold=threshold) | PLACE | settings, rows, folder)
+    summary.write(summary.summarise(rows, threshold=threshold) | PLACE | settings, rows, folder)
     return str(folder)
 
 
@@ -45,7 +46,7 @@ def test_scores_and_paired_differences(tmp_path):
     better = write(tmp_path / "better", records(0.05, True)[::-1], placement="corner")
     text = compare(tmp_path, plain, better)
     # Mean of 0.2, 0.4, 0.6, 0.9; every file gains 0.05, so the difference has no spread.
-    mean = report.intervals(records())["iou"]
+    mean = summary.intervals(records())["iou"]
     expected = f"0.5250 ({mean['low']:.4f} … {mean['high']:.4f})"
     row = cells(text, "plain")
     assert row[:4] == ["plain", "center", "0.5", expected]

@@ -11,10 +11,13 @@ import pytest
 
 from configs import smoke
 from voxgan_jax import models
-from voxgan_jax.completion import files, model, outputs, predictor
-from voxgan_jax.completion.requests import Request, UnknownFragmentError
 from voxgan_jax.data import folder, grid, vox
+from voxgan_jax.inference import completer as model
+from voxgan_jax.inference import predict as predictor
+from voxgan_jax.inference.answer import GIVEN, INFERRED, Request, UnknownFragmentError
 from voxgan_jax.models import weights
+from voxgan_jax.report import volumes
+from voxgan_jax.restore import files
 
 
 def completer(answer, resolution=16, pool=1, placement="center"):
@@ -39,15 +42,15 @@ def test_given_voxels_keep_their_coordinates(placement):
     done = predictor.complete(completer(answer, placement=placement), labels, ids=[3])
     assert (done.shift, done.left_out) == ((0, 0, 0), 0)
     assert done.labels.shape == labels.shape
-    np.testing.assert_array_equal(done.labels == predictor.GIVEN, labels == 3)
-    np.testing.assert_array_equal(done.labels == predictor.INFERRED, labels != 3)
+    np.testing.assert_array_equal(done.labels == GIVEN, labels == 3)
+    np.testing.assert_array_equal(done.labels == INFERRED, labels != 3)
     np.testing.assert_allclose(done.probabilities, answer, rtol=1e-6)
 
 
 def test_given_voxels_stay_though_the_model_denies_them():
     done = predictor.complete(completer(np.zeros((16, 16, 16))), sherd())
-    np.testing.assert_array_equal(done.labels == predictor.GIVEN, sherd() > 0)
-    assert not (done.labels == predictor.INFERRED).any()
+    np.testing.assert_array_equal(done.labels == GIVEN, sherd() > 0)
+    assert not (done.labels == INFERRED).any()
 
 
 def test_voxels_outside_the_box_are_counted_or_kept_in_the_cube(tmp_path):
@@ -57,12 +60,12 @@ def test_voxels_outside_the_box_are_counted_or_kept_in_the_cube(tmp_path):
     answer[1, 5, 3] = answer[4, 12, 3] = answer[5, 6, 4] = 1.0
     done = predictor.complete(completer(answer), labels, join=False)
     assert (done.labels.shape, done.left_out, done.shift) == ((8, 6, 10), 2, (0, 0, 0))
-    assert (done.labels == predictor.INFERRED).sum() == 1
+    assert (done.labels == INFERRED).sum() == 1
     cube = predictor.complete(completer(answer), labels, whole_cube=True, join=False)
     assert cube.labels.shape == (16, 16, 16)
-    assert (cube.labels == predictor.INFERRED).sum() == 3
+    assert (cube.labels == INFERRED).sum() == 3
     vox.write(tmp_path / "before.vox", (labels > 0).astype(np.uint8))
-    vox.write(tmp_path / "after.vox", (cube.labels == predictor.GIVEN).astype(np.uint8))
+    vox.write(tmp_path / "after.vox", (cube.labels == GIVEN).astype(np.uint8))
 
     def file_coordinates(path):
         y, flipped_z, x = np.nonzero(grid_of := vox.read(path))
@@ -78,9 +81,9 @@ def test_pooled_model_adds_blocks_and_keeps_single_voxels():
     answer = np.zeros((8, 8, 8))
     answer[4, 4, 4] = 0.8
     done = predictor.complete(completer(answer, resolution=8, pool=2), labels, join=False)
-    assert (done.labels == predictor.GIVEN).sum() == 1
-    assert done.labels[3, 3, 3] == predictor.GIVEN
-    assert (done.labels[8:10, 8:10, 8:10] == predictor.INFERRED).all()
+    assert (done.labels == GIVEN).sum() == 1
+    assert done.labels[3, 3, 3] == GIVEN
+    assert (done.labels[8:10, 8:10, 8:10] == INFERRED).all()
     assert (done.labels > 0).sum() == 9
 
 
@@ -106,7 +109,7 @@ def test_a_batch_answers_each_pot_as_it_would_alone():
     for got, expected in zip(together, alone, strict=True):
         np.testing.assert_array_equal(got.labels, expected.labels)
         np.testing.assert_array_equal(got.probabilities, expected.probabilities)
-    assert [(done.labels == predictor.GIVEN).sum() for done in together] == [16, 64]
+    assert [(done.labels == GIVEN).sum() for done in together] == [16, 64]
 
 
 def test_files_go_in_batches_and_a_bad_one_stops_no_other(tmp_path):
@@ -116,7 +119,7 @@ def test_files_go_in_batches_and_a_bad_one_stops_no_other(tmp_path):
         vox.write(path, sherd())
     names[1].write_bytes(names[1].read_bytes()[:50])
     vox.write(names[3], np.ones((17, 4, 4), np.uint8))
-    options = {"batch_size": 2, "ids": [4], "formats": outputs.FORMATS}
+    options = {"batch_size": 2, "ids": [4], "formats": volumes.FORMATS}
     done = list(files.complete_files(model, names, tmp_path / "out", **options))
     assert calls == [2, 2, 2]
     for n in (0, 2, 4):
@@ -124,9 +127,9 @@ def test_files_go_in_batches_and_a_bad_one_stops_no_other(tmp_path):
         assert not isinstance(result, Exception)
         written, completion = result
         stem = f"{names[n].stem}_fragment4_completed"
-        assert written.paths == [tmp_path / "out" / f"{stem}.{form}" for form in outputs.FORMATS]
+        assert written.paths == [tmp_path / "out" / f"{stem}.{form}" for form in volumes.FORMATS]
         assert all(path.is_file() for path in written.paths)
-        assert (completion.labels == predictor.GIVEN).sum() == 1
+        assert (completion.labels == GIVEN).sum() == 1
     assert isinstance(done[1], vox.VoxError) and "b.vox" in str(done[1])
     assert isinstance(done[3], ValueError) and "d.vox: no fragment 4" in str(done[3])
 
@@ -241,8 +244,8 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     scene = vox.read_scene(target)
     np.testing.assert_array_equal(scene.labels, done.labels)
     assert scene.palette is not None
-    assert scene.palette[predictor.GIVEN].tolist() == list(outputs.COLOURS[predictor.GIVEN])
-    assert scene.palette[predictor.INFERRED].tolist() == list(outputs.COLOURS[predictor.INFERRED])
+    assert scene.palette[GIVEN].tolist() == list(volumes.COLOURS[GIVEN])
+    assert scene.palette[INFERRED].tolist() == list(volumes.COLOURS[INFERRED])
 
 
 def test_reduced_precision_is_near_and_other_dtypes_are_refused(saved):

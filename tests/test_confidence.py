@@ -8,20 +8,17 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from voxgan_jax.completion import (
-    answers,
-    calibration,
-    completion,
-    confidence,
-    index_page,
-    model,
-    overview,
-    page_text,
-    placed,
-)
-from voxgan_jax.data import fragments, grid, synthetic
-from voxgan_jax.data.fracture import fracture
-from voxgan_jax.evaluation import baselines, protocol
+from voxgan_jax.data import fragments, grid
+from voxgan_jax.data.synthetic import pots
+from voxgan_jax.data.synthetic.fracture import fracture
+from voxgan_jax.evaluation import baselines, confidence_fit, protocol
+from voxgan_jax.inference import answer as answers
+from voxgan_jax.inference import completer as model
+from voxgan_jax.inference import confidence
+from voxgan_jax.report import index as index_page
+from voxgan_jax.report import overview, page_text
+from voxgan_jax.restore import pot as completion
+from voxgan_jax.scan import pose
 
 SIDE = 32
 
@@ -41,7 +38,7 @@ def make_samples(count, seed):
     """One of five fragments of each pot."""
     for number in range(count):
         rng = np.random.default_rng([seed, number])
-        labels = grid.place(fracture(rng, synthetic.make_pot(rng, resolution=SIDE), 5), SIDE)
+        labels = grid.place(fracture(rng, pots.make_pot(rng, resolution=SIDE), 5), SIDE)
         ids = fragments.fragment_ids(labels)
         name = f"{seed}-{number}"
         yield protocol.Sample(labels, name, name, "", ids[number % len(ids)], 0.2)
@@ -50,7 +47,7 @@ def make_samples(count, seed):
 @pytest.fixture(scope="module")
 def part():
     completer = model.Completer(revolve_softly, SIDE, 1, "center", 0.5)
-    return calibration.calibrate(completer, make_samples(40, 0), batch_size=8)
+    return confidence_fit.calibrate(completer, make_samples(40, 0), batch_size=8)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +105,7 @@ def test_the_expected_iou_follows_the_true_one():
     ]
     batches = iter(np.stack(fogged).reshape(5, 8, SIDE, SIDE, SIDE, 1))
     completer = model.Completer(lambda partial: jnp.asarray(next(batches)), SIDE, 1, "center", 0.5)
-    part = calibration.calibrate(completer, samples, batch_size=8)
+    part = confidence_fit.calibrate(completer, samples, batch_size=8)
     assert part["files"] == part["pots"] == 40
     for half in part["crossed"]:
         assert half["rank_correlation"] > 0.8
@@ -187,7 +184,7 @@ def test_a_card_without_a_fitting_rule_gives_none(part):
 def test_one_pot_is_too_few():
     completer = model.Completer(revolve_softly, SIDE, 1, "center", 0.5)
     with pytest.raises(ValueError, match="give two"):
-        calibration.calibrate(completer, make_samples(1, 0), batch_size=1)
+        confidence_fit.calibrate(completer, make_samples(1, 0), batch_size=1)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +218,7 @@ def test_every_result_shows_the_bounded_confidence():
     share = {"high": 0.9, "low": 0.19}
     reports = {}
     for word, value in share.items():
-        placement = placed.Placement(
+        placement = pose.Placement(
             np.eye(4), np.zeros(3), np.array([0.0, 0.0, 1.0]), 1.0, 90.0, 80.0, 40.0, -1.0, value
         )
         assert placement.word == word

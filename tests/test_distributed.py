@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 from ml_collections import ConfigDict
 
-from voxgan_jax.training import distributed
+from voxgan_jax.devices import processes
 
 SLURM = {
     "SLURM_JOB_ID": "77",
@@ -34,7 +34,7 @@ JAX = {
 
 def _parallel(address="", num_processes=0, process_id=-1):
     return ConfigDict(
-        dict(zip(distributed.FIELDS, (address, num_processes, process_id), strict=True))
+        dict(zip(processes.FIELDS, (address, num_processes, process_id), strict=True))
     )
 
 
@@ -62,14 +62,14 @@ def _parallel(address="", num_processes=0, process_id=-1):
     ],
 )
 def test_the_environment_tells_the_place(environ, expected):
-    place = distributed.find_place(_parallel(), environ)
+    place = processes.find_place(_parallel(), environ)
     assert (place and tuple(place)[:4]) == expected
 
 
 def test_the_config_goes_before_the_environment():
-    place = distributed.find_place(_parallel("[::1]:99", 3, 0), SLURM | JAX)
+    place = processes.find_place(_parallel("[::1]:99", 3, 0), SLURM | JAX)
     # All devices are its own, though JAX would take SLURM's local rank for the number of one.
-    assert place == distributed.Place("[::1]:99", 3, 0, None, "deactivate")
+    assert place == processes.Place("[::1]:99", 3, 0, None, "deactivate")
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,15 @@ def test_the_config_goes_before_the_environment():
     ],
 )
 def test_half_set_or_wrong_places_are_refused(parallel, environ, message):
-    with pytest.raises(distributed.DistributedError, match=message):
-        distributed.find_place(parallel, environ)
+    with pytest.raises(processes.DistributedError, match=message):
+        processes.find_place(parallel, environ)
 
 
 def test_one_process_needs_nobody():
-    distributed.initialize(_parallel(), environ={})
+    processes.initialize(_parallel(), environ={})
     rows = [["a", 0.1, 2]]
-    assert distributed.gather(rows) == [rows]
-    assert [distributed.stop_together(lambda step: step > 7)(step) for step in (7, 8)] == [
+    assert processes.gather(rows) == [rows]
+    assert [processes.stop_together(lambda step: step > 7)(step) for step in (7, 8)] == [
         False,
         True,
     ]
@@ -107,7 +107,7 @@ def test_one_process_needs_nobody():
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
 def test_merged_shares_are_the_whole_in_its_order(count):
     items = list(range(count))
-    assert distributed.merge([items[i::3] for i in range(3)]) == items
+    assert processes.merge([items[i::3] for i in range(3)]) == items
 
 
 @pytest.mark.parametrize("process_id", [0, 1])

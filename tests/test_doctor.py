@@ -11,29 +11,30 @@ import jax
 import pytest
 from packaging.requirements import Requirement
 
-from voxgan_jax import cli
-from voxgan_jax.completion import doctor, model, shipped
-from voxgan_jax.completion.doctor import FAULT, OK, WARNING
+from voxgan_jax.cli import checks, main
+from voxgan_jax.cli.checks import FAULT, OK, WARNING
+from voxgan_jax.inference import completer as model
+from voxgan_jax.inference import model_card
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GIB = 2**30
 
 
 def complete(words):
-    return cli.main(["complete", *words])
+    return main.main(["complete", *words])
 
 
 @pytest.fixture(scope="module")
 def findings():
-    return {finding.name: finding for finding in doctor.examine(complete)}
+    return {finding.name: finding for finding in checks.examine(complete)}
 
 
 @pytest.fixture
 def versions(monkeypatch):
     """Versions to be found instead of the installed ones; None: not installed."""
     table = {}
-    real = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda name: table.get(name, real(name)))
+    real = checks._version
+    monkeypatch.setattr(checks, "_version", lambda name: table.get(name, real(name)))
 
     def remove(name):
         table[name] = None
@@ -45,15 +46,15 @@ def test_this_installation_is_sound(findings):
     assert not [finding for finding in findings.values() if finding.state == FAULT]
     assert findings["jax"].text == jax.__version__
     assert "checksums as on their cards" in findings["weights"].text
-    assert shipped.NAME in findings["weights"].text
-    assert shipped.HYPOTHESES in findings["weights"].text
+    assert model_card.NAME in findings["weights"].text
+    assert model_card.HYPOTHESES in findings["weights"].text
     assert not any(finding.remedy for finding in findings.values() if finding.state == OK)
 
 
 def test_the_trial_completes_a_sherd(findings):
     trial = findings["trial"]
     assert trial.state == OK
-    assert float(trial.text.split()[1]) >= doctor.LEAST_IOU > 0.7
+    assert float(trial.text.split()[1]) >= checks.LEAST_IOU > 0.7
 
 
 def test_a_model_that_computes_wrongly_is_a_fault(monkeypatch):
@@ -64,9 +65,9 @@ def test_a_model_that_computes_wrongly_is_a_fault(monkeypatch):
         return completer._replace(predict=lambda partial: 0 * completer.predict(partial))
 
     monkeypatch.setattr(model, "load", wrong)
-    found = doctor.try_out(complete)
+    found = checks.try_out(complete)
     assert found.state == FAULT
-    assert f"{doctor.LEAST_IOU:.2f} or more expected" in found.text
+    assert f"{checks.LEAST_IOU:.2f} or more expected" in found.text
     assert "constraints.txt" in found.remedy
 
 
@@ -75,28 +76,28 @@ def test_a_trial_that_fails_says_why():
         print("voxgan: no weights", file=sys.stderr)
         return 1
 
-    found = doctor.try_out(fail)
+    found = checks.try_out(fail)
     assert (found.state, found.text) == (FAULT, "no pot was completed: voxgan: no weights")
 
 
 def test_versions_needed_are_those_of_the_project():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = {row.name: row for row in map(Requirement, project["dependencies"])}
-    for name, oldest in doctor.NEEDED.items():
+    for name, oldest in checks.NEEDED.items():
         if name != "jaxlib":  # that of jax
             (least,) = (spec.version for spec in asked[name].specifier if spec.operator == ">=")
             assert least == oldest
-    for name, version in doctor.BAD:
+    for name, version in checks.BAD:
         if name in asked:
             assert not asked[name].specifier.contains(version)
-    assert doctor.PYTHONS == ((3, 11), (3, 12), (3, 13))
+    assert checks.PYTHONS == ((3, 11), (3, 12), (3, 13))
     assert project["requires-python"] == ">=3.11,<3.14"
 
 
 @pytest.mark.parametrize("name", ["jax", "jaxlib"])
 def test_a_jax_that_computes_wrongly_is_named(name, versions):
     versions.table[name] = "0.10.2"
-    found = doctor.package(name)
+    found = checks.package(name)
     assert found.state == FAULT
     assert "0.10.2" in found.text and "wrong results on CPUs" in found.text
     assert found.remedy == "pip install 'jax==0.10.1'"
@@ -104,31 +105,31 @@ def test_a_jax_that_computes_wrongly_is_named(name, versions):
 
 def test_packages_missing_old_and_broken(versions, monkeypatch):
     versions.remove("manifold3d")
-    found = doctor.package("manifold3d")
+    found = checks.package("manifold3d")
     assert (found.state, found.text) == (FAULT, "not installed")
     assert found.remedy == "pip install 'manifold3d>=3.4'"
     versions.table["flax"] = "0.9.3rc1"
-    found = doctor.package("flax")
+    found = checks.package("flax")
     assert (found.state, found.text) == (FAULT, "0.9.3rc1: too old, 0.12 is needed")
     monkeypatch.setitem(sys.modules, "trimesh", None)
-    found = doctor.package("trimesh")
+    found = checks.package("trimesh")
     assert found.state == FAULT and "it cannot be imported" in found.text
 
 
 def test_an_optional_package_that_is_missing_is_no_fault(versions):
     versions.remove("torch")
     versions.remove("torch-cpu")
-    found = doctor.extra("torch")
+    found = checks.extra("torch")
     assert (found.state, found.remedy) == (OK, "")
     assert "not installed; needed only for voxgan convert" in found.text
     for name in ("tensorflow", "tensorflow-cpu"):
         versions.remove(name)
-    assert "for training" in doctor.extra("tensorflow").text
+    assert "for training" in checks.extra("tensorflow").text
 
 
 def test_without_jax_the_rest_is_examined_all_the_same(versions, capsys):
     versions.remove("jax")
-    assert cli.main(["doctor", "--json"]) == 1
+    assert main.main(["doctor", "--json"]) == 1
     said = json.loads(capsys.readouterr().out)
     states = {row["name"]: row["state"] for row in said["findings"]}
     assert (said["sound"], said["faults"], said["warnings"]) == (False, 1, 3)
@@ -141,19 +142,19 @@ def test_without_jax_the_rest_is_examined_all_the_same(versions, capsys):
 @pytest.fixture
 def box(tmp_path):
     """A copy of the package's weights and their card."""
-    for path in (shipped.path(), shipped.card_path(shipped.path())):
+    for path in (model_card.path(), model_card.card_path(model_card.path())):
         shutil.copy(path, tmp_path)
-    return tmp_path / shipped.NAME
+    return tmp_path / model_card.NAME
 
 
 def test_whole_weights(box):
-    assert doctor.weights([box]).state == OK
+    assert checks.weights([box]).state == OK
 
 
 @pytest.mark.parametrize("damage", ["a bit", "cut", "gone", "card", "no card"])
 def test_damaged_weights_are_found(damage, box):
     data = bytearray(box.read_bytes())
-    card = shipped.card_path(box)
+    card = model_card.card_path(box)
     if damage == "a bit":
         data[len(data) // 2] ^= 1
         box.write_bytes(data)
@@ -165,73 +166,73 @@ def test_damaged_weights_are_found(damage, box):
         card.write_text("{")
     else:
         card.unlink()
-    found = doctor.weights([box])
+    found = checks.weights([box])
     assert found.state == (WARNING if damage == "no card" else FAULT)
     assert box.stem in found.text and "install voxgan_jax again" in found.remedy
 
 
 def test_devices(monkeypatch, tmp_path):
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
-    found = doctor.devices(tmp_path)
+    found = checks.devices(tmp_path)
     assert found.state == OK and "no GPU needed" in found.text
     (tmp_path / "nvidia0").write_text("")
-    found = doctor.devices(tmp_path)
+    found = checks.devices(tmp_path)
     assert found.state == WARNING and "cuda12" in found.remedy
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    assert doctor.devices(tmp_path).state == OK
+    assert checks.devices(tmp_path).state == OK
 
     def fail():
         raise RuntimeError("Unable to initialize backend 'cuda'\nmore")
 
     monkeypatch.setattr(jax, "devices", fail)
-    found = doctor.devices(tmp_path)
+    found = checks.devices(tmp_path)
     assert (found.state, found.remedy) == (FAULT, "unset JAX_PLATFORMS")
     assert "\n" not in found.text
 
 
 @pytest.mark.parametrize(("left", "state"), [(9.0, OK), (0.5, WARNING), (0.01, FAULT)])
 def test_room_on_the_disk(left, state):
-    found = doctor.disk(lambda _: int(left * GIB))
+    found = checks.disk(lambda _: int(left * GIB))
     assert found.state == state and bool(found.remedy) == (state != OK)
 
 
 @pytest.mark.parametrize(("left", "state"), [(9.0, OK), (0.5, WARNING), (None, OK)])
 def test_room_in_memory(left, state):
-    assert doctor.memory(lambda: left and int(left * GIB)).state == state
+    assert checks.memory(lambda: left and int(left * GIB)).state == state
 
 
 def test_memory_of_a_container_counts(tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 99 kB\nMemAvailable:   2048 kB\n")
     proc, group = str(tmp_path / "meminfo"), str(tmp_path)
-    assert doctor.available_memory(proc, group) == 2 << 20
+    assert checks.available_memory(proc, group) == 2 << 20
     (tmp_path / "memory.current").write_text("1024\n")
     (tmp_path / "memory.max").write_text("max\n")
-    assert doctor.available_memory(proc, group) == 2 << 20
+    assert checks.available_memory(proc, group) == 2 << 20
     (tmp_path / "memory.max").write_text("5120\n")
-    assert doctor.available_memory(proc, group) == 4096
-    assert doctor.available_memory(str(tmp_path / "none")) is None
+    assert checks.available_memory(proc, group) == 4096
+    assert checks.available_memory(str(tmp_path / "none")) is None
 
 
 def test_an_old_python_and_a_failing_check():
-    assert doctor.python((3, 12, 1)).state == OK
-    assert doctor.python((3, 10, 9)).state == FAULT
-    found = doctor.guarded("disk", lambda: {}["no such\nkey"])
+    assert checks.python((3, 12, 1)).state == OK
+    assert checks.python((3, 10, 9)).state == FAULT
+    found = checks.guarded("disk", lambda: {}["no such\nkey"])
     assert (found.name, found.state) == ("disk", FAULT) and "KeyError" in found.text
 
 
 def test_what_is_printed(monkeypatch, capsys):
     rows = [
-        doctor.Finding("jax", OK, "0.10.1"),
-        doctor.Finding("disk", WARNING, "0.2 GiB free", "make room"),
+        checks.Finding("jax", OK, "0.10.1"),
+        checks.Finding("disk", WARNING, "0.2 GiB free", "make room"),
     ]
-    monkeypatch.setattr(doctor, "examine", lambda _: iter(rows))
-    assert cli.main(["doctor", "--quick"]) == 0
+    monkeypatch.setattr(checks, "examine", lambda _: iter(rows))
+    assert main.main(["doctor", "--quick"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "ok       jax             0.10.1",
         "warning  disk            0.2 GiB free",
         "                         → make room",
         "1 warning.",
     ]
-    rows.append(doctor.Finding("trial", FAULT, "IoU 0.2", "reinstall"))
-    assert cli.main(["doctor"]) == 1
+    rows.append(checks.Finding("trial", FAULT, "IoU 0.2", "reinstall"))
+    assert main.main(["doctor"]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "1 fault and 1 warning."

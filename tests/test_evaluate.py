@@ -6,9 +6,9 @@ import json
 import pytest
 
 from scripts import evaluate
-from voxgan_jax.completion.model import Completer
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import baselines, protocol
+from voxgan_jax.inference.completer import Completer
 
 
 @pytest.fixture

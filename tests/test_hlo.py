@@ -4,11 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from voxgan_jax.benchmarks import (
-    hlo,
-    jax_speed,
-    step_speed,
-)
+from scripts.lib.benchmarks import hlo, jax_speed, step_speed
 
 
 def small_config(name="baseline", features=8, resolution=32):

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from voxgan_jax.geometry import rings
 from voxgan_jax.models import hypotheses as models
-from voxgan_jax.models import rings
 from voxgan_jax.models.revolve import OUTPUTS
 
 SIDE = 32

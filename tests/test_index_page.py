@@ -4,13 +4,13 @@ import pytest
 from browser import Opened, launched
 from restored_bowl import restored
 
-from voxgan_jax.completion import index_page, section
+from voxgan_jax.report import index, profile
 
 
 @pytest.fixture(scope="module")
 def view():
     made = restored()
-    return made._replace(report={**made.report, "scale": section.NO_SCALE})
+    return made._replace(report={**made.report, "scale": profile.NO_SCALE})
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def test_the_index_sorts_filters_and_lists_what_failed(chromium, view, tmp_path)
         )
     ]
     rows.append({"name": "<i>bad.vox", "error": "it holds no voxel & more"})
-    index_page.index_page(tmp_path / "index.html", rows)
+    index.index_page(tmp_path / "index.html", rows)
     shown = Opened(chromium, tmp_path / "index.html")
 
     def names():
@@ -62,7 +62,7 @@ def test_the_index_sorts_filters_and_lists_what_failed(chromium, view, tmp_path)
 
 
 def test_a_batch_of_failures_only_has_no_table(tmp_path):
-    index_page.index_page(tmp_path / "index.html", [{"name": "a", "error": "b"}])
+    index.index_page(tmp_path / "index.html", [{"name": "a", "error": "b"}])
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "0 pots restored, one file failed" in text and 'id="pots"' not in text
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from voxgan_jax import cli
+from voxgan_jax.cli import main
 from voxgan_jax.data import vox
 
 
@@ -23,7 +23,7 @@ def files(tmp_path):
 
 
 def said(capsys, *args):
-    code = cli.main(["info", *map(str, args), "--json"])
+    code = main.main(["info", *map(str, args), "--json"])
     return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -36,7 +36,7 @@ def test_voxels(files, capsys):
         "3": {"voxels": 30, "share": 0.75},
     }
     assert (known["voxels"], known["crumbs"], known["models"]) == (40, 4, 1)
-    assert cli.main(["info", str(files / "a.vox")]) == 0
+    assert main.main(["info", str(files / "a.vox")]) == 0
     assert "fragment 3: 30 voxels, 75.0 %" in capsys.readouterr().out
 
 
@@ -46,9 +46,9 @@ def test_meshes(files, capsys):
     assert tight["size_mm"] == [10, 20, 30] and tight["lowest_mm"] == [-5, -10, -15]
     assert (tight["watertight"], tight["volume_mm3"], tight["faces"]) == (True, 6000, 12)
     assert (leaky["watertight"], leaky["volume_mm3"], leaky["faces"]) == (False, None, 11)
-    assert cli.main(["info", str(files / "open.stl")]) == 0
+    assert main.main(["info", str(files / "open.stl")]) == 0
     assert "not watertight" in capsys.readouterr().out
-    assert cli.main(["info", str(files / "a.stl"), "--unit", "m"]) == 0
+    assert main.main(["info", str(files / "a.stl"), "--unit", "m"]) == 0
     assert "; watertight, 6 000 000 cm³" in capsys.readouterr().out
 
 
@@ -56,14 +56,14 @@ def test_a_mesh_that_is_cut_off_is_said_to_be(files, capsys):
     data = (files / "a.stl").read_bytes()
     for size in (60, len(data) - 30):
         (files / "cut.stl").write_bytes(data[:size])
-        assert cli.main(["info", str(files / "cut.stl")]) == 1
+        assert main.main(["info", str(files / "cut.stl")]) == 1
         said = capsys.readouterr().err
         assert "cut.stl: no mesh" in said and "cut off or damaged; copy or export it again" in said
 
 
 def test_a_bad_file_is_named_and_the_others_are_told(files, capsys):
     (files / "bad.ply").write_bytes(b"ply\n")
-    assert cli.main(["info", str(files / "bad.ply"), str(files / "a.stl")]) == 1
+    assert main.main(["info", str(files / "bad.ply"), str(files / "a.stl")]) == 1
     out, err = capsys.readouterr()
     assert "bad.ply: it cannot be read as PLY" in err and len(err.splitlines()) == 1
     assert "a.stl: a mesh of 12 faces in one body, 1 × 2 × 3 mm" in out

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from voxgan_jax.data.folder import PotFile
-from voxgan_jax.evaluation import baselines, informed, protocol
+from voxgan_jax.evaluation import baselines, oracles, protocol
 
 SIDE = 8
 
@@ -26,13 +26,13 @@ TRAIN = [
 
 
 def records(method, pots, batch_size=3):
-    predict, threshold = informed.METHODS[method](TRAIN)
+    predict, threshold = oracles.METHODS[method](TRAIN)
     samples = protocol.samples(pots)
     return protocol.evaluate(predict, samples, batch_size=batch_size, threshold=threshold)
 
 
 def test_class_mean_answers_by_class():
-    predict, threshold = informed.make_class_mean(TRAIN)
+    predict, threshold = oracles.make_class_mean(TRAIN)
     samples = list(protocol.samples([box(3, "X", "2"), box(3, "Y", "1")]))
     (batch,) = protocol.batches(samples, 3)
     completed = np.asarray(predict.predict(jnp.zeros((3, SIDE, SIDE, SIDE, 1)), batch))
@@ -71,7 +71,7 @@ def test_oracle_is_never_below_another_known_pot(seed):
         for i in range(20)
     ]
     pots = [box(3, "X", "1"), box(6, "Y", "1")]
-    predict, threshold = informed.make_oracle(train)
+    predict, threshold = oracles.make_oracle(train)
     best = protocol.evaluate(predict, protocol.samples(pots), batch_size=2, threshold=threshold)
     for row, pot in zip(best, pots, strict=True):
         truth = pot.labels > 0
@@ -79,11 +79,11 @@ def test_oracle_is_never_below_another_known_pot(seed):
         assert row.iou == pytest.approx(max(ious), rel=1e-6)
 
 
-@pytest.mark.parametrize("method", sorted(informed.METHODS))
+@pytest.mark.parametrize("method", sorted(oracles.METHODS))
 def test_without_training_pots_there_is_no_answer(method):
     with pytest.raises(ValueError, match="no training pots"):
-        informed.METHODS[method]([])
+        oracles.METHODS[method]([])
 
 
 def test_bounds_are_not_among_the_methods():
-    assert not informed.METHODS.keys() & baselines.METHODS.keys()
+    assert not oracles.METHODS.keys() & baselines.METHODS.keys()

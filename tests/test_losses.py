@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from configs import revolve
-from voxgan_jax.models import rings
+from voxgan_jax.geometry import rings
 from voxgan_jax.training import losses
 
 

@@ -5,8 +5,12 @@ import pytest
 import trimesh
 from turned_pots import bowl, sherd
 
-from voxgan_jax.completion import mesh, missing, outputs, solid
 from voxgan_jax.data import vox
+from voxgan_jax.geometry import surface as mesh
+from voxgan_jax.geometry import voxelise
+from voxgan_jax.inference.answer import GIVEN, INFERRED
+from voxgan_jax.report import missing_piece
+from voxgan_jax.report import volumes as outputs
 
 
 def surface(occupied, matrix=None, probabilities=None, given=None):
@@ -57,7 +61,7 @@ def test_the_surface_has_the_size_and_volume_of_the_voxels_and_gives_them_back()
     x, y, z = (np.ptp(cells) + 1 for cells in np.nonzero(pot))
     np.testing.assert_allclose(made.extents, [3 * x, 3 * y, 3 * z], atol=1.5)
     assert made.bounds[0][2] == pytest.approx(100 + 3 * 3, abs=1.5)
-    again = solid.inside(made, (-5.0, 0.0, 100.0), 3.0, pot.shape)
+    again = voxelise.inside(made, (-5.0, 0.0, 100.0), 3.0, pot.shape)
     np.testing.assert_array_equal(mesh.stand(again, "z"), pot)
 
 
@@ -90,7 +94,7 @@ def test_noise_is_watertight_too():
     noise = np.random.default_rng(1).random((14, 15, 16)) < 0.3
     made = surface(noise)
     assert made.is_volume
-    again = solid.inside(made, (0.0, 0.0, 0.0), 1.0, (16, 14, 15))
+    again = voxelise.inside(made, (0.0, 0.0, 0.0), 1.0, (16, 14, 15))
     np.testing.assert_array_equal(mesh.stand(again, "-x"), noise)
 
 
@@ -104,7 +108,7 @@ def test_thin_walls_and_given_voxels_survive_what_is_uncertain(doubt):
     made = surface(wall, None, probabilities, given)
     assert made.is_volume and made.body_count == 1
     assert made.volume == pytest.approx(wall.sum(), rel=0.02)
-    again = mesh.stand(solid.inside(made, (0.0, 0.0, 0.0), 1.0, wall.shape), "-x")
+    again = mesh.stand(voxelise.inside(made, (0.0, 0.0, 0.0), 1.0, wall.shape), "-x")
     np.testing.assert_array_equal(again, wall)
 
 
@@ -120,15 +124,17 @@ def test_the_missing_piece_keeps_its_distance(step, clearance):
     given = sherd(pot)
     matrix = mesh.frame(pot.shape, step)
     whole, original = surface(pot, matrix, None, given), surface(given, matrix)
-    piece = missing.missing_piece(whole, original, step, clearance)
+    piece = missing_piece.missing_piece(whole, original, step, clearance)
     assert piece is not None and piece.pieces == 1
     assert piece.mesh.is_volume
     # Measured another way than the piece was: by points on both.
-    points = solid.sample(original, step / 6), solid.sample(piece.mesh, step / 3)
-    nearest = missing.KDTree(points[0]).query(points[1], distance_upper_bound=3 * step)[0].min()
+    points = voxelise.sample(original, step / 6), voxelise.sample(piece.mesh, step / 3)
+    nearest = (
+        missing_piece.KDTree(points[0]).query(points[1], distance_upper_bound=3 * step)[0].min()
+    )
     assert clearance <= piece.gap <= nearest
     assert nearest < clearance + 0.5 * step
-    assert not solid.inside(piece.mesh, (0.0, 0.0, 0.0), step, (24,) * 3)[
+    assert not voxelise.inside(piece.mesh, (0.0, 0.0, 0.0), step, (24,) * 3)[
         turned_back(given, "-x")
     ].any()
     # What is lost to the clearance is a skin along the break.
@@ -137,9 +143,9 @@ def test_the_missing_piece_keeps_its_distance(step, clearance):
 
 def test_a_whole_pot_lacks_nothing():
     made = surface(bowl(16))
-    assert missing.missing_piece(made, made, 1.0) is None
+    assert missing_piece.missing_piece(made, made, 1.0) is None
     with pytest.raises(ValueError, match="clearance -1 mm: give 0 or more"):
-        missing.missing_piece(made, made, 1.0, -1.0)
+        missing_piece.missing_piece(made, made, 1.0, -1.0)
 
 
 def test_an_open_scan_can_be_kept_clear_of_as_well():
@@ -148,16 +154,16 @@ def test_an_open_scan_can_be_kept_clear_of_as_well():
     original = surface(given)
     original.update_faces(np.arange(len(original.faces)) > 40)
     assert not original.is_watertight
-    piece = missing.missing_piece(surface(pot, None, None, given), original, 1.0, 0.3)
+    piece = missing_piece.missing_piece(surface(pot, None, None, given), original, 1.0, 0.3)
     assert piece is not None and piece.mesh.is_volume
-    points = solid.sample(original, 0.2), solid.sample(piece.mesh, 0.3)
-    assert missing.KDTree(points[0]).query(points[1], distance_upper_bound=2)[0].min() >= 0.28
+    points = voxelise.sample(original, 0.2), voxelise.sample(piece.mesh, 0.3)
+    assert missing_piece.KDTree(points[0]).query(points[1], distance_upper_bound=2)[0].min() >= 0.28
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     pot = bowl()
-    labels = np.where(sherd(pot), outputs.GIVEN, np.where(pot, outputs.INFERRED, 0))
+    labels = np.where(sherd(pot), GIVEN, np.where(pot, INFERRED, 0))
     belief = pot.astype(np.float32)
     # A third of it is doubtful.
     belief[..., : pot.shape[2] // 3] *= 0.7
@@ -196,7 +202,7 @@ def test_the_glb_has_coloured_parts_in_metres(written):
         np.testing.assert_allclose(255 * srgb, outputs.COLOURS[label][:3], atol=1.5)
     np.testing.assert_allclose(1000 * scene.bounds, whole.bounds, atol=1e-3)
     # The sherd's part spans the sherd, in the file's coordinates (x, y, z) = (w, d, height - h).
-    d, h, w = np.nonzero(labels == outputs.GIVEN)
+    d, h, w = np.nonzero(labels == GIVEN)
     expected = [[c.min(), c.max() + 1] for c in (w, d, labels.shape[1] - 1 - h)]
     np.testing.assert_allclose(500 * scene.geometry["given"].bounds.T, expected, atol=0.8)
     joined = scene.to_mesh()

@@ -14,7 +14,10 @@ import pytest
 import trimesh
 from turned_pots import bowl, sherd
 
-from voxgan_jax.completion import completion, mesh, mesh_pool, outputs
+from voxgan_jax.geometry import surface
+from voxgan_jax.inference.answer import GIVEN, INFERRED
+from voxgan_jax.restore import pool
+from voxgan_jax.restore import pot as completion
 
 WORK = pathlib.Path(pool_work.__file__)
 
@@ -41,12 +44,12 @@ def alive(process):
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_results_come_in_order(workers):
     items = iter(range(9))
-    found = list(mesh_pool.map_in_order(pool_work.negative, items, workers, ()))
+    found = list(pool.map_in_order(pool_work.negative, items, workers, ()))
     assert found == [-number for number in range(9)]
 
 
 def test_processes_share_the_work_and_last_for_several_calls():
-    with mesh_pool.side_by_side(2, ()) as each:
+    with pool.side_by_side(2, ()) as each:
         calls = [list(each(pool_work.process_and_number, range(12))) for _ in range(2)]
         assert len(children()) == 2
     for found in calls:
@@ -59,14 +62,14 @@ def test_processes_share_the_work_and_last_for_several_calls():
 def test_no_more_is_taken_than_is_under_way():
     taken = []
     items = (taken.append(number) or number for number in range(100))
-    with mesh_pool.side_by_side(2, ()) as each:
+    with pool.side_by_side(2, ()) as each:
         results = iter(each(pool_work.negative, items))
         assert [next(results) for _ in range(3)] == [0, -1, -2]
         assert len(taken) <= 8
 
 
 def test_an_error_comes_at_its_place():
-    found = mesh_pool.map_in_order(pool_work.picky, range(6), 2, ())
+    found = pool.map_in_order(pool_work.picky, range(6), 2, ())
     assert [next(found), next(found)] == [0, 1]
     with pytest.raises(ValueError, match="not 2"):
         next(found)
@@ -74,41 +77,41 @@ def test_an_error_comes_at_its_place():
 
 
 def test_where_a_process_dies_the_rest_is_done_here():
-    found = list(mesh_pool.map_in_order(pool_work.DiesElsewhere(), range(8), 2, ()))
+    found = list(pool.map_in_order(pool_work.DiesElsewhere(), range(8), 2, ()))
     assert found == [10 * number for number in range(8)]
 
 
 def test_meshes_made_elsewhere_are_the_same():
     pot = bowl(14)
     here = surface_of(pot)
-    imports = ("voxgan_jax.completion.mesh", "trimesh")
-    (there,) = mesh_pool.map_in_order(surface_of, [pot], 2, imports)
+    imports = ("voxgan_jax.geometry.surface", "trimesh")
+    (there,) = pool.map_in_order(surface_of, [pot], 2, imports)
     assert isinstance(there, trimesh.Trimesh) and there.is_volume
     np.testing.assert_array_equal(there.vertices, here.vertices)
 
 
 def surface_of(pot):
-    return mesh.surface(mesh.smooth(pot), pot, np.eye(4))
+    return surface.surface(surface.smooth(pot), pot, np.eye(4))
 
 
 def test_a_process_that_writes_pots_holds_no_jax(tmp_path):
     pot = np.flip(bowl(14), 2)
-    labels = np.where(pot, outputs.INFERRED, 0).astype(np.uint8)
-    labels[np.flip(sherd(bowl(14)), 2)] = outputs.GIVEN
-    restored = completion.Completion("a", labels, pot.astype(np.float32), mesh.frame(pot.shape))
+    labels = np.where(pot, INFERRED, 0).astype(np.uint8)
+    labels[np.flip(sherd(bowl(14)), 2)] = GIVEN
+    restored = completion.Completion("a", labels, pot.astype(np.float32), surface.frame(pot.shape))
     writing = completion.Writing(tmp_path, completion.FORMATS)
-    ((written, held),) = mesh_pool.map_in_order(pool_work.Watched(writing), [restored], 2)
+    ((written, held),) = pool.map_in_order(pool_work.Watched(writing), [restored], 2)
     assert {path.suffix for path in written.paths} == {f".{form}" for form in completion.FORMATS}
-    assert {"trimesh", "manifold3d", "skimage.measure", "voxgan_jax.completion.page"} <= held
-    assert not {"jax", "jaxlib", "flax", "voxgan_jax.completion.predictor"} & held
+    assert {"trimesh", "manifold3d", "skimage.measure", "voxgan_jax.report.page"} <= held
+    assert not {"jax", "jaxlib", "flax", "voxgan_jax.inference.predict"} & held
 
 
 def test_workers_only_where_they_pay(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     counts = [1, 5, 6, 12, 100]
-    assert [mesh_pool.sensible_workers(count) for count in counts] == [1, 1, 2, 4, 8]
+    assert [pool.sensible_workers(count) for count in counts] == [1, 1, 2, 4, 8]
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
-    assert mesh_pool.sensible_workers(100) == 1
+    assert pool.sensible_workers(100) == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

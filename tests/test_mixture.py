@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from voxgan_jax.data import feed, fragments, mixture, resident, source
-from voxgan_jax.training import parallel
+from voxgan_jax.devices import parallel
 
 ONE = parallel.make_mesh()
 PLACE = {"resolution": 32, "pool": 1, "placement": "center"}

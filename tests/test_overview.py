@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from voxgan_jax.completion import overview
+from voxgan_jax.report import overview
 
 
 class Clock:

@@ -8,7 +8,7 @@ import pytest
 from browser import Opened, launched
 from restored_bowl import NAME, restored
 
-from voxgan_jax.completion import outputs, page, page_text, section
+from voxgan_jax.report import page, page_text, profile, volumes
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_the_picture_is_of_the_pot(opened):
 @pytest.mark.parametrize(
     "switch",
     ["part=pot", "part=original", "part=missing", "part=hypothesis-1"]
-    + [f'label="{label}"' for label in outputs.NAMES]
+    + [f'label="{label}"' for label in volumes.NAMES]
     + ["cut"],
 )
 def test_each_switch_changes_the_picture_and_back(opened, switch):
@@ -233,7 +233,7 @@ def test_the_drawing_is_printed_at_a_round_scale(chromium, made, view):
 
 
 def test_without_a_scale_all_is_in_voxels(chromium, view, tmp_path):
-    said = {"scale": section.NO_SCALE}
+    said = {"scale": profile.NO_SCALE}
     page.write_page(tmp_path / "pot.html", view._replace(report=view.report | said))
     shown = Opened(chromium, tmp_path / "pot.html")
     text = shown.page.locator("main").inner_text()

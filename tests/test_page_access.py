@@ -4,7 +4,7 @@ import pytest
 from browser import Opened, launched
 from restored_bowl import restored
 
-from voxgan_jax.completion import index_page, page
+from voxgan_jax.report import index, page
 
 _CONTROLS = {"application", "button", "checkbox", "link", "searchbox", "DisclosureTriangle"}
 _NAMED = _CONTROLS | {"image", "group", "region", "table", "columnheader", "rowheader"}
@@ -54,7 +54,7 @@ def folder(tmp_path_factory):
         {"name": "b", "page": "", "drawing": view.drawing, "report": view.report},
         {"name": "c.vox", "error": "it holds no voxel"},
     ]
-    index_page.index_page(path / "index.html", rows, 9)
+    index.index_page(path / "index.html", rows, 9)
     return path
 
 

@@ -8,7 +8,9 @@ import pytest
 import trimesh
 from restored_bowl import STEP, restored
 
-from voxgan_jax.completion import mesh, outputs, page, page_meshes, page_text
+from voxgan_jax.geometry import surface
+from voxgan_jax.inference.answer import GIVEN, INFERRED
+from voxgan_jax.report import page, page_meshes, page_text, volumes
 
 
 def unpacked(part):
@@ -28,11 +30,11 @@ def view():
 
 
 def test_a_packed_mesh_is_the_mesh_to_16_bits(view):
-    groups = {label: (name, "#000000") for label, name in outputs.NAMES.items()}
+    groups = {label: (name, "#000000") for label, name in volumes.NAMES.items()}
     part = page_meshes.pack("pot", view.pot, groups, view.labels, 10**6)
     corners, faces = unpacked(part)
     assert np.abs(corners - view.pot.vertices).max() <= max(view.pot.extents) / 65_535
-    assert [group["name"] for group in part["groups"]] == list(outputs.NAMES.values())
+    assert [group["name"] for group in part["groups"]] == list(volumes.NAMES.values())
     assert sum(map(len, faces)) == len(view.pot.faces) and part["closed"]
     found = trimesh.Trimesh(corners, np.concatenate(faces), process=False)
     assert found.volume == pytest.approx(view.pot.volume, rel=1e-4)
@@ -64,7 +66,7 @@ def test_meshes_are_thinned_to_what_a_page_can_hold():
 
 
 def test_a_thinned_pot_keeps_its_colours_in_place(view):
-    groups = {label: (name, "#000000") for label, name in outputs.NAMES.items()}
+    groups = {label: (name, "#000000") for label, name in volumes.NAMES.items()}
     whole = page_meshes.pack("pot", view.pot, groups, view.labels, 10**6)
     thin = page_meshes.pack("pot", view.pot, groups, view.labels, 1500)
     boxes = []
@@ -80,15 +82,15 @@ def test_speckle_is_calmed_and_borders_stay():
     for _ in range(4):
         sheet = sheet.subdivide()
     left = sheet.triangles_center[:, 0] < 0
-    labels = np.where(left, outputs.GIVEN, outputs.INFERRED)
+    labels = np.where(left, GIVEN, INFERRED)
     rng = np.random.default_rng(0)
     speckled = labels.copy()
     flecks = rng.random(len(labels)) < 0.1
-    speckled[flecks] = np.where(left, outputs.INFERRED, outputs.GIVEN)[flecks]
+    speckled[flecks] = np.where(left, INFERRED, GIVEN)[flecks]
     calm = page_meshes.calmed(sheet, speckled)
     assert (calm == labels).mean() > 0.98 > (speckled == labels).mean()
     assert (page_meshes.calmed(sheet, labels) == labels).mean() > 0.98
-    one = np.full(len(labels), outputs.GIVEN)
+    one = np.full(len(labels), GIVEN)
     assert (page_meshes.calmed(sheet, one) == one).all()
 
 
@@ -111,8 +113,8 @@ def test_the_view_stands_a_pot_however_it_lies(view):
 
 
 def test_a_pot_without_a_sherd_can_be_stood_as_well(view):
-    labels = np.full(len(view.pot.faces), outputs.INFERRED)
-    found = page_meshes.place(view.pot, labels, mesh.frame((24, 24, 24), STEP, up="z"))
+    labels = np.full(len(view.pot.faces), INFERRED)
+    found = page_meshes.place(view.pot, labels, surface.frame((24, 24, 24), STEP, up="z"))
     assert np.linalg.norm(found["front"]) == pytest.approx(1)
     assert np.dot(found["front"], found["up"]) == pytest.approx(0)
 

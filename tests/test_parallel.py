@@ -21,9 +21,10 @@ from flax import linen as nn
 
 from configs import smoke
 from voxgan_jax.data import fragments
+from voxgan_jax.devices import parallel
 from voxgan_jax.models.conv import conv_full
 from voxgan_jax.models.layers import BatchNorm, SpectralConv
-from voxgan_jax.training import build, parallel
+from voxgan_jax.training import build
 
 SIDE, ROWS = 4, 8
 

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from voxgan_jax.completion import model, outputs, page_text, predictor
-from voxgan_jax.completion.answers import Request
-from voxgan_jax.completion.completion import restore
+from voxgan_jax.inference import completer as model
+from voxgan_jax.inference import predict
+from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Request
+from voxgan_jax.report import page_text, volumes
+from voxgan_jax.restore.pot import restore
 
 SIDE = 24
 D, H, W = np.indices((SIDE, SIDE, SIDE))
@@ -41,7 +43,7 @@ def completer(volume, pool=1, several=False):
 def answer():
     request = Request(SHERD.astype(np.uint8), source="a/sherd.vox")
     made = completer(probabilities(0.2), several=True)
-    (answer,) = predictor.complete_batch(made, [request])
+    (answer,) = predict.complete_batch(made, [request])
     return request, answer
 
 
@@ -49,8 +51,8 @@ def test_the_bridge_is_uncertain_and_what_was_given_stays(answer):
     _, done = answer
     whole = done.labels > 0
     assert ndimage.label(whole)[1] == 1  # pyright: ignore
-    np.testing.assert_array_equal(done.labels == outputs.GIVEN, SHERD)
-    bridge = done.labels == outputs.UNCERTAIN
+    np.testing.assert_array_equal(done.labels == GIVEN, SHERD)
+    bridge = done.labels == UNCERTAIN
     assert np.abs(RADIUS[bridge] - 8).max() < 2.5
     assert done.pieces == (3, 1, bridge.sum(), PLATE.sum())
     assert not whole[PLATE].any()
@@ -58,8 +60,8 @@ def test_the_bridge_is_uncertain_and_what_was_given_stays(answer):
     np.testing.assert_array_equal(done.probabilities > 0.45, done.belief > 0.5)
     assert 0.5 < done.belief[bridge].mean() < 0.7
     # However sure its surroundings are, a bridge stays a guess.
-    marked = outputs.mark(done.labels, np.ones_like(done.belief))
-    np.testing.assert_array_equal(marked == outputs.UNCERTAIN, bridge)
+    marked = volumes.mark(done.labels, np.ones_like(done.belief))
+    np.testing.assert_array_equal(marked == UNCERTAIN, bridge)
 
 
 def test_a_hypothesis_is_joined_too(answer):
@@ -71,19 +73,19 @@ def test_a_hypothesis_is_joined_too(answer):
 
 def test_without_joining_the_pot_is_the_models_own():
     volume = probabilities(0.2)
-    done = predictor.complete(completer(volume), SHERD.astype(np.uint8), join=False)
+    done = predict.complete(completer(volume), SHERD.astype(np.uint8), join=False)
     assert done.pieces == (3, 3, 0, 0)
     assert done.probabilities is not None
     np.testing.assert_array_equal(done.probabilities, volume)
-    np.testing.assert_array_equal(done.labels == outputs.INFERRED, (volume > 0.45) & ~SHERD)
+    np.testing.assert_array_equal(done.labels == INFERRED, (volume > 0.45) & ~SHERD)
 
 
 def test_blocks_of_a_coarser_model_are_joined_and_counted():
     sherd = np.zeros((48, 48, 48), np.uint8)
     sherd[np.kron(SHERD, np.ones((2, 2, 2), bool))] = 1
-    done = predictor.complete(completer(probabilities(0.2), pool=2), sherd)
+    done = predict.complete(completer(probabilities(0.2), pool=2), sherd)
     assert done.pieces is not None and done.pieces[:2] == (3, 1)
-    assert done.pieces.added == (done.labels == outputs.UNCERTAIN).sum()
+    assert done.pieces.added == (done.labels == UNCERTAIN).sum()
     assert done.pieces.dropped == 8 * PLATE.sum()
 
 
@@ -94,7 +96,7 @@ def test_meshes_report_and_page_are_those_of_the_joined_pot(answer, tmp_path):
     pot.write(tmp_path, ["json"])
     report = json.loads((tmp_path / "sherd.json").read_text())
     found = report["pieces"]
-    bridge = int((answer[1].labels == outputs.UNCERTAIN).sum())
+    bridge = int((answer[1].labels == UNCERTAIN).sum())
     assert (found["made"], found["left"], found["bridge_voxels"]) == (3, 1, bridge)
     total = report["given_voxels"] + report["inferred_voxels"]
     assert found["share_bridges"] == pytest.approx(bridge / total, abs=1e-4)
@@ -110,14 +112,14 @@ def test_meshes_report_and_page_are_those_of_the_joined_pot(answer, tmp_path):
 def test_the_page_says_what_stays_apart_and_nothing_of_a_whole_pot():
     volume = probabilities(0.9)
     volume[PLATE] = 0
-    done = predictor.complete(completer(volume), SHERD.astype(np.uint8))
+    done = predict.complete(completer(volume), SHERD.astype(np.uint8))
     assert done.pieces is not None and done.pieces == (1, 1, 0, 0)
     assert done.probabilities is not None
     np.testing.assert_array_equal(done.probabilities, volume)
     assert page_text.pieces({"pieces": done.pieces.summary(100)}) == ""
     assert page_text.pieces({}) == page_text.pieces({"pieces": None}) == ""
     both = (SHERD | PLATE).astype(np.uint8)
-    apart = predictor.complete(completer(volume), both)
+    apart = predict.complete(completer(volume), both)
     assert apart.pieces is not None and apart.pieces == (2, 2, 0, 0)
     text = page_text.pieces({"pieces": apart.pieces.summary(100)})
     assert "In 2 pieces" in text and "falls apart" in text and "guess" not in text

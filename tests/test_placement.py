@@ -7,21 +7,15 @@ import numpy as np
 import pytest
 import turned_sherds
 
-from voxgan_jax import cli
-from voxgan_jax.completion import (
-    axis_fit,
-    axis_maps,
-    candidates,
-    locator,
-    placed,
-    placement,
-    requests,
-    scans,
-)
-from voxgan_jax.completion import candidate as proposal
-from voxgan_jax.completion.axis_fit import Axis
-from voxgan_jax.completion.candidate import Candidate, Known
-from voxgan_jax.completion.model import Completer
+from voxgan_jax.cli import main
+from voxgan_jax.inference.completer import Completer
+from voxgan_jax.placement import axis_fit, axis_maps, locator, place, propose
+from voxgan_jax.placement import candidate as proposal
+from voxgan_jax.placement.axis_fit import Axis
+from voxgan_jax.placement.candidate import Candidate, Known
+from voxgan_jax.restore import request as requests
+from voxgan_jax.scan import formats
+from voxgan_jax.scan import pose as placed
 
 
 def candidate(voxel=2.0, bottom=-10.0, direction=(0.0, 0.0, 1.0), share=0.0):
@@ -65,13 +59,13 @@ def test_a_candidates_matrix_leads_to_its_axis_and_its_bottom(side):
 
 def test_the_voxels_of_a_candidate_are_those_of_the_mesh():
     sherd = turned_sherds.bellied()
-    points, volume = candidates.fill(sherd, 6.0)
+    points, volume = propose.fill(sherd, 6.0)
     assert len(points) * volume == pytest.approx(sherd.volume, rel=0.03)
     axis = Axis(np.zeros(3), np.array([0.0, 0.0, 1.0]), 0.0)
     one = Candidate(axis, 2.6, -70.0, 0.0)
     rough = proposal.partial(one, points, volume, 64)
     made = placement_of(one)
-    exact = scans.placed(sherd, made, 64)
+    exact = formats.placed(sherd, made, 64)
     labels = exact.labels > 0
     assert (rough & labels).sum() / (rough | labels).sum() > 0.8
     assert exact.mesh is sherd and exact.placement is made
@@ -105,10 +99,10 @@ def test_shares_are_those_of_what_is_much_the_same():
         (candidate(2.0, bottom=-40.0), 0.2),
         (candidate(2.0, direction=(0.0, 0.0, -1.0)), -1.0),
     ]
-    best = placement.ranked([(one, placement_of(one, score)) for one, score in several], points)
+    best = place.ranked([(one, placement_of(one, score)) for one, score in several], points)
     weights = np.exp([score for _, score in several])
     weights /= weights.sum()
-    constant, by_share, _ = placement.TRUST
+    constant, by_share, _ = place.TRUST
     share = weights[:2].sum()
     sure = 1 / (1 + np.exp(-constant - by_share * np.log(share / (1 - share))))
     assert best.voxel_mm == 2.0
@@ -117,7 +111,7 @@ def test_shares_are_those_of_what_is_much_the_same():
     rest = weights[2:] / share * sure
     assert [other.share for other in best.runner_ups] == pytest.approx(rest.tolist())
     with pytest.raises(ValueError, match="no placement keeps the sherd"):
-        placement.ranked([], points)
+        place.ranked([], points)
 
 
 def test_the_summary_says_it_in_plain_words():
@@ -141,11 +135,11 @@ def scan():
 
 def test_a_sherd_is_placed_about_its_axis(scan):
     sherd, pose = scan
-    made = placement.place(turning(), sherd)
+    made = place.place(turning(), sherd)
     cosine = abs(made.direction @ pose[:3, 2])
     assert cosine > np.cos(np.radians(2))
     assert 0 < made.share <= 1
-    labels = scans.placed(sherd, made, 64).labels > 0
+    labels = formats.placed(sherd, made, 64).labels > 0
     # All of the sherd is in the cube, as far from the axis as it was.
     assert labels.sum() * made.voxel_mm**3 == pytest.approx(sherd.volume, rel=0.05)
     d, h, _ = np.nonzero(labels)
@@ -158,21 +152,21 @@ def test_what_is_known_is_kept(scan):
     sherd, pose = scan
     up = pose[:3, 2]
     known = Known(direction=(up[0], up[1], up[2]), height=200.0, diameter=170.0)
-    made = placement.place(turning(), sherd, known)
+    made = place.place(turning(), sherd, known)
     np.testing.assert_allclose(made.direction, up, atol=1e-9)
     assert made.voxel_mm == pytest.approx(200 / locator.LONGEST)
     downwards = Known(direction=(-up[0], -up[1], -up[2]), voxel=3.0)
-    made = placement.place(turning(), sherd, downwards)
+    made = place.place(turning(), sherd, downwards)
     np.testing.assert_allclose(made.direction, -up, atol=1e-9)
     assert made.voxel_mm == pytest.approx(3.0)
     with pytest.raises(ValueError, match="no placement agrees with what is given"):
-        placement.place(turning(), sherd, Known(height=30.0, diameter=30.0))
+        place.place(turning(), sherd, Known(height=30.0, diameter=30.0))
 
 
 def test_a_surface_to_which_no_axis_can_be_fitted(scan, monkeypatch):
     monkeypatch.setattr(axis_fit, "refined", lambda *args, **options: None)
     with pytest.raises(ValueError, match=r"no axis is found .* give --axis, or --as-is"):
-        placement.place(turning(), scan[0])
+        place.place(turning(), scan[0])
 
 
 @pytest.mark.parametrize(("end", "row"), [("rim", 0), ("base", -1)])
@@ -190,7 +184,7 @@ def test_an_end_that_the_sherd_holds_is_an_end_of_the_pot(end, row):
     points = np.array([[0.0, 0, 0]])
     known = Known(rim=end == "rim", base=end == "base")
     scores = [
-        placement.judged(turning(), one, given, volume, known, points).score
+        place.judged(turning(), one, given, volume, known, points).score
         for volume in (reaching, answer)
     ]
     assert scores[0] > -1 and scores[1] < scores[0] - 5
@@ -255,7 +249,7 @@ def test_options_that_do_not_go_together(scan, tmp_path, name, told, said):
 @pytest.mark.parametrize("axis", ["1,0", "a,b,c", "0,0,0"])
 def test_an_axis_is_three_numbers(axis, capsys):
     with pytest.raises(SystemExit):
-        cli.main(["complete", "a.stl", "--out", "x", f"--axis={axis}"])
+        main.main(["complete", "a.stl", "--out", "x", f"--axis={axis}"])
     assert f"{axis} " in capsys.readouterr().err
 
 

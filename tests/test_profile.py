@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from voxgan_jax.models import rings
+from voxgan_jax.geometry import rings
 from voxgan_jax.models.profile import ProfileNet, evidence
 
 

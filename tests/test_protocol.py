@@ -10,7 +10,8 @@ import pytest
 
 from voxgan_jax.data import folder
 from voxgan_jax.data.folder import PotFile
-from voxgan_jax.evaluation import baselines, protocol, report
+from voxgan_jax.evaluation import baselines, protocol
+from voxgan_jax.evaluation import summary as report
 from voxgan_jax.evaluation.protocol import Record, SurfaceRecord
 
 # By hand: sha256 of these names, first 8 bytes modulo 2, gives the fragment of [2, 3].

@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT
 
 from voxgan_jax.data import cache, fragments, resident, source
-from voxgan_jax.training import parallel
+from voxgan_jax.devices import parallel
 
 ONE = parallel.make_mesh(jax.devices()[:1])
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from configs import revolve
-from voxgan_jax.completion import model
-from voxgan_jax.data import grid, source, synthetic
+from voxgan_jax.data import grid, source
+from voxgan_jax.data.synthetic import pots as synthetic
 from voxgan_jax.evaluation import protocol
+from voxgan_jax.inference import completer
 from voxgan_jax.models import RevolveGenerator
 from voxgan_jax.models.axis import AxisNet, likely_axes
 from voxgan_jax.models.revolve import OUTPUTS
@@ -205,7 +206,7 @@ def test_a_run_learns_and_its_weights_complete_pots(vox_dir, tmp_path, monkeypat
     assert profile_losses[-1] < 0.6 * profile_losses[0]
     assert all("d_loss" not in values and "recon_loss" not in values for values in written)
 
-    trained = model.load(workdir=tmp_path)
+    trained = completer.load(workdir=tmp_path)
     pots = list(source.open_split(vox_dir, "train", resolution=32).pots)[:6]
 
     def iou(predict):

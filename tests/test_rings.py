@@ -4,8 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from voxgan_jax.data import grid, synthetic
-from voxgan_jax.models import rings
+from voxgan_jax.data import grid
+from voxgan_jax.data.synthetic import pots
+from voxgan_jax.geometry import rings
 
 
 def normal(seed, *shape):
@@ -18,7 +19,7 @@ def as_volume(cube):
 
 def synthetic_pot(seed):
     """A pot without handles in the cube of side 32, and its axis."""
-    pot = synthetic.make_pot(seed, None, 32, handled=0.0).astype(np.uint8)
+    pot = pots.make_pot(seed, None, 32, handled=0.0).astype(np.uint8)
     complete = as_volume(grid.place(pot, 32))
     return complete, rings.round_axis(complete)
 

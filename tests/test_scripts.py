@@ -89,7 +89,7 @@ def test_complete_reports_a_bad_file_and_does_the_others(trained, vox_dir, tmp_p
 
 
 def test_complete_writes_two_files_of_one_name_apart(trained, vox_dir, tmp_path):
-    from voxgan_jax import cli
+    from voxgan_jax.cli import main
 
     good = folder.scan(vox_dir)[0].path
     files = [tmp_path / side / "a.vox" for side in "xy"]
@@ -97,43 +97,43 @@ def test_complete_writes_two_files_of_one_name_apart(trained, vox_dir, tmp_path)
         file.parent.mkdir()
         file.write_bytes(good.read_bytes())
     job = ["complete", *map(str, files), "--workdir", str(trained), "--out", str(tmp_path / "out")]
-    assert cli.main([*job, "--formats", "vox"]) == 0
+    assert main.main([*job, "--formats", "vox"]) == 0
     first, second = (vox.read(tmp_path / "out" / side / "a_completed.vox") for side in "xy")
     np.testing.assert_array_equal(first, second)
 
 
 def test_complete_scales_down_a_pot_that_is_too_big(trained, tmp_path, capsys):
-    from voxgan_jax import cli
+    from voxgan_jax.cli import main
 
     labels = np.zeros((40, 64, 64), np.uint8)
     labels[10:14, 20:44, 20:44] = 2
     vox.write(tmp_path / "big.vox", labels)
     options = ["complete", str(tmp_path / "big.vox"), "--workdir", str(trained)]
-    assert cli.main([*options, "--out", str(tmp_path)]) == 1
+    assert main.main([*options, "--out", str(tmp_path)]) == 1
     assert "give --pool 2" in capsys.readouterr().err
-    assert cli.main([*options, "--out", str(tmp_path), "--pool", "2"]) == 0
+    assert main.main([*options, "--out", str(tmp_path), "--pool", "2"]) == 0
     completed = vox.read(tmp_path / "big_completed.vox")
     assert completed.shape == labels.shape
     np.testing.assert_array_equal(completed == 1, labels == 2)
 
 
 def test_the_fixed_fragment_is_that_of_evaluation(trained, vox_dir, tmp_path):
-    from voxgan_jax import cli
+    from voxgan_jax.cli import main
 
     path = next(item.path for item in folder.scan(vox_dir) if item.split == "test")
     options = ["--workdir", str(trained), "--out", str(tmp_path), "--fixed_fragment"]
-    assert cli.main(["complete", str(path), *options]) == 0
+    assert main.main(["complete", str(path), *options]) == 0
     fragment = fragments.fixed_fragment(path.name, fragments.fragment_ids(vox.read(path)))
     completed = vox.read(tmp_path / f"{path.stem}_fragment{fragment}_completed.vox")
     np.testing.assert_array_equal(completed == 1, vox.read(path) == fragment)
 
 
 def test_complete_as_json(trained, vox_dir, tmp_path, capsys):
-    from voxgan_jax import cli
+    from voxgan_jax.cli import main
 
     path = folder.scan(vox_dir)[0].path
     options = ["--workdir", str(trained), "--out", str(tmp_path), "--json"]
-    assert cli.main(["complete", str(path), *options]) == 0
+    assert main.main(["complete", str(path), *options]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["given"] == (vox.read(path) > 0).sum()
     assert said["file"] == str(tmp_path / f"{path.stem}_completed.vox")
@@ -142,7 +142,7 @@ def test_complete_as_json(trained, vox_dir, tmp_path, capsys):
 
 def test_package_weights_and_calibrate_their_confidence(trained, vox_dir, tmp_path, capsys):
     from scripts import calibrate_confidence, package_weights
-    from voxgan_jax import cli
+    from voxgan_jax.cli import main
 
     target = tmp_path / "tiny.safetensors"
     options = ["--workdir", str(trained), "--train_pots", "8", "--train_files", "16"]
@@ -157,7 +157,7 @@ def test_package_weights_and_calibrate_their_confidence(trained, vox_dir, tmp_pa
     assert json.loads(target.with_suffix(".json").read_text())["confidence"]["files"] == 24
     path = folder.scan(vox_dir)[0].path
     options = ["--weights", str(target), "--out", str(tmp_path)]
-    assert cli.main(["complete", str(path), *options]) == 0
+    assert main.main(["complete", str(path), *options]) == 0
     assert "\n  confidence low: " in capsys.readouterr().out
 
 
@@ -195,11 +195,11 @@ def test_errors_are_one_line(tmp_path, vox_dir):
 
 
 def test_synth_writes_a_data_set_and_a_sheet(tmp_path):
-    from voxgan_jax import cli
+    from voxgan_jax.cli import main
 
     out, sheet = tmp_path / "pots", tmp_path / "sheet.png"
     options = ["--pots", "5", "--resolution", "32", "--fragments", "3", "5", "--sheet", str(sheet)]
-    assert cli.main(["synth", "--out", str(out), *options]) == 0
+    assert main.main(["synth", "--out", str(out), *options]) == 0
     items = folder.scan(out)
     assert len(items) == 10
     assert len({item.pot for item in items}) == 5

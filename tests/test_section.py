@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from turned_pots import bowl, sherd
 
-from voxgan_jax.completion import outputs, page_text, section
-from voxgan_jax.data import synthetic
+from voxgan_jax.data.synthetic import pots
+from voxgan_jax.inference.answer import GIVEN, INFERRED
+from voxgan_jax.report import page_text
+from voxgan_jax.report import profile as section
 
 SVG = "{http://www.w3.org/2000/svg}"
 SIDE = 40
@@ -25,9 +27,9 @@ def turned(outer, inner, low=4, high=34, floor=0.0, side=SIDE, middle=None):
 
 
 def profile_of(pot, given=None, step=1.0, **options):
-    labels = pot * np.uint8(outputs.INFERRED)
+    labels = pot * np.uint8(INFERRED)
     if given is not None:
-        labels[given] = outputs.GIVEN
+        labels[given] = GIVEN
     return section.profile(labels, pot.astype(np.float32), step, **options)
 
 
@@ -110,7 +112,7 @@ def test_the_profile_follows_belief_more_finely_than_voxels():
     top[..., 3] = pot[..., 4]
     belief[top] = 0.25
     belief[..., 4][pot[..., 4]] = 0.75
-    labels = pot * np.uint8(outputs.INFERRED)
+    labels = pot * np.uint8(INFERRED)
     found = section.measures(section.profile(labels, belief, 1.0))
     assert found["height_mm"] == pytest.approx(31, abs=0.25)
     belief[top] = 0.45
@@ -123,7 +125,7 @@ def test_a_handle_moves_neither_axis_nor_profile():
     d, h, w = np.indices(pot.shape)
     handle = (np.abs(h - 19.5) < 2.5) & (d > 33) & (d < 39) & (w > 12) & (w < 22)
     with_handle = profile_of(pot | handle)
-    assert section.find_axis(pot | handle) == pytest.approx((19.5, 19.5), abs=0.05)
+    assert rings.find_axis(pot | handle) == pytest.approx((19.5, 19.5), abs=0.05)
     found, bare = section.measures(with_handle), section.measures(profile_of(pot))
     for name in ("height_mm", "max_diameter_mm", "wall_mm", "capacity_ml"):
         assert found[name] == pytest.approx(bare[name], rel=0.01), name
@@ -133,12 +135,12 @@ def test_a_handle_moves_neither_axis_nor_profile():
 def test_the_axis_is_that_of_training():
     import jax.numpy as jnp
 
-    from voxgan_jax.models import rings
+    from voxgan_jax.geometry import rings
 
-    pot = np.pad(synthetic.make_pot(3, resolution=32), 3)
+    pot = np.pad(pots.make_pot(3, resolution=32), 3)
     moved = np.roll(pot, (2, -1), axis=(0, 1))
     expected = rings.round_axis(jnp.asarray(moved[None, ..., None], jnp.float32))[0]
-    assert section.find_axis(moved) == pytest.approx(np.asarray(expected).tolist(), abs=1e-3)
+    assert rings.find_axis(moved) == pytest.approx(np.asarray(expected).tolist(), abs=1e-3)
 
 
 def test_the_base_may_lie_at_either_end():

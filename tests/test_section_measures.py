@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from voxgan_jax.completion import outputs, section
+from voxgan_jax.inference.answer import INFERRED
+from voxgan_jax.report import profile
 
 SIDE, FOOT = 48, 42.5
 """FOOT is where the pot stands, in voxels along w; heights count from there."""
@@ -95,8 +96,8 @@ RIMS = {
 
 def measured(outline, step=1.0):
     share = turned(outline)
-    labels = np.where(share >= 0.5, outputs.INFERRED, 0).astype(np.uint8)
-    return section.measures(section.profile(labels, share, step))
+    labels = np.where(share >= 0.5, INFERRED, 0).astype(np.uint8)
+    return profile.measures(profile.profile(labels, share, step))
 
 
 @pytest.mark.parametrize("name", BASES)
@@ -122,7 +123,7 @@ def test_where_a_pot_stands_on_a_point_its_base_is_small():
 def test_a_plate_has_one_diameter(high):
     d, h, w = np.indices((30, 30, 12))
     plate = (np.hypot(d - 14.5, h - 14.5) < 10) & (w > 5) & (w <= 5 + high)
-    labels = plate * np.uint8(outputs.INFERRED)
-    found = section.measures(section.profile(labels, plate.astype(np.float32), 1.0))
+    labels = plate * np.uint8(INFERRED)
+    found = profile.measures(profile.profile(labels, plate.astype(np.float32), 1.0))
     for name in ("rim", "base", "max"):
         assert found[f"{name}_diameter_mm"] == pytest.approx(20, abs=0.6), name

@@ -11,9 +11,11 @@ import safetensors.numpy
 
 from configs import smoke
 from voxgan_jax import models
-from voxgan_jax.completion import confidence, model, predictor, shipped
-from voxgan_jax.completion.requests import Request
+from voxgan_jax.inference import completer as model
+from voxgan_jax.inference import confidence, model_card, predict
+from voxgan_jax.inference.answer import GIVEN
 from voxgan_jax.models import weights
+from voxgan_jax.restore.request import Request
 
 SUMMARY = {
     "answer": "/home/someone/run",
@@ -42,7 +44,7 @@ def run_file(tmp_path):
 
 def package(source, target, **options):
     known = {"training_data": {"name": "pots", "pots": 9}, "commit": "c0ffee"}
-    return shipped.package(source, target, **known | options)
+    return model_card.package(source, target, **known | options)
 
 
 def test_packed_weights_are_the_same_to_half_precision(run_file, tmp_path):
@@ -60,7 +62,7 @@ def test_the_card(run_file, tmp_path):
     target = tmp_path / "tiny.safetensors"
     card = package(run_file, target, summaries=[SUMMARY])
     check_card(target)
-    assert shipped.read_card(target) == card
+    assert model_card.read_card(target) == card
     assert card["training_data"] == {"name": "pots", "pots": 9}
     assert card["commit"] == "c0ffee"
     (metrics,) = card["metrics"]
@@ -68,14 +70,14 @@ def test_the_card(run_file, tmp_path):
     assert metrics["iou"]["mean"] == 0.8
     assert set(metrics) == {"command", "split", "placement", "threshold", "files", "pots", "iou"}
     assert card["config"]["generator"]["features"] == 4
-    assert "someone" not in shipped.card_path(target).read_text()
+    assert "someone" not in model_card.card_path(target).read_text()
     assert b"someone" not in target.read_bytes()
 
 
 def test_packed_again_the_same_weights_keep_their_confidence(run_file, tmp_path):
     target = tmp_path / "tiny.safetensors"
     card = package(run_file, target) | {"confidence": {"intercept": 1.0}}
-    shipped.write_card(target, card)
+    model_card.write_card(target, card)
     assert package(run_file, target)["confidence"] == {"intercept": 1.0}
     variables, config = weights.load(run_file)
     weights.save(run_file, jax.tree.map(lambda leaf: leaf + 1, variables), config)
@@ -86,7 +88,7 @@ def test_too_many_weights_leave_what_was_there(run_file, tmp_path, monkeypatch):
     target = tmp_path / "tiny.safetensors"
     package(run_file, target)
     before = target.read_bytes()
-    monkeypatch.setattr(shipped, "MAX_BYTES", 1000)
+    monkeypatch.setattr(model_card, "MAX_BYTES", 1000)
     with pytest.raises(weights.WeightsError, match=r"MB as float16, above the 0 MB"):
         package(run_file, target)
     assert target.read_bytes() == before
@@ -113,19 +115,19 @@ def test_a_number_too_big_for_float16_is_named(tmp_path):
 
 def test_without_a_name_the_model_of_the_package_is_taken(run_file, tmp_path, monkeypatch):
     target = tmp_path / "tiny.safetensors"
-    monkeypatch.setattr(shipped, "path", lambda name=shipped.NAME: target)
+    monkeypatch.setattr(model_card, "path", lambda name=model_card.NAME: target)
     with pytest.raises(FileNotFoundError, match="comes without trained weights; name a file by"):
         model.load()
     wide = {name: [-9.0, 9.0] for name in confidence.SUSPICIONS}
     slopes = dict.fromkeys(confidence.Features._fields, 0.0)
     rule = confidence.Rule(1.5, slopes, wide)
-    shipped.write_card(target, package(run_file, target) | {"confidence": rule._asdict()})
+    model_card.write_card(target, package(run_file, target) | {"confidence": rule._asdict()})
     completer = model.load()
     assert completer.resolution == 32
     assert completer.rule == rule
     labels = np.zeros((20, 20, 20), np.uint8)
     labels[4:8, 4:10, 5:15] = 2
-    done = predictor.complete(completer, labels)
+    done = predict.complete(completer, labels)
     assert done.confidence is not None
     assert done.confidence.sentence == "high: expected IoU with the true pot 0.82"
     with pytest.raises(ValueError, match="name either a weights file or the folder"):
@@ -135,7 +137,7 @@ def test_without_a_name_the_model_of_the_package_is_taken(run_file, tmp_path, mo
 
 @pytest.mark.parametrize("content", ["{", "[1]", "\udcff"])
 def test_a_broken_card_is_named_with_the_remedy(content, run_file):
-    card = shipped.card_path(run_file)
+    card = model_card.card_path(run_file)
     card.write_bytes(content.encode("utf-8", "surrogateescape"))
     said = r"generator\.json: not a card.*; put back the card .* or delete this one"
     with pytest.raises(weights.WeightsError, match=said):
@@ -145,22 +147,22 @@ def test_a_broken_card_is_named_with_the_remedy(content, run_file):
 
 
 def test_missing_weights_are_named_with_the_remedy(tmp_path, monkeypatch):
-    monkeypatch.setattr(shipped, "path", lambda name=shipped.NAME: tmp_path / name)
+    monkeypatch.setattr(model_card, "path", lambda name=model_card.NAME: tmp_path / name)
     said = {
-        shipped.NAME: "comes without trained weights; name a file by --weights or a run's",
-        shipped.HYPOTHESES: "without the model of several pots; leave out --hypotheses, name",
+        model_card.NAME: "comes without trained weights; name a file by --weights or a run's",
+        model_card.HYPOTHESES: "without the model of several pots; leave out --hypotheses, name",
         "other.safetensors": "install voxgan_jax again",
     }
     for name, text in said.items():
         with pytest.raises(FileNotFoundError) as caught:
-            shipped.find(name)
+            model_card.find(name)
         assert str(caught.value).startswith(f"{tmp_path / name}: ") and text in str(caught.value)
 
 
 def check_card(weights_file):
     """The card of a weights file tells the truth about it."""
-    card = json.loads(shipped.card_path(weights_file).read_text(encoding="utf-8"))
-    found = shipped.describe(weights_file)
+    card = json.loads(model_card.card_path(weights_file).read_text(encoding="utf-8"))
+    found = model_card.describe(weights_file)
     assert {name: card["weights"][name] for name in found} == found
     variables, config = weights.load(weights_file)
     generator = models.build_generator(config.generator)
@@ -175,49 +177,49 @@ def check_card(weights_file):
 
 
 def test_the_shipped_card_agrees_with_the_shipped_weights():
-    card = check_card(shipped.path())
-    assert shipped.path().stat().st_size < shipped.MAX_BYTES
+    card = check_card(model_card.path())
+    assert model_card.path().stat().st_size < model_card.MAX_BYTES
     assert card["weights"]["storage"] == "float16"
     assert card["training_data"]["doi"] == "10.24963/ijcai.2023/647"
     assert card["metrics"] and card["limits"]
     assert confidence.from_card(card) is not None
-    text = shipped.card_path(shipped.path()).read_text(encoding="utf-8")
+    text = model_card.card_path(model_card.path()).read_text(encoding="utf-8")
     assert '"/' not in text
     assert model.load().resolution == card["config"]["data"]["resolution"] == 64
 
 
 def test_the_shipped_model_of_several_pots_agrees_with_its_card():
-    path = shipped.path(shipped.HYPOTHESES)
+    path = model_card.path(model_card.HYPOTHESES)
     card = check_card(path)
     assert card["config"]["generator"]["kind"] == "revolve_hypotheses"
     assert card["metrics"][0]["gain"]["mean"] > 0.05
     assert card["weights"]["parameters"] == 4_757_776
-    assert path.stat().st_size + shipped.path().stat().st_size < shipped.MAX_BYTES
+    assert path.stat().st_size + model_card.path().stat().st_size < model_card.MAX_BYTES
 
 
 def test_the_card_of_the_locator_agrees_with_it():
-    path = shipped.path("locator.safetensors")
+    path = model_card.path("locator.safetensors")
     data = path.read_bytes()
-    card = shipped.read_card(path)
+    card = model_card.read_card(path)
     assert card["weights"]["sha256"] == hashlib.sha256(data).hexdigest()
     assert card["weights"]["bytes"] == len(data)
     sizes = [leaf.size for leaf in safetensors.numpy.load(data).values()]
     assert card["weights"]["parameters"] == sum(sizes) == 555_704
     assert card["metrics"] and card["limits"]
     folder = path.parent.glob("*.safetensors")
-    assert sum(one.stat().st_size for one in folder) < shipped.MAX_BYTES
+    assert sum(one.stat().st_size for one in folder) < model_card.MAX_BYTES
 
 
 def test_several_pots_keep_the_sherd_and_differ():
     labels = np.zeros((64, 64, 64), np.uint8)
     labels[4:8, 20:44, 10:40] = 2
     completer = model.load(num_hypotheses=3)
-    (answer,) = predictor.complete_batch(completer, [Request(labels)])
+    (answer,) = predict.complete_batch(completer, [Request(labels)])
     assert len(answer.hypotheses) == 3
     shares = [other.share for other in answer.hypotheses]
     assert sum(shares) == pytest.approx(1, abs=1e-3) and shares == sorted(shares, reverse=True)
     for other in answer.hypotheses:
-        np.testing.assert_array_equal(other.labels == predictor.GIVEN, labels > 0)
+        np.testing.assert_array_equal(other.labels == GIVEN, labels > 0)
     volumes = [other.labels > 0 for other in answer.hypotheses]
     assert (volumes[0] != volumes[1]).sum() > 500
 
@@ -231,6 +233,6 @@ def test_the_shipped_model_says_what_is_no_sherd():
     for d, h in ((8, 8), (8, 52), (52, 8), (52, 52)):
         table[d : d + 4, h : h + 4, 10:54] = 2
     requests = [Request(shape) for shape in shapes]
-    for done in predictor.complete_batch(model.load(), requests):
+    for done in predict.complete_batch(model.load(), requests):
         assert done.confidence is not None
         assert done.confidence.sentence.startswith(confidence.STRANGE)

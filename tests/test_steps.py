@@ -13,7 +13,8 @@ import pytest
 import test_parallel
 
 from configs import revolve
-from voxgan_jax.training import loop, losses, parallel, steps
+from voxgan_jax.devices import parallel
+from voxgan_jax.training import loop, losses, steps
 from voxgan_jax.training.state import inference_variables
 
 

@@ -8,7 +8,8 @@ import safetensors.numpy
 
 from configs import revolve
 from scripts import ablation_revolve as script
-from voxgan_jax.evaluation import ablation_runs, report, switches, switches_report
+from scripts.lib.ablation import runs, switches, switches_report
+from voxgan_jax.evaluation import summary
 from voxgan_jax.evaluation.protocol import Record
 
 
@@ -174,7 +175,7 @@ def fake_run(run, commands, split, root, say):
     averaged = commands["evaluate"][-1] == "8"
     rows = (FULL if part == "full" and averaged else WITHOUT)[run.seed]
     place = {"resolution": 32, "pool": 1, "placement": "center"}
-    report.write(report.summarise(rows) | place, rows, run.folder / split)
+    summary.write(summary.summarise(rows) | place, rows, run.folder / split)
     return True
 
 
@@ -191,7 +192,7 @@ def test_differences_are_paired_by_file_and_seed(tmp_path, monkeypatch, capsys):
         said.append((run.model, run.seed, split))
         return fake_run(run, commands, split, root, say)
 
-    monkeypatch.setattr(ablation_runs, "complete_run", complete)
+    monkeypatch.setattr(runs, "complete_run", complete)
     keep_to_itself(monkeypatch)
     options = ["--out", str(tmp_path / "out"), "--data_dir", str(tmp_path), "--seeds", "0", "1"]
     options += ["--parts", "averaging", "residual", "--config.generator.residual_features=8"]
@@ -237,7 +238,7 @@ def test_of_a_full_model_that_failed_the_others_are_told_alone(tmp_path):
     rows = WITHOUT[0]
     place = {"resolution": 32, "pool": 1, "placement": "center"}
     write_weights(tmp_path / "run", 20)
-    report.write(report.summarise(rows) | place, rows, tmp_path / "run" / "scores")
+    summary.write(summary.summarise(rows) | place, rows, tmp_path / "run" / "scores")
     titles = {"full": "full model", "synthetic": "with synthetic pots"}
     scored = {"full": {}, "synthetic": {0: tmp_path / "run" / "scores"}}
     parts = switches_report.collect(titles, scored)["parts"]

@@ -7,7 +7,9 @@ import pytest
 from scipy import ndimage
 from skimage import measure
 
-from voxgan_jax.data import folder, fracture, recipes, synthetic, vox
+from voxgan_jax.data import folder, vox
+from voxgan_jax.data.synthetic import fracture, recipes
+from voxgan_jax.data.synthetic import pots as synthetic
 
 
 def pieces(mask):

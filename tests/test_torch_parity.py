@@ -13,11 +13,12 @@ torch = pytest.importorskip("torch")
 # ruff: noqa: E402
 
 from scripts import compare_torch
-from voxgan_jax import cli
-from voxgan_jax.completion import model
+from scripts.lib.torch_parity import differences, traces, twin_traces
+from voxgan_jax.cli import main
+from voxgan_jax.inference import completer as model
 from voxgan_jax.models import weights as our_weights
 from voxgan_jax.models.weights import WeightsError
-from voxgan_jax.torch_twin import differences, traces, twin_traces, weights
+from voxgan_jax.torch_twin import weights
 
 SMALL = {"resolution": 32, "features": 4, "dtype": "float32"}
 
@@ -173,25 +174,25 @@ def test_convert_both_ways(tmp_path, capsys):
     pth, ours, back = (str(tmp_path / name) for name in ("g.pth", "g.safetensors", "back.pth"))
     state = weights.to_torch(variables("resnet_sn", "generator"))
     torch.save(state, pth)
-    assert cli.main(["convert", pth, ours, "--resolution", "32"]) == 0
+    assert main.main(["convert", pth, ours, "--resolution", "32"]) == 0
     assert capsys.readouterr().out == (
         f"{ours}: generator, features 8, num_res_blocks 3, skips True\n"
     )
     completer = model.load(weights_file=ours)
     assert (completer.resolution, completer.placement) == (32, "center")
-    assert cli.main(["convert", ours, back]) == 0
+    assert main.main(["convert", ours, back]) == 0
     again = torch.load(back, weights_only=True)
     assert all(torch.equal(again[name], state[name]) for name in state)
 
     torch.save(weights.to_torch(variables("resnet_sn", "discriminator")), pth)
-    assert cli.main(["convert", pth, ours]) == 0
+    assert main.main(["convert", pth, ours]) == 0
     assert "spectral_norm_iterations 1, resolution 32" in capsys.readouterr().out
     assert set(our_weights.load(ours)[0]) == {"params", "batch_stats", "spectral_stats"}
 
 
 def test_convert_says_what_is_wrong(tmp_path, capsys, monkeypatch):
     def error(*names):
-        assert cli.main(["convert", *(str(tmp_path / name) for name in names)]) == 1
+        assert main.main(["convert", *(str(tmp_path / name) for name in names)]) == 1
         return capsys.readouterr().err
 
     assert "no such weights file" in error("none.pth", "a.safetensors")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scripts import cut_sherds, train_locator
-from voxgan_jax.completion import axis_maps, locator
-from voxgan_jax.completion.axis_maps import Lines
+from voxgan_jax.placement import axis_maps, locator
+from voxgan_jax.placement.axis_maps import Lines
 
 SIDE, AXIS = 64, (31.5, 30.5)
 

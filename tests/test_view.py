@@ -10,7 +10,8 @@ import webbrowser
 
 import pytest
 
-from voxgan_jax import __version__, cli, cli_view
+from voxgan_jax import __version__
+from voxgan_jax.cli import main, view
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def opened(monkeypatch):
     ],
 )
 def test_a_page_is_found_from_any_result_beside_it(name, results, opened, capsys):
-    assert cli.main(["view", str(results / name)]) == 0
+    assert main.main(["view", str(results / name)]) == 0
     assert opened == [(results / "sherd.html").as_uri()]
     assert capsys.readouterr().out == f"{opened[0]}\n"
     assert "done%20of%20today" in opened[0]
@@ -58,7 +59,7 @@ def test_a_page_is_found_from_any_result_beside_it(name, results, opened, capsys
 )
 def test_a_page_is_found_from_the_sherd_and_the_folder(sherd, page, results, tmp_path):
     expected = results / (page or f"{sherd}.html")
-    assert cli_view.find_page(tmp_path / sherd, results) == expected
+    assert view.find_page(tmp_path / sherd, results) == expected
 
 
 def test_the_page_of_one_of_several_sherds_of_one_name_is_found(tmp_path):
@@ -82,20 +83,20 @@ def test_the_page_of_one_of_several_sherds_of_one_name_is_found(tmp_path):
         ("c/p.vox", "c/p_fragment3"),
         ("z/q.vox", "q_vox_fragment2"),
     ):
-        assert cli_view.find_page(tmp_path / sherd, out) == out / f"{page}.html"
+        assert view.find_page(tmp_path / sherd, out) == out / f"{page}.html"
     with pytest.raises(ValueError, match=r"several pages: r_fragment1\.html, r_fragment2\.html"):
-        cli_view.find_page(tmp_path / "d" / "r.vox", out)
+        view.find_page(tmp_path / "d" / "r.vox", out)
     with pytest.raises(FileNotFoundError, match=r"sherd\.html: there is no such page"):
-        cli_view.find_page(tmp_path / "elsewhere" / "sherd.stl", out)
+        view.find_page(tmp_path / "elsewhere" / "sherd.stl", out)
 
 
 def test_a_folder_shows_its_overview_or_its_only_page(results, tmp_path):
     with pytest.raises(ValueError, match=r"several pages: jug_fragment2\.html, jug"):
-        cli_view.find_page(results)
+        view.find_page(results)
     (results / "index.html").write_text("")
-    assert cli_view.find_page(results) == results / "index.html"
+    assert view.find_page(results) == results / "index.html"
     (tmp_path / "a.html").write_text("")
-    assert cli_view.find_page(tmp_path) == tmp_path / "a.html"
+    assert view.find_page(tmp_path) == tmp_path / "a.html"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_a_folder_shows_its_overview_or_its_only_page(results, tmp_path):
 )
 def test_what_is_not_there_is_said_in_one_line(options, said, results, opened, capsys, monkeypatch):
     monkeypatch.chdir(results)
-    assert cli.main(["view", *options]) == 1
+    assert main.main(["view", *options]) == 1
     error = capsys.readouterr().err
     assert error.startswith("voxgan: ") and said in error and error.count("\n") == 1
     assert opened == []
@@ -120,19 +121,19 @@ def test_without_a_browser_the_address_is_printed(why, results, monkeypatch, cap
     def fail(address):
         raise webbrowser.Error("could not locate runnable browser")
 
-    monkeypatch.setattr(cli_view, "has_display", lambda *_: why != "no display")
+    monkeypatch.setattr(view, "has_display", lambda *_: why != "no display")
     monkeypatch.setattr(webbrowser, "open", fail if why == "error" else lambda _: why != "refused")
-    assert cli.main(["view", str(results / "sherd.html")]) == 0
+    assert main.main(["view", str(results / "sherd.html")]) == 0
     said = capsys.readouterr().out
     assert said.startswith((results / "sherd.html").as_uri() + "\n")
     assert "No browser could be opened here: open this address in one, or copy\nsherd.html" in said
 
 
 def test_where_a_browser_can_be_had():
-    assert not cli_view.has_display({"BROWSER": ""}, "linux")
-    assert cli_view.has_display({"WAYLAND_DISPLAY": "wayland-0"}, "linux")
-    assert cli_view.has_display({"BROWSER": "lynx"}, "linux")
-    assert cli_view.has_display({}, "darwin") and cli_view.has_display({}, "win32")
+    assert not view.has_display({"BROWSER": ""}, "linux")
+    assert view.has_display({"WAYLAND_DISPLAY": "wayland-0"}, "linux")
+    assert view.has_display({"BROWSER": "lynx"}, "linux")
+    assert view.has_display({}, "darwin") and view.has_display({}, "win32")
 
 
 def imported(code, names):
@@ -145,7 +146,8 @@ def imported(code, names):
 def test_help_and_version_wait_for_nothing_heavy():
     heavy = ["jax", "numpy", "scipy", "trimesh", "skimage", "matplotlib", "tensorflow", "shtab"]
     assert (
-        imported("import voxgan_jax; from voxgan_jax import cli; cli.build_parser()", heavy) == []
+        imported("import voxgan_jax; from voxgan_jax.cli import main; main.build_parser()", heavy)
+        == []
     )
 
 
@@ -160,7 +162,7 @@ def test_completing_needs_neither_tensorflow_nor_matplotlib():
 
 def commands():
     (actions,) = [
-        a for a in cli.build_parser()._actions if hasattr(a, "choices") and a.dest == "command"
+        a for a in main.build_parser()._actions if hasattr(a, "choices") and a.dest == "command"
     ]
     assert isinstance(actions.choices, dict)
     return actions.choices
@@ -178,13 +180,13 @@ def test_every_command_has_examples_that_can_be_typed(name):
     assert found
     for words in found:
         assert words[:2] == ["voxgan", name]
-        assert callable(cli.build_parser().parse_args(words[1:]).run)
+        assert callable(main.build_parser().parse_args(words[1:]).run)
 
 
 @pytest.mark.parametrize("words", [[], *([name] for name in commands())])
 def test_help_ends_with_examples_and_exit_codes(words, capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.main([*words, "--help"])
+        main.main([*words, "--help"])
     said = capsys.readouterr().out
     assert ended.value.code == 0
     shown = {line[1] for line in examples(said)}
@@ -194,14 +196,14 @@ def test_help_ends_with_examples_and_exit_codes(words, capsys):
 
 def test_exit_codes_are_what_the_help_says(capsys, tmp_path, monkeypatch):
     with pytest.raises(SystemExit) as ended:
-        cli.main(["--version"])
+        main.main(["--version"])
     assert ended.value.code == 0 and capsys.readouterr().out == f"voxgan_jax {__version__}\n"
     with pytest.raises(SystemExit) as ended:
-        cli.main(["view"])
+        main.main(["view"])
     assert ended.value.code == 2
-    assert cli.main(["view", str(tmp_path / "none.html")]) == 1
-    monkeypatch.setattr(cli_view, "find_page", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    assert cli.main(["view", "a.html"]) == 130
+    assert main.main(["view", str(tmp_path / "none.html")]) == 1
+    monkeypatch.setattr(view, "find_page", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert main.main(["view", "a.html"]) == 130
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
@@ -243,7 +245,7 @@ def test_bash_completes_commands_options_and_files(words, expected, tmp_path):
 @pytest.mark.parametrize("shell", ["zsh", "tcsh"])
 def test_other_shells_have_a_script(shell, capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.main(["--print-completion", shell])
+        main.main(["--print-completion", shell])
     said = capsys.readouterr().out
     assert ended.value.code == 0 and "voxgan" in said
     for name in commands():

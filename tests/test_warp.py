@@ -5,7 +5,8 @@ import numpy as np
 from changed_pots import REBOX, apply, augmented, box_of, pot
 from scipy import ndimage
 
-from voxgan_jax.data import augment, grid, synthetic
+from voxgan_jax.data import augment, grid
+from voxgan_jax.data.synthetic import pots
 
 
 def shell(outer, wall, heights, resolution):
@@ -74,7 +75,7 @@ def num_parts(image) -> int:
 
 
 def test_a_warped_pot_stays_whole():
-    whole = synthetic.make_pot(3, resolution=64, handled=0.0).astype(np.uint8) * np.uint8(2)
+    whole = pots.make_pot(3, resolution=64, handled=0.0).astype(np.uint8) * np.uint8(2)
     labels = np.stack([grid.place(whole, 64)] * 8)
     images = augmented(labels, warp=0.15, turn=False)
     old_start, old_size = box_of(labels[0])

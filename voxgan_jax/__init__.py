@@ -3,15 +3,17 @@
 import os
 from typing import TYPE_CHECKING, Any
 
+from voxgan_jax.version import VERSION
+
 if TYPE_CHECKING:
-    from voxgan_jax.completion.api import complete
-    from voxgan_jax.completion.completion import Completion
+    from voxgan_jax.restore.api import complete
+    from voxgan_jax.restore.pot import Completion
 
 # TensorFlow only moves bytes here; what it says while loading is of no use to anybody.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
-__version__ = "0.2.0"
+__version__ = VERSION
 
 __all__ = ["Completion", "__version__", "complete"]
 
@@ -19,11 +21,11 @@ __all__ = ["Completion", "__version__", "complete"]
 def __getattr__(name: str) -> Any:
     """`complete` and `Completion`, imported when they are asked for: JAX takes a second."""
     if name == "complete":
-        from voxgan_jax.completion.api import complete
+        from voxgan_jax.restore.api import complete
 
         return complete
     if name == "Completion":
-        from voxgan_jax.completion.completion import Completion
+        from voxgan_jax.restore.pot import Completion
 
         return Completion
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

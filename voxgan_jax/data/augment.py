@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 
 from voxgan_jax.data import grid
-from voxgan_jax.training import parallel
+from voxgan_jax.devices import parallel
 
 NUM_SYMMETRIES = 8
 MAX_SCALE = 0.5

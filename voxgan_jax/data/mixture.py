@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from voxgan_jax.data import grid, synthetic
+from voxgan_jax.data import grid
 from voxgan_jax.data.folder import PotFile
-from voxgan_jax.data.fracture import fracture
+from voxgan_jax.data.synthetic import pots
+from voxgan_jax.data.synthetic.fracture import fracture
 
 FRACTURINGS = 4
 """How often each synthetic pot is broken, anew and into another number of fragments."""
@@ -80,5 +81,5 @@ def broken_pot(
 def _pot(seed: int, k: int, longest_side: int) -> tuple[np.ndarray, list[int]]:
     """A whole pot and the numbers of fragments it is to be broken into."""
     rng = np.random.default_rng([seed, k, 2])
-    occupancy = synthetic.make_pot(rng, resolution=longest_side, handled=_HANDLED)
+    occupancy = pots.make_pot(rng, resolution=longest_side, handled=_HANDLED)
     return occupancy, rng.choice(FRAGMENTS, FRACTURINGS, replace=False).tolist()

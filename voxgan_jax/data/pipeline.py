@@ -18,7 +18,7 @@ from jaxtyping import Int
 
 from voxgan_jax.data import builder as builder_lib
 from voxgan_jax.data import feed, fragments
-from voxgan_jax.training import parallel
+from voxgan_jax.devices import parallel
 
 # TensorFlow only feeds data: it must leave the accelerators to JAX.
 tf.config.set_visible_devices([], "GPU")

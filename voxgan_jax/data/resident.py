@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from voxgan_jax.data import feed, fragments, mixture, source
 from voxgan_jax.data.folder import PotFile
-from voxgan_jax.training import parallel
+from voxgan_jax.devices import parallel
 
 Item = dict[str, jax.Array]
 """`labels` uint8 (n, d, h, w) and `counts` int32 (n, 256), rows divided among the devices."""

@@ -11,7 +11,8 @@ from jaxtyping import Array, Bool, Float
 from scipy import ndimage
 
 from voxgan_jax.data import fragments
-from voxgan_jax.evaluation import calibration, metrics, report
+from voxgan_jax.evaluation import calibration, metrics
+from voxgan_jax.evaluation import summary as report
 from voxgan_jax.evaluation.protocol import Predict, Sample, batches
 
 Answers = Callable[

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, UInt8
 
 from voxgan_jax.data import fragments
 from voxgan_jax.data.folder import PotFile
-from voxgan_jax.evaluation import metrics, surface
+from voxgan_jax.evaluation import metrics, surface_scores
 
 Predict = Callable[[Float[Array, "b d h w 1"]], Float[Array, "b d h w 1"]]
 
@@ -138,7 +138,7 @@ def _surface_scores(
 ) -> dict[str, Any]:
     plain = scores(partial, completed, complete, threshold)
     given, answer, truth = jax.device_get((partial, completed.astype(jnp.float32), complete))
-    return plain | surface.scores(given, answer, truth, threshold)
+    return plain | surface_scores.scores(given, answer, truth, threshold)
 
 
 def _scored(

@@ -9,10 +9,10 @@ from flax import linen as nn
 
 from voxgan_jax.models.conv import Conv
 from voxgan_jax.models.discriminator import Discriminator
-from voxgan_jax.models.generator import Generator
 from voxgan_jax.models.hypotheses import HypothesesGenerator
 from voxgan_jax.models.layers import SpectralConv
 from voxgan_jax.models.revolve import AXES, RevolveGenerator
+from voxgan_jax.models.unet import Generator
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 

@@ -15,7 +15,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from voxgan_jax.models import rings
+from voxgan_jax.geometry import rings
 
 TOKEN = 4
 """Voxels from one place of AxisNet's coarse map to the next."""

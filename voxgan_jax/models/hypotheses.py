@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from voxgan_jax.models import rings
+from voxgan_jax.geometry import rings
 from voxgan_jax.models.profile import ProfileNet, fold
 from voxgan_jax.models.revolve import OUTPUTS, RevolveGenerator
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from voxgan_jax.models.rings import ring_sizes, ring_sums
+from voxgan_jax.geometry.rings import ring_sizes, ring_sums
 
 NUM_LEVELS = 3
 

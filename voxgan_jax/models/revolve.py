@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from voxgan_jax.models import rings
+from voxgan_jax.geometry import rings
 from voxgan_jax.models.axis import AxisNet, find_axis, likely_axes
 from voxgan_jax.models.profile import ProfileNet, evidence
 from voxgan_jax.models.residual import ResidualNet

@@ -15,8 +15,9 @@ from flax import linen as nn
 from voxgan_jax import models
 from voxgan_jax.data import augment
 from voxgan_jax.data import feed as feed_lib
+from voxgan_jax.devices import parallel
 from voxgan_jax.models import weights
-from voxgan_jax.training import losses, parallel, steps
+from voxgan_jax.training import losses, steps
 from voxgan_jax.training.state import TrainState, Tree, create_state
 
 

@@ -30,7 +30,8 @@ from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers
 
 from voxgan_jax import logs
-from voxgan_jax.training import distributed, integrity
+from voxgan_jax.devices import processes
+from voxgan_jax.training import integrity
 from voxgan_jax.training.state import TrainState
 
 # Orbax logs each error several times over, with its traceback, before it raises it.
@@ -169,7 +170,7 @@ def restore(manager: ocp.CheckpointManager, abstract_state: TrainState) -> Resto
             reason = f"{type(error).__name__}: {str(error).strip()}".splitlines()[0][:200]
             _abandon(error)
         # What one process cannot read is good for none of them.
-        reasons = [why for process in distributed.gather([reason]) for why in process if why]
+        reasons = [why for process in processes.gather([reason]) for why in process if why]
         if restored is not None and not reasons:
             _set_aside(manager, damaged)
             return restored

@@ -12,18 +12,11 @@ from tqdm import tqdm
 
 from voxgan_jax.data import feed as feed_lib
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import protocol, report
+from voxgan_jax.devices import parallel, processes
+from voxgan_jax.evaluation import protocol
+from voxgan_jax.evaluation import summary as report
 from voxgan_jax.models import weights
-from voxgan_jax.training import (
-    checkpoint,
-    curves,
-    distributed,
-    events,
-    integrity,
-    interruption,
-    parallel,
-    workdir,
-)
+from voxgan_jax.training import checkpoint, curves, events, integrity, interruption, workdir
 from voxgan_jax.training.build import (
     Parts,
     build_parts,
@@ -58,7 +51,7 @@ def train(
     parts = build_parts(config)
     step_fn = compiled_step(config, parts, mesh, feed.draw)
     predict = compiled_predict(parts.generator, mesh.local_mesh)
-    primary = distributed.is_primary()
+    primary = processes.is_primary()
 
     with (
         checkpoint.open_manager(run_dir, config.checkpoint.keep) as manager,
@@ -159,7 +152,7 @@ def _evaluate(config: Any, predict: protocol.Predict, step: int, write: events.W
         batch_size=-(-config.eval.batch_size // devices) * devices,
         threshold=config.eval.threshold,
     )
-    rows = distributed.merge(distributed.gather(own))
+    rows = processes.merge(processes.gather(own))
     summary = report.summarise([protocol.Record(*row) for row in rows])
     means = {name: summary[name]["mean"] for name in ("iou", "dice", "mse")}
     write(step, {f"eval_{name}": value for name, value in means.items()})
@@ -194,7 +187,7 @@ def _check_evaluation(config: Any) -> None:
 
 
 def _save_weights(config: Any, state: TrainState, run_dir: str | pathlib.Path) -> None:
-    if not distributed.is_primary():
+    if not processes.is_primary():
         return
     variables = jax.device_get(inference_variables(state))
     weights.save(pathlib.Path(run_dir) / weights.RUN_FILE, variables, config)

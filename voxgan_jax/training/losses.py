@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from voxgan_jax.models import axis, hypotheses, rings
+from voxgan_jax.geometry import rings
+from voxgan_jax.models import axis, hypotheses
 
 Volume = Float[Array, "b d h w 1"]
 

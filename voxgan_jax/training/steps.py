@@ -12,8 +12,9 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Int, UInt32
 
 from voxgan_jax.data import fragments
+from voxgan_jax.devices import parallel
 from voxgan_jax.models.revolve import OUTPUTS
-from voxgan_jax.training import losses, parallel
+from voxgan_jax.training import losses
 from voxgan_jax.training.state import NetState, TrainState, Tree
 
 Scalars = dict[str, Float[Array, ""]]

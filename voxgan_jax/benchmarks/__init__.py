@@ -1,1 +1,0 @@
-"""What `scripts/benchmark.py` measures: input, layers, steps, scaling, and what XLA compiled."""

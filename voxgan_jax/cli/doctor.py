@@ -1,0 +1,63 @@
+"""`voxgan doctor`: is this installation sound, and what to do where it is not."""
+
+import argparse
+import functools
+import json
+from collections.abc import Callable, Sequence
+
+Run = Callable[[Sequence[str]], int]
+"""Runs the words of a command line of voxgan; returns its exit code."""
+
+
+def add_doctor(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", voxgan: Run
+) -> None:
+    """Add the command and its options; the trial runs `voxgan`."""
+    parser = subparsers.add_parser("doctor", help="examine this installation, by a trial too")
+    parser.add_argument(
+        "--quick", action="store_true", help="leave out the trial, which completes a synthetic pot"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=functools.partial(_doctor, voxgan))
+
+
+def _doctor(voxgan: Run, args: argparse.Namespace) -> int:
+    from voxgan_jax.cli import checks
+
+    findings = []
+    trial = None if args.quick else lambda words: voxgan(["complete", *words])
+    for finding in checks.examine(trial):
+        findings.append(finding)
+        if not args.json:
+            print(line(finding), flush=True)
+    faults = sum(finding.state == checks.FAULT for finding in findings)
+    warnings = sum(finding.state == checks.WARNING for finding in findings)
+    if args.json:
+        said = {
+            "sound": not faults,
+            "faults": faults,
+            "warnings": warnings,
+            "findings": [finding._asdict() for finding in findings],
+        }
+        print(json.dumps(said, ensure_ascii=False))
+    else:
+        print(_summary(faults, warnings))
+    return int(faults > 0)
+
+
+def line(finding: "tuple[str, str, str, str]") -> str:
+    """A finding in one line, its remedy in a second."""
+    name, state, text, remedy = finding
+    said = f"{state:<8} {name:<15} {text}"
+    return f"{said}\n{'':24} → {remedy}" if remedy else said
+
+
+def _summary(faults: int, warnings: int) -> str:
+    if not faults and not warnings:
+        return "All is well."
+    counts = [
+        f"{count} {word}" + ("s" if count > 1 else "")
+        for count, word in ((faults, "fault"), (warnings, "warning"))
+        if count
+    ]
+    return f"{' and '.join(counts)}."

@@ -1,0 +1,102 @@
+"""What is in a file, for `voxgan info`."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from voxgan_jax.data import fragments, vox
+from voxgan_jax.report import naming, page_text
+from voxgan_jax.scan import formats
+
+
+def describe(
+    path: str | pathlib.Path, unit: str | None = None, voxel_mm: float | None = None
+) -> dict[str, Any]:
+    """What a file holds, ready for JSON.
+
+    Of voxels: `size` (d, h, w), height last, in voxels, `size_mm` of the box along the file's x, y
+    and z, `voxels`, and each fragment's number of voxels and share of them. Of a mesh: `size_mm`
+    and its lowest corner, the numbers of vertices, faces and bodies, whether it is watertight, and
+    its area and, where it is watertight, its volume.
+
+    Args:
+        unit, voxel_mm: as `scans.read` takes them.
+
+    Raises:
+        FileNotFoundError: no such file.
+        VoxError, ScanError: a file that cannot be read.
+    """
+    path = pathlib.Path(path)
+    if path.suffix.lower() in formats.MESHES:
+        return {"file": naming.readable(path), "kind": "mesh"} | _mesh(path, unit)
+    scan = formats.read(path, unit=unit, voxel_mm=voxel_mm)
+    labels = scan.labels
+    counts = fragments.voxel_counts(labels)
+    total = int(counts[1:].sum())
+    known = {
+        "file": naming.readable(path),
+        "kind": "voxels",
+        "size": list(labels.shape),
+        "size_mm": _rounded(np.abs(scan.matrix[:3, :3]) @ np.array(labels.shape)),
+        "voxels": total,
+        "fragments": {
+            str(label): {"voxels": int(counts[label]), "share": round(counts[label] / total, 4)}
+            for label in (fragments.fragment_ids(labels) if total else ())
+        },
+        "crumbs": int(counts[fragments.CRUMBS]) if (labels > fragments.CRUMBS).any() else 0,
+    }
+    if path.suffix.lower() == ".vox":
+        scene = vox.read_scene(path)
+        known |= {"version": scene.version, "models": scene.num_models}
+    return known
+
+
+def sentence(known: dict[str, Any]) -> str:
+    """`describe` in words, a line each."""
+    size = " × ".join(f"{side:g}" for side in known["size_mm"])
+    if known["kind"] == "mesh":
+        state = (
+            f"watertight, {page_text.number(known['volume_mm3'] / 1000, 'cm³')}"
+            if known["watertight"]
+            else "not watertight: holes are filled where most directions agree"
+        )
+        return (
+            f"{known['file']}: a mesh of {known['faces']} faces in {_bodies(known['bodies'])},"
+            f" {size} mm (x × y × z); {state}"
+        )
+    voxels = " × ".join(map(str, known["size"]))
+    lines = [
+        f"{known['file']}: {known['voxels']} voxels in a box of {voxels}, height last;"
+        f" {size} mm (x × y × z)"
+    ]
+    lines += [
+        f"  fragment {label}: {part['voxels']} voxels, {100 * part['share']:.1f} %"
+        for label, part in known["fragments"].items()
+    ]
+    if known["crumbs"]:
+        lines.append(f"  crumbs: {known['crumbs']} voxels")
+    return "\n".join(lines)
+
+
+def _mesh(path: pathlib.Path, unit: str | None) -> dict[str, Any]:
+    mesh = formats.read_mesh(path, unit)
+    tight = bool(mesh.is_watertight)
+    return {
+        "size_mm": _rounded(mesh.extents),
+        "lowest_mm": _rounded(mesh.bounds[0]),
+        "vertices": len(mesh.vertices),
+        "faces": len(mesh.faces),
+        "bodies": int(mesh.body_count),
+        "watertight": tight,
+        "area_mm2": round(float(mesh.area), 3),
+        "volume_mm3": round(abs(float(mesh.volume)), 3) if tight else None,
+    }
+
+
+def _rounded(values: Any) -> list[float]:
+    return [round(float(value), 3) for value in values]
+
+
+def _bodies(number: int) -> str:
+    return "one body" if number == 1 else f"{number} bodies"

@@ -1,0 +1,109 @@
+"""`voxgan`: what a conservator types."""
+
+import argparse
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from voxgan_jax.cli import commands
+from voxgan_jax.cli.complete import INPUTS, add_complete
+from voxgan_jax.cli.data import add_convert, add_synth
+from voxgan_jax.cli.doctor import add_doctor
+from voxgan_jax.cli.shell import add_print_completion
+from voxgan_jax.cli.view import add_view
+from voxgan_jax.version import VERSION
+
+EXAMPLES = {
+    "view": ("voxgan view restored/sherd_completed.stl", "voxgan view sherd.stl --out restored"),
+    "info": ("voxgan info sherd.stl --unit cm", "voxgan info *.vox --json"),
+    "doctor": ("voxgan doctor", "voxgan doctor --quick --json"),
+    "synth": ("voxgan synth --out pots --pots 20 --resolution 32",),
+    "convert": (
+        "voxgan convert generator.pth generator.safetensors",
+        "voxgan convert generator.safetensors generator.pth",
+    ),
+}
+"""What the help of a command ends with that has no examples of its own."""
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    something could not be done; the reason is on the error output, a line for each file
+  2    a wrong command line
+  130  stopped by Ctrl-C
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (`EXIT_CODES`).
+
+    Raises:
+        SystemExit: with 2 for a wrong command line, with 0 after --help and the like.
+    """
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.command is None:
+        parser.print_help(sys.stderr)
+        return 2
+    return commands.exit_code("voxgan", lambda: args.run(args), stopped="what is written is whole")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; `run` in what it parses is the function of the command."""
+    parser = argparse.ArgumentParser(
+        prog="voxgan",
+        description="Completes broken pottery on voxel grids.",
+        epilog=_examples(["voxgan complete sherd.stl --out restored"])
+        + "".join(f"  {lines[0]}\n" for lines in EXAMPLES.values())
+        + f"\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"voxgan_jax {VERSION}")
+    add_print_completion(parser)
+    subparsers = parser.add_subparsers(dest="command")
+    add_complete(subparsers)
+    add_view(subparsers)
+    _add_info(subparsers)
+    add_doctor(subparsers, main)
+    add_synth(subparsers)
+    add_convert(subparsers)
+    for name, command in subparsers.choices.items():
+        command.epilog = f"{command.epilog or _examples(EXAMPLES[name])}\n{EXIT_CODES}"
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+    return parser
+
+
+def _examples(lines: Sequence[str]) -> str:
+    return "\n  ".join(["examples:", *lines]) + "\n"
+
+
+def _add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("info", help="say what is in a file")
+    parser.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE", help=INPUTS)
+    parser.add_argument("--unit", choices=("mm", "cm", "m", "in"), help="of a mesh's coordinates")
+    parser.add_argument("--voxel-mm", type=float, help="side of a voxel (default: 1)")
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON object for each file, a line each"
+    )
+    parser.set_defaults(run=_info)
+
+
+def _info(args: argparse.Namespace) -> int:
+    from voxgan_jax.cli import info
+    from voxgan_jax.report import naming
+
+    failed = 0
+    for path in args.files:
+        try:
+            known = info.describe(path, args.unit, args.voxel_mm)
+        except (OSError, ValueError) as error:
+            print(naming.readable(f"voxgan: {error}"), file=sys.stderr)
+            failed += 1
+            continue
+        print(json.dumps(known, ensure_ascii=False) if args.json else info.sentence(known))
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

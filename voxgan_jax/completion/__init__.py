@@ -1,1 +1,0 @@
-"""From a sherd to a completed pot."""

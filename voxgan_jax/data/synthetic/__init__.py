@@ -1,0 +1,1 @@
+"""Synthetic pots, and how they break."""

@@ -1,0 +1,1 @@
+"""Rings about an axis, symmetries, surfaces, voxels: pure functions on arrays."""

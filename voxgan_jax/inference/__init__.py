@@ -1,0 +1,1 @@
+"""A grid in, an answer out."""

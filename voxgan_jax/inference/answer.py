@@ -1,0 +1,99 @@
+"""What a sherd asks of the model, and what the model answers.
+
+Apart from the model, so that a process which only draws and writes pots need not load it.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from voxgan_jax.data import fragments
+from voxgan_jax.inference.bridge import Pieces
+from voxgan_jax.inference.confidence import Confidence
+from voxgan_jax.scan.pose import Placement
+
+if TYPE_CHECKING:
+    import trimesh
+
+
+GIVEN, INFERRED, UNCERTAIN = 1, 2, 3
+"""What a voxel of a restored pot is: part of the sherd, added, added without much certainty."""
+
+
+class Request(NamedTuple):
+    """A pot to complete: which of its labels are given, and what the errors call it.
+
+    `matrix` maps the indices of `labels` to the file's coordinates in mm (`mesh.frame`); None
+    stands for voxels of 1 mm. `scan` is what was read, in mm, where that was a mesh. `placement`
+    says how it was placed; None where it lies as the file has it. `scaled` is False where nobody
+    told how big a voxel is.
+    """
+
+    labels: UInt8[np.ndarray, "_ _ _"]
+    ids: Sequence[int] | None = None
+    source: str = ""
+    matrix: Float[np.ndarray, "4 4"] | None = None
+    scan: "trimesh.Trimesh | None" = None
+    placement: Placement | None = None
+    scaled: bool = True
+
+
+class Hypothesis(NamedTuple):
+    """One of several pots that the sherd may come from: labels and belief as those of `Answer`.
+
+    `share` says how likely it is next to the others; together they have 1.
+    """
+
+    labels: UInt8[np.ndarray, "_ _ _"]
+    belief: Float[np.ndarray, "_ _ _"]
+    share: float
+
+
+class Answer(NamedTuple):
+    """What the model makes of a sherd.
+
+    `labels` holds GIVEN, INFERRED and, in bridges between the pot's `pieces`, UNCERTAIN in the box
+    asked for; what the model adds outside it is only counted, in `left_out`. The file's coordinates
+    (x, y, z) move by `shift`: not at all in the input's own box. `probabilities` fill the model's
+    cube; they are its own but where pieces were joined or dropped. `belief` are those in the box of
+    `labels`, with the threshold moved to 0.5. `confidence` says how far to trust it; None where the
+    model was not calibrated for that. `hypotheses` are other pots, the likeliest first, where the
+    completer was loaded for several.
+    """
+
+    labels: UInt8[np.ndarray, "_ _ _"]
+    left_out: int
+    shift: tuple[int, int, int]
+    probabilities: Float[np.ndarray, "r r r"]
+    belief: Float[np.ndarray, "_ _ _"]
+    confidence: Confidence | None = None
+    hypotheses: tuple[Hypothesis, ...] = ()
+    pieces: Pieces | None = None
+
+
+class UnknownFragmentError(ValueError):
+    """A fragment id that the file does not have."""
+
+
+def given_labels(
+    labels: UInt8[np.ndarray, "d h w"], ids: Sequence[int] | None, source: str = ""
+) -> Bool[np.ndarray, "256"]:
+    """Which labels of a file are given: those of the named fragments, or all where none is named.
+
+    Raises:
+        UnknownFragmentError: the file has no such fragment.
+        ValueError: the file is empty.
+    """
+    present = fragments.fragment_ids(labels)
+    if not present:
+        raise ValueError(f"{source}: it holds no voxel")
+    if not ids:
+        return np.arange(256) > 0
+    missing = sorted(set(ids) - set(present))
+    if missing:
+        raise UnknownFragmentError(
+            f"{source}: no fragment {missing[0]}; it has {', '.join(map(str, present))}"
+        )
+    return fragments.given_table(ids)

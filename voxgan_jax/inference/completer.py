@@ -1,0 +1,205 @@
+"""A trained generator, ready to complete pots on all of this machine's devices."""
+
+import functools
+import hashlib
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from voxgan_jax import models
+from voxgan_jax.devices import parallel
+from voxgan_jax.inference import confidence, model_card
+from voxgan_jax.models import hypotheses, weights
+
+AVERAGES = (1, 8)
+
+
+class Completer(NamedTuple):
+    """A generator ready for use and how it wants its pots placed.
+
+    `predict` maps the given voxels in {0, 1} to probabilities, both float32 (b, d, h, w, 1), for
+    any number of pots at once. `rule` tells how far to trust an answer; None where nobody
+    calibrated it. `alternatives` gives several pots for each, as `models.hypotheses` does; None
+    where none were asked for. `about` says which weights these are, for a report.
+    """
+
+    predict: Callable[[Float[Array, "b d h w 1"]], Float[Array, "b d h w 1"]]
+    resolution: int
+    pool: int
+    placement: str
+    threshold: float
+    rule: confidence.Rule | None = None
+    alternatives: Callable[[Float[Array, "b d h w 1"]], tuple[Array, Array]] | None = None
+    about: Mapping[str, Any] = {}
+
+
+def load(
+    *,
+    weights_file: str | pathlib.Path | None = None,
+    workdir: str | pathlib.Path | None = None,
+    dtype: str | None = None,
+    average: int | None = None,
+    num_hypotheses: int = 0,
+) -> Completer:
+    """A completer on all local devices: from a weights file, or from the run in a folder, or, where
+    neither is named, from the weights that come with the package.
+
+    Args:
+        dtype: of the computation, "float32" or "bfloat16"; None takes that of training.
+        average: over how many symmetries the answers are averaged, see `averaged`; None takes the
+            model's own number (`config.eval.average`), or 1.
+        num_hypotheses: how many other pots each sherd gets, by the package's weights for that, or
+            by those that are named if they are a `HypothesesGenerator`'s.
+
+    Raises:
+        FileNotFoundError: no weights there.
+        WeightsError: not a weights file, or one of another version of the model.
+        ValueError: both are named, an unknown dtype, or an average over another number.
+    """
+    if weights_file is not None and workdir is not None:
+        raise ValueError("name either a weights file or the folder of a run")
+    if workdir is not None:
+        weights_file = pathlib.Path(workdir) / weights.RUN_FILE
+        if not weights_file.is_file():
+            raise FileNotFoundError(f"{workdir}: no {weights.RUN_FILE} there; train that run first")
+    elif weights_file is None:
+        weights_file = model_card.find()
+    variables, config = weights.load(weights_file)
+    if dtype is not None:
+        config.generator.dtype = dtype
+    if average is None:
+        average = config.eval.get("average", 1)
+    if average not in AVERAGES:
+        raise ValueError(f"average {average} (config.eval.average): choose 1 or {AVERAGES[1]}")
+    generator = models.build_generator(config.generator)
+    weights.require_fit(weights_file, variables, generator, config.data.resolution)
+    predict = divided(
+        functools.partial(generator.apply, train=False), variables, jax.local_devices(), average
+    )
+    card = model_card.read_card(weights_file)
+    completer = Completer(
+        predict,
+        config.data.resolution,
+        config.data.pool,
+        config.data.placement,
+        config.eval.threshold,
+        confidence.from_card(card),
+        about=_about(weights_file, config, card),
+    )
+    if not num_hypotheses:
+        return completer
+    if not isinstance(generator, hypotheses.HypothesesGenerator):
+        weights_file = model_card.find(model_card.HYPOTHESES)
+        card = model_card.read_card(weights_file)
+        variables, config = weights.load(weights_file)
+        generator = models.build_generator(config.generator)
+        weights.require_fit(weights_file, variables, generator, config.data.resolution)
+        place = (config.data.resolution, config.data.pool, config.data.placement)
+        if place != completer[1:4]:
+            raise ValueError(
+                "the package's model of several pots works on a 64³ cube with the pot in its"
+                " middle, this one does not; leave out --hypotheses"
+            )
+    several = functools.partial(hypotheses.hypotheses, cast(Any, generator), count=num_hypotheses)
+    compiled, variables = jax.jit(several), jax.device_put(variables)
+    # The same draws each time: the same sherd gets the same pots.
+    other = _about(weights_file, config, card)
+    return completer._replace(
+        alternatives=lambda partial: compiled(variables, partial, jax.random.key(0)),
+        about={
+            **completer.about,
+            "hypotheses_file": other["file"],
+            "hypotheses_sha256": other["sha256"],
+        },
+    )
+
+
+def _about(
+    weights_file: str | pathlib.Path, config: Any, card: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Which weights these are: their file, what they are a model of, what they were trained on."""
+    digest = hashlib.sha256(pathlib.Path(weights_file).read_bytes()).hexdigest()
+    training = card.get("training_data", {})
+    known = {
+        "file": pathlib.Path(weights_file).name,
+        "sha256": digest,
+        "kind": config.generator.get("kind", ""),
+        "threshold": config.eval.threshold,
+        "trained_on": training.get("name"),
+        "pots": training.get("pots"),
+        "source": training.get("source"),
+        "commit": card.get("commit"),
+        "limits": card.get("limits"),
+    }
+    return {name: value for name, value in known.items() if value not in (None, "")}
+
+
+def divided(
+    apply: Callable[..., Any], variables: Any, devices: Sequence[Any], average: int = 1
+) -> Callable[[Float[Array, "b d h w 1"]], Float[Array, "b d h w 1"]]:
+    """`apply(variables, ·)` compiled, the rows of its argument divided among devices.
+
+    Any number of rows will do: empty pots are added to make them come out even. With an `average`
+    of 8 the answer is the mean over the symmetries of the square about the cube's axis.
+
+    A pot that is an odd number of voxels wide stands half a voxel off that axis, so its mirror
+    image stands off to the other side, where the model saw none in training; what it answers is
+    mirrored back, and so lies where it should.
+    """
+    mesh = parallel.make_mesh(list(devices))
+    whole, rows = parallel.replicated(mesh), parallel.batch_sharding(mesh)
+
+    def answer(
+        variables: Any, partial: Float[Array, "b d h w 1"], symmetry: Int[Array, ""]
+    ) -> Float[Array, "b d h w 1"]:
+        return turn_back(apply(variables, turn(partial, symmetry)), symmetry)
+
+    # The variables are an argument, not constants that XLA would fold at great length. One
+    # symmetry a call: it is compiled once, and needs the memory of one answer.
+    variables = jax.device_put(variables, whole)
+    plain = jax.jit(apply, in_shardings=(whole, rows), out_shardings=rows)
+    turned = jax.jit(answer, in_shardings=(whole, rows, whole), out_shardings=rows)
+
+    def predict(partial: Float[Array, "b d h w 1"]) -> Float[Array, "b d h w 1"]:
+        count = len(partial)
+        spare = -count % mesh.size
+        if spare:
+            partial = jnp.pad(partial, ((0, spare), *[(0, 0)] * 4))
+        if average == 1:
+            return plain(variables, partial)[:count]
+        total = turned(variables, partial, jnp.int32(0))
+        for symmetry in range(1, average):
+            total = total + turned(variables, partial, jnp.int32(symmetry))
+        return total[:count] / average
+
+    return predict
+
+
+def turn(volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]) -> Float[Array, "b d d w 1"]:
+    """The whole cube under one of the eight symmetries of the square about its axis.
+
+    Args:
+        symmetry: 0…7; bit 2 exchanges the first two axes, then bit 0 mirrors the first and bit 1
+            the second. 0 changes nothing.
+    """
+    volume = jnp.where(symmetry & 4 > 0, volume.swapaxes(1, 2), volume)
+    return _mirror(volume, symmetry)
+
+
+def turn_back(
+    volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]
+) -> Float[Array, "b d d w 1"]:
+    """The inverse of `turn`."""
+    volume = _mirror(volume, symmetry)
+    return jnp.where(symmetry & 4 > 0, volume.swapaxes(1, 2), volume)
+
+
+def _mirror(
+    volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]
+) -> Float[Array, "b d d w 1"]:
+    volume = jnp.where(symmetry & 1 > 0, jnp.flip(volume, 1), volume)
+    return jnp.where(symmetry & 2 > 0, jnp.flip(volume, 2), volume)

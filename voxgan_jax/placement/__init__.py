@@ -1,0 +1,1 @@
+"""Where in its pot a sherd lay."""

@@ -1,0 +1,143 @@
+"""The axes about which a sherd may have been turned: many lines are scored, and the best mended.
+
+Where a small sherd's surface fits many lines, its surface alone does not choose among them
+(`axis_fit`); what pots look like does, which `locator` knows. So lines in all directions are scored
+by it, the best are varied, and each that is left is fitted to the surface.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from voxgan_jax.placement import axis_fit
+from voxgan_jax.placement.axis_fit import Axis
+from voxgan_jax.placement.axis_maps import Lines
+from voxgan_jax.scan.walls import Wall
+
+_DIRECTIONS = 300
+_DISTANCES = (0.7, 1.0, 1.4)
+"""Lines are tried at these shares of the distance at which the normals meet best."""
+
+_ROUNDS = ((24, 5.0, 1.2, 0.15), (16, 2.5, 0.6, 0.08), (10, 1.2, 0.3, 0.04))
+"""How many lines are kept, and by how much they are varied: degrees, units, share of distance."""
+
+_VARIED = 12
+_KEPT = 8
+_MUCH_BETTER = 0.6
+_APART_DEGREES, _APART_UNITS, _APART_SHARE = 6.0, 2.0, 0.1
+_POINTS = 300
+
+Score = Callable[[Lines], Float[np.ndarray, "k"]]
+"""How well the sherd suits each line as its pot's axis, either end up: a logarithm."""
+
+
+def search(surface: Wall, unit: float, score: Score, fitted: Sequence[Axis] = ()) -> list[Axis]:
+    """Axes worth a closer look, some of them much the same, in no order.
+
+    Args:
+        unit: the length in mm by which lines are told apart, a third of a usual wall.
+        fitted: axes to look at too, and to vary.
+    """
+    rng = np.random.default_rng(0)
+    middle = surface.points.mean(0)
+    lines = _joined([_everywhere(surface, middle), lines_of(fitted)], middle)
+    value = score(lines)
+    for kept, degrees, aside, share in _ROUNDS:
+        best = _apart(lines, value, middle, unit, kept)
+        lines, value = Lines(*(part[best] for part in lines)), value[best]
+        several = [
+            varied(rng, *line, middle, degrees, aside * unit, share, _VARIED)
+            for line in zip(*lines, strict=True)
+        ]
+        more = _joined(several, middle)
+        lines, value = _joined([lines, more], middle), np.concatenate([value, score(more)])
+    found = list(fitted)
+    for index in _apart(lines, value, middle, unit, _KEPT):
+        found += _mended(surface, Axis(lines.points[index], lines.directions[index], 0.0))
+    return found
+
+
+def _mended(surface: Wall, line: Axis) -> list[Axis]:
+    """A line with its direction kept, and fitted; fitted for long only where that is worth much.
+
+    On a coarse surface the best fit lies far from the axis: what pots look like is a better guide.
+    """
+    kept = axis_fit.refined(surface, line, rounds=1, free=False)
+    near = axis_fit.refined(surface, line, rounds=1)
+    best = None if near is None else axis_fit.refined(surface, near)
+    if near is not None and best is not None and best.error < _MUCH_BETTER * near.error:
+        near = best
+    return [axis for axis in (kept, near) if axis is not None]
+
+
+def varied(
+    rng: np.random.Generator,
+    point: Float[np.ndarray, "3"],
+    direction: Float[np.ndarray, "3"],
+    middle: Float[np.ndarray, "3"],
+    degrees: float,
+    aside: float,
+    share: float,
+    count: int,
+) -> Lines:
+    """Lines near one, tilted and shifted by normally distributed amounts.
+
+    Args:
+        degrees, aside: standard deviations of the tilt each way and of the shift in mm.
+        share: that of the logarithm of the distance from the middle of the sherd.
+    """
+    tilt = np.tan(np.clip(rng.normal(0, np.radians(degrees), (count, 2)), -1.4, 1.4))
+    turned = direction + tilt @ np.stack(axis_fit.beside(direction))
+    away = middle - point
+    away = away - (away @ direction) * direction
+    distance = float(np.linalg.norm(away))
+    away = away / max(distance, 1e-6)
+    along = rng.normal(0, aside, count) + distance * np.expm1(rng.normal(0, share, count))
+    across = np.outer(rng.normal(0, aside, count), np.cross(direction, away))
+    shifted = point - np.outer(along, away) + across
+    return Lines(shifted, turned / np.linalg.norm(turned, axis=1, keepdims=True))
+
+
+def _everywhere(surface: Wall, middle: Float[np.ndarray, "3"]) -> Lines:
+    """In every direction the line that the normals meet best, and lines nearer and farther."""
+    some = slice(None, None, max(len(surface.points) // _POINTS, 1))
+    directions = axis_fit.hemisphere(_DIRECTIONS)
+    points = axis_fit.nearest_lines(directions, surface.anchors[some], surface.normals[some])[1]
+    points = _level(Lines(points, directions), middle).points
+    moved = np.concatenate([middle + share * (points - middle) for share in _DISTANCES])
+    return Lines(moved, np.tile(directions, (len(_DISTANCES), 1)))
+
+
+def lines_of(axes: Sequence[Axis]) -> Lines:
+    """Axes as lines."""
+    points = np.array([axis.point for axis in axes]).reshape(-1, 3)
+    return Lines(points, np.array([axis.direction for axis in axes]).reshape(-1, 3))
+
+
+def _joined(several: Sequence[Lines], middle: Float[np.ndarray, "3"]) -> Lines:
+    points, directions = (np.concatenate(part) for part in zip(*several, strict=True))
+    return _level(Lines(points, directions), middle)
+
+
+def _level(lines: Lines, middle: Float[np.ndarray, "3"]) -> Lines:
+    """The same lines, the point of each next to the middle of the sherd."""
+    along = ((middle - lines.points) * lines.directions).sum(1, keepdims=True)
+    return lines._replace(points=lines.points + along * lines.directions)
+
+
+def _apart(
+    lines: Lines, value: Float[np.ndarray, "k"], middle: Float[np.ndarray, "3"], unit: float, n: int
+) -> list[int]:
+    """The best line, the best that differs from it, and so on."""
+    left = np.array(value, float)
+    kept: list[int] = []
+    while len(kept) < n and np.isfinite(left).any():
+        best = int(left.argmax())
+        kept.append(best)
+        alike = np.abs(lines.directions @ lines.directions[best])
+        aside = lines.points - lines.points[best]
+        distance = np.linalg.norm(lines.points[best] - middle)
+        near = np.linalg.norm(aside, axis=1) < max(_APART_UNITS * unit, _APART_SHARE * distance)
+        left[(alike > np.cos(np.radians(_APART_DEGREES))) & near] = -np.inf
+    return kept

@@ -1,0 +1,167 @@
+"""Where a scanned sherd lay in its pot, and how big the pot was: what is not known is estimated.
+
+Lines are tried as its axis (`axis_search`) and fitted to its surface (`axis_fit`); a small network
+says how well each serves, how big the pot was then, where in its height the sherd lay and which end
+was up (`locator`); the likeliest placements (`candidates`) are completed by the model itself, and
+what it makes of them is weighed with the rest (`WEIGHTS`).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import special
+
+from voxgan_jax.inference.completer import Completer
+from voxgan_jax.placement import candidate as proposal
+from voxgan_jax.placement import locator
+from voxgan_jax.placement import propose as proposals
+from voxgan_jax.placement.candidate import Candidate, Known
+from voxgan_jax.scan.pose import Placement
+
+if TYPE_CHECKING:
+    import trimesh
+
+CUBE = locator.CUBE
+"""The side of the cube in voxels in which `Known.voxel` is counted."""
+
+ROWS = 16
+"""Placements that the model completes at once."""
+
+BATCHES = 1
+RUNNER_UPS = 3
+WEIGHTS = (0.85, 0.4)
+"""What `Candidate.log_share` and the logit of the IoU that the model expects of its own answer are
+worth, as logarithms of likelihood."""
+
+TRUST = (-1.1, 0.8, 0.4)
+"""How often a placement is right (the right end up, its size within 10 %), as a logit: a constant,
+and what the logits of its share among the candidates and of that IoU are worth. Fitted to
+64 fragments of 30 validation pots; docs/results.md tells how well they do on other pots."""
+
+_ROW_ERROR = 1.5
+_SIZE_ERROR = 0.04
+
+
+def place(
+    completer: Completer,
+    mesh: "trimesh.Trimesh",
+    known: Known = Known(),  # noqa: B008 - it cannot change
+    *,
+    batches: int = BATCHES,
+) -> Placement:
+    """The likeliest placement of a sherd, with runners-up that really differ from it.
+
+    Args:
+        mesh: in mm, in any pose.
+        batches: how many times `ROWS` placements the model is asked about.
+
+    Raises:
+        ValueError: nothing agrees with the surface and with what is known, or a model whose pots do
+            not stand in the middle of the cube.
+    """
+    if completer.placement != "center":
+        raise ValueError(
+            "this model was trained on pots in the corner of the cube, for which nothing is known"
+            " of placing; give --as-is"
+        )
+    likely, (points, volume) = proposals.candidates(mesh, known, locator.load(), ROWS * batches)
+    side = completer.resolution
+    placements = []
+    for start in range(0, len(likely), ROWS):
+        chosen = likely[start : start + ROWS]
+        given = np.zeros((ROWS, *[side] * 3), bool)
+        for row, candidate in enumerate(chosen):
+            given[row] = proposal.partial(candidate, points, volume, side)
+        answers = np.asarray(completer.predict(jnp.asarray(given[..., None], jnp.float32)))
+        for row, candidate in enumerate(chosen):
+            if given[row].any():
+                made = judged(completer, candidate, given[row], answers[row, ..., 0], known, points)
+                placements.append((candidate, made))
+    return ranked(placements, points)
+
+
+def judged(
+    completer: Completer,
+    candidate: Candidate,
+    given: Bool[np.ndarray, "r r r"],
+    answer: Float[np.ndarray, "r r r"],
+    known: Known,
+    points: Float[np.ndarray, "n 3"],
+) -> Placement:
+    """A candidate's placement and score; its share is still to come."""
+    step = candidate.voxel * locator.CUBE / len(answer)
+    low, high, wide = proposal.spans(np.where(given, 1.0, answer), completer.threshold)
+    expected = own_iou(given, answer, completer.threshold)
+    score = WEIGHTS[0] * candidate.log_share + WEIGHTS[1] * _logit(expected)
+    for told, found in ((known.height, (high - low) * step), (known.diameter, wide * step)):
+        if told is not None:
+            error = np.log(max(found, 1e-9) / told) / _SIZE_ERROR
+            score -= min(0.5 * error**2, 12.0)
+    rows = len(answer) - 1 - np.flatnonzero(given.any(axis=(0, 1)))
+    if known.rim:
+        score -= min(0.5 * ((high - 1 - rows.max()) / _ROW_ERROR) ** 2, 12.0)
+    if known.base:
+        score -= min(0.5 * ((rows.min() - low) / _ROW_ERROR) ** 2, 12.0)
+    matrix = proposal.matrix(candidate, completer.resolution * completer.pool)
+    middle = (points.mean(0) - candidate.axis.point) @ candidate.axis.direction
+    return Placement(
+        matrix=matrix,
+        point=candidate.axis.point,
+        direction=candidate.axis.direction,
+        voxel_mm=step / completer.pool,
+        height_mm=(high - low) * step,
+        diameter_mm=wide * step,
+        above_base_mm=float(middle - candidate.bottom - low * step),
+        score=float(score),
+        share=0.0,
+        own_iou=expected,
+    )
+
+
+def own_iou(
+    given: Bool[np.ndarray, "r r r"], answer: Float[np.ndarray, "r r r"], threshold: float
+) -> float:
+    """The IoU that is to be expected of an answer if every probability is right."""
+    sure = np.where(given, 1.0, answer)
+    pot = given | (answer > threshold)
+    return float(sure[pot].sum() / (pot.sum() + sure[~pot].sum()))
+
+
+def _logit(share: float) -> float:
+    return float(special.logit(np.clip(share, 0.01, 0.99)))
+
+
+def ranked(
+    judged: Sequence[tuple[Candidate, Placement]], points: Float[np.ndarray, "n 3"]
+) -> Placement:
+    """The best placement, how sure it is, and its runners-up.
+
+    A softmax over all scores gives the shares; what is much the same is one. How sure the best is
+    follows from `TRUST`, and the others are less sure as their shares are less; what is left to 1
+    is that none of them is right.
+
+    Raises:
+        ValueError: no placement at all.
+    """
+    if not judged:
+        raise ValueError("no placement keeps the sherd in the model's cube; give --as-is")
+    scores = np.array([made.score for _, made in judged])
+    shares = special.softmax(scores)
+    left = list(np.argsort(-scores))
+    kept: list[Placement] = []
+    while left:
+        best = left[0]
+        group = [n for n in left if proposal.same(judged[best][0], judged[n][0], points)]
+        kept.append(judged[best][1]._replace(share=float(shares[group].sum())))
+        left = [n for n in left if n not in group]
+    kept = sorted(kept, key=lambda made: -made.share)[: RUNNER_UPS + 1]
+    best = kept[0]
+    parts = (1.0, _logit(best.share), _logit(best.own_iou))
+    sure = float(special.expit(np.dot(TRUST, parts)))
+    others = tuple(
+        other._replace(share=sure * other.share / max(best.share, 1e-9)) for other in kept[1:]
+    )
+    return best._replace(share=sure, runner_ups=others)

@@ -1,0 +1,245 @@
+"""Placements that a sherd may have had: by its surface, by `locator`, and by what is known.
+
+A candidate is cheap: points and tables. Only the best of them are shown to the model (`placement`).
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import special
+
+from voxgan_jax.geometry import voxelise
+from voxgan_jax.placement import axis_fit, axis_maps, axis_search, locator
+from voxgan_jax.placement.axis_fit import Axis
+from voxgan_jax.placement.axis_maps import Fill, Lines
+from voxgan_jax.placement.candidate import LOG_SCALE_ALIKE, ROWS_ALIKE, Candidate, Known
+from voxgan_jax.scan import walls
+from voxgan_jax.scan.walls import Wall
+
+if TYPE_CHECKING:
+    import trimesh
+
+MAX_AXES = 5
+_FINE = 5
+_MAX_CELLS = 6_000_000
+_UNLIKELY = -30.0
+_FAR = 9.0
+_MAX_GROUPS = 8
+_SIZE_ERROR = 0.03
+"""Standard deviation of the logarithm of a size that is given: what is measured is not exact."""
+_AXIS_WEIGHT = 3.0
+"""So many independent residuals a sherd's surface is worth beside the locator's scores."""
+_BEYOND = 100.0
+"""What it costs a line for each share by which the sherd is bigger about it than its pot may be."""
+_WIDEST_LOG_SHARE = float(np.log(0.75))
+_HIGHEST_LOG_SHARE = float(np.log(0.25))
+"""How often the diameter, or else the height, is a pot's longest side."""
+
+
+def fill(mesh: "trimesh.Trimesh", thickness: float | None) -> Fill:
+    """Points that fill a sherd evenly."""
+    low, high = mesh.bounds
+    size = float((high - low).max())
+    step = (thickness or size / 20) / _FINE
+    step = max(step, (float(np.prod(high - low + 2 * step)) / _MAX_CELLS) ** (1 / 3))
+    shape = np.ceil((high - low) / step).astype(int) + 1
+    occupied = voxelise.voxelise(mesh, low.tolist(), step, shape.tolist())
+    return Fill(low + (np.argwhere(occupied) + 0.5) * step, step**3)
+
+
+def candidates(
+    mesh: "trimesh.Trimesh", known: Known, locate: locator.Locate, count: int
+) -> tuple[list[Candidate], Fill]:
+    """The likeliest placements, best first, and the points that fill the sherd.
+
+    Raises:
+        ValueError: no axis is found about which the sherd could have been turned, or no placement
+            that agrees with what is known.
+    """
+    surface = walls.wall(mesh)
+    filled = fill(mesh, surface.thickness)
+    unit = (surface.thickness or _usual_wall(filled, mesh)) / locator.USUAL_WALL
+    view = axis_maps.thinned(filled, surface, np.random.default_rng(0))
+
+    def tables_of(lines: Lines) -> Float[np.ndarray, "k 2 s p"]:
+        return locate(axis_maps.maps(*view, lines, unit))
+
+    axes = _axes(surface, view, unit, known, tables_of)
+    if not axes:
+        raise ValueError(
+            "no axis is found about which the sherd could have been turned; give --axis, or --as-is"
+            " where the scan lies as it did in its pot"
+        )
+    tables = tables_of(axis_search.lines_of(axes))
+    errors = np.array([axis.error for axis in axes])
+    worth = -_AXIS_WEIGHT * np.log(np.maximum(errors, 1e-3 * unit))
+    tables = tables + worth[:, None, None, None]
+    tables -= special.logsumexp(tables)
+    found: list[Candidate] = []
+    for axis, table in zip(axes, tables, strict=True):
+        radius, height = axis_fit.cylindrical(axis, filled.points)
+        # Given, it points from base to rim already.
+        for way in (0, 1) if known.direction is None else (0,):
+            upright = axis if way == 0 else axis._replace(direction=-axis.direction)
+            rise = height if way == 0 else -height
+            found += _of_one_way(upright, radius, rise, table[way], unit, known)
+    found.sort(key=lambda candidate: -candidate.log_share)
+    if not found or found[0].log_share < _UNLIKELY:
+        raise ValueError(
+            "no placement agrees with what is given: the sherd is bigger than the pot; check"
+            " --unit, --axis, --up, --height-mm and --diameter-mm"
+        )
+    return found[:count], filled
+
+
+def _axes(
+    surface: Wall,
+    view: tuple[Fill, Wall],
+    unit: float,
+    known: Known,
+    tables_of: Callable[[Lines], Float[np.ndarray, "k 2 s p"]],
+) -> list[Axis]:
+    """The likeliest axes that differ; one alone where its direction is known.
+
+    Args:
+        view: a few points of the sherd and of its walls, `surface`.
+    """
+    widest = None if known.diameter is None else known.diameter / 2
+    if known.direction is not None:
+        return axis_fit.find(surface, np.asarray(known.direction, float), widest)[:1]
+    scales, prior, _ = _scales(unit, known)
+
+    def score(lines: Lines) -> Float[np.ndarray, "k"]:
+        tables = _at_scales(tables_of(lines), scales) + prior[:, None]
+        radius, height = axis_maps.cylindrical(view[0].points, *lines)
+        beyond = np.zeros(len(tables))
+        for told, found in (
+            (known.height, np.ptp(height, axis=0)),
+            (widest, np.quantile(radius, 0.99, axis=0)),
+        ):
+            if told is not None:
+                beyond += np.maximum(found / told - axis_fit.MEASURED, 0) * _BEYOND
+        return special.logsumexp(tables, axis=(1, 2, 3)) - beyond
+
+    found = axis_search.search(view[1], unit, score, axis_fit.find(surface, None, widest))
+    if not found:
+        return []
+    errors = np.array([axis.error for axis in found])
+    value = score(axis_search.lines_of(found)) - _AXIS_WEIGHT * np.log(
+        np.maximum(errors, 1e-3 * unit)
+    )
+    size = float(np.linalg.norm(surface.points - surface.points.mean(0), axis=1).max())
+    best = [found[n] for n in np.argsort(-value)]
+    return axis_fit.distinct(best, size)[:MAX_AXES]
+
+
+def _at_scales(
+    tables: Float[np.ndarray, "... s p"], scales: Float[np.ndarray, "t"]
+) -> Float[np.ndarray, "... t p"]:
+    """Tables at other scales than `locator.SCALES`, by interpolation; the ends reach on."""
+    where = np.interp(scales, locator.SCALES, np.arange(len(locator.SCALES)))
+    low = np.minimum(where.astype(int), len(locator.SCALES) - 2)
+    share = (where - low)[:, None]
+    return (1 - share) * tables[..., low, :] + share * tables[..., low + 1, :]
+
+
+def _usual_wall(filled: Fill, mesh: "trimesh.Trimesh") -> float:
+    """The thickness of a sherd whose two walls were not told apart: twice its volume by area."""
+    return 2 * len(filled.points) * filled.volume / float(mesh.area)
+
+
+def _of_one_way(
+    axis: Axis,
+    radius: Float[np.ndarray, "n"],
+    height: Float[np.ndarray, "n"],
+    table: Float[np.ndarray, "s p"],
+    unit: float,
+    known: Known,
+) -> list[Candidate]:
+    """The candidates of one axis with one end up, each for a group of scales and places."""
+    if _bigger(known, radius, height):
+        return []
+    scales, prior, fixed = _scales(unit, known)
+    table = _at_scales(table, scales)
+    inside = (scales >= locator.SCALES[0] - 0.1) & (scales <= locator.SCALES[-1] + 0.1)
+    # Where the sizes are told, even an unusual wall is believed.
+    table = np.where(inside[:, None] | fixed, table, _UNLIKELY)
+    table = table + prior[:, None]
+    voxels = unit * np.exp(scales)
+    fits = _fits(voxels, radius, height)
+    table = np.where(fits, table, 2 * _UNLIKELY)
+    middle = (height.max() + height.min()) / 2
+    made = []
+    for log_scale, place, share in _groups(table, scales):
+        voxel = float(unit * np.exp(log_scale))
+        made.append(Candidate(axis, voxel, float(middle - place * voxel), share))
+    return made
+
+
+def _bigger(known: Known, radius: Float[np.ndarray, "n"], height: Float[np.ndarray, "n"]) -> bool:
+    """Whether the sherd is bigger than its pot is said to be, by more than a measuring error."""
+    high = known.height is not None and np.ptp(height) > axis_fit.MEASURED * known.height
+    wide = (
+        known.diameter is not None
+        and 2 * np.quantile(radius, 0.99) > axis_fit.MEASURED * known.diameter
+    )
+    return bool(high or wide)
+
+
+def _scales(
+    unit: float, known: Known
+) -> tuple[Float[np.ndarray, "s"], Float[np.ndarray, "s"], bool]:
+    """Logarithms of the voxel's side in units, how likely they are by what is known, and whether
+    that tells all."""
+    free = locator.SCALES
+    size = [known.height, known.diameter]
+    if known.voxel is not None:
+        return np.log([known.voxel / unit]), np.zeros(1), True
+    if None not in size:
+        longest = max(side for side in size if side is not None)
+        return np.log([longest / locator.LONGEST / unit]), np.zeros(1), True
+    if known.height is None and known.diameter is None:
+        return free, np.zeros(len(free)), False
+    side = known.height or known.diameter or 1.0
+    share, other = _WIDEST_LOG_SHARE, _HIGHEST_LOG_SHARE
+    if known.height is not None:
+        share, other = other, share
+    least = float(np.log(side / locator.LONGEST / unit))
+    beyond = free[free > least + _SIZE_ERROR]
+    scales = np.array([least, *beyond])
+    spread = other - np.log(max(len(beyond), 1)) if len(beyond) else other
+    return scales, np.array([share, *[spread] * len(beyond)]), False
+
+
+def _fits(
+    voxels: Float[np.ndarray, "s"], radius: Float[np.ndarray, "n"], height: Float[np.ndarray, "n"]
+) -> Bool[np.ndarray, "s p"]:
+    """Which scales and places keep the sherd in the cube, but for a voxel."""
+    slack = 1.5
+    half = (height.max() - height.min()) / 2 / voxels
+    wide = np.quantile(radius, 0.995) / voxels <= locator.CUBE / 2 + slack
+    places = locator.PLACES[None]
+    low, high = places - half[:, None] > -slack, places + half[:, None] < locator.CUBE + slack
+    return wide[:, None] & low & high
+
+
+def _groups(
+    table: Float[np.ndarray, "s p"], scales: Float[np.ndarray, "s"]
+) -> list[tuple[float, float, float]]:
+    """Cells that are much the same, taken together: their mean scale and place, and the logarithm
+    of their sum."""
+    left = np.where(table > max(float(table.max()) - _FAR, 1.5 * _UNLIKELY), table, -np.inf)
+    made = []
+    while len(made) < _MAX_GROUPS and np.isfinite(left).any():
+        s, p = np.unravel_index(int(left.argmax()), left.shape)
+        near = np.abs(scales - scales[s]) <= LOG_SCALE_ALIKE
+        cells = near[:, None] & (np.abs(locator.PLACES - locator.PLACES[p]) <= ROWS_ALIKE)
+        shares = np.where(cells, np.exp(left - left[s, p]), 0.0)
+        total = shares.sum()
+        scale = float(shares.sum(1) @ scales / total)
+        place = float(shares.sum(0) @ locator.PLACES / total)
+        made.append((scale, place, float(left[s, p] + np.log(total))))
+        left[cells] = -np.inf
+    return made

@@ -1,0 +1,149 @@
+"""What is measured on a profile: sizes, what it holds, how thick the wall is."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import ndimage
+
+from voxgan_jax.report.profile import FINE, RING, Profile, crossing, finer
+
+_USUAL_WALL = 2.0
+"""Voxels, of a pot whose wall is not known, as it holds nothing."""
+_BLUR = 0.5
+"""By so much, in voxels, voxels round an edge."""
+
+
+def found(profile: Profile) -> dict[str, Any]:
+    """The measures of a profile, as `section.measures` describes them."""
+    step = profile.step_mm
+    rows = np.flatnonzero(np.isfinite(profile.outer))
+    if not rows.size:
+        sizes = ("rim_diameter_mm", "base_diameter_mm", "max_diameter_mm", "wall_mm", "capacity_ml")
+        height = {"height_mm": round((len(profile.clay) - 4) * step, 2)}
+        rest = {"volume_ml": round(profile.clay_ml, 3), "round_share": 0.0}
+        return height | dict.fromkeys(sizes) | rest
+    dense = finer(profile.clay)
+    fine = dense > profile.level
+    held = _held(fine)
+    cell = step / FINE
+    capacity = wall = None
+    if held.any() and not _leaks(fine, held):
+        radius = np.arange(fine.shape[1]) * cell * RING
+        capacity = float((held @ radius).sum() * 2 * np.pi * cell * cell * RING / 1000)
+        wall = _wall(fine, held, cell)
+    low, high = _extent(profile.clay, profile.level)
+    edge = _outer(dense, profile.level)
+    base, rim = _ends(edge, low, high, _USUAL_WALL if wall is None else wall / step)
+    return {
+        "height_mm": round((high - low) * step, 2),
+        "rim_diameter_mm": round(2 * rim * step, 2),
+        "base_diameter_mm": round(2 * base * step, 2),
+        "max_diameter_mm": round(2 * float(np.nanmax(profile.outer)), 2),
+        "wall_mm": None if wall is None else round(wall, 2),
+        "volume_ml": round(profile.clay_ml, 3),
+        "capacity_ml": None if capacity is None else round(capacity, 3),
+        "round_share": round(profile.round_share, 3),
+    }
+
+
+def _extent(clay: Float[np.ndarray, "rows rings"], level: float) -> tuple[float, float]:
+    """The lowest and the highest clay, in rows."""
+    inside = clay > level
+    columns = np.flatnonzero(inside.any(axis=0))
+    last = [int(np.flatnonzero(inside[:, ring])[-1]) for ring in columns]
+    first = [int(np.flatnonzero(inside[:, ring])[0]) for ring in columns]
+    tops = [crossing(clay[:, c], r, r + 1, level) for c, r in zip(columns, last, strict=True)]
+    feet = [crossing(clay[:, c], r, r - 1, level) for c, r in zip(columns, first, strict=True)]
+    return min(feet), max(tops)
+
+
+def _outer(dense: Float[np.ndarray, "rows rings"], level: float) -> Float[np.ndarray, "rows"]:
+    """The outer radius of each row of a `finer` section in voxels, NaN where there is no clay."""
+    outer = np.full(len(dense), np.nan)
+    for row in np.flatnonzero((dense > level).any(axis=1)):
+        last = int(np.flatnonzero(dense[row] > level)[-1])
+        outer[row] = crossing(dense[row], last, last + 1, level) * RING / FINE
+    return outer
+
+
+def _ends(
+    outer: Float[np.ndarray, "rows"], low: float, high: float, wall: float
+) -> tuple[float, float]:
+    """The outer radii of base and rim in voxels (`_end`), of heights `low` and `high` in rows."""
+    rows = (np.arange(len(outer)) + 0.5) / FINE - 0.5
+    known = np.isfinite(outer)
+    # A pot may be so flat that both ends are one.
+    reach = min(max(wall / 2, 1.0), (high - low) / 4)
+    base, rim = (_end(away[known], outer[known], reach) for away in (rows - low, high - rows))
+    return base, rim
+
+
+def _end(away: Float[np.ndarray, "rows"], outer: Float[np.ndarray, "rows"], reach: float) -> float:
+    """The outer radius of a pot's end, as if a rounding or chamfer within `reach` were not there.
+
+    The outer line beyond `reach`, fitted straight, is led on to the end. What it gives holds
+    between two bounds, so that a low foot or a lip counts and not the wall beyond it: the radius
+    within half a voxel of the end, and the greatest as far past reach, both led to the end at a
+    slope which the line has before and beyond reach.
+
+    Args:
+        away: distances of rows from the end, in voxels.
+        outer: the rows' outer radii, likewise.
+    """
+    near, clear = away <= reach, away >= 1 / FINE
+    beyond = (away >= reach) & (away <= reach + max(reach, 1.5))
+    if (near & clear).sum() < 2 or beyond.sum() < 2:
+        return float(outer.max())
+    slope, led = np.polyfit(away[beyond], outer[beyond], 1)
+    # The last quarter is blurred.
+    before = np.polyfit(away[near & clear], outer[near & clear], 1)[0]
+    shared = np.sign(slope) * min(abs(slope), abs(before)) if slope * before > 0 else 0.0
+    bounds = outer - shared * away
+    least = bounds[away <= _BLUR].max(initial=0.0)
+    return float(np.clip(led, least, bounds[away <= reach + _BLUR].max()))
+
+
+def _held(clay: Bool[np.ndarray, "rows rings"]) -> Bool[np.ndarray, "rows rings"]:
+    """Where water stands when the pot is full: the air above its floor, up to where it runs out."""
+    from skimage import measure
+
+    nothing = np.zeros_like(clay)
+    column = clay[:, 0]
+    floor = int(np.argmax(column))
+    if not column.any() or not (~column[floor:]).any():
+        return nothing
+    start = floor + int(np.argmax(~column[floor:]))
+
+    def filled(surface: int) -> Bool[np.ndarray, "rows rings"]:
+        air = ~clay & (np.arange(len(clay)) < surface)[:, None]
+        rooms = np.asarray(measure.label(air, connectivity=1))
+        return np.asarray(rooms == rooms[start, 0]) if surface > start else nothing
+
+    low, high = start, len(clay)
+    while high - low > 1:
+        middle = (low + high) // 2
+        full = filled(middle)
+        low, high = (low, middle) if full[:, -1].any() else (middle, high)
+    return filled(low)
+
+
+def _leaks(clay: Bool[np.ndarray, "rows rings"], held: Bool[np.ndarray, "rows rings"]) -> bool:
+    """Whether the water is a puddle on a base with a hole: the wall stands higher above it than
+    the water is deep."""
+    wet = np.flatnonzero(held.any(axis=1))
+    top = int(np.flatnonzero(clay.any(axis=1))[-1])
+    return top - int(wet[-1]) > len(wet)
+
+
+def _wall(
+    clay: Bool[np.ndarray, "rows rings"], held: Bool[np.ndarray, "rows rings"], cell: float
+) -> float:
+    """The median distance in mm from the water's edge to the air outside."""
+    outside = np.pad(~clay & ~held, ((0, 0), (0, 1)), constant_values=True)
+    # What is above the water is not outside the wall.
+    top = int(np.flatnonzero(held.any(axis=1))[-1])
+    outside[top + 1 :] = False
+    away = np.asarray(ndimage.distance_transform_edt(~outside, sampling=(cell, cell * RING)))
+    edge = clay[:top] & ndimage.binary_dilation(held, np.ones((3, 3), bool))[:top]
+    return float(np.median(away[:, :-1][:top][edge])) if edge.any() else 0.0

@@ -1,0 +1,178 @@
+"""The lines of a drawn profile: the wall's outline, the edge, its turns, the sherd's face.
+
+Points are (radius, height) in mm, heights from the pot's lowest point up.
+"""
+
+import itertools
+
+import numpy as np
+from jaxtyping import Float
+from scipy import ndimage
+
+from voxgan_jax.report.profile import Profile
+
+_UP = 4
+"""Rings are read so many times as densely, rows twice that: both an eighth of a voxel."""
+_SIGMA = 0.45
+_MIDDLE = np.pi / 4
+"""Where the middle of the sherd is shown: half-way from the centre line to the edge."""
+_TURN = 0.6
+_APART = 2.5
+_SPECK = 12
+"""Holes in the sherd's face of fewer square voxels than this are not drawn."""
+
+Points = Float[np.ndarray, "_ 2"]
+
+
+def fields(
+    profile: Profile,
+) -> tuple[Float[np.ndarray, "rows rings"], Float[np.ndarray, "rows rings"]]:
+    """Wall and sherd, smoothed and above 0 inside, an eighth of a voxel apart both ways."""
+    fields = []
+    for field, level in ((profile.clay, profile.level), (profile.known, 0.5)):
+        padded = np.pad(field, ((0, 0), (0, 4))) - level
+        whole = np.concatenate([padded[:, :0:-1], padded], axis=1)
+        rough, smooth = (
+            _denser(part) for part in (whole, ndimage.gaussian_filter(whole, (_SIGMA, 2 * _SIGMA)))
+        )
+        fields.append(smooth - _same_area(smooth, float((rough > 0).sum())))
+    return fields[0], fields[1]
+
+
+def _denser(field: Float[np.ndarray, "rows _"]) -> Float[np.ndarray, "_ _"]:
+    """The right half of a field, an eighth of a voxel apart both ways."""
+    dense = ndimage.zoom(field, (2 * _UP, _UP), order=1, grid_mode=True, mode="nearest")
+    dense = np.asarray(dense)
+    return dense[:, dense.shape[1] // 2 :]
+
+
+def _same_area(field: Float[np.ndarray, "rows _"], target: float) -> float:
+    """The level, near 0, above which there is so much of a field: smoothing must not thin walls."""
+    low, high = -0.25, 0.25
+    for _ in range(8):
+        level = (low + high) / 2
+        low, high = (low, level) if (field > level).sum() < target else (level, high)
+    return (low + high) / 2
+
+
+def mirrored(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "rows _"]:
+    return np.concatenate([field[:, ::-1], field], axis=1)
+
+
+def contours(field: Float[np.ndarray, "rows _"], profile: Profile) -> list[Points]:
+    """Closed lines of level 0 of a mirrored field, as (radius, height) in mm, smoothed."""
+    from skimage import measure
+
+    fine = profile.step_mm / (2 * _UP)
+    middle = (field.shape[1] - 1) / 2
+    # The lowest clay is two rows up.
+    lines = []
+    for line in measure.find_contours(field, 0.0):
+        if len(line) < 4 * _UP or not np.allclose(line[0], line[-1]):
+            continue
+        smooth = _rounded(line[:-1], 2.0 * _UP)
+        height = (smooth[:, 0] + 0.5) * fine - 2 * profile.step_mm
+        points = np.stack([(smooth[:, 1] - middle) * fine, height], 1)
+        points = np.concatenate([points, points[:1]])
+        lines.append(measure.approximate_polygon(points, 0.02 * profile.step_mm))
+    return lines
+
+
+def _rounded(line: Points, sigma: float) -> Points:
+    """A closed line without the steps of the voxels, hardly shrunk."""
+    once = ndimage.gaussian_filter1d(line, sigma, axis=0, mode="wrap")
+    return once + ndimage.gaussian_filter1d(line - once, sigma, axis=0, mode="wrap")
+
+
+def _area(line: Points) -> float:
+    """What a closed line surrounds, in its own units."""
+    x, y = line.T
+    return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
+
+
+def half(points: Points) -> Points:
+    """The part of a closed line at radius 0 or more."""
+    kept = []
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
+        if (x0 < 0) != (x1 < 0):
+            kept.append((0.0, y0 + (y1 - y0) * x0 / (x0 - x1)))
+        if x1 >= 0:
+            kept.append((x1, y1))
+    return np.array(kept) if kept else np.zeros((0, 2))
+
+
+def edge_of(outline: Points, step: float) -> Points:
+    """The outer side of the closed section from its lowest point up to its highest, evenly."""
+    points = outline[:-1] if np.allclose(outline[0], outline[-1]) else outline
+    resting = points[:, 1] < points[:, 1].min() + 0.25 * step
+    low = int(np.argmax(np.where(resting, points[:, 0], -1)))
+    points = np.roll(points, -low, axis=0)
+    high = int(points[:, 1].argmax())
+    ways = points[: high + 1], np.concatenate([points[high:], points[:1]])[::-1]
+    line = max(ways, key=_reach)
+    along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+    even = np.linspace(0, along[-1], max(2, round(along[-1] / step * 2 * _UP)))
+    return np.stack([np.interp(even, along, line[:, axis]) for axis in (0, 1)], 1)
+
+
+def _reach(line: Points) -> float:
+    """The mean radius along a line."""
+    if len(line) < 2:
+        return 0.0
+    length = np.hypot(*np.diff(line, axis=0).T)
+    return float(length @ (line[1:, 0] + line[:-1, 0]) / 2 / max(length.sum(), 1e-9))
+
+
+def turns(edge: Points, step: float) -> list[int]:
+    """Where the edge turns sharply, as places in it: shoulders, ridges, the foot of a lip."""
+    reach = round(1.5 * 2 * _UP)
+    if len(edge) < 4 * reach:
+        return []
+    ahead = edge[2 * reach :] - edge[reach:-reach]
+    behind = edge[reach:-reach] - edge[: -2 * reach]
+    crossed = ahead[:, 0] * behind[:, 1] - ahead[:, 1] * behind[:, 0]
+    turn = np.abs(np.arctan2(crossed, (ahead * behind).sum(axis=1)))
+    found: list[int] = []
+    # At the ends there is a line anyway.
+    ends = round(2 * _UP * _APART) - reach
+    turn[:ends], turn[len(turn) - ends :] = 0, 0
+    for place in np.argsort(-turn):
+        if turn[place] < _TURN:
+            break
+        if all(abs(place + reach - other) > _APART * 2 * _UP for other in found):
+            found.append(int(place) + reach)
+    return sorted(found)
+
+
+def patch(profile: Profile, edge: Points) -> list[Points]:
+    """The outline of the sherd's outer face, seen from where its middle lies half to the right."""
+    from skimage import measure
+
+    if not profile.seen.any():
+        return []
+    angles = np.arange(profile.seen.shape[1]) * (2 * np.pi / profile.seen.shape[1])
+    weight = profile.seen.sum(axis=0)
+    middle = float(np.angle((weight * np.exp(1j * angles)).sum()))
+    side = 4 * len(profile.heights)
+    heights = np.linspace(profile.heights[0], profile.heights[-1], side)
+    order = np.argsort(edge[:, 1])
+    radius = np.interp(heights, edge[order, 1], edge[order, 0], left=0, right=0)
+    x = np.linspace(-0.02, 1.0, side) * edge[:, 0].max()
+    sine = x[None, :] / np.maximum(radius, 1e-6)[:, None]
+    azimuth = (np.arcsin(np.clip(sine, -1, 1)) + middle - _MIDDLE) % (2 * np.pi)
+    column = azimuth / (2 * np.pi) * len(angles)
+    row = np.interp(heights, profile.heights, np.arange(len(profile.heights)))
+    seen = ndimage.gaussian_filter1d(profile.seen.astype(np.float32), 0.8, axis=0)
+    seen = ndimage.gaussian_filter1d(seen, 0.8, axis=1, mode="wrap")
+    places = np.stack([np.broadcast_to(row[:, None], column.shape), column])
+    shown = ndimage.map_coordinates(seen, places, order=1, mode="grid-wrap")
+    # Beyond the edge nothing shows, nor left of the centre line.
+    shown = np.minimum(shown - 0.5, 0.5 * (1 - np.abs(sine)) * radius[:, None] / profile.step_mm)
+    shown[:, x < 0] = -0.5
+    lines = []
+    for line in measure.find_contours(np.pad(shown, 1, constant_values=-0.5), 0.0):
+        if len(line) > 40 and _area(line) > _SPECK * 16:
+            smooth = _rounded(line[:-1] - 1, 3.0)
+            scale = np.interp(smooth[:, 1], np.arange(side), x)
+            lines.append(np.stack([scale, np.interp(smooth[:, 0], np.arange(side), heights)], 1))
+    return lines

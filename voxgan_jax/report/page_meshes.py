@@ -1,0 +1,212 @@
+"""Meshes as a page's 3D view takes them: thinned out, quantised to 16 bits, in base64.
+
+A page holds no more faces than `POT`, `PIECE` and `HYPOTHESES` allow, which keeps it below 3 MB.
+"""
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from scipy import sparse
+from scipy.spatial import KDTree
+
+from voxgan_jax.inference.answer import GIVEN
+from voxgan_jax.report import volumes
+
+if TYPE_CHECKING:
+    import trimesh
+
+POT, PIECE, HYPOTHESES = 60_000, 36_000, 60_000
+"""Faces: of the pot; of the original and of the missing piece, each; of all hypotheses together."""
+
+_CORNERS = 65_535
+_ROUNDS = 12
+_MANY = 300_000
+_CALM, _CALMER = 3, 24
+_OTHER = ("#8c6d9e", "#5d8a72", "#b08a3c", "#5f7fa8", "#a0655f", "#6f7d4f")
+"""Colours of hypotheses, in turn: none of outputs.COLOURS."""
+
+
+def pack(
+    name: str,
+    mesh: "trimesh.Trimesh",
+    groups: dict[int, tuple[str, str]],
+    labels: Int[np.ndarray, "faces"],
+    budget: int,
+) -> dict[str, Any]:
+    """A mesh as the view takes it.
+
+    Args:
+        name: of the part, which its switch names too.
+        groups: a label's name and colour, "#rrggbb".
+        labels: of the faces; those of no group are left out.
+        budget: about so many faces at most.
+    """
+    labels = calmed(mesh, labels)
+    thin = thinned(mesh, budget)
+    if thin is not mesh and len(thin.faces):
+        labels = labels[KDTree(mesh.triangles_center).query(thin.triangles_center)[1]]
+    low, high = thin.bounds
+    step = np.maximum(high - low, 1e-9) / 65_535
+    corners = np.rint((thin.vertices - low) / step).astype("<u2")
+    kind = "<u2" if len(corners) <= _CORNERS else "<u4"
+    return {
+        "id": name,
+        "low": [float(value) for value in low],
+        "step": [float(value) for value in step],
+        "closed": bool(thin.is_watertight),
+        "corners": _text(corners),
+        "groups": [
+            {
+                "label": label,
+                "name": title,
+                "colour": colour,
+                "wide": kind == "<u4",
+                "faces": _text(thin.faces[labels == label].astype(kind)),
+            }
+            for label, (title, colour) in groups.items()
+            if (labels == label).any()
+        ],
+    }
+
+
+def calmed(mesh: "trimesh.Trimesh", labels: Int[np.ndarray, "faces"]) -> Int[np.ndarray, "faces"]:
+    """Labels of faces without the speckle of the voxels: each takes what prevails around it.
+
+    What is given wanders by less than a voxel; what is inferred is blurred further.
+    """
+    kinds = np.unique(labels)
+    if len(kinds) < 2:
+        return labels
+    rows = np.repeat(np.arange(len(mesh.faces)), 3)
+    corner = sparse.csr_array(
+        (np.full(len(rows), 1 / 3), (rows, mesh.faces.ravel())),
+        (len(mesh.faces), len(mesh.vertices)),
+    )
+    back = corner.T.tocsr()
+    back = sparse.diags_array(1 / np.maximum(back.sum(axis=1), 1e-9)) @ back
+    share = (labels[:, None] == kinds).astype(float)
+    near = share
+    for _ in range(_CALM):
+        near = corner @ (back @ near)
+    far = near
+    for _ in range(_CALMER):
+        far = corner @ (back @ far)
+    given = (kinds == GIVEN).astype(float)
+    sure = near @ given > 0.5
+    calm = kinds[np.argmax(far - 2 * given, axis=1)]
+    return np.where(sure, GIVEN, calm)
+
+
+def plain(name: str, mesh: "trimesh.Trimesh", colour: str, budget: int) -> dict[str, Any]:
+    """`pack` for a mesh of one colour."""
+    return pack(name, mesh, {0: (name, colour)}, np.zeros(len(mesh.faces), int), budget)
+
+
+def hypothesis_colour(index: int) -> str:
+    """The colour of the hypothesis of this number."""
+    return _OTHER[index % len(_OTHER)]
+
+
+def colour_of(label: int) -> str:
+    """A label's colour as "#rrggbb"."""
+    red, green, blue = volumes.COLOURS[label][:3]
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def thinned(mesh: "trimesh.Trimesh", budget: int) -> "trimesh.Trimesh":
+    """The mesh with about `budget` faces at most, or itself where it has no more.
+
+    What bounds a body keeps its shape within a tolerance that grows until it is enough; of anything
+    else, a scan with holes or of very many faces, the corners in one cell of a grid become one.
+    """
+    if len(mesh.faces) <= budget:
+        return mesh
+    size = float(np.linalg.norm(mesh.extents))
+    if len(mesh.faces) <= _MANY and mesh.is_volume:
+        found = _simplified(mesh, budget, size)
+        if found is not None:
+            return found
+    cell = size / np.sqrt(budget)
+    found = _clustered(mesh, cell)
+    while len(found.faces) > budget:
+        cell *= 1.25
+        found = _clustered(mesh, cell)
+    return found
+
+
+def _simplified(mesh: "trimesh.Trimesh", budget: int, size: float) -> "trimesh.Trimesh | None":
+    """A watertight mesh within a tolerance of the given one; None where it cannot be had."""
+    import manifold3d
+    import trimesh
+
+    body = manifold3d.Manifold(
+        manifold3d.Mesh(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32))
+    )
+    if body.status() != manifold3d.Error.NoError:
+        return None
+    tolerance = 2e-4 * size
+    for _ in range(_ROUNDS):
+        body = body.simplify(tolerance)
+        if body.num_tri() <= budget:
+            made = body.to_mesh()
+            return trimesh.Trimesh(made.vert_properties[:, :3], made.tri_verts, process=False)
+        tolerance *= 1.6
+    return None
+
+
+def _clustered(mesh: "trimesh.Trimesh", cell: float) -> "trimesh.Trimesh":
+    """The mesh with one corner for each cell of a grid, the mean of those in it."""
+    import trimesh
+
+    cells = np.floor((mesh.vertices - mesh.bounds[0]) / cell).astype(int)
+    _, where, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    where = where.ravel()
+    corners = np.zeros((len(count), 3))
+    np.add.at(corners, where, mesh.vertices)
+    faces = where[mesh.faces]
+    kept = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
+    _, first = np.unique(np.sort(faces[kept], axis=1), axis=0, return_index=True)
+    return trimesh.Trimesh(corners / count[:, None], faces[kept][np.sort(first)], process=False)
+
+
+def place(
+    pot: "trimesh.Trimesh",
+    labels: Int[np.ndarray, "faces"],
+    matrix: Float[np.ndarray, "4 4"],
+) -> dict[str, Any]:
+    """How the view stands the pot: whither it rises, where its middle is and where its sherd.
+
+    `up` and `front` are unit vectors, `front` from the axis to the middle of the given faces;
+    `centre`, `radius` and `height` in mm.
+
+    Args:
+        matrix: from the grid's indices to mm; the rim is at low w.
+    """
+    up = -matrix[:3, 2] / np.linalg.norm(matrix[:3, 2])
+    points = np.asarray(pot.vertices)
+    rise = points @ up
+    flat = points - rise[:, None] * up
+    middle = (flat.min(axis=0) + flat.max(axis=0)) / 2
+    height = float(np.ptp(rise))
+    centre = middle - (middle @ up) * up + (rise.min() + height / 2) * up
+    area = np.asarray(pot.area_faces) * (labels == GIVEN)
+    sherd = area @ (np.asarray(pot.triangles_center) - centre)
+    sherd -= (sherd @ up) * up
+    if np.linalg.norm(sherd) < 1e-6 * max(area.sum(), 1e-9):
+        sherd = matrix[:3, 0] - (matrix[:3, 0] @ up) * up
+    sherd = sherd / np.linalg.norm(sherd)
+    off = points - centre
+    off = off - (off @ up)[:, None] * up
+    return {
+        "up": [float(value) for value in up],
+        "front": [float(value) for value in sherd],
+        "centre": [float(value) for value in centre],
+        "radius": float(np.linalg.norm(off, axis=1).max()),
+        "height": height,
+    }
+
+
+def _text(values: Shaped[np.ndarray, "..."]) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")

@@ -1,0 +1,247 @@
+"""The profile of a pot: its wall in section, averaged about the axis, and what is measured on it.
+
+A pot that was made on the wheel is told by one half section. It is averaged over all directions
+about the axis; handles and spouts, which stand in few of them, drop out. The base is at the end of
+the grid that `scans.read` puts it, high w.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+from scipy import ndimage
+
+from voxgan_jax.geometry import rings
+from voxgan_jax.inference.answer import GIVEN
+
+_ANGLES = 180
+RING = 0.5
+_LEVELS = (0.25, 0.6)
+_ROUND = 0.15
+"""Rings with less clay than this, a handle, say, are no part of the profile's volume."""
+_CRUMB, _FAR = 0.025, 3.0
+"""Pieces of the section of less volume, further off the rest in voxels, are left out of it."""
+FINE = 4
+"""So many times as densely is a profile read where it is measured."""
+
+
+class Profile(NamedTuple):
+    """A pot's half section. Rows go from the base up, each a voxel high; two rows of air each end.
+
+    `clay` is the share of each ring that is clay, 1 inside the wall and 0 in the air, in rings half
+    a voxel wide from the axis out; the wall ends at `level`. `known` is 1 where the sherd shows the
+    wall in some direction. `heights` are the rows' middles in mm above the pot's lowest point,
+    `outer` and `inner` the radii there in mm, NaN where there is no clay; inner is 0 where the pot
+    is closed, in its base. `given` is the share of a row's clay that the sherd has. `seen` tells in
+    which directions (counterclockwise, seen from above) the sherd is what shows outside. `clay_ml`
+    is the volume of all voxels, `round_share` how much of it lies within a
+    voxel of the profile's wall.
+    """
+
+    clay: Float[np.ndarray, "rows rings"]
+    known: Float[np.ndarray, "rows rings"]
+    level: float
+    heights: Float[np.ndarray, "rows"]
+    outer: Float[np.ndarray, "rows"]
+    inner: Float[np.ndarray, "rows"]
+    given: Float[np.ndarray, "rows"]
+    seen: Bool[np.ndarray, "rows angles"]
+    step_mm: float
+    clay_ml: float
+    round_share: float
+
+
+def profile(
+    labels: UInt8[np.ndarray, "d h w"],
+    belief: Float[np.ndarray, "d h w"],
+    step_mm: float,
+    axis: tuple[float, float] | None = None,
+    *,
+    base: str = "high",
+) -> Profile:
+    """The profile of a completed pot.
+
+    Args:
+        labels: `GIVEN` and what is inferred.
+        belief: probabilities, more than 0.5 where a voxel was added; they place the wall more
+            finely than the voxels do.
+        step_mm: the side of a voxel.
+        axis: where it stands in d and h, in voxels from the centre of voxel 0; None finds it.
+        base: the end of w where it is, "high", as `scans.read` stands a pot, or "low".
+
+    Raises:
+        ValueError: no voxel is occupied, or another end.
+    """
+    if base not in ("high", "low"):
+        raise ValueError(f"base {base!r} is neither high nor low")
+    occupied = labels > 0
+    centre = rings.find_axis(occupied) if axis is None else axis
+    if base == "high":
+        labels, belief = np.flip(labels, 2), np.flip(belief, 2)
+        occupied = labels > 0
+    rows = np.flatnonzero(occupied.any(axis=(0, 1)))
+    # With two rows above and two below.
+    labels, belief = (
+        np.pad(part, ((0, 0), (0, 0), (2, 2)))[..., rows[0] : rows[-1] + 5]
+        for part in (labels, belief)
+    )
+    given, occupied = labels == GIVEN, labels > 0
+    sure = np.where(given, 1.0, belief).astype(np.float32)
+    # A grid turned over is seen from below.
+    angles = np.arange(_ANGLES) * (2 * np.pi / _ANGLES) * (1 if base == "high" else -1)
+    clay, voxels, sherd = (
+        _polar(part, centre, angles)
+        for part in (sure, occupied.astype(np.float32), given.astype(np.float32))
+    )
+    section, mean = clay.mean(axis=2), voxels.mean(axis=2)
+    level = _level(section, mean)
+    known = sherd.max(axis=2)
+    section = _without_crumbs(section, known, level)
+    volume = mean * np.arange(mean.shape[1])
+    near = np.asarray(ndimage.binary_dilation(section > level, np.ones((3, 5), bool)))
+    share = given.sum(axis=(0, 1)) / np.maximum(occupied.sum(axis=(0, 1)), 1)
+    outer, inner = _radii(section, level, step_mm)
+    return Profile(
+        clay=section,
+        known=known,
+        level=level,
+        heights=(np.arange(len(section)) - 1.5) * step_mm,
+        outer=outer,
+        inner=inner,
+        given=share,
+        seen=_seen(voxels, sherd),
+        step_mm=step_mm,
+        clay_ml=float(occupied.sum()) * step_mm**3 / 1000,
+        round_share=float(volume[near].sum() / max(volume.sum(), 1e-9)),
+    )
+
+
+def _polar(
+    volume: Float[np.ndarray, "d h w"],
+    axis: tuple[float, float],
+    angles: Float[np.ndarray, "angles"],
+) -> Float[np.ndarray, "w rings angles"]:
+    """A grid read in rings about the axis, between voxels linearly."""
+    d, h, _ = volume.shape
+    corners = [np.hypot(x - axis[0], y - axis[1]) for x in (0, d - 1) for y in (0, h - 1)]
+    radii = np.arange(int(np.ceil((max(corners) + 2) / RING))) * RING
+    padded = np.pad(volume, ((1, 1), (1, 1), (0, 0)))
+    found = np.zeros((len(radii), len(angles), volume.shape[2]), np.float32)
+    x = np.clip(axis[0] + np.outer(radii, np.cos(angles)) + 1, 0, d + 1)
+    y = np.clip(axis[1] + np.outer(radii, np.sin(angles)) + 1, 0, h + 1)
+    left, low = np.minimum(x.astype(int), d), np.minimum(y.astype(int), h)
+    for across in (0, 1):
+        for along in (0, 1):
+            weight = np.abs(1 - across - (x - left)) * np.abs(1 - along - (y - low))
+            found += weight[..., None].astype(np.float32) * padded[left + across, low + along]
+    return found.transpose(2, 0, 1)
+
+
+def _level(clay: Float[np.ndarray, "rows rings"], voxels: Float[np.ndarray, "rows rings"]) -> float:
+    """The level at which the section, turned, has the volume of the voxels; found by halving.
+
+    0.5 but for thin walls that are not quite round.
+    """
+    ring = np.arange(clay.shape[1])
+    target = float((np.where(voxels < _ROUND, 0, voxels) @ ring).sum())
+    low, high = _LEVELS
+    fine, radius = finer(clay), np.arange(clay.shape[1] * FINE) / FINE
+    for _ in range(8):
+        level = (low + high) / 2
+        found = float(((fine > level) @ radius).sum()) / FINE**2
+        low, high = (low, level) if found < target else (level, high)
+    return (low + high) / 2
+
+
+def _without_crumbs(
+    clay: Float[np.ndarray, "rows rings"], known: Float[np.ndarray, "rows rings"], level: float
+) -> Float[np.ndarray, "rows rings"]:
+    """The section without small pieces that hang in the air far off and are not of the sherd."""
+    places, number = ndimage.label(clay > level, np.ones((3, 3)))  # pyright: ignore
+    volume = np.bincount(places.ravel(), (clay * np.arange(clay.shape[1])).ravel(), number + 1)
+    shown = np.bincount(places.ravel(), known.ravel(), number + 1) > 0
+    crumb = ~shown & (volume < _CRUMB * volume[1:].sum())
+    crumb[0] = False
+    away = ndimage.distance_transform_edt(crumb[places] | (places == 0), sampling=(1, RING))
+    crumb[1:] &= np.asarray(ndimage.minimum(away, places, range(1, number + 1))) > _FAR
+    return np.where(crumb[places], np.minimum(clay, 0.9 * level), clay).astype(clay.dtype)
+
+
+def finer(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "_ _"]:
+    """A field read `FINE` times as densely, linearly: rows about their middles, rings from 0."""
+    rows = (np.arange(field.shape[0] * FINE) + 0.5) / FINE - 0.5
+    rings = np.arange(field.shape[1] * FINE) / FINE
+    places = np.meshgrid(rows, rings, indexing="ij")
+    return ndimage.map_coordinates(field, places, order=1, mode="nearest")
+
+
+def _radii(
+    clay: Float[np.ndarray, "rows rings"], level: float, step_mm: float
+) -> tuple[Float[np.ndarray, "rows"], Float[np.ndarray, "rows"]]:
+    """The outer radius of each row and the inner one of its outermost wall, in mm."""
+    outer, inner = np.full(len(clay), np.nan), np.full(len(clay), np.nan)
+    for row, ring in enumerate(clay):
+        inside = ring > level
+        if not inside.any():
+            continue
+        last = int(np.flatnonzero(inside)[-1])
+        air = np.flatnonzero(~inside[:last])
+        outer[row] = crossing(ring, last, last + 1, level)
+        inner[row] = crossing(ring, int(air[-1]) + 1, int(air[-1]), level) if air.size else 0
+    return outer * RING * step_mm, inner * RING * step_mm
+
+
+def crossing(ring: Float[np.ndarray, "rings"], clay: int, air: int, level: float) -> float:
+    if air >= len(ring):
+        return float(clay)
+    share = (ring[clay] - level) / max(ring[clay] - ring[air], 1e-6)
+    return clay + (air - clay) * float(share)
+
+
+def _seen(
+    voxels: Float[np.ndarray, "rows rings angles"], sherd: Float[np.ndarray, "rows rings angles"]
+) -> Bool[np.ndarray, "rows angles"]:
+    """Whether the outermost clay in each direction is of the sherd."""
+    inside = voxels > 0.5
+    last = inside.shape[1] - 1 - np.argmax(inside[:, ::-1], axis=1)
+    shown = np.take_along_axis(sherd, last[:, None], axis=1)[:, 0] > 0.5
+    return shown & inside.any(axis=1)
+
+
+NO_SCALE = "no scale given; 1 voxel taken as 1 mm"
+"""What is said where nobody told how big a voxel is."""
+
+
+def drawing(
+    profile: Profile, found: Mapping[str, Any] | None = None, *, scaled: bool = True
+) -> str:
+    """The profile as archaeologists draw it, as SVG text (`section_drawing.svg`).
+
+    Args:
+        found: its measures, where they are at hand.
+        scaled: False where nobody told how big a voxel is: sizes are then in voxels.
+    """
+    from voxgan_jax.report import drawing as section_drawing
+
+    return section_drawing.svg(profile, found or measures(profile), scaled=scaled)
+
+
+def measures(profile: Profile) -> dict[str, Any]:
+    """What is measured on a profile, ready for JSON (`section_measures.found`).
+
+    `height_mm`; `rim_diameter_mm`, `base_diameter_mm` and `max_diameter_mm`, all outside;
+    `wall_mm`, the median distance from inside to outside; `volume_ml` of clay; `capacity_ml` up to
+    the rim; `round_share`, how much of the clay lies within the profile. Wall and capacity are None
+    where the pot holds nothing, as its base is open or has a hole, say; of what is nowhere round
+    there are only height and volume.
+
+    Base and rim are measured where the outer line of the wall, from half a wall's thickness away
+    led on straight, meets the plane that the pot stands on, or that of its highest point: what one
+    measures at a foot and a lip whose edges were not rounded, chamfered or worn. They are no less
+    than the resting surface, and no more than is reached within that half thickness. On synthetic
+    pots this is right within half a voxel (tests/test_section_measures.py).
+    """
+    from voxgan_jax.report import measures as section_measures
+
+    return section_measures.found(profile)
