@@ -7,6 +7,7 @@ arrays alike, so that tf.data and sampling inside jit share them.
 import hashlib
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
@@ -126,3 +127,11 @@ def select(
     partial = given[rows, labels]
     complete = labels > 0 if keep_crumbs else (labels > CRUMBS) | partial
     return partial.astype(xp.uint8)[..., None], complete.astype(xp.uint8)[..., None]
+
+
+def volumes(
+    labels: UInt8[Array, "b d h w"], given: Bool[Array, "b 256"], keep_crumbs: bool = True
+) -> tuple[Float[Array, "b d h w 1"], Float[Array, "b d h w 1"]]:
+    """What `select` gives, as the float32 that networks take."""
+    partial, complete = select(labels, given, keep_crumbs)
+    return jnp.asarray(partial, jnp.float32), jnp.asarray(complete, jnp.float32)
