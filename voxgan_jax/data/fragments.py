@@ -7,7 +7,6 @@ arrays alike, so that tf.data and sampling inside jit share them.
 import hashlib
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
@@ -134,4 +133,5 @@ def volumes(
 ) -> tuple[Float[Array, "b d h w 1"], Float[Array, "b d h w 1"]]:
     """What `select` gives, as the float32 that networks take."""
     partial, complete = select(labels, given, keep_crumbs)
-    return jnp.asarray(partial, jnp.float32), jnp.asarray(complete, jnp.float32)
+    float32 = labels.__array_namespace__().float32
+    return partial.astype(float32), complete.astype(float32)
