@@ -23,13 +23,13 @@ def test_any_number_of_rows_is_divided_among_devices(tmp_path):
     """On 1, 2 and 4 fake devices: equal answers, and each device computes its own rows."""
     code = """
 import jax, jax.numpy as jnp
-from voxgan_jax.inference import completer as model
+from voxgan_jax.inference import completer
 seen = []
 def apply(variables, partial):
     seen.append(partial.shape[0])
     return variables["scale"] * partial
 for count in (1, 2, 4):
-    predict = model.divided(apply, {"scale": jnp.float32(3)}, jax.devices()[:count])
+    predict = completer.divided(apply, {"scale": jnp.float32(3)}, jax.devices()[:count])
     for rows in (1, 3, 4):
         partial = jnp.arange(rows * 8, dtype=jnp.float32).reshape(rows, 2, 2, 2, 1)
         answer = predict(partial)

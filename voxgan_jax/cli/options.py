@@ -29,7 +29,7 @@ _HELP = {
     "--fixed_fragment": "give the fragment that evaluation gives",
     "--threshold": "add voxels above this probability (default: the model's)",
     "--dtype": "of the model's computing (default: that of training)",
-    "--average": "mean of the answers to so many turned and mirrored sherds (default: the model's)",
+    "--average": "mean of the answers to so many turned and mirrored sherds (default: 1)",
     "--pool": "scale the pot down by this factor for the model (default: its own)",
     "--whole_cube": "write the model's whole cube, not only the box of the input file",
     "--json": "print a JSON object for each result, a line each",

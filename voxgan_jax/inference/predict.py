@@ -14,42 +14,22 @@ from voxgan_jax.inference.confidence import judge, measure
 from voxgan_jax.scan.pose import Sherd
 
 
-class UnknownFragmentError(ValueError):
-    """A fragment id that the file does not have."""
-
-
-def given_labels(sherd: Sherd) -> Bool[np.ndarray, "256"]:
-    """Which labels of a sherd are given: those of its `ids`, or all where it names none.
-
-    Raises:
-        UnknownFragmentError: it has no such fragment.
-        ValueError: it is empty.
-    """
-    present = fragments.fragment_ids(sherd.labels)
-    if not present:
-        raise ValueError(f"{sherd.source}: it holds no voxel")
-    if not sherd.ids:
-        return np.arange(256) > 0
-    missing = sorted(set(sherd.ids) - set(present))
-    if missing:
-        raise UnknownFragmentError(
-            f"{sherd.source}: no fragment {missing[0]}; it has {', '.join(map(str, present))}"
-        )
-    return fragments.given_table(sherd.ids)
-
-
 def given_voxels(request: Request) -> Bool[np.ndarray, "_ _ _"]:
     """The voxels of the pot's box that any sherd gives.
 
     Raises:
-        ValueError: as `given_labels`; or the sherds' boxes are not of one size.
+        ValueError: as `fragments.given_labels`; or the sherds' boxes are not of one size.
     """
     shapes = {sherd.labels.shape: sherd.source for sherd in request.sherds}
     if len(shapes) > 1:
         one, other, *_ = shapes.values()
         raise ValueError(f"{one} and {other}: their boxes differ; place both in the box of one pot")
-    given = [given_labels(sherd)[sherd.labels] for sherd in request.sherds]
+    given = [_given_labels(sherd)[sherd.labels] for sherd in request.sherds]
     return np.logical_or.reduce(given)
+
+
+def _given_labels(sherd: Sherd) -> Bool[np.ndarray, "256"]:
+    return fragments.given_labels(sherd.labels, sherd.ids, sherd.source)
 
 
 def complete(
@@ -131,7 +111,7 @@ def _given_cells(completer: Completer, request: Request) -> Bool[np.ndarray, "r 
             placement=completer.placement,
             source=sherd.source,
         )
-        given |= given_labels(sherd)[cells]
+        given |= _given_labels(sherd)[cells]
     return given
 
 
