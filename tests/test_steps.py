@@ -1,6 +1,7 @@
 """The training steps of the objectives, against values computed in another way."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +11,10 @@ import pytest
 import test_parallel
 
 from configs import revolve
+from voxgan_jax import models
 from voxgan_jax.devices import parallel
 from voxgan_jax.training import build, loop, losses, objectives
-from voxgan_jax.training.state import inference_variables
+from voxgan_jax.training.state import Net, inference_variables
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +24,6 @@ def batch():
     given = np.zeros((4, 256), bool)
     given[:, 2] = True
     return {"labels": jnp.asarray(labels), "given": jnp.asarray(given)}
-
-
-def with_tx(config, tx):
-    """The objective of a config with another optimiser for each network."""
-    nets = objectives.build(config).nets
-    return objectives.build(config, {name: net._replace(tx=tx) for name, net in nets.items()})
 
 
 def start(config, objective):
@@ -148,10 +144,12 @@ def _revolve(objective="regression", accumulate_steps=1, **loss):
     config.generator.axis = "centre"
     config.data.resolution = 16
     config.generator.features, config.generator.bottleneck = 2, 4
-    config.discriminator.features = 2
     config.train.ema_decay = 0.0
     config.loss.update(loss)
-    return config, with_tx(config, optax.sgd(0.1))
+    nets = {"generator": Net(models.build(config.generator), optax.sgd(0.1))}
+    if objective == "gan":
+        nets["discriminator"] = Net(test_parallel.Judge(), optax.sgd(0.1))
+    return config, objectives.build(config, nets)
 
 
 def _one_step(config, objective):
@@ -188,7 +186,11 @@ def test_without_an_adversarial_loss_there_is_no_discriminator():
 
 
 def test_every_loss_at_once_and_its_weight():
-    weights = {"adversarial_weight": 0.5, "recon_weight": 3.0, "profile_weight": 2.0}
+    weights: dict[str, Any] = {
+        "adversarial_weight": 0.5,
+        "recon_weight": 3.0,
+        "profile_weight": 2.0,
+    }
     before, after, scalars = _one_step(*_revolve("gan", recon="bce_dice", **weights))
     assert set(scalars) == {
         *("g_loss", "adversarial_loss", "recon_loss", "profile_loss", "grad_norm_g"),
