@@ -123,7 +123,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         "--average",
         type=int,
         choices=model.AVERAGES,
-        help="symmetries over which a model's answers are averaged (default: its own)",
+        help="symmetries over which a model's answers are averaged (default: 1)",
     )
     parser.add_argument(
         "--surface", action="store_true", help="Chamfer distance and F-score too (slower)"

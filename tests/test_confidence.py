@@ -12,6 +12,7 @@ from voxgan_jax.data import fragments, grid
 from voxgan_jax.data.synthetic import pots
 from voxgan_jax.data.synthetic.fracture import fracture
 from voxgan_jax.evaluation import baselines, confidence_fit, protocol
+from voxgan_jax.geometry import wheel
 from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import confidence
@@ -30,7 +31,7 @@ def revolve_softly(partial):
     sizes = baselines.ring_counts(jnp.ones_like(partial), baselines.COARSE)
     share = counts / jnp.maximum(sizes, 1)
     relative = share / jnp.maximum(share.max(axis=1, keepdims=True), 1e-6)
-    ring = baselines.ring_index(SIDE, baselines.COARSE)
+    ring = wheel.nearest_rings(SIDE, baselines.COARSE)
     return jnp.where(partial > 0, 1.0, jnp.take(relative, ring, axis=1)[..., None])
 
 

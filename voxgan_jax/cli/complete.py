@@ -75,7 +75,7 @@ def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
         "--average",
         type=int,
         choices=(1, 8),
-        help="mean of the answers to so many turned and mirrored sherds (default: the model's)",
+        help="mean of the answers to so many turned and mirrored sherds (default: 1)",
     )
     parser.add_argument(
         "--pool",

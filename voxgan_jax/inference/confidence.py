@@ -14,6 +14,8 @@ import skimage.measure
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage, special
 
+from voxgan_jax.geometry import wheel
+
 HIGH, FAIR = 0.75, 0.55
 """From this expected IoU on, a completion is trusted: much, and somewhat."""
 
@@ -104,18 +106,13 @@ def measure(
     )
 
 
-def _offsets(resolution: int) -> tuple[Float[np.ndarray, "r r"], Float[np.ndarray, "r r"]]:
-    offset = np.arange(resolution) - (resolution - 1) / 2
-    first, second = np.meshgrid(offset, offset, indexing="ij")
-    return first, second
-
-
 def _directions(
     partial: Bool[np.ndarray, "r r r"],
 ) -> tuple[Bool[np.ndarray, "sectors r"], Int[np.ndarray, "r r"]]:
     """In which directions from the axis there is sherd at each height, and the columns' ones."""
     side = partial.shape[0]
-    angle = np.arctan2(*_offsets(side)) / (2 * np.pi) + 0.5
+    offset = np.arange(side) - (side - 1) / 2
+    angle = np.arctan2(offset[:, None], offset) / (2 * np.pi) + 0.5
     sector = np.minimum((angle * _SECTORS).astype(int), _SECTORS - 1)
     hit = np.zeros((_SECTORS, side), bool)
     d, h, w = np.nonzero(partial)
@@ -144,7 +141,7 @@ def _support(
     whole pot, of which 1 is returned.
     """
     side = partial.shape[0]
-    ring = np.rint(np.hypot(*_offsets(side))).astype(int).ravel()
+    ring = wheel.nearest_rings(side).ravel()
     member = (np.arange(ring.max() + 1)[:, None] == ring).astype(np.float32)
     known = partial.reshape(-1, side)
     given = member @ known

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from voxgan_jax.data import grid
+from voxgan_jax.data.fragments import given_labels
 from voxgan_jax.inference import bridge
 from voxgan_jax.inference.answer import (
     GIVEN,
@@ -15,7 +16,6 @@ from voxgan_jax.inference.answer import (
     Answer,
     Hypothesis,
     Request,
-    given_labels,
 )
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.confidence import judge, measure
@@ -35,7 +35,7 @@ def complete(
 
     Every given voxel is kept; the model decides about the others. Where the model works on a
     coarser grid (`pool`), what it adds comes in blocks of that size. Where its pot comes in several
-    pieces, these are joined (`joined.join`).
+    pieces, these are joined (`bridge.join`).
 
     Args:
         whole_cube: the result fills the model's cube instead of the input's own box.
@@ -73,10 +73,11 @@ def complete_batch(
         partial[row, ..., 0] = table[placed]
     probabilities = np.asarray(completer.predict(jnp.asarray(partial)))[..., 0]
     cut = completer.threshold if threshold is None else threshold
+    joined = bridge.join if join else bridge.leave
     answers = []
     for row, (request, table) in enumerate(zip(requests, tables, strict=True)):
         given = partial[row, ..., 0] > 0
-        made = bridge.join(probabilities[row], given, cut, only_count=not join)
+        made = joined(probabilities[row], given, cut)
         answer = _assemble(completer, request.labels, table, made, cut, whole_cube)
         if completer.rule is not None:
             # The model's own answer and threshold, for which the rule was fitted.
@@ -90,7 +91,7 @@ def complete_batch(
         hypotheses = []
         for other, share in zip(others[:, row, ..., 0], shares[:, row], strict=True):
             given = partial[row, ..., 0] > 0
-            made = bridge.join(other, given, cut, only_count=not join)
+            made = joined(other, given, cut)
             answer = _assemble(completer, request.labels, table, made, cut, whole_cube)
             hypotheses.append(Hypothesis(answer.labels, answer.belief, float(share)))
         answers[row] = answers[row]._replace(hypotheses=tuple(hypotheses))
