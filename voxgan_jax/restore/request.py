@@ -8,6 +8,7 @@ from voxgan_jax.data import fragments, grid
 from voxgan_jax.geometry import surface as meshes
 from voxgan_jax.inference.answer import Request
 from voxgan_jax.inference.completer import Completer
+from voxgan_jax.inference.predict import given_labels
 from voxgan_jax.placement import place
 from voxgan_jax.scan import formats
 
@@ -39,7 +40,7 @@ def request_of(
             labels, sorted(set(ids or ())), str(path), scan.matrix, scan.mesh, scan.placement, known
         )
         # Found here, so that one file's fault does not stop the whole batch.
-        fragments.given_labels(*request[:3])
+        given_labels(*request[:3])
         grid.region(
             labels.shape,
             completer.resolution,
