@@ -4,18 +4,14 @@ Apart from the model and free of JAX, so that a process which only draws and wri
 load them.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence
-from voxgan_jax.scan.pose import Placement
-
-if TYPE_CHECKING:
-    import trimesh
+from voxgan_jax.scan.pose import Sherd
 
 GIVEN, INFERRED, UNCERTAIN, MISSING = 1, 2, 3, 4
 """What a voxel of a pot is: part of the sherd; added to it; added without much certainty; of the
@@ -23,21 +19,12 @@ true pot, where that is known, what was not given."""
 
 
 class Request(NamedTuple):
-    """A pot to complete: which of its labels are given, and what the errors call it.
+    """A pot to complete: what is known of it are these sherds, all in the pot's one box.
 
-    `matrix` maps the indices of `labels` to the file's coordinates in mm (`surface.frame`); None
-    stands for voxels of 1 mm. `scan` is what was read, in mm, where that was a mesh. `placement`
-    says how it was placed; None where it lies as the file has it. `scaled` is False where nobody
-    told how big a voxel is.
+    The answer is in the coordinates of the first.
     """
 
-    labels: UInt8[np.ndarray, "_ _ _"]
-    ids: Sequence[int] | None = None
-    source: str = ""
-    matrix: Float[np.ndarray, "4 4"] | None = None
-    scan: "trimesh.Trimesh | None" = None
-    placement: Placement | None = None
-    scaled: bool = True
+    sherds: tuple[Sherd, ...]
 
 
 class Hypothesis(NamedTuple):

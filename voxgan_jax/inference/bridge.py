@@ -84,14 +84,6 @@ class _Profile(NamedTuple):
     mean: Float[np.ndarray, "rings w"]
 
 
-def leave(
-    probabilities: Float[np.ndarray, "d h w"], given: Bool[np.ndarray, "d h w"], threshold: float
-) -> Joined:
-    """The pot as the model made it, its pieces only counted; arguments as those of `join`."""
-    number = count((probabilities > threshold) | given)
-    return Joined(probabilities, np.zeros(given.shape, bool), Pieces(number, number))
-
-
 def join(
     probabilities: Float[np.ndarray, "d h w"], given: Bool[np.ndarray, "d h w"], threshold: float
 ) -> Joined:
@@ -108,9 +100,9 @@ def join(
     """
     made = (probabilities > threshold) | given
     places, number = _pieces(made)
-    if number < 2:
-        return leave(probabilities, given, threshold)
     nothing = np.zeros(given.shape, bool)
+    if number < 2:
+        return Joined(probabilities, nothing, Pieces(number, number))
     found, apart, hung, profile = probabilities, nothing, nothing, None
     for _ in range(_MOST):
         sizes, crumbs = _sizes(places, given)
