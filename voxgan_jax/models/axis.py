@@ -157,14 +157,6 @@ def agreement(
     return jax.lax.map(lambda example: _agreement(*example), (partial, candidates))
 
 
-def axis_by_agreement(
-    partial: Float[Array, "b d h w 1"], candidates: Float[Array, "n 2"]
-) -> Float[Array, "b 2"]:
-    """The candidate axis that each fragment agrees with best: nothing learned."""
-    each = jnp.broadcast_to(candidates, (len(partial), *candidates.shape))
-    return _best(each, agreement(partial, each))
-
-
 def find_axis(
     logits: Float[Array, "b i j"],
     partial: Float[Array, "b d h w 1"],
