@@ -200,10 +200,11 @@ def read_records(path: str | pathlib.Path) -> list[Record]:
     scores = (*METRICS, *(name for name in SURFACE_METRICS if name in heads))
     return [
         Record(
-            **{name: row[name] for name in FACTS[:3]},
-            fragment=int(row["fragment"]),
-            share=float(row["share"]),
-            **{name: float(row[name]) for name in scores},
+            row["name"],
+            row["pot"],
+            row["category"],
+            int(row["fragment"]),
+            *(float(row[name]) for name in ("share", *scores)),
         )
         for row in rows
     ]
