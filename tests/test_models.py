@@ -90,6 +90,7 @@ CONFIG_COUNTS = {
     "smoke": (1_544_225, 690_865),
     "spectral_norm": (24_658_049, 2_772_321),
     "wide_generator": (24_658_049, 2_772_321),
+    "wide_generator_code": (67_134_593, 2_772_321),
 }
 CONFIG_FILES = sorted((ROOT / "configs").glob("*.py"))
 
@@ -123,6 +124,7 @@ def test_configs_of_the_paper_differ_by_what_it_adds():
     assert changes("default") == {}
     assert changes("wide_generator") == wide
     assert changes("spectral_norm") == normed
+    assert changes("wide_generator_code") == wide | {"generator.num_res_blocks": 3}
     assert changes("resnet_sn") == normed | {
         "generator.num_res_blocks": 3,
         "loss.recon_weight": 50.0,

@@ -64,8 +64,8 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
         module = importlib.import_module(SOURCES[name])
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"config.data.source={name} needs {error.name}: install it, or set"
-            " config.data.source=resident, which does not"
+            f"config.data.source={name} needs {error.name}: pip install 'voxgan_jax[train]', or set"
+            " config.data.source=resident, which does without"
         ) from error
     return module.open_feed(config, mesh)
 
