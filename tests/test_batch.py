@@ -49,7 +49,7 @@ def weights_file(tmp_path_factory):
     """A model that was not trained: nothing here is about what it answers."""
     config = smoke.get_config()
     config.generator.features, config.data.resolution = 2, 32
-    generator = models.build_generator(config.generator)
+    generator = models.build(config.generator)
     example = jnp.zeros((1, 32, 32, 32, 1))
     shapes = jax.eval_shape(lambda: generator.init(jax.random.key(0), example, train=False))
     rng = np.random.default_rng(0)

@@ -86,7 +86,7 @@ def test_the_average_is_the_mean_over_eight_symmetries_and_compiled_once():
 
 @pytest.fixture
 def saved(small_config, tmp_path):
-    generator = models.build_generator(small_config.generator)
+    generator = models.build(small_config.generator)
     variables = jax.jit(
         lambda key: generator.init(key, jnp.zeros((1, 32, 32, 32, 1)), train=False)
     )(jax.random.key(0))
@@ -167,7 +167,7 @@ def test_weights_errors(tmp_path):
 def test_weights_of_another_version_are_refused(tmp_path, change, said):
     config = smoke.get_config()
     config.generator.features = 4
-    generator = models.build_generator(config.generator)
+    generator = models.build(config.generator)
     example = jnp.zeros((1, 32, 32, 32, 1))
     made = jax.eval_shape(lambda: generator.init(jax.random.key(0), example, train=False))
     variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), made)

@@ -36,7 +36,7 @@ def run_file(tmp_path):
     config = smoke.get_config()
     config.data.dir = "/home/someone/pots"
     config.generator.features = 4
-    generator = models.build_generator(config.generator)
+    generator = models.build(config.generator)
     init = jax.jit(lambda key: generator.init(key, jnp.zeros((1, 32, 32, 32, 1)), train=False))
     weights.save(tmp_path / weights.RUN_FILE, init(jax.random.key(0)), config)
     return tmp_path / weights.RUN_FILE
@@ -165,7 +165,7 @@ def check_card(weights_file):
     found = model_card.describe(weights_file)
     assert {name: card["weights"][name] for name in found} == found
     variables, config = weights.load(weights_file)
-    generator = models.build_generator(config.generator)
+    generator = models.build(config.generator)
     side = config.data.resolution
     shapes = jax.eval_shape(
         lambda key: generator.init(key, jnp.zeros((1, side, side, side, 1)), train=False),

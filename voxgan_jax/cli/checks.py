@@ -47,7 +47,7 @@ OPTIONAL = {
     "lxml": "for 3MF files",
     "networkx": "for 3MF files",
     "py-vox-io": "for voxgan synth and --formats vox",
-    "tensorflow": "for training from prepared data",
+    "tensorflow": "for training: pip install 'voxgan_jax[train]'",
     "torch": "for voxgan convert: pip install 'voxgan_jax[torch]'",
 }
 """What the rest needs, and which rest that is."""

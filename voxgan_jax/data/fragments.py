@@ -152,3 +152,12 @@ def select(
     partial = given[rows, labels]
     complete = labels > 0 if keep_crumbs else (labels > CRUMBS) | partial
     return partial.astype(xp.uint8)[..., None], complete.astype(xp.uint8)[..., None]
+
+
+def volumes(
+    labels: UInt8[Array, "b d h w"], given: Bool[Array, "b 256"], keep_crumbs: bool = True
+) -> tuple[Float[Array, "b d h w 1"], Float[Array, "b d h w 1"]]:
+    """What `select` gives, as the float32 that networks take."""
+    partial, complete = select(labels, given, keep_crumbs)
+    float32 = labels.__array_namespace__().float32
+    return partial.astype(float32), complete.astype(float32)
