@@ -1,5 +1,6 @@
 """What `voxgan doctor` finds in installations that are sound and in such as are not."""
 
+import functools
 import json
 import pathlib
 import shutil
@@ -19,13 +20,19 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 GIB = 2**30
 
 
+LOADED = functools.cache(completer.load)
+
+
 def complete(words):
     return main.main(["complete", *words])
 
 
 @pytest.fixture(scope="module")
 def findings():
-    return {finding.name: finding for finding in checks.examine(complete)}
+    """Of a whole examination, whose model other trials take, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(completer, "load", LOADED)
+        return {finding.name: finding for finding in checks.examine(complete)}
 
 
 @pytest.fixture
@@ -57,10 +64,8 @@ def test_the_trial_completes_a_sherd(findings):
 
 
 def test_a_model_that_computes_wrongly_is_a_fault(monkeypatch):
-    real = completer.load
-
     def wrong(*args, **options):
-        model = real(*args, **options)
+        model = LOADED(*args, **options)
         return model._replace(predict=lambda partial: 0 * model.predict(partial))
 
     monkeypatch.setattr(completer, "load", wrong)
