@@ -9,7 +9,11 @@ import jax
 Batch = Mapping[str, Any]
 """`labels` uint8 (b, d, h, w) and `given` bool (b, 256): whether voxels with this id are given."""
 
-SOURCES = {"tfdata": "voxgan_jax.data.pipeline", "resident": "voxgan_jax.data.resident"}
+SOURCES = {
+    "tfdata": "voxgan_jax.data.pipeline",
+    "resident": "voxgan_jax.data.resident",
+    "sherds": "voxgan_jax.placement.sherds",
+}
 """The modules whose `open_feed(config, mesh)` reads the data, by `config.data.source`."""
 
 
