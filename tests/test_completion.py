@@ -16,7 +16,7 @@ from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import predict as predictor
 from voxgan_jax.inference.answer import GIVEN, INFERRED, Request, UnknownFragmentError
 from voxgan_jax.models import weights
-from voxgan_jax.report import volumes
+from voxgan_jax.report import meshes
 from voxgan_jax.restore import files
 
 
@@ -119,7 +119,7 @@ def test_files_go_in_batches_and_a_bad_one_stops_no_other(tmp_path):
         vox.write(path, sherd())
     names[1].write_bytes(names[1].read_bytes()[:50])
     vox.write(names[3], np.ones((17, 4, 4), np.uint8))
-    options = {"batch_size": 2, "ids": [4], "formats": volumes.FORMATS}
+    options = {"batch_size": 2, "ids": [4], "formats": meshes.FORMATS}
     done = list(files.complete_files(model, names, tmp_path / "out", **options))
     assert calls == [2, 2, 2]
     for n in (0, 2, 4):
@@ -127,7 +127,7 @@ def test_files_go_in_batches_and_a_bad_one_stops_no_other(tmp_path):
         assert not isinstance(result, Exception)
         written, completion = result
         stem = f"{names[n].stem}_fragment4_completed"
-        assert written.paths == [tmp_path / "out" / f"{stem}.{form}" for form in volumes.FORMATS]
+        assert written.paths == [tmp_path / "out" / f"{stem}.{form}" for form in meshes.FORMATS]
         assert all(path.is_file() for path in written.paths)
         assert (completion.labels == GIVEN).sum() == 1
     assert isinstance(done[1], vox.VoxError) and "b.vox" in str(done[1])
@@ -244,8 +244,8 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     scene = vox.read_scene(target)
     np.testing.assert_array_equal(scene.labels, done.labels)
     assert scene.palette is not None
-    assert scene.palette[GIVEN].tolist() == list(volumes.COLOURS[GIVEN])
-    assert scene.palette[INFERRED].tolist() == list(volumes.COLOURS[INFERRED])
+    assert scene.palette[GIVEN].tolist() == list(meshes.COLOURS[GIVEN])
+    assert scene.palette[INFERRED].tolist() == list(meshes.COLOURS[INFERRED])
 
 
 def test_reduced_precision_is_near_and_other_dtypes_are_refused(saved):

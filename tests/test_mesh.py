@@ -9,8 +9,8 @@ from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface as mesh
 from voxgan_jax.geometry import voxelise
 from voxgan_jax.inference.answer import GIVEN, INFERRED
-from voxgan_jax.report import missing_piece
-from voxgan_jax.report import volumes as outputs
+from voxgan_jax.report import meshes, missing_piece
+from voxgan_jax.restore.pot import Completion
 
 
 def surface(occupied, matrix=None, probabilities=None, given=None):
@@ -167,18 +167,19 @@ def written(tmp_path_factory):
     belief = pot.astype(np.float32)
     # A third of it is doubtful.
     belief[..., : pot.shape[2] // 3] *= 0.7
-    stem = tmp_path_factory.mktemp("out") / "pot"
+    folder = tmp_path_factory.mktemp("out")
     matrix = mesh.frame(pot.shape, 2.0)
-    labels = outputs.mark(labels.astype(np.uint8), belief)
+    labels = meshes.mark(labels.astype(np.uint8), belief)
     assert [(labels == label).sum() > 100 for label in (1, 2, 3)] == [True] * 3
-    return stem, labels, matrix, outputs.write(stem, labels, belief, matrix)
+    said = Completion("pot", labels, belief, matrix).write(folder, meshes.FORMATS)
+    return folder, labels, matrix, said
 
 
 def test_files_read_again_are_watertight_and_in_mm(written):
-    stem, labels, _, said = written
+    folder, labels, _, said = written
     names = [f"pot_completed.{form}" for form in ("vox", "stl", "glb")] + ["pot_missing.stl"]
     assert [path.name for path in said.paths] == names
-    assert sorted(path.name for path in stem.parent.iterdir()) == sorted(names)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
     np.testing.assert_array_equal(vox.read(said.paths[0]), labels)
     volumes = []
     for path in (said.paths[1], said.paths[3]):
@@ -195,11 +196,11 @@ def test_the_glb_has_coloured_parts_in_metres(written):
     scene = trimesh.load_scene(said.paths[2])
     whole = trimesh.load_mesh(said.paths[1])
     assert set(scene.geometry) == {"given", "inferred", "uncertain"}
-    for label, name in outputs.NAMES.items():
+    for label, name in meshes.NAMES.items():
         part = scene.geometry[name]
         linear = part.visual.material.baseColorFactor[:3] / 255
         srgb = np.where(linear < 0.0031, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-        np.testing.assert_allclose(255 * srgb, outputs.COLOURS[label][:3], atol=1.5)
+        np.testing.assert_allclose(255 * srgb, meshes.COLOURS[label][:3], atol=1.5)
     np.testing.assert_allclose(1000 * scene.bounds, whole.bounds, atol=1e-3)
     # The sherd's part spans the sherd, in the file's coordinates (x, y, z) = (w, d, height - h).
     d, h, w = np.nonzero(labels == GIVEN)
@@ -214,10 +215,10 @@ def test_only_what_is_asked_for_is_written_and_a_stale_piece_goes(tmp_path):
     pot = bowl(16)
     labels = pot.astype(np.uint8)
     (tmp_path / "a_missing.stl").write_bytes(b"old")
-    options = (labels, pot.astype(np.float32), mesh.frame(pot.shape))
-    said = outputs.write(tmp_path / "a", *options, formats=["vox"])
+    made = Completion("a", labels, pot.astype(np.float32), mesh.frame(pot.shape))
+    said = made.write(tmp_path, ["vox"])
     assert [path.name for path in said.paths] == ["a_completed.vox"]
     assert (tmp_path / "a_missing.stl").exists()
-    said = outputs.write(tmp_path / "a", *options, formats=["stl"])
+    said = made.write(tmp_path, ["stl"])
     assert [path.name for path in said.paths] == ["a_completed.stl"]
     assert not (tmp_path / "a_missing.stl").exists()

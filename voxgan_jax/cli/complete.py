@@ -3,12 +3,15 @@
 import argparse
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from voxgan_jax.cli import placement_options
 from voxgan_jax.cli import result as cli_result
 from voxgan_jax.version import VERSION
+
+if TYPE_CHECKING:
+    from voxgan_jax.report.record import Report
 
 _EXAMPLES = """\
 examples:
@@ -213,11 +216,11 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     return batch.asked(options)
 
 
-def _before(out: pathlib.Path, reports: Sequence[Mapping[str, Any]]) -> str:
+def _before(out: pathlib.Path, reports: "Sequence[Report]") -> str:
     if len(reports) > 1:
         return f"{len(reports)} completed before, as they would be now (see --again)"
-    page = any(name.endswith(".html") for name in reports[0]["files"])
-    file = out / f"{reports[0]['name']}.{'html' if page else 'json'}"
+    page = any(name.endswith(".html") for name in reports[0].files or ())
+    file = out / f"{reports[0].name}.{'html' if page else 'json'}"
     return f"{file}: completed before, as it would be now (see --again)"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from voxgan_jax.data import fragments, vox
-from voxgan_jax.report import naming, page_text
+from voxgan_jax.report import naming, sentences
 from voxgan_jax.scan import formats
 
 
@@ -57,7 +57,7 @@ def sentence(known: dict[str, Any]) -> str:
     size = " × ".join(f"{side:g}" for side in known["size_mm"])
     if known["kind"] == "mesh":
         state = (
-            f"watertight, {page_text.number(known['volume_mm3'] / 1000, 'cm³')}"
+            f"watertight, {sentences.number(known['volume_mm3'] / 1000, 'cm³')}"
             if known["watertight"]
             else "not watertight: holes are filled where most directions agree"
         )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from voxgan_jax.report import naming
+from voxgan_jax.report.record import Report
 from voxgan_jax.scan import formats
 
 _OURS = ("_completed", "_missing")
@@ -83,9 +84,7 @@ def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
     }
 
 
-def finished(
-    path: pathlib.Path, stem: pathlib.Path, about: Mapping[str, Any]
-) -> dict[str, Any] | None:
+def finished(path: pathlib.Path, stem: pathlib.Path, about: Mapping[str, Any]) -> Report | None:
     """The report of an earlier run on the same file, by the same model with the same options.
 
     None where there is none, where a file that it names has gone, or where anything differs.
@@ -102,7 +101,7 @@ def finished(
             same = all(report.get(key) == value for key, value in about.items())
             same = same and report["input"] == fingerprint(path)
             if same and all((target.parent / made).is_file() for made in report["files"]):
-                return report
+                return Report.from_json(report)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return None

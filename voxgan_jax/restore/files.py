@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 from voxgan_jax.inference import predict
 from voxgan_jax.inference.answer import Request
 from voxgan_jax.inference.completer import Completer
-from voxgan_jax.report import volumes
 from voxgan_jax.restore import pot as completion
 from voxgan_jax.restore.pool import Each
-from voxgan_jax.restore.pot import Completion
+from voxgan_jax.restore.pot import Completion, Written
 from voxgan_jax.restore.request import estimated, request_of
 from voxgan_jax.scan import formats as scans
 
@@ -18,7 +17,7 @@ from voxgan_jax.scan import formats as scans
 class Result(NamedTuple):
     """A completed file: what was written, and the restored pot."""
 
-    written: volumes.Written
+    written: Written
     completion: Completion
 
 
@@ -104,7 +103,7 @@ def complete_files(
                 yield request
                 continue
             written, pot = next(results)
-            yield Result(written, pot) if isinstance(written, volumes.Written) else written
+            yield Result(written, pot) if isinstance(written, Written) else written
 
 
 def _reading(path: pathlib.Path, placing: Mapping[str, Any]) -> str:

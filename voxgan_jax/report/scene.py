@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.spatial import KDTree
 
 from voxgan_jax.inference.answer import GIVEN
-from voxgan_jax.report import volumes
+from voxgan_jax.report import meshes
 
 if TYPE_CHECKING:
     import trimesh
@@ -21,11 +21,15 @@ POT, PIECE, HYPOTHESES = 60_000, 36_000, 60_000
 """Faces: of the pot; of the original and of the missing piece, each; of all hypotheses together."""
 
 _CORNERS = 65_535
+"""So many corners, and so many steps along each axis, are told apart by 16 bits."""
 _ROUNDS = 12
+"""So often the tolerance of a simplified mesh is widened by 60 % before it is given up."""
 _MANY = 300_000
+"""A mesh of more faces is clustered at once: to simplify it would take too long."""
 _CALM, _CALMER = 3, 24
+"""So often labels are averaged over neighbouring faces: what is given, and what is inferred."""
 _OTHER = ("#8c6d9e", "#5d8a72", "#b08a3c", "#5f7fa8", "#a0655f", "#6f7d4f")
-"""Colours of hypotheses, in turn: none of outputs.COLOURS."""
+"""Colours of hypotheses, in turn: none of `meshes.COLOURS`."""
 
 
 def pack(
@@ -48,7 +52,7 @@ def pack(
     if thin is not mesh and len(thin.faces):
         labels = labels[KDTree(mesh.triangles_center).query(thin.triangles_center)[1]]
     low, high = thin.bounds
-    step = np.maximum(high - low, 1e-9) / 65_535
+    step = np.maximum(high - low, 1e-9) / _CORNERS
     corners = np.rint((thin.vertices - low) / step).astype("<u2")
     kind = "<u2" if len(corners) <= _CORNERS else "<u4"
     return {
@@ -111,7 +115,7 @@ def hypothesis_colour(index: int) -> str:
 
 def colour_of(label: int) -> str:
     """A label's colour as "#rrggbb"."""
-    red, green, blue = volumes.COLOURS[label][:3]
+    red, green, blue = meshes.COLOURS[label][:3]
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
