@@ -138,13 +138,13 @@ def test_any_number_of_rows_is_divided_among_devices(tmp_path):
     """On 1, 2 and 4 fake devices: equal answers, and each device computes its own rows."""
     code = """
 import jax, jax.numpy as jnp
-from voxgan_jax.completion import model
+from voxgan_jax.inference import completer
 seen = []
 def apply(variables, partial):
     seen.append(partial.shape[0])
     return variables["scale"] * partial
 for count in (1, 2, 4):
-    predict = model.divided(apply, {"scale": jnp.float32(3)}, jax.devices()[:count])
+    predict = completer.divided(apply, {"scale": jnp.float32(3)}, jax.devices()[:count])
     for rows in (1, 3, 4):
         partial = jnp.arange(rows * 8, dtype=jnp.float32).reshape(rows, 2, 2, 2, 1)
         answer = predict(partial)
@@ -190,7 +190,7 @@ def test_the_average_is_the_mean_over_eight_symmetries_and_compiled_once():
         return variables * partial * partial
 
     devices = jax.local_devices()[:1]
-    predict = model.divided(apply, jnp.asarray(weight), devices, average=8)
+    predict = completer.divided(apply, jnp.asarray(weight), devices, average=8)
     # Seen from the input, which is where it was in the end, the weight is turned back.
     mean = np.mean([turned(turned(weight, way & 3), way & 4) for way in range(8)], axis=0)
     np.testing.assert_allclose(predict(jnp.asarray(partial)), mean * partial**2, rtol=1e-5)

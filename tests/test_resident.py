@@ -185,7 +185,7 @@ def test_a_pot_without_voxels_is_named(vox_dir):
 ON_DEVICES = """
 import jax, jax.numpy as jnp, numpy as np, sys
 from voxgan_jax.data import resident
-from voxgan_jax.training import parallel
+from voxgan_jax.devices import parallel
 from voxgan_jax.training.state import TrainState
 from configs import smoke
 

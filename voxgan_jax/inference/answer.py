@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 
-from voxgan_jax.data import fragments
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.scan.pose import Placement
@@ -71,29 +70,3 @@ class Answer(NamedTuple):
     confidence: Confidence | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
     pieces: Pieces | None = None
-
-
-class UnknownFragmentError(ValueError):
-    """A fragment id that the file does not have."""
-
-
-def given_labels(
-    labels: UInt8[np.ndarray, "d h w"], ids: Sequence[int] | None, source: str = ""
-) -> Bool[np.ndarray, "256"]:
-    """Which labels of a file are given: those of the named fragments, or all where none is named.
-
-    Raises:
-        UnknownFragmentError: the file has no such fragment.
-        ValueError: the file is empty.
-    """
-    present = fragments.fragment_ids(labels)
-    if not present:
-        raise ValueError(f"{source}: it holds no voxel")
-    if not ids:
-        return np.arange(256) > 0
-    missing = sorted(set(ids) - set(present))
-    if missing:
-        raise UnknownFragmentError(
-            f"{source}: no fragment {missing[0]}; it has {', '.join(map(str, present))}"
-        )
-    return fragments.given_table(ids)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from voxgan_jax.data import grid
+from voxgan_jax.data import fragments, grid
 from voxgan_jax.inference import bridge
 from voxgan_jax.inference.answer import (
     GIVEN,
@@ -15,10 +15,35 @@ from voxgan_jax.inference.answer import (
     Answer,
     Hypothesis,
     Request,
-    given_labels,
 )
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.confidence import judge, measure
+
+
+class UnknownFragmentError(ValueError):
+    """A fragment id that the file does not have."""
+
+
+def given_labels(
+    labels: UInt8[np.ndarray, "d h w"], ids: Sequence[int] | None, source: str = ""
+) -> Bool[np.ndarray, "256"]:
+    """Which labels of a file are given: those of the named fragments, or all where none is named.
+
+    Raises:
+        UnknownFragmentError: the file has no such fragment.
+        ValueError: the file is empty.
+    """
+    present = fragments.fragment_ids(labels)
+    if not present:
+        raise ValueError(f"{source}: it holds no voxel")
+    if not ids:
+        return np.arange(256) > 0
+    missing = sorted(set(ids) - set(present))
+    if missing:
+        raise UnknownFragmentError(
+            f"{source}: no fragment {missing[0]}; it has {', '.join(map(str, present))}"
+        )
+    return fragments.given_table(ids)
 
 
 def complete(

@@ -6,8 +6,9 @@ from typing import Any
 
 from voxgan_jax.data import fragments, grid
 from voxgan_jax.geometry import surface as meshes
-from voxgan_jax.inference.answer import Request, given_labels
+from voxgan_jax.inference.answer import Request
 from voxgan_jax.inference.completer import Completer
+from voxgan_jax.inference.predict import given_labels
 from voxgan_jax.placement import place
 from voxgan_jax.scan import formats
 
