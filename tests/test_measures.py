@@ -116,13 +116,14 @@ def test_the_base_is_measured_at_its_edge(name):
 def test_the_rim_is_measured_at_its_edge(name):
     outline, radius = RIMS[name]
     found = measured(outline, 3.0).rim_diameter_mm
-    assert found / 3 == pytest.approx(2 * radius, abs=0.5)
+    assert found and found / 3 == pytest.approx(2 * radius, abs=0.5)
 
 
 def test_where_a_pot_stands_on_a_point_its_base_is_small():
     """A bowl of radius 16, round below: no more than is reached half a wall's thickness up."""
     ball = [(0, 0), *arc(0, 16, 16, -90, 0)[1:], *arc(0, 16, 13, 0, -90)]
-    assert 0 < measured(ball).base_diameter_mm < 2 * np.sqrt(2 * 16 * 1.5)
+    found = measured(ball).base_diameter_mm
+    assert found and 0 < found < 2 * np.sqrt(2 * 16 * 1.5)
 
 
 @pytest.mark.parametrize("high", [1, 2, 3])
@@ -192,7 +193,7 @@ def test_a_puddle_beside_a_hole_in_the_base_is_no_capacity():
     radius = np.hypot(d - 19.5, h - 19.5)
     height = np.flatnonzero(cup.any((0, 1)))[-1] - w
     dented = cup & ~((radius < 5) & (height >= 4))
-    assert measures.measure(profile_of(dented)).capacity_ml > 5
+    assert (measures.measure(profile_of(dented)).capacity_ml or 0) > 5
     pierced = dented & ~((radius > 6) & (radius < 9))
     found = measures.measure(profile_of(pierced))
     assert found.capacity_ml is None and found.wall_mm is None

@@ -51,20 +51,6 @@ def test_more_corners_than_16_bits_number_are_kept():
     assert found.volume == pytest.approx(sphere.volume, rel=1e-3)
 
 
-def test_meshes_are_thinned_to_what_a_page_can_hold():
-    sphere = trimesh.creation.icosphere(subdivisions=5)
-    assert scene.thinned(sphere, len(sphere.faces)) is sphere
-    thin = scene.thinned(sphere, 3000)
-    assert len(thin.faces) <= 3000 and thin.is_volume
-    assert thin.volume == pytest.approx(sphere.volume, rel=0.02)
-    # A scan with a hole is no body.
-    scan = sphere.copy()
-    scan.update_faces(np.arange(len(scan.faces)) > 400)
-    thin = scene.thinned(scan, 3000)
-    assert 300 < len(thin.faces) <= 3000
-    np.testing.assert_allclose(thin.bounds, scan.bounds, atol=0.1)
-
-
 def test_a_thinned_pot_keeps_its_colours_in_place(view):
     groups = {label: (name, "#000000") for label, name in meshes.NAMES.items()}
     whole = scene.pack("pot", view.pot, groups, view.labels, 10**6)

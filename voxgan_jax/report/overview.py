@@ -6,7 +6,6 @@ import io
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
 from typing import NamedTuple
 
 from voxgan_jax.files import write_whole
@@ -98,12 +97,7 @@ class Overview:
     def __enter__(self) -> "Overview":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.write()
         elif self.done or self.failed:
