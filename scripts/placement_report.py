@@ -96,7 +96,7 @@ def _rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
             except ValueError as error:
                 print(f"{case.name} ({told}): {error}", file=sys.stderr)
                 continue
-            labels = formats.placed(case.scan, made, completer.resolution).labels > 0
+            labels = formats.in_cube(case.scan, made, completer.resolution).labels > 0
             iou = overlap(case, labels, made.matrix, case.matrix, completer)
             yield (
                 {"name": case.name, "share": case.share, "told": told, "best": best}

@@ -13,7 +13,7 @@ from voxgan_jax.cli import result as cli_result
 from voxgan_jax.data import vox
 from voxgan_jax.inference import bridge, confidence
 from voxgan_jax.report import codec, measures, record
-from voxgan_jax.restore import files, pot
+from voxgan_jax.restore import batch, pot
 
 PLACED = placement("Placed by its shape: a pot 447 mm high", "low", 0.3)
 SURE = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
@@ -25,11 +25,11 @@ class Answered:
     shift = (0, 0, 0)
 
 
-def result(missing_mm3: float, **said: Any) -> files.Result:
+def result(missing_mm3: float, **said: Any) -> batch.Result:
     told = report(given_voxels=3045, inferred_voxels=12687, confidence=SURE, **said)
     paths = [pathlib.Path("done/sherd.stl"), pathlib.Path("done/sherd.html")]
     written = pot.Written(paths, told, 6e6, missing_mm3, 0.776, 2)
-    return files.Result(written, cast(Any, Answered()))
+    return batch.Result(written, cast(Any, Answered()))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import record
 from voxgan_jax.restore.pot import restore
-from voxgan_jax.scan.pose import Placement
+from voxgan_jax.scan.pose import Placement, Sherd
 from voxgan_jax.version import VERSION
 
 SCHEMA = pathlib.Path(__file__).resolve().parent.parent / "docs" / "report.schema.json"
@@ -51,12 +51,9 @@ def written(tmp_path_factory):
         (Hypothesis(labels, belief, 0.123456),),
         Pieces(made=3, left=1, added=20, dropped=7),
     )
-    request = Request(
-        given,
-        source="a.stl",
-        matrix=surface.frame(pot.shape, 5.0),
-        placement=other._replace(share=0.9, runner_ups=(other,)),
-    )
+    found = other._replace(share=0.9, runner_ups=(other,))
+    matrix = surface.frame(pot.shape, 5.0)
+    request = Request((Sherd(given, (), "a.stl", matrix, placement=found),))
     about = {
         "model": {"file": "m.safetensors", "sha256": "1a", "threshold": 0.45, "limits": ["One."]},
         "options": {"unit": "cm", "formats": ["stl", "json"]},

@@ -152,7 +152,7 @@ def test_help_and_version_wait_for_nothing_heavy():
 
 
 def test_completing_needs_neither_tensorflow_nor_matplotlib():
-    code = "import voxgan_jax.restore.api, voxgan_jax.restore.pool, voxgan_jax.report.missing_piece"
+    code = "from voxgan_jax.restore import api, batch, files, pool, pot"
     heavy = ["tensorflow", "tensorflow_datasets", "matplotlib", "torch", "jax"]
     assert imported(code, heavy) == ["jax"]
 
