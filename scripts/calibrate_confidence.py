@@ -15,10 +15,11 @@ import sys
 
 from tqdm import tqdm
 
+from scripts.lib import confidence_fit
 from voxgan_jax.cli import commands
 from voxgan_jax.data import source
 from voxgan_jax.devices import accelerator
-from voxgan_jax.evaluation import confidence_fit, protocol
+from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import model_card
 

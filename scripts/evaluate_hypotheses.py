@@ -19,13 +19,15 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from scripts.lib import hypothesis_scores, reliability
 from scripts.lib.ablation import completions_figure
 from voxgan_jax import models
 from voxgan_jax.cli import commands
 from voxgan_jax.data import source
 from voxgan_jax.devices import accelerator
-from voxgan_jax.evaluation import calibration, hypotheses, protocol
+from voxgan_jax.evaluation import protocol
 from voxgan_jax.evaluation import summary as report
+from voxgan_jax.inference import alternatives
 from voxgan_jax.inference import completer as model
 from voxgan_jax.models import hypotheses as generators
 from voxgan_jax.models import weights
@@ -47,7 +49,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         raise ValueError(f"{args.single}: its pots are placed in another way than those of {path}")
     data = source.open_split(args.data_dir, args.split, rows=slice(0, None, args.every), **place)
     count = -(-data.num_pots // args.every)
-    result = hypotheses.evaluate(
+    result = hypothesis_scores.evaluate(
         completer.predict,
         answer,
         protocol.samples(data.pots),
@@ -55,7 +57,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         threshold=config.eval.threshold,
         progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating", disable=None),
     )
-    summary = hypotheses.summarise(result) | {
+    summary = hypothesis_scores.summarise(result) | {
         "answer": str(path),
         "single_answer": str(args.single or path),
         "data_dir": str(args.data_dir),
@@ -64,12 +66,12 @@ def _evaluate(args: argparse.Namespace) -> None:
         **place,
     }
     print(f"\n{args.count} answers of {path} on {args.split} of {args.data_dir}")
-    print(hypotheses.table(summary))
+    print(hypothesis_scores.table(summary))
     _write(args, summary, result)
     _draw_examples(args, answer, config.eval.threshold, result, place)
 
 
-def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypotheses.Answers, Any]:
+def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypothesis_scores.Answers, Any]:
     """How K pots are had from a weights file, and its config."""
     variables, config = weights.load(path)
     generator = models.build(config.generator)
@@ -80,15 +82,17 @@ def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypotheses.A
     weights.require_fit(path, variables, generator, config.data.resolution)
     variables = jax.device_put(variables)
     several = functools.partial(
-        generators.hypotheses, generator, count=args.count, draws=args.draws
+        alternatives.complete, generator, count=args.count, draws=args.draws
     )
     compiled = jax.jit(several)
     # The same draws for every batch: what a file gets depends on its place in the batch alone.
     return lambda partial: compiled(variables, partial, jax.random.key(args.seed)), config
 
 
-def _write(args: argparse.Namespace, summary: dict[str, Any], result: hypotheses.Result) -> None:
-    rows = [hypotheses.Scores._fields, *result.scores]
+def _write(
+    args: argparse.Namespace, summary: dict[str, Any], result: hypothesis_scores.Result
+) -> None:
+    rows = [hypothesis_scores.Scores._fields, *result.scores]
     lines = (
         ",".join(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row)
         for row in rows
@@ -97,16 +101,16 @@ def _write(args: argparse.Namespace, summary: dict[str, Any], result: hypotheses
     total = result.tables.sum(axis=0)
     text = json.dumps(summary | {"reliability": total.tolist()}, indent=2, allow_nan=False)
     report.write_whole(args.out / "metrics.json", text + "\n")
-    calibration.draw(total, args.out / "reliability.png", f"{args.count} answers, {args.split}")
+    reliability.draw(total, args.out / "reliability.png", f"{args.count} answers, {args.split}")
     for name in ("metrics.json", "per_file.csv", "reliability.png"):
         print(f"Written: {args.out / name}")
 
 
 def _draw_examples(
     args: argparse.Namespace,
-    answer: hypotheses.Answers,
+    answer: hypothesis_scores.Answers,
     threshold: float,
-    result: hypotheses.Result,
+    result: hypothesis_scores.Result,
     place: dict[str, Any],
 ) -> None:
     """Files evenly spread over those scored, each with its first answers by rank."""
@@ -141,7 +145,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--count", type=_positive, default=10, help="answers a file")
     parser.add_argument(
-        "--draws", type=_positive, default=generators.NUM_DRAWS, help="profiles drawn for them"
+        "--draws", type=_positive, default=alternatives.NUM_DRAWS, help="profiles drawn for them"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
     parser.add_argument("--every", type=_positive, default=1, help="score each so many-th file")

@@ -11,6 +11,7 @@ os.environ.setdefault(
 )
 
 import pathlib
+import shutil
 import signal
 
 import jax
@@ -67,3 +68,28 @@ def small_config(prepared_dir: pathlib.Path):
     config.eval.batch_size = 4
     config.checkpoint.every_steps = 2
     return config
+
+
+@pytest.fixture(scope="session")
+def untrained_file(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The weights of an untrained run that knows where it was made."""
+    import jax.numpy as jnp
+
+    from configs import smoke
+    from voxgan_jax import models
+    from voxgan_jax.models import weights
+
+    config = smoke.get_config()
+    config.data.dir = "/home/someone/pots"
+    config.generator.features = 4
+    generator = models.build(config.generator)
+    init = jax.jit(lambda key: generator.init(key, jnp.zeros((1, 32, 32, 32, 1)), train=False))
+    path = tmp_path_factory.mktemp("untrained") / weights.RUN_FILE
+    weights.save(path, init(jax.random.key(0)), config)
+    return path
+
+
+@pytest.fixture
+def run_file(untrained_file: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A copy of it that a test may change."""
+    return pathlib.Path(shutil.copy(untrained_file, tmp_path))

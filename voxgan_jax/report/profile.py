@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
-from voxgan_jax.geometry import rings
+from voxgan_jax.geometry import wheel
 from voxgan_jax.inference.answer import GIVEN
 
 _ANGLES = 180
@@ -60,7 +60,7 @@ def profile_of(
     belief: Float[np.ndarray, "d h w"],
     step_mm: float,
 ) -> Profile:
-    """The profile of a completed pot about the axis that its clay has (`rings.find_axis`).
+    """The profile of a completed pot about the axis that its clay has (`wheel.find_axis`).
 
     Args:
         labels: `GIVEN` and what is inferred.
@@ -71,7 +71,7 @@ def profile_of(
     Raises:
         ValueError: no voxel is occupied.
     """
-    centre = rings.find_axis(labels > 0)
+    centre = wheel.find_axis(labels > 0)
     # From the base up, as one sees it: a grid is the mirror image of what stands in space.
     labels, belief = np.flip(labels, 2), np.flip(belief, 2)
     occupied = labels > 0
@@ -187,7 +187,7 @@ def _radii(
 
 
 def crossing(ring: Float[np.ndarray, "rings"], clay: int, air: int, level: float) -> float:
-    """Where a row of samples crosses a level between two neighbours, one in clay and one in air."""
+    """Where between a ring of clay and one of air beside it the clay ends, in rings."""
     if air >= len(ring):
         return float(clay)
     share = (ring[clay] - level) / max(ring[clay] - ring[air], 1e-6)

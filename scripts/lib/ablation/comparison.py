@@ -4,15 +4,13 @@ An answer may have several runs, one a seed: its scores are averaged file by fil
 intervals say how sure a number is for other pots, not for other seeds.
 """
 
-import csv
 import json
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from voxgan_jax.evaluation import summary as report
-from voxgan_jax.evaluation.protocol import Record, SurfaceRecord
-from voxgan_jax.evaluation.summary import Scores
+from voxgan_jax.evaluation.protocol import Record
 
 PLACE = ("resolution", "pool", "placement")
 
@@ -26,7 +24,7 @@ class Answer(NamedTuple):
     name: str
     thresholds: tuple[float, ...]
     place: dict[str, Any]
-    records: list[Scores]
+    records: list[Record]
 
 
 def read(folder: str | pathlib.Path, name: str) -> Answer:
@@ -37,14 +35,9 @@ def read(folder: str | pathlib.Path, name: str) -> Answer:
         ValueError: a file is not what an evaluation writes.
     """
     scores, summary = (pathlib.Path(folder) / file for file in ("per_file.csv", "metrics.json"))
-    with scores.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    text = summary.read_text(encoding="utf-8")
-    kind = SurfaceRecord if rows and "chamfer" in rows[0] else Record
-    fields = kind.__annotations__.items()
     try:
-        records: list[Scores] = [kind(*(of(row[field]) for field, of in fields)) for row in rows]
-        settings = json.loads(text)
+        records = report.read_records(scores)
+        settings = json.loads(summary.read_text(encoding="utf-8"))
         place = {key: settings[key] for key in PLACE}
         answer = Answer(name, (float(settings["threshold"]),), place, records)
     except (KeyError, TypeError, ValueError) as error:
@@ -94,17 +87,15 @@ def _mean_of_runs(runs: Sequence[Answer]) -> Answer:
     )
 
 
-def combine(runs: Sequence[Sequence[Scores]], factors: Sequence[float]) -> list[Scores]:
+def combine(runs: Sequence[Sequence[Record]], factors: Sequence[float]) -> list[Record]:
     """The sum of each file's scores over runs, each times its factor: a mean, or a difference.
 
     The runs hold the same files in one order; scores that a run lacks are left out.
     """
     common = min((report.metrics_of(run) for run in runs), key=len)
-    kind = SurfaceRecord if len(common) > len(report.METRICS) else Record
-    facts = len(Record._fields) - len(report.METRICS)
     return [
-        kind(
-            *rows[0][:facts],
+        Record(
+            *rows[0][: len(report.FACTS)],
             **{
                 name: sum(f * getattr(row, name) for f, row in zip(factors, rows, strict=True))
                 for name in common
@@ -164,7 +155,7 @@ def _overall(answers: Mapping[str, Answer], reference: str) -> str:
 
 def _by_group(
     answers: Mapping[str, Answer],
-    divide: Callable[[Sequence[Scores]], dict[str, list[Scores]]],
+    divide: Callable[[Sequence[Record]], dict[str, list[Record]]],
     title: str,
 ) -> str:
     groups = {name: divide(answer.records) for name, answer in answers.items()}

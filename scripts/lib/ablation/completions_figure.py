@@ -9,6 +9,7 @@ import numpy as np
 from voxgan_jax.data import fragments
 from voxgan_jax.evaluation import figures
 from voxgan_jax.evaluation.protocol import Predict, Record, Sample, batches
+from voxgan_jax.inference.answer import MISSING
 
 
 def choose_files(records: Iterable[Record], count: int) -> list[str]:
@@ -65,7 +66,7 @@ def draw(
                 [
                     figures.roles(given, given),
                     *(figures.roles(given, answer[row, ..., 0]) for answer in completed),
-                    figures.roles(given, whole, figures.MISSING),
+                    figures.roles(given, whole, MISSING),
                 ]
             )
     titles = ["input", *answers, "truth"]

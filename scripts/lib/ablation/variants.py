@@ -5,7 +5,6 @@ an interval says how sure the numbers are for other pots; how far seeds differ i
 scores of each seed, which are listed beside it.
 """
 
-import csv
 import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
@@ -41,11 +40,8 @@ def read_records(path: str | pathlib.Path) -> list[Record]:
         OSError: no such file.
         ValueError: not such a file.
     """
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    kinds = Record.__annotations__
     try:
-        return [Record(*(kind(row[name]) for name, kind in kinds.items())) for row in rows]
+        return summary.read_records(path)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path}: not the scores of an evaluation ({error}); delete its folder to score again"
