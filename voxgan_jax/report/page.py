@@ -49,12 +49,20 @@ def write_page(path: str | pathlib.Path, view: View) -> None:
 def page(view: View) -> str:
     """The page as HTML."""
     place = scene.place(view.pot, view.labels, view.matrix)
-    scaled = view.report.scaled
+    report, scaled = view.report, view.report.scaled
     printed = drawing.printed(view.drawing)
     return render(
         "page.html.j2",
-        report=view.report,
+        report=report,
         say=sentences,
+        statement=sentences.statement(report),
+        shares=sentences.shares(report),
+        pieces=sentences.pieces(report),
+        measures=sentences.measures(report),
+        round=sentences.is_round(report.measures),
+        missing=sentences.missing(report),
+        hypotheses=[sentences.hypothesis(other, scaled) for other in report.hypotheses],
+        details=sentences.details(report),
         scene=place | {"parts": _parts(view), "scaled": scaled},
         colour_of=scene.colour_of,
         hypothesis_colour=scene.hypothesis_colour,

@@ -11,8 +11,7 @@ from voxgan_jax.report.record import Hypothesis, Report
 _CAPACITY = "Capacity to the rim"
 
 _ROUND_ENOUGH = 0.9
-"""A pot of which a lower share of the clay lies where a turned pot would have it is called out of
-round."""
+"""A pot of which a lower share of the clay lies where a turned pot would have it is not round."""
 
 _FILES = (
     ("_completed.vox", "the whole pot in voxels, MagicaVoxel"),
@@ -161,9 +160,9 @@ def measures(report: Report) -> list[tuple[str, str]]:
     return rows
 
 
-def out_of_round(found: Measures) -> bool:
-    """Whether so little of the clay lies in the profile that the page has to say so."""
-    return found.round_share < _ROUND_ENOUGH
+def is_round(found: Measures) -> bool:
+    """Whether the clay lies where a turned pot would have it, or the page has to say otherwise."""
+    return found.round_share >= _ROUND_ENOUGH
 
 
 def said(sentence: str) -> str:
