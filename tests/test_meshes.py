@@ -7,7 +7,7 @@ from turned_pots import bowl, sherd
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface as mesh
-from voxgan_jax.inference.answer import GIVEN, INFERRED
+from voxgan_jax.inference.answer import GIVEN, INFERRED, mark
 from voxgan_jax.report import meshes
 from voxgan_jax.restore.pot import Completion
 
@@ -21,7 +21,7 @@ def written(tmp_path_factory):
     belief[..., : pot.shape[2] // 3] *= 0.7
     folder = tmp_path_factory.mktemp("out")
     matrix = mesh.frame(pot.shape, 2.0)
-    labels = meshes.mark(labels.astype(np.uint8), belief)
+    labels = mark(labels.astype(np.uint8), belief)
     assert [(labels == label).sum() > 100 for label in (1, 2, 3)] == [True] * 3
     said = Completion("pot", labels, belief, matrix).write(folder, meshes.FORMATS)
     return folder, labels, matrix, said

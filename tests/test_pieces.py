@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import predict
-from voxgan_jax.inference.answer import GIVEN, UNCERTAIN, Request
-from voxgan_jax.report import meshes, sentences
+from voxgan_jax.inference.answer import GIVEN, UNCERTAIN, Request, mark
+from voxgan_jax.report import sentences
 from voxgan_jax.report.record import Pieces, Report
 from voxgan_jax.restore.pot import restore
 from voxgan_jax.scan.pose import Sherd
@@ -63,7 +63,7 @@ def test_the_bridge_is_uncertain_and_what_was_given_stays(answer):
     np.testing.assert_array_equal(done.probabilities > 0.45, done.belief > 0.5)
     assert 0.5 < done.belief[bridge].mean() < 0.7
     # However sure its surroundings are, a bridge stays a guess.
-    marked = meshes.mark(done.labels, np.ones_like(done.belief))
+    marked = mark(done.labels, np.ones_like(done.belief))
     np.testing.assert_array_equal(marked == UNCERTAIN, bridge)
 
 

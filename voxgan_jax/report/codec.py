@@ -13,14 +13,6 @@ from typing import Annotated, Any
 _NAMES = {str: "string", int: "integer", float: "number"}
 
 
-class _Kind(typing.NamedTuple):
-    """The type of a field, what is said of it, and whether it may be None."""
-
-    bare: Any
-    said: str
-    optional: bool
-
-
 def plain(value: Any) -> Any:
     """A record as JSON's objects, arrays, strings and numbers."""
     if parts := _parts(type(value)):
@@ -92,11 +84,12 @@ def _left_out(kind: Any, name: str) -> bool:
     return getattr(kind, name, dataclasses.MISSING) is None
 
 
-def _kind(kind: Any) -> _Kind:
+def _kind(kind: Any) -> tuple[Any, str, bool]:
+    """The type of a field, what is said of it, and whether it may be None."""
     said = ""
     if typing.get_origin(kind) is Annotated:
         kind, said = typing.get_args(kind)
     if isinstance(kind, types.UnionType):
         (kind,) = (part for part in typing.get_args(kind) if part is not types.NoneType)
-        return _Kind(kind, said, True)
-    return _Kind(kind, said, False)
+        return kind, said, True
+    return kind, said, False

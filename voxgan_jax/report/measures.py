@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
-from voxgan_jax.report.profile import FINE, RING, Profile, crossing, finer
+from voxgan_jax.report.profile import FINE, RING, Profile, crossing, finer, outer_radii
 
 NO_SCALE = "no scale given; 1 voxel taken as 1 mm"
 """What is said where nobody told how big a voxel is."""
@@ -68,7 +68,7 @@ def measure(profile: Profile) -> Measures:
         capacity = float((held @ radius).sum() * 2 * np.pi * cell * cell * RING / 1000)
         wall = _wall(fine, held, cell)
     low, high = _extent(profile.clay, profile.level)
-    edge = _outer(dense, profile.level)
+    edge = outer_radii(dense, profile.level) * RING / FINE
     base, rim = _ends(edge, low, high, _USUAL_WALL if wall is None else wall / step)
     return Measures(
         height_mm=round((high - low) * step, 2),
@@ -91,15 +91,6 @@ def _extent(clay: Float[np.ndarray, "rows rings"], level: float) -> tuple[float,
     tops = [crossing(clay[:, c], r, r + 1, level) for c, r in zip(columns, last, strict=True)]
     feet = [crossing(clay[:, c], r, r - 1, level) for c, r in zip(columns, first, strict=True)]
     return min(feet), max(tops)
-
-
-def _outer(dense: Float[np.ndarray, "rows rings"], level: float) -> Float[np.ndarray, "rows"]:
-    """The outer radius of each row of a `finer` section in voxels, NaN where there is no clay."""
-    outer = np.full(len(dense), np.nan)
-    for row in np.flatnonzero((dense > level).any(axis=1)):
-        last = int(np.flatnonzero(dense[row] > level)[-1])
-        outer[row] = crossing(dense[row], last, last + 1, level) * RING / FINE
-    return outer
 
 
 def _ends(

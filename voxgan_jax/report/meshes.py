@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
-from scipy import ndimage
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface
@@ -26,14 +25,6 @@ NAMES = {GIVEN: "given", INFERRED: "inferred", UNCERTAIN: "uncertain"}
 
 FORMATS = ("vox", "stl", "glb")
 
-SURE = 0.85
-"""Where the inferred voxels around have less belief on average, a voxel is uncertain. On 56
-validation files (every 20th), with weights that had not seen them (D in docs/results.md), 25 % of
-the inferred voxels were; 56 % of these were right, and 93 % of the others."""
-
-_AROUND = 1.5
-"""The sigma of that average, in voxels."""
-
 
 class Surfaces(NamedTuple):
     """What is drawn, in mm.
@@ -47,27 +38,6 @@ class Surfaces(NamedTuple):
     original: "trimesh.Trimesh"
 
 
-def mark(
-    labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"]
-) -> UInt8[np.ndarray, "d h w"]:
-    """Labels in which inferred voxels are UNCERTAIN where they were, or the belief around is below
-    SURE.
-
-    The mean is one over inferred voxels, with Gaussian weights: at any wall's surface the belief of
-    single voxels goes down, however sure the wall is.
-    """
-    inferred = labels > GIVEN
-    weight = ndimage.gaussian_filter(inferred.astype(np.float32), _AROUND)
-    around = ndimage.gaussian_filter(np.where(inferred, belief, np.float32(0)), _AROUND)
-    sure = (around >= SURE * np.maximum(weight, np.float32(1e-6))) & (labels != UNCERTAIN)
-    return np.where(inferred, np.where(sure, np.uint8(INFERRED), np.uint8(UNCERTAIN)), labels)
-
-
-def step_of(matrix: Float[np.ndarray, "4 4"]) -> float:
-    """The side of a voxel in mm."""
-    return float(abs(np.linalg.det(matrix[:3, :3])) ** (1 / 3))
-
-
 def surfaces(
     labels: UInt8[np.ndarray, "d h w"],
     belief: Float[np.ndarray, "d h w"],
@@ -77,7 +47,7 @@ def surfaces(
     """The surfaces of a pot, smooth and watertight.
 
     Args:
-        labels: as `mark` gives them.
+        labels: as `inference.answer.mark` gives them.
         belief: probabilities, more than 0.5 where a voxel was added.
         matrix: from the grid's indices to mm (`surface.frame`).
         original: the scan in mm; None takes the surface of the given voxels.
@@ -118,7 +88,7 @@ def write(
     """Write `STEM_completed.vox`, `.stl` and `.glb`, those of FORMATS that are asked for.
 
     Args:
-        labels: as `mark` gives them.
+        labels: as `inference.answer.mark` gives them.
         made: the surfaces; None will do for "vox" alone.
     """
     targets = {

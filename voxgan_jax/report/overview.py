@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from voxgan_jax.files import write_whole
+from voxgan_jax.files import readable, write_whole
 from voxgan_jax.inference.confidence import WORDS
-from voxgan_jax.report import naming, sentences
+from voxgan_jax.report import sentences
 from voxgan_jax.report.record import Report
 from voxgan_jax.report.render import render
 
@@ -110,7 +110,7 @@ class Overview:
 
     def fail(self, failure: Failure) -> None:
         """A file could not be completed."""
-        self.failed.append(Failure(*map(naming.readable, failure)))
+        self.failed.append(Failure(*map(readable, failure)))
         self._write_where_due()
 
     def _write_where_due(self) -> None:

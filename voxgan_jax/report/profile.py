@@ -35,11 +35,10 @@ class Profile(NamedTuple):
     `clay` is the share of each ring that is clay, 1 inside the wall and 0 in the air, in rings half
     a voxel wide from the axis out; the wall ends at `level`. `known` is 1 where the sherd shows the
     wall in some direction. `heights` are the rows' middles in mm above the pot's lowest point,
-    `outer` and `inner` the radii there in mm, NaN where there is no clay; inner is 0 where the pot
-    is closed, in its base. `given` is the share of a row's clay that the sherd has. `seen` tells in
-    which directions (counterclockwise, seen from above) the sherd is what shows outside. `clay_ml`
-    is the volume of all voxels, `round_share` how much of it lies within a voxel of the profile's
-    wall.
+    `outer` the outer radii there in mm, NaN where there is no clay. `given` is the share of a row's
+    clay that the sherd has. `seen` tells in which directions (counterclockwise, seen from above)
+    the sherd is what shows outside. `clay_ml` is the volume of all voxels, `round_share` how much
+    of it lies within a voxel of the profile's wall.
     """
 
     clay: Float[np.ndarray, "rows rings"]
@@ -47,7 +46,6 @@ class Profile(NamedTuple):
     level: float
     heights: Float[np.ndarray, "rows"]
     outer: Float[np.ndarray, "rows"]
-    inner: Float[np.ndarray, "rows"]
     given: Float[np.ndarray, "rows"]
     seen: Bool[np.ndarray, "rows angles"]
     step_mm: float
@@ -95,14 +93,12 @@ def profile_of(
     volume = mean * np.arange(mean.shape[1])
     near = np.asarray(ndimage.binary_dilation(section > level, np.ones((3, 5), bool)))
     share = given.sum(axis=(0, 1)) / np.maximum(occupied.sum(axis=(0, 1)), 1)
-    outer, inner = _radii(section, level, step_mm)
     return Profile(
         clay=section,
         known=known,
         level=level,
         heights=(np.arange(len(section)) - 1.5) * step_mm,
-        outer=outer,
-        inner=inner,
+        outer=outer_radii(section, level) * RING * step_mm,
         given=share,
         seen=_seen(voxels, sherd),
         step_mm=step_mm,
@@ -170,20 +166,13 @@ def finer(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "_ _"]:
     return ndimage.map_coordinates(field, places, order=1, mode="nearest")
 
 
-def _radii(
-    clay: Float[np.ndarray, "rows rings"], level: float, step_mm: float
-) -> tuple[Float[np.ndarray, "rows"], Float[np.ndarray, "rows"]]:
-    """The outer radius of each row and the inner one of its outermost wall, in mm."""
-    outer, inner = np.full(len(clay), np.nan), np.full(len(clay), np.nan)
-    for row, ring in enumerate(clay):
-        inside = ring > level
-        if not inside.any():
-            continue
-        last = int(np.flatnonzero(inside)[-1])
-        air = np.flatnonzero(~inside[:last])
-        outer[row] = crossing(ring, last, last + 1, level)
-        inner[row] = crossing(ring, int(air[-1]) + 1, int(air[-1]), level) if air.size else 0
-    return outer * RING * step_mm, inner * RING * step_mm
+def outer_radii(clay: Float[np.ndarray, "rows rings"], level: float) -> Float[np.ndarray, "rows"]:
+    """The outer radius of each row of a section in rings, NaN where there is no clay."""
+    outer = np.full(len(clay), np.nan)
+    for row in np.flatnonzero((clay > level).any(axis=1)):
+        last = int(np.flatnonzero(clay[row] > level)[-1])
+        outer[row] = crossing(clay[row], last, last + 1, level)
+    return outer
 
 
 def crossing(ring: Float[np.ndarray, "rings"], clay: int, air: int, level: float) -> float:

@@ -1,10 +1,10 @@
 """What a report says, in words and numbers: plain text, which a template marks up and escapes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
-from voxgan_jax.report import codec, meshes
+from voxgan_jax.report import meshes
 from voxgan_jax.report.measures import Measures
 from voxgan_jax.report.record import Hypothesis, Report
 
@@ -205,18 +205,15 @@ def file(name: str) -> str:
 
 def details(report: Report) -> list[tuple[str, str]]:
     """All that is needed to do it again: version, model, input, options, each with its name."""
-    model = {name: value for name, value in _fields(report.model).items() if name != "limits"}
-    parts = (("Model", model), ("Input", _fields(report.input)), ("Option", report.options or {}))
+    said = report.to_json()
+    model = {name: value for name, value in said.get("model", {}).items() if name != "limits"}
+    parts = (("Model", model), ("Input", said.get("input", {})), ("Option", report.options or {}))
     rows = [
         (f"{title}: {name.replace('_', ' ')}", _value(value))
         for title, part in parts
         for name, value in part.items()
     ]
     return [("voxgan_jax", report.version), *rows]
-
-
-def _fields(part: Any) -> Mapping[str, Any]:
-    return codec.plain(part) or {}
 
 
 def _value(value: Any) -> str:

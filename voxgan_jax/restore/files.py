@@ -9,8 +9,9 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from voxgan_jax.report import naming
+from voxgan_jax.files import readable
 from voxgan_jax.report.record import Report
+from voxgan_jax.restore import naming
 from voxgan_jax.scan import formats
 
 _OURS = ("_completed", "_missing")
@@ -78,7 +79,7 @@ def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
     """
     data = pathlib.Path(path).read_bytes()
     return {
-        "file": naming.readable(pathlib.Path(path).name),
+        "file": readable(pathlib.Path(path).name),
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }

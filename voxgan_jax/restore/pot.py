@@ -13,13 +13,22 @@ from jaxtyping import Float, UInt8
 
 from voxgan_jax.files import write_whole
 from voxgan_jax.geometry import surface
-from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Answer, Hypothesis, Request
+from voxgan_jax.inference.answer import (
+    GIVEN,
+    INFERRED,
+    UNCERTAIN,
+    Answer,
+    Hypothesis,
+    Request,
+    mark,
+)
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
-from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, naming, page, record
+from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, page, record
 from voxgan_jax.report.measures import Measures
 from voxgan_jax.report.profile import Profile, profile_of
 from voxgan_jax.report.record import Report
+from voxgan_jax.restore import naming
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
@@ -117,7 +126,7 @@ class Completion:
     @property
     def voxel_mm(self) -> float:
         """The side of a voxel."""
-        return meshes.step_of(self.matrix)
+        return surface.step_of(self.matrix)
 
     @functools.cached_property
     def profile(self) -> Profile:
@@ -280,7 +289,7 @@ def restore(
     placement = sherd.placement and sherd.placement.summary()
     return Completion(
         name=(name or naming.plain(pathlib.Path(sherd.source).stem)) + suffix,
-        labels=meshes.mark(labels, answer.belief),
+        labels=mark(labels, answer.belief),
         belief=answer.belief,
         matrix=sherd.to_mm @ moved,
         confidence=bounded(answer.confidence, placement),
