@@ -227,9 +227,10 @@ class Completion:
         """Write the missing piece and the hypotheses, as STL."""
         for older in stem.parent.glob(f"{glob.escape(stem.name)}_hypothesis*.stl"):
             older.unlink()
-        pathlib.Path(f"{stem}_missing.stl").unlink(missing_ok=True)
         parts = {f"hypothesis{n}": mesh for n, mesh in enumerate(self.hypothesis_meshes, 1)}
-        if self.missing is not None:
+        if self.missing is None:
+            pathlib.Path(f"{stem}_missing.stl").unlink(missing_ok=True)
+        else:
             parts = {"missing": self.missing, **parts}
         for name, mesh in parts.items():
             surface.write_stl(f"{stem}_{name}.stl", mesh)
