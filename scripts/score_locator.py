@@ -44,6 +44,8 @@ def score(args: argparse.Namespace) -> str:
         shares = np.asarray(complete(variables, maps[None]))[0]
         losses.append(-(targets * np.log(np.maximum(shares, np.finfo(np.float32).tiny))).sum())
         missed.append(degrees[shares.sum((1, 2)).argmax()])
+    if args.out:
+        weights.save(args.out, variables, config, half=True)
     off = np.minimum(missed, 180 - np.array(missed))
     return (
         f"{len(held_out)} sherds held out: loss {np.mean(losses):.3f}, axis within 5°"
@@ -62,6 +64,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--held_out", type=pathlib.Path, required=True)
     parser.add_argument("--lines", type=int, default=12, help="of each sherd; 2, or 12 and more")
+    parser.add_argument("--out", type=pathlib.Path, help="store the weights there as float16")
     return parser.parse_args(argv)
 
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and their names in print."""
 
 import os
 import pathlib
@@ -15,3 +15,8 @@ def write_whole(path: str | pathlib.Path, content: str | bytes | bytearray) -> N
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def readable(text: object) -> str:
+    """Text that can be printed and written, such as a path: bytes that are no UTF-8 are escaped."""
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
