@@ -8,10 +8,11 @@ import numpy as np
 
 from voxgan_jax.data import fragments
 from voxgan_jax.evaluation import figures
-from voxgan_jax.evaluation.protocol import Predict, Record, Sample, batches
+from voxgan_jax.evaluation.protocol import Predict, Sample, batches
+from voxgan_jax.evaluation.summary import Scores
 
 
-def choose_files(records: Iterable[Record], count: int) -> list[str]:
+def choose_files(records: Iterable[Scores], count: int) -> list[str]:
     """Names of files of `count` different pots, or of all where there are fewer.
 
     Pots are taken at even distances in the order of class and name, so none is picked by how well
