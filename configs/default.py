@@ -14,6 +14,9 @@ def get_config() -> Any:
     """The paper's baseline at 64³: 100 epochs, batch 64, λ = 100."""
     config: Any = ConfigDict()
     config.seed = 0
+    # How it is trained, see voxgan_jax/training/objectives: "gan" is the paper's, "regression" has
+    # no adversary, "locator" is for the network that finds out where a sherd lay.
+    config.objective = "gan"
 
     config.data = ConfigDict()
     # The --out_dir of scripts/prepare_data.py; there must be a data set for these three fields.
@@ -25,7 +28,7 @@ def get_config() -> Any:
     config.data.train_split = "train"
     config.data.keep_last_batch = True
     # "tfdata" streams batches from the host; "resident" keeps the split on the devices, where it is
-    # sampled inside the compiled step, and imports no TensorFlow.
+    # sampled inside the compiled step, and imports no TensorFlow. "sherds" is the locator's.
     config.data.source = "tfdata"
     # Parts of the split, each with an order of its own; the number of processes must divide it.
     config.data.num_shards = 1
@@ -40,6 +43,8 @@ def get_config() -> Any:
     config.data.shift = False
     # So many synthetic pots join the training split, each broken in 4 ways; only with "resident".
     config.data.synthetic_pots = 0
+    # Of "sherds": lines about each, 2 near its axis, and from 12 on wrong ones of all kinds.
+    config.data.lines = 12
     # Keep the decoded split in memory after the first epoch (one byte a voxel).
     config.data.cache = True
     # 0 shuffles the whole split; a smaller buffer needs less memory.
@@ -90,7 +95,7 @@ def get_config() -> Any:
     config.discriminator.dtype = "float32"
 
     config.loss = ConfigDict()
-    # Of the generator's adversarial loss; at 0 the discriminator does not run.
+    # Of the generator's adversarial loss.
     config.loss.adversarial_weight = 1.0
     # "l1" is the paper's; "bce" learns faster at the start of a run; "bce_dice" adds soft Dice and
     # leaves given voxels out.
@@ -115,6 +120,8 @@ def get_config() -> Any:
     config.optim.warmup_steps = 0
     # "constant", or "one_cycle": up and down along a cosine over num_train_steps.
     config.optim.schedule = "constant"
+    # Of "one_cycle": the share of the run over which the rate rises.
+    config.optim.rising_share = 0.3
     # Above 0: AdamW.
     config.optim.weight_decay = 0.0
 
@@ -122,7 +129,7 @@ def get_config() -> Any:
     # How the step is compiled for several devices: "jit" or "pmap". Both give the same numbers.
     config.parallel.mode = "jit"
     # Several processes: "HOST:PORT" of process 0, their number, and which one this is. Unset, the
-    # environment or SLURM or Open MPI tells, see voxgan_jax/training/distributed.py.
+    # environment or SLURM or Open MPI tells, see voxgan_jax/devices/processes.py.
     config.parallel.coordinator_address = ""
     config.parallel.num_processes = 0
     config.parallel.process_id = -1

@@ -11,12 +11,12 @@ from configs import default
 def get_config() -> Any:
     """Profile loss only; resident data, its pots stretched at random."""
     config = default.get_config()
-    config.data.source = "resident"
+    config.objective, config.data.source = "regression", "resident"
     config.data.scale_radius = config.data.scale_height = 0.15
     config.generator.kind, config.generator.features = "revolve", 32
     config.generator.axis, config.generator.axis_within = "found", 1.0
     config.generator.axis_trust, config.generator.axis_average = 0.3, 5
-    config.loss.adversarial_weight = config.loss.recon_weight = 0.0
+    config.loss.recon_weight = 0.0
     config.loss.profile_weight, config.loss.axis_weight = 1.0, 0.1
     config.optim.generator_learning_rate, config.optim.schedule = 2e-3, "one_cycle"
     config.optim.weight_decay, config.train.ema_decay = 0.05, 0.999

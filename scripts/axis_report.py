@@ -19,7 +19,7 @@ from voxgan_jax import models
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference import model_card
-from voxgan_jax.models import weights
+from voxgan_jax.models import revolve, weights
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,9 +29,9 @@ def main(argv: list[str] | None = None) -> int:
 def _report(args: argparse.Namespace) -> None:
     path = args.weights or model_card.find()
     variables, config = weights.load(path)
-    generator = models.build_generator(config.generator)
+    generator = models.build(config.generator)
     weights.require_fit(path, variables, generator, config.data.resolution)
-    if not isinstance(generator, models.RevolveGenerator) or generator.axis != "found":
+    if not isinstance(generator, revolve.Model) or generator.axis != "found":
         raise ValueError(f"{path}: its generator looks for no axis; take one with axis 'found'")
     place = {name: config.data[name] for name in ("resolution", "pool")}
     data = source.open_split(

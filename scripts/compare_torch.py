@@ -173,7 +173,7 @@ def train_both(start: traces.Start, args: argparse.Namespace, figure: pathlib.Pa
         module = modules["generator"].eval()
         inputs = torch.tensor(traces.channels_first(partial), device=args.device)
         completed = module(inputs).cpu().numpy().transpose(0, 2, 3, 4, 1)
-    answers = (jax.jit(predict)(state.generator.variables(), partial), completed)
+    answers = (jax.jit(predict)(state.nets["generator"].variables(), partial), completed)
     scores = [protocol.scores(partial, answer, complete, 0.5) for answer in answers]
     lines = [f"{steps} steps from the same weights on the same batches, Adam: {figure.name}", ""]
     lines += ["| | JAX | PyTorch | difference |", "|---|---|---|---|"]

@@ -70,8 +70,8 @@ def _evaluate(args: argparse.Namespace) -> None:
 def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypotheses.Answers, Any]:
     """How K pots are had from a weights file, and its config."""
     variables, config = weights.load(path)
-    generator = models.build_generator(config.generator)
-    if not isinstance(generator, generators.HypothesesGenerator):
+    generator = models.build(config.generator)
+    if not isinstance(generator, generators.Model):
         raise ValueError(
             f"{path}: its generator gives one answer only; train configs/revolve_hypotheses.py"
         )

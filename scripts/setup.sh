@@ -1,4 +1,4 @@
-# Sourced by scripts/demo and scripts/test: makes .venv with the pinned packages, once.
+# Sourced by scripts/demo, scripts/test and scripts/docs: makes .venv with the pinned packages, once.
 #   setup_venv EXTRA…   installs voxgan_jax with these extras and leaves its Python in $python
 # PYTHON=… chooses the interpreter; otherwise the first of Python 3.11 to 3.13 found is taken.
 
@@ -45,14 +45,15 @@ venv_is_sound() {
     grep -qF "$(pwd -P)/.venv" .venv/bin/activate
 }
 
+# make_venv PYTHON [FOLDER]
 make_venv() {
-  local base=$1 version
+  local base=$1 folder=${2:-.venv} version
   if "$base" -c 'import venv, ensurepip' 2>/dev/null; then
-    "$base" -m venv --clear .venv
+    "$base" -m venv --clear "$folder"
   elif ! "$base" -m pip install --quiet --user virtualenv 2>/dev/null ||
-    ! "$base" -m virtualenv --quiet --clear .venv; then
+    ! "$base" -m virtualenv --quiet --clear "$folder"; then
     version=$("$base" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    echo "$base has no venv module, which makes .venv. On Debian and Ubuntu, as root:" >&2
+    echo "$base has no venv module, which makes $folder. On Debian and Ubuntu, as root:" >&2
     echo "  apt-get install python$version-venv" >&2
     return 1
   fi

@@ -18,6 +18,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from voxgan_jax import logs
+from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
 from voxgan_jax.training import interruption, workdir
 
@@ -62,18 +63,18 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     accelerator.prepare()
     with interruption.on_signals() as stop:
-        from voxgan_jax.devices import processes
-        from voxgan_jax.training import loop
-
         try:
+            from voxgan_jax.devices import processes
+            from voxgan_jax.training import loop
+
             processes.initialize(CONFIG.value.parallel)
             if processes.is_primary():
                 logs.show_progress()
             loop.train(CONFIG.value, WORKDIR.value, processes.stop_together(stop))
         except interruption.InterruptedRunError as stopped:
             print(f"Run {stopped}. To go on: {shlex.join(sys.orig_argv)}")
-        except (OSError, ValueError) as error:
-            sys.exit(f"train.py: {error}")
+        except (OSError, ValueError, ImportError) as error:
+            sys.exit(f"train.py: {commands.reason(error)}")
         else:
             print(f"Finished: {WORKDIR.value}")
 

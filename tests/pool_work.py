@@ -1,4 +1,4 @@
-"""Work for the processes of test_mesh_pool.py; run as a script, many pieces of slow work."""
+"""Work for the processes of test_pool.py; run as a script, many pieces of slow work."""
 
 import os
 import pathlib
@@ -61,8 +61,9 @@ def main(folder: str) -> int:
 
     def work() -> None:
         names = [f"{folder}/{number:03d}" for number in range(200)]
-        for name in pool.map_in_order(slow_file, names, 2, ()):
-            print(name, flush=True)
+        with pool.side_by_side(2, ()) as each:
+            for name in each(slow_file, names):
+                print(name, flush=True)
 
     return commands.exit_code("work", work)
 

@@ -94,7 +94,7 @@ def test_xla_takes_every_flag_and_unknown_ones_are_left_out():
 
 def test_it_imports_neither_jax_nor_tensorflow():
     code = (
-        "import sys; from voxgan_jax import accelerator; accelerator.prepare();"
+        "import sys; from voxgan_jax.devices import accelerator; accelerator.prepare();"
         "print([name for name in ('jax', 'tensorflow') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,12 +9,12 @@ import pytest
 import trimesh
 
 import voxgan_jax
-from voxgan_jax.cli import complete, main
+from voxgan_jax.cli import main, options
 from voxgan_jax.data import vox
 from voxgan_jax.data.synthetic import pots
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN
-from voxgan_jax.restore import pot as completion
+from voxgan_jax.restore.pot import FORMATS
 
 
 def sherd() -> np.ndarray:
@@ -51,7 +51,7 @@ def test_a_file_gives_what_the_command_gives(written, tmp_path):
         report.pop("options")
     assert reports[0] == reports[1]
     assert reports[0]["model"]["hypotheses_file"] == "hypotheses64.safetensors"
-    assert complete.FORMATS == completion.FORMATS
+    assert options.FORMATS == FORMATS
     # Asked for fewer, it leaves none of the others behind.
     fewer = dataclasses.replace(pot, hypotheses=pot.hypotheses[:1])
     fewer.write(tmp_path / "api", formats=["stl"])

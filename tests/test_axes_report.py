@@ -10,7 +10,7 @@ import pytest
 from scripts import axis_report
 from scripts.lib import axes
 from voxgan_jax.evaluation.protocol import Sample
-from voxgan_jax.models import RevolveGenerator
+from voxgan_jax.models import revolve
 
 SIDE = 32
 
@@ -41,7 +41,7 @@ def test_a_pot_is_roundest_about_its_own_axis():
 
 
 def test_a_model_is_scored_about_the_axis_that_it_finds_and_about_the_true_one():
-    generator = RevolveGenerator(
+    generator = revolve.Model(
         features=2, bottleneck=4, axis="found", axis_within=1.0, axis_trust=5.0, axis_average=2
     )
     complete = wall((15.25, 14.75)).astype(np.uint8) * 2

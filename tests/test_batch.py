@@ -21,7 +21,7 @@ from voxgan_jax.cli import main
 from voxgan_jax.data import vox
 from voxgan_jax.data.synthetic import pots
 from voxgan_jax.models import weights
-from voxgan_jax.restore import batch
+from voxgan_jax.restore import files
 
 SIDE = 16
 
@@ -38,7 +38,7 @@ def weights_file(tmp_path_factory):
     """A model that was not trained: nothing here is about what it answers."""
     config = smoke.get_config()
     config.generator.features, config.data.resolution = 2, 32
-    generator = models.build_generator(config.generator)
+    generator = models.build(config.generator)
     example = jnp.zeros((1, 32, 32, 32, 1))
     made = jax.jit(lambda key: generator.init(key, example, train=False))(jax.random.key(0))
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
@@ -184,17 +184,17 @@ def test_files_folders_and_globs(tmp_path):
     (tmp_path / "a_hypothesis1.stl").touch()
     (tmp_path / "notes.txt").touch()
     a, b, c = tmp_path / "a.stl", tmp_path / "b.vox", tmp_path / "sub/c.PLY"
-    assert list(batch.collect([tmp_path])) == [a, b]
-    assert list(batch.collect([b, tmp_path, b])) == [b, a]
-    assert batch.collect([tmp_path / "**" / "*"]) == {a: "a", b: "b", c: "sub/c"}
+    assert list(files.collect([tmp_path])) == [a, b]
+    assert list(files.collect([b, tmp_path, b])) == [b, a]
+    assert files.collect([tmp_path / "**" / "*"]) == {a: "a", b: "b", c: "sub/c"}
     # A file that is named is taken as it is, missing or not.
     named = [tmp_path / "a_completed.vox", tmp_path / "none.stl"]
-    assert batch.collect(named) == {named[0]: "a_completed", named[1]: "none"}
+    assert files.collect(named) == {named[0]: "a_completed", named[1]: "none"}
     with pytest.raises(FileNotFoundError, match=r"x\*\.stl: no sherd's file has such a name"):
-        batch.collect([tmp_path / "x*.stl"])
+        files.collect([tmp_path / "x*.stl"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match=r"empty: no sherd in this folder \(\.vox,"):
-        batch.collect([tmp_path / "empty"])
+        files.collect([tmp_path / "empty"])
 
 
 def test_sherds_of_one_name_are_completed_side_by_side(tmp_path, weights_file, capsys, monkeypatch):

@@ -18,6 +18,7 @@ from scripts.lib.benchmarks import (
 )
 from voxgan_jax import models
 from voxgan_jax.inference import completer
+from voxgan_jax.models import discriminator
 
 
 class Clock:
@@ -97,8 +98,10 @@ def test_layers_are_those_of_the_models(skips):
     )
     volume = jnp.zeros((1, 32, 32, 32, 1))
     found = []
-    for build in (models.build_generator, models.build_discriminator):
-        net = build(config.generator if build is models.build_generator else config.discriminator)
+    for net in (
+        models.build(config.generator),
+        discriminator.from_config(config.discriminator),
+    ):
         shapes = jax.eval_shape(lambda net=net: net.init(jax.random.key(0), volume, train=False))
         leaves = jax.tree.leaves_with_path(shapes["params"])
         found += [leaf.shape[2:] for path, leaf in leaves if path[-1].key == "kernel"]

@@ -23,7 +23,8 @@ def _state(step: int) -> TrainState:
     rng = np.random.default_rng(step)
     params = {"kernel": rng.standard_normal((7, 11)).astype(np.float32), "bias": np.zeros(3, "f")}
     net = NetState(params, {"mean": np.full(4, step, "f")}, {}, (np.int32(step),))
-    return jax.tree.map(jnp.asarray, TrainState(np.int32(step), jax.random.key(9), net, net, {}))
+    nets = {"generator": net, "discriminator": net}
+    return jax.tree.map(jnp.asarray, TrainState(np.int32(step), jax.random.key(9), nets, {}))
 
 
 def _abstract():
@@ -195,7 +196,7 @@ def test_numbers_that_are_none_are_not_saved(tmp_path, value):
     with checkpoint.open_manager(tmp_path) as manager:
         _save(manager, 1)
         state = _state(2)
-        state.discriminator.params["bias"] = jnp.array([0.0, value, 0.0], "f4")
+        state.nets["discriminator"].params["bias"] = jnp.array([0.0, value, 0.0], "f4")
         with pytest.raises(NotFiniteError, match=r"discriminator/params/bias holds .* step 2"):
             checkpoint.save(manager, state, position={})
     assert _steps(tmp_path) == ["1"]

@@ -12,7 +12,7 @@ from voxgan_jax.cli import result as cli_result
 from voxgan_jax.data import vox
 from voxgan_jax.inference import bridge, confidence
 from voxgan_jax.report import profile, volumes
-from voxgan_jax.restore import files
+from voxgan_jax.restore import batch
 
 PLACED = {"sentence": "Placed by its shape: a pot 447 mm high", "word": "low"}
 
@@ -25,12 +25,12 @@ class Answered:
     shift = (0, 0, 0)
 
 
-def result(missing_mm3: float, **said: Any) -> files.Result:
+def result(missing_mm3: float, **said: Any) -> batch.Result:
     report: dict[str, Any] = {"placement": None, "hypotheses": [], "scale": "given"}
     report |= {"pieces": None, "given_voxels": 3045, "inferred_voxels": 12687, "measures": {}}
     paths = [pathlib.Path("done/sherd.stl"), pathlib.Path("done/sherd.html")]
     written = volumes.Written(paths, 6e6, missing_mm3, 0.776, 2, report | said)
-    return files.Result(written, cast(Any, Answered()))
+    return batch.Result(written, cast(Any, Answered()))
 
 
 @pytest.mark.parametrize(

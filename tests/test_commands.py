@@ -41,7 +41,7 @@ def test_a_fault_of_ours_is_not_hidden():
 def test_a_reader_that_has_gone_is_no_fault(lines):
     code = f"""
 import sys
-from voxgan_jax import commands
+from voxgan_jax.cli import commands
 sys.stdin.read()  # until the reader has gone
 sys.exit(commands.exit_code("try.py", lambda: print("a line\\n" * {lines})))
 """

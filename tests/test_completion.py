@@ -1,4 +1,4 @@
-"""Completing: what is given stays, where it was, and the rest is the model's."""
+"""A trained generator ready for use: its devices, its average, its weights."""
 
 import os
 import subprocess
@@ -13,138 +13,23 @@ from configs import smoke
 from voxgan_jax import models
 from voxgan_jax.data import folder, grid, vox
 from voxgan_jax.inference import completer as model
-from voxgan_jax.inference import predict as predictor
-from voxgan_jax.inference.answer import GIVEN, INFERRED, Request, UnknownFragmentError
+from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.models import weights
 from voxgan_jax.report import volumes
-from voxgan_jax.restore import files
-
-
-def completer(answer, resolution=16, pool=1, placement="center"):
-    """A completer that answers with the given grid."""
-    volume = jnp.asarray(answer, jnp.float32)[None, ..., None]
-    return model.Completer(lambda partial: volume, resolution, pool, placement, 0.5)
-
-
-def sherd():
-    labels = np.zeros((8, 6, 10), np.uint8)
-    labels[2:4, 1:3, 5:9], labels[4, 1, 5] = 3, 4
-    return labels
-
-
-@pytest.mark.parametrize("placement", ["center", "corner"])
-def test_given_voxels_keep_their_coordinates(placement):
-    """The answer fills the pot's own box, so the file keeps its frame."""
-    labels = sherd()
-    region = grid.region(labels.shape, 16, placement=placement)
-    answer = np.zeros((16, 16, 16))
-    answer[region] = 0.9
-    done = predictor.complete(completer(answer, placement=placement), labels, ids=[3])
-    assert (done.shift, done.left_out) == ((0, 0, 0), 0)
-    assert done.labels.shape == labels.shape
-    np.testing.assert_array_equal(done.labels == GIVEN, labels == 3)
-    np.testing.assert_array_equal(done.labels == INFERRED, labels != 3)
-    np.testing.assert_allclose(done.probabilities, answer, rtol=1e-6)
-
-
-def test_given_voxels_stay_though_the_model_denies_them():
-    done = predictor.complete(completer(np.zeros((16, 16, 16))), sherd())
-    np.testing.assert_array_equal(done.labels == GIVEN, sherd() > 0)
-    assert not (done.labels == INFERRED).any()
-
-
-def test_voxels_outside_the_box_are_counted_or_kept_in_the_cube(tmp_path):
-    labels = sherd()
-    answer = np.zeros((16, 16, 16))
-    # The box of 8 × 6 × 10 stands at (4, 5, 3): two voxels lie outside it.
-    answer[1, 5, 3] = answer[4, 12, 3] = answer[5, 6, 4] = 1.0
-    done = predictor.complete(completer(answer), labels, join=False)
-    assert (done.labels.shape, done.left_out, done.shift) == ((8, 6, 10), 2, (0, 0, 0))
-    assert (done.labels == INFERRED).sum() == 1
-    cube = predictor.complete(completer(answer), labels, whole_cube=True, join=False)
-    assert cube.labels.shape == (16, 16, 16)
-    assert (cube.labels == INFERRED).sum() == 3
-    vox.write(tmp_path / "before.vox", (labels > 0).astype(np.uint8))
-    vox.write(tmp_path / "after.vox", (cube.labels == GIVEN).astype(np.uint8))
-
-    def file_coordinates(path):
-        y, flipped_z, x = np.nonzero(grid_of := vox.read(path))
-        return np.stack([x, y, grid_of.shape[1] - 1 - flipped_z], 1)
-
-    moved = file_coordinates(tmp_path / "after.vox") - file_coordinates(tmp_path / "before.vox")
-    assert np.unique(moved, axis=0).tolist() == [list(cube.shift)] == [[3, 4, 5]]
-
-
-def test_pooled_model_adds_blocks_and_keeps_single_voxels():
-    labels = np.zeros((16, 16, 16), np.uint8)
-    labels[3, 3, 3] = 2
-    answer = np.zeros((8, 8, 8))
-    answer[4, 4, 4] = 0.8
-    done = predictor.complete(completer(answer, resolution=8, pool=2), labels, join=False)
-    assert (done.labels == GIVEN).sum() == 1
-    assert done.labels[3, 3, 3] == GIVEN
-    assert (done.labels[8:10, 8:10, 8:10] == INFERRED).all()
-    assert (done.labels > 0).sum() == 9
-
-
-def echo(resolution=16):
-    """A completer whose answer is what it was given; it counts the rows of every call."""
-    calls = []
-
-    def predict(partial):
-        calls.append(len(partial))
-        return partial
-
-    return model.Completer(predict, resolution, 1, "center", 0.5), calls
-
-
-def test_a_batch_answers_each_pot_as_it_would_alone():
-    model, calls = echo()
-    thick = np.zeros((6, 6, 6), np.uint8)
-    thick[1:5, 1:5, 1:5] = 2
-    requests = [Request(sherd(), [3]), Request(thick)]
-    together = predictor.complete_batch(model, requests, rows=5)
-    alone = [predictor.complete(model, sherd(), ids=[3]), predictor.complete(model, thick)]
-    assert calls == [5, 1, 1]
-    for got, expected in zip(together, alone, strict=True):
-        np.testing.assert_array_equal(got.labels, expected.labels)
-        np.testing.assert_array_equal(got.probabilities, expected.probabilities)
-    assert [(done.labels == GIVEN).sum() for done in together] == [16, 64]
-
-
-def test_files_go_in_batches_and_a_bad_one_stops_no_other(tmp_path):
-    model, calls = echo()
-    names = [tmp_path / f"{letter}.vox" for letter in "abcde"]
-    for path in names:
-        vox.write(path, sherd())
-    names[1].write_bytes(names[1].read_bytes()[:50])
-    vox.write(names[3], np.ones((17, 4, 4), np.uint8))
-    options = {"batch_size": 2, "ids": [4], "formats": volumes.FORMATS}
-    done = list(files.complete_files(model, names, tmp_path / "out", **options))
-    assert calls == [2, 2, 2]
-    for n in (0, 2, 4):
-        result = done[n]
-        assert not isinstance(result, Exception)
-        written, completion = result
-        stem = f"{names[n].stem}_fragment4_completed"
-        assert written.paths == [tmp_path / "out" / f"{stem}.{form}" for form in volumes.FORMATS]
-        assert all(path.is_file() for path in written.paths)
-        assert (completion.labels == GIVEN).sum() == 1
-    assert isinstance(done[1], vox.VoxError) and "b.vox" in str(done[1])
-    assert isinstance(done[3], ValueError) and "d.vox: no fragment 4" in str(done[3])
+from voxgan_jax.restore import batch
 
 
 def test_any_number_of_rows_is_divided_among_devices(tmp_path):
     """On 1, 2 and 4 fake devices: equal answers, and each device computes its own rows."""
     code = """
 import jax, jax.numpy as jnp
-from voxgan_jax.completion import model
+from voxgan_jax.inference import completer
 seen = []
 def apply(variables, partial):
     seen.append(partial.shape[0])
     return variables["scale"] * partial
 for count in (1, 2, 4):
-    predict = model.divided(apply, {"scale": jnp.float32(3)}, jax.devices()[:count])
+    predict = completer.divided(apply, {"scale": jnp.float32(3)}, jax.devices()[:count])
     for rows in (1, 3, 4):
         partial = jnp.arange(rows * 8, dtype=jnp.float32).reshape(rows, 2, 2, 2, 1)
         answer = predict(partial)
@@ -199,25 +84,9 @@ def test_the_average_is_the_mean_over_eight_symmetries_and_compiled_once():
     np.testing.assert_allclose(single(jnp.asarray(partial)), weight * partial**2, rtol=1e-6)
 
 
-def test_threshold():
-    answer = np.full((16, 16, 16), 0.4)
-    assert (predictor.complete(completer(answer), sherd()).labels == 2).sum() == 0
-    assert (predictor.complete(completer(answer), sherd(), threshold=0.3).labels == 2).sum() > 0
-
-
-def test_errors_name_the_file_and_what_it_has():
-    blank = completer(np.zeros((16, 16, 16)))
-    with pytest.raises(UnknownFragmentError, match=r"a\.vox: no fragment 7; it has 3, 4"):
-        predictor.complete(blank, sherd(), ids=[3, 7], source="a.vox")
-    with pytest.raises(ValueError, match=r"a\.vox: it holds no voxel"):
-        predictor.complete(blank, np.zeros((4, 4, 4), np.uint8), source="a.vox")
-    with pytest.raises(grid.FitError, match=r"a\.vox.*--pool 2"):
-        predictor.complete(blank, np.ones((20, 4, 4), np.uint8), source="a.vox")
-
-
 @pytest.fixture
 def saved(small_config, tmp_path):
-    generator = models.build_generator(small_config.generator)
+    generator = models.build(small_config.generator)
     variables = jax.jit(
         lambda key: generator.init(key, jnp.zeros((1, 32, 32, 32, 1)), train=False)
     )(jax.random.key(0))
@@ -230,10 +99,11 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     loaded, _ = weights.load(path / weights.RUN_FILE)
     jax.tree.map(np.testing.assert_array_equal, loaded, jax.device_get(variables))
     item = next(item for item in folder.scan(vox_dir) if item.split == "test")
-    written, done = files.complete_file(
-        model.load(workdir=path), item.path, path / "out", ids=[2], formats=["vox"], join=False
-    )
-    (target,) = written.paths
+    # All that is above 0 is one piece, so none is joined.
+    options = {"ids": [2], "formats": ["vox"], "threshold": 0.0}
+    (result,) = batch.complete_files(model.load(workdir=path), [item.path], path / "out", **options)
+    assert isinstance(result, batch.Result)
+    (target,), done = result.written.paths, result.completion
     assert target.name == f"{item.path.stem}_fragment2_completed.vox"
     labels = vox.read(item.path)
     placed = grid.place(labels, 32)
@@ -297,7 +167,7 @@ def test_weights_errors(tmp_path):
 def test_weights_of_another_version_are_refused(tmp_path, change, said):
     config = smoke.get_config()
     config.generator.features = 4
-    generator = models.build_generator(config.generator)
+    generator = models.build(config.generator)
     example = jnp.zeros((1, 32, 32, 32, 1))
     made = jax.eval_shape(lambda: generator.init(jax.random.key(0), example, train=False))
     variables = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), made)

@@ -227,7 +227,7 @@ def test_every_result_shows_the_bounded_confidence():
         found = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
         belief = labels.astype(np.float32)
         answer = answers.Answer(labels, 0, (0, 0, 0), belief, belief, found)
-        request = answers.Request(labels, source="a.stl", placement=placement)
+        request = answers.Request((pose.Sherd(labels, source="a.stl", placement=placement),))
         pot = completion.restore(request, answer, name=word)
         assert pot.report["confidence"] == (pot.confidence and pot.confidence._asdict())
         reports[word] = pot.report

@@ -117,9 +117,9 @@ def test_missing_processes_end_the_wait_with_one_line(process_id):
         address = f"127.0.0.1:{free.getsockname()[1]}"
     code = (
         "import sys; from ml_collections import ConfigDict\n"
-        "from voxgan_jax.training import distributed\n"
-        f"parallel = ConfigDict(dict(zip(distributed.FIELDS, ({address!r}, 2, {process_id}))))\n"
-        "try: distributed.initialize(parallel, environ={}, timeout_s=1)\n"
+        "from voxgan_jax.devices import processes\n"
+        f"parallel = ConfigDict(dict(zip(processes.FIELDS, ({address!r}, 2, {process_id}))))\n"
+        "try: processes.initialize(parallel, environ={}, timeout_s=1)\n"
         "except ValueError as error: sys.exit(f'train.py: {error}')"
     )
     done = subprocess.run(

@@ -13,8 +13,7 @@ from packaging.requirements import Requirement
 
 from voxgan_jax.cli import checks, main
 from voxgan_jax.cli.checks import FAULT, OK, WARNING
-from voxgan_jax.inference import completer as model
-from voxgan_jax.inference import model_card
+from voxgan_jax.inference import completer, model_card
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 GIB = 2**30
@@ -58,13 +57,13 @@ def test_the_trial_completes_a_sherd(findings):
 
 
 def test_a_model_that_computes_wrongly_is_a_fault(monkeypatch):
-    real = model.load
+    real = completer.load
 
     def wrong(*args, **options):
-        completer = real(*args, **options)
-        return completer._replace(predict=lambda partial: 0 * completer.predict(partial))
+        model = real(*args, **options)
+        return model._replace(predict=lambda partial: 0 * model.predict(partial))
 
-    monkeypatch.setattr(model, "load", wrong)
+    monkeypatch.setattr(completer, "load", wrong)
     found = checks.try_out(complete)
     assert found.state == FAULT
     assert f"{checks.LEAST_IOU:.2f} or more expected" in found.text

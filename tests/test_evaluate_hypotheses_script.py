@@ -18,7 +18,7 @@ def save_weights(path, name, **changes):
     config = importlib.import_module(f"configs.{name}").get_config()
     config.data.resolution = 32
     config.generator.update({"features": 4, "bottleneck": 8, **changes})
-    generator = models.build_generator(config.generator)
+    generator = models.build(config.generator)
     init = jax.jit(functools.partial(generator.init, train=False))
     variables = init(jax.random.key(0), jnp.zeros((1, 32, 32, 32, 1)))
     weights.save(path, {"params": variables["params"]}, config)

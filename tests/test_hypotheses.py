@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from voxgan_jax.geometry import rings
+from voxgan_jax.models import OUTPUTS
 from voxgan_jax.models import hypotheses as models
-from voxgan_jax.models.revolve import OUTPUTS
 
 SIDE = 32
 
 
 @pytest.fixture(scope="module")
 def generator():
-    return models.HypothesesGenerator(features=4, bottleneck=8, code_size=3)
+    return models.Model(features=4, bottleneck=8, code_size=3)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_clusters_of_one_profile_about_two_axes():
 
 def test_an_axis_that_is_looked_for_is_drawn(partial):
     """From the untrained heat map many positions come; each answer is about one of its own."""
-    generator = models.HypothesesGenerator(
+    generator = models.Model(
         features=4, bottleneck=8, code_size=3, axis="found", axis_within=1.0, axis_trust=0.0
     )
     init = jax.jit(functools.partial(generator.init, train=False))

@@ -13,13 +13,8 @@ from conftest import ROOT
 from flax import linen as nn
 from flax.traverse_util import flatten_dict
 
-from voxgan_jax.models import (
-    Discriminator,
-    Generator,
-    RevolveGenerator,
-    build_discriminator,
-    build_generator,
-)
+from voxgan_jax import models
+from voxgan_jax.models import discriminator, revolve, unet
 from voxgan_jax.models.conv import Conv
 from voxgan_jax.models.layers import SpectralConv
 
@@ -66,11 +61,11 @@ def parameter_count(module, side):
 @pytest.mark.parametrize(
     ("generator", "count"),
     [
-        (Generator(features=32), 6_168_641),
-        (Generator(features=64), 24_658_049),
-        (Generator(features=64, num_res_blocks=3), 67_134_593),
-        (Generator(features=32, skips=False), 5_511_233),
-        (Generator(features=64, skips=False), 22_032_513),
+        (unet.Model(features=32), 6_168_641),
+        (unet.Model(features=64), 24_658_049),
+        (unet.Model(features=64, num_res_blocks=3), 67_134_593),
+        (unet.Model(features=32, skips=False), 5_511_233),
+        (unet.Model(features=64, skips=False), 22_032_513),
     ],
 )
 def test_generator_parameter_count(generator, count, side):
@@ -79,7 +74,7 @@ def test_generator_parameter_count(generator, count, side):
 
 @pytest.mark.parametrize(("side", "count"), [(32, 2_757_985), (64, 2_772_321)])
 def test_discriminator_parameter_count(side, count):
-    assert parameter_count(Discriminator(), side) == count
+    assert parameter_count(discriminator.Model(), side) == count
 
 
 # Generator and discriminator of every config, at its resolution.
@@ -95,6 +90,7 @@ CONFIG_COUNTS = {
     "smoke": (1_544_225, 690_865),
     "spectral_norm": (24_658_049, 2_772_321),
     "wide_generator": (24_658_049, 2_772_321),
+    "wide_generator_code": (67_134_593, 2_772_321),
 }
 CONFIG_FILES = sorted((ROOT / "configs").glob("*.py"))
 
@@ -105,8 +101,8 @@ def test_parameter_counts_of_a_config(path):
     config = importlib.import_module(f"configs.{path.stem}").get_config()
     side = config.data.resolution
     counts = (
-        parameter_count(build_generator(config.generator), side),
-        parameter_count(build_discriminator(config.discriminator), side),
+        parameter_count(models.build(config.generator), side),
+        parameter_count(discriminator.from_config(config.discriminator), side),
     )
     assert counts == CONFIG_COUNTS[path.stem]
 
@@ -128,6 +124,7 @@ def test_configs_of_the_paper_differ_by_what_it_adds():
     assert changes("default") == {}
     assert changes("wide_generator") == wide
     assert changes("spectral_norm") == normed
+    assert changes("wide_generator_code") == wide | {"generator.num_res_blocks": 3}
     assert changes("resnet_sn") == normed | {
         "generator.num_res_blocks": 3,
         "loss.recon_weight": 50.0,
@@ -136,7 +133,7 @@ def test_configs_of_the_paper_differ_by_what_it_adds():
 
 @pytest.mark.parametrize("side", [32, 64])
 def test_shapes(side):
-    completed, variables = shapes(Generator(num_res_blocks=1), side)
+    completed, variables = shapes(unet.Model(num_res_blocks=1), side)
     assert completed.shape == (2, side, side, side, 1) and completed.dtype == jnp.float32
     params, stats = variables["params"], variables["batch_stats"]
     kernels = {name: layer["kernel"].shape[3:] for name, layer in params.items() if "conv" in name}
@@ -160,14 +157,14 @@ def test_shapes(side):
         "res_block0",
     }
 
-    logits, variables = shapes(Discriminator(), side)
+    logits, variables = shapes(discriminator.Model(), side)
     assert logits.shape == (2,) and logits.dtype == jnp.float32
     assert variables["params"]["final"]["kernel"].shape == (side // 16,) * 3 + (256, 1)
     assert set(variables["batch_stats"]) == {"norm2", "norm3", "norm4"}
 
 
 def test_plain_autoencoder_has_no_wider_decoder():
-    params = shapes(Generator(skips=False), 32)[1]["params"]
+    params = shapes(unet.Model(skips=False), 32)[1]["params"]
     widths = [params[name]["kernel"].shape[3] for name in ("dec2_conv", "dec3_conv", "final_conv")]
     assert widths == [128, 64, 32]
 
@@ -178,9 +175,9 @@ def test_plain_autoencoder_has_no_wider_decoder():
 @pytest.mark.parametrize(
     ("generator", "mean", "spread"),
     [
-        (Generator(features=4), 0.458962, 0.079425),
-        (Generator(features=4, num_res_blocks=2), 0.459029, 0.079472),
-        (Generator(features=4, skips=False), 0.451010, 0.073205),
+        (unet.Model(features=4), 0.458962, 0.079425),
+        (unet.Model(features=4, num_res_blocks=2), 0.459029, 0.079472),
+        (unet.Model(features=4, skips=False), 0.451010, 0.073205),
     ],
     ids=["baseline", "res_blocks", "plain"],
 )
@@ -200,14 +197,14 @@ def test_generator_value(generator, mean, spread):
 
 
 def test_discriminator_value():
-    discriminator = Discriminator(features=4)
+    module = discriminator.Model(features=4)
     x = pot(3, 32)
-    variables = jax.jit(functools.partial(discriminator.init, train=True))(jax.random.key(0), x)
-    logits, new = jax.jit(
-        functools.partial(discriminator.apply, train=True, mutable=["batch_stats"])
-    )(variables, x)
+    variables = jax.jit(functools.partial(module.init, train=True))(jax.random.key(0), x)
+    logits, new = jax.jit(functools.partial(module.apply, train=True, mutable=["batch_stats"]))(
+        variables, x
+    )
     np.testing.assert_allclose(logits, [0.244949, 0.413526, 0.617191], atol=1e-4)
-    evaluated = jax.jit(functools.partial(discriminator.apply, train=False))(variables | new, x)
+    evaluated = jax.jit(functools.partial(module.apply, train=False))(variables | new, x)
     assert np.abs(evaluated - logits).max() > 0.01
 
 
@@ -229,8 +226,8 @@ def gradients(module, variables, x, cotangent):
 @pytest.mark.parametrize(
     "module",
     [
-        Generator(features=2, num_res_blocks=1, conv_form="lax"),
-        Discriminator(features=2, conv_form="lax"),
+        unet.Model(features=2, num_res_blocks=1, conv_form="lax"),
+        discriminator.Model(features=2, conv_form="lax"),
     ],
     ids=["generator", "discriminator"],
 )
@@ -255,7 +252,9 @@ def test_forms_give_the_same_model_and_gradients(module):
 
 
 @pytest.mark.parametrize(
-    "module", [Generator(features=4), Discriminator(features=4)], ids=["generator", "discriminator"]
+    "module",
+    [unet.Model(features=4), discriminator.Model(features=4)],
+    ids=["generator", "discriminator"],
 )
 def test_bfloat16_computes_near_float32_and_hands_out_float32(module):
     x = pot(2, 32)
@@ -281,7 +280,7 @@ def test_discriminator_takes_its_convolutions_from_a_factory():
         made.append((fields["name"], features, fields["kernel_size"]))
         return Conv(features, **fields)
 
-    count = parameter_count(Discriminator(conv=factory), 64)
+    count = parameter_count(discriminator.Model(conv=factory), 64)
     assert count == 2_772_321
     assert made == [
         ("conv1", 32, 4),
@@ -294,9 +293,9 @@ def test_discriminator_takes_its_convolutions_from_a_factory():
 
 def test_odd_sides_are_refused():
     with pytest.raises(ValueError, match="multiples of 16"):
-        shapes(Generator(), 40)
+        shapes(unet.Model(), 40)
     with pytest.raises(ValueError, match="multiple of 16: 24"):
-        shapes(Discriminator(), 24)
+        shapes(discriminator.Model(), 24)
 
 
 # From a config.
@@ -310,24 +309,24 @@ def generator_config(**fields):
 
 
 def test_models_are_built_from_their_config():
-    assert build_generator(generator_config(), axis_name="devices") == Generator(
+    assert models.build(generator_config(), axis_name="devices") == unet.Model(
         8, 2, False, "s2d", jnp.bfloat16, "devices"
     )
-    assert build_generator(generator_config(dtype="float32")).dtype == jnp.float32
+    assert models.build(generator_config(dtype="float32")).dtype == jnp.float32
     config = ml_collections.ConfigDict()
     config.update(features=16, conv_form="matmul", dtype="float32", spectral_norm_iterations=0)
-    assert build_discriminator(config) == Discriminator(16, "matmul", jnp.float32, None)
+    assert discriminator.from_config(config) == discriminator.Model(16, "matmul", jnp.float32, None)
     config.spectral_norm_iterations = 3
-    conv = build_discriminator(config).conv
+    conv = discriminator.from_config(config).conv
     assert conv(8) == SpectralConv(8, iterations=3)
     config.spectral_norm_iterations = -1
     with pytest.raises(ValueError, match=r"must be 0 .* or more, got -1"):
-        build_discriminator(config)
+        discriminator.from_config(config)
 
 
 def test_unknown_dtype_is_named_with_the_known_ones():
     with pytest.raises(ValueError, match="'float8'; known: float32, bfloat16"):
-        build_generator(generator_config(dtype="float8"))
+        models.build(generator_config(dtype="float8"))
 
 
 def test_kinds_of_generators():
@@ -335,14 +334,12 @@ def test_kinds_of_generators():
         **{"kind": "revolve", "bottleneck": 64, "ring_width": 1.0, "residual_features": 4},
         **{"axis": "centre", "axis_within": 0.0},
     )
-    assert build_generator(config) == RevolveGenerator(
-        8, 64, 1.0, 4, conv_form="s2d", dtype=jnp.bfloat16
-    )
+    assert models.build(config) == revolve.Model(8, 64, 1.0, 4, conv_form="s2d", dtype=jnp.bfloat16)
     config.kind = "resolve"
     with pytest.raises(
         ValueError, match=r"config\.generator\.kind 'resolve'; known: revolve, .*unet"
     ):
-        build_generator(config)
+        models.build(config)
     # As the weights of older runs have it.
     del config.kind
-    assert isinstance(build_generator(config), Generator)
+    assert isinstance(models.build(config), unet.Model)

@@ -18,7 +18,7 @@ from conftest import ROOT
 
 from configs import smoke
 from voxgan_jax.models import weights
-from voxgan_jax.training import checkpoint, loop
+from voxgan_jax.training import build, checkpoint, objectives
 
 pytestmark = pytest.mark.usefixtures("loose_promotion")
 
@@ -108,27 +108,26 @@ def _leaves(run_dir):
     """Every array of a run's newest checkpoint by name, restored in this one process."""
     config = smoke.get_config()
     config.update_from_flattened_dict(OVERRIDES)
-    parts = loop.build_parts(config)._replace(**_sgd(config))
+    nets = objectives.build(config).nets
+    nets = {name: net._replace(tx=_sgd(config, name)) for name, net in nets.items()}
+    objective = objectives.build(config, nets)
     # Orbax restores what other devices saved only onto devices that are named.
     here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     abstract = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
-        jax.eval_shape(functools.partial(loop.initial_state, config, parts)),
+        jax.eval_shape(functools.partial(build.initial_state, config, objective)),
     )
     with checkpoint.open_manager(run_dir) as manager:
         state = checkpoint.restore(manager, abstract).state
     assert int(state.step) == 4
-    flat = jax.tree_util.tree_leaves_with_path((state.generator, state.discriminator))
+    flat = jax.tree_util.tree_leaves_with_path(state.nets)
     return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in flat}
 
 
-def _sgd(config):
+def _sgd(config, name):
     import optax
 
-    return {
-        "tx_g": optax.sgd(config.optim.generator_learning_rate),
-        "tx_d": optax.sgd(config.optim.discriminator_learning_rate),
-    }
+    return optax.sgd(config.optim[f"{name}_learning_rate"])
 
 
 @pytest.mark.parametrize(
@@ -146,15 +145,12 @@ def test_the_same_parameters_as_one_process(trained, several, one):
 
 def _curves(run_dir):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.util.tensor_util import make_ndarray
 
     events = EventAccumulator(str(run_dir))
     events.Reload()
     return {
-        name: {
-            event.step: float(make_ndarray(event.tensor_proto)) for event in events.Tensors(name)
-        }
-        for name in events.Tags()["tensors"]
+        name: {event.step: event.value for event in events.Scalars(name)}
+        for name in events.Tags()["scalars"]
         if not name.endswith("_per_sec")
     }
 

@@ -24,7 +24,8 @@ from voxgan_jax.data import fragments
 from voxgan_jax.devices import parallel
 from voxgan_jax.models.conv import conv_full
 from voxgan_jax.models.layers import BatchNorm, SpectralConv
-from voxgan_jax.training import build
+from voxgan_jax.training import build, loop, objectives
+from voxgan_jax.training.state import Net
 
 SIDE, ROWS = 4, 8
 
@@ -62,9 +63,10 @@ class Judge(nn.Module):
         return nn.Dense(1, name="last")(nn.tanh(x).reshape(grid.shape[0], -1))[:, 0]
 
 
-def make(mode="jit", accumulate_steps=1, steps_per_dispatch=1, **options):
+def make(mode="jit", accumulate_steps=1, steps_per_dispatch=1, objective="gan", **options):
     """A config and small networks under SGD."""
     config = smoke.get_config()
+    config.objective = objective
     config.data.resolution = SIDE
     config.train.batch_size = ROWS
     config.loss.recon_weight = 10.0
@@ -72,10 +74,11 @@ def make(mode="jit", accumulate_steps=1, steps_per_dispatch=1, **options):
     config.train.accumulate_steps = accumulate_steps
     config.train.steps_per_dispatch = steps_per_dispatch
     axis_name, sgd = parallel.step_axis(mode), optax.sgd(0.1)
-    parts = build.Parts(
-        Completer(axis_name, **options), Judge(axis_name, options.get("normed", True)), sgd, sgd
-    )
-    return config, parts
+    nets = {
+        "generator": Net(Completer(axis_name, **options), sgd),
+        "discriminator": Net(Judge(axis_name, options.get("normed", True)), sgd),
+    }
+    return config, objectives.build(config, nets)
 
 
 def make_batch(rows=ROWS, side=SIDE):
@@ -88,8 +91,8 @@ def make_batch(rows=ROWS, side=SIDE):
 
 @functools.cache
 def first_state(normed: bool):
-    config, parts = make(normed=normed)
-    return jax.jit(functools.partial(build.initial_state, config, parts))()
+    config, objective = make(normed=normed)
+    return jax.jit(functools.partial(build.initial_state, config, objective))()
 
 
 def start(mesh, normed=True):
@@ -114,16 +117,18 @@ def draw_rows(item, rng, step):
 
 def run(devices, *, draw=None, dispatches=(None,) * 3, **options):
     """Three steps: parameters and statistics after them, the last scalars, some flags."""
-    config, parts = make(**options)
+    config, objective = make(**options)
     mesh = parallel.make_mesh(jax.devices()[:devices])
-    step = build.compiled_step(config, parts, mesh, draw)
+    step = loop.compile_step(config, objective, mesh, draw)
     first = state = start(mesh, options.get("normed", True))
     item = jax.device_put(make_batch(), parallel.batch_sharding(mesh))
     scalars = {}
     for count in dispatches:
         state, scalars = step(state, item, *(() if count is None else (count,)))
     flags = {
-        "old_params_deleted": all(leaf.is_deleted() for leaf in jax.tree.leaves(first.generator)),
+        "old_params_deleted": all(
+            leaf.is_deleted() for leaf in jax.tree.leaves(first.nets["generator"])
+        ),
         "replicated": all(
             leaf.sharding.is_equivalent_to(parallel.replicated(mesh), leaf.ndim)
             for leaf in jax.tree.leaves((state, scalars))
@@ -131,8 +136,7 @@ def run(devices, *, draw=None, dispatches=(None,) * 3, **options):
         "step": int(state.step),
     }
     nets = {
-        name: (net.params, net.batch_stats, net.spectral_stats)
-        for name, net in (("generator", state.generator), ("discriminator", state.discriminator))
+        name: (net.params, net.batch_stats, net.spectral_stats) for name, net in state.nets.items()
     }
     return {"flags": flags, "numbers": {"scalars": scalars} | nets}
 
@@ -234,24 +238,21 @@ def test_in_parts_without_batch_norm_is_the_whole_batch():
 
 def test_in_parts_as_written_out():
     """Statistics go through the micro-batches one by one, first all for D, then all for G."""
-    config, parts = make(accumulate_steps=2)
+    config, objective = make(accumulate_steps=2)
     mesh = parallel.make_mesh(jax.devices()[:1])
     state = start(mesh)
-    want = jax.jit(functools.partial(by_hand, parts=parts))(state, make_batch())
-    after, scalars = build.compiled_step(config, parts, mesh)(state, make_batch())
+    want = jax.jit(functools.partial(by_hand, nets=objective.nets))(state, make_batch())
+    after, scalars = loop.compile_step(config, objective, mesh)(state, make_batch())
+    after_g, after_d = after.nets["generator"], after.nets["discriminator"]
     got = {
-        "generator": (after.generator.params, after.generator.batch_stats),
-        "discriminator": (
-            after.discriminator.params,
-            after.discriminator.batch_stats,
-            after.discriminator.spectral_stats,
-        ),
+        "generator": (after_g.params, after_g.batch_stats),
+        "discriminator": (after_d.params, after_d.batch_stats, after_d.spectral_stats),
         "scalars": {name: scalars[name] for name in ("d_loss", "g_loss", "d_real_prob")},
     }
     compare(flat({"numbers": got}), flat({"numbers": want}))
 
 
-def by_hand(state, batch, *, parts):
+def by_hand(state, batch, *, nets):
     """One step over rows 0, 2, 4, 6 and 1, 3, 5, 7 at λ = 10 and rate 0.1, as PyTorch would."""
     real_labels = jax.random.uniform(
         jax.random.fold_in(state.rng, 0), (ROWS,), jnp.float32, 0.8, 1.1
@@ -275,20 +276,21 @@ def by_hand(state, batch, *, parts):
     def bce(logits, labels):
         return (jnp.logaddexp(0.0, logits) - labels * logits).mean()
 
-    g, d = state.generator, state.discriminator
+    g, d = state.nets["generator"], state.nets["discriminator"]
+    generator, judge = (nets[name].module for name in ("generator", "discriminator"))
     stats_g = {"batch_stats": g.batch_stats}
     stats_d = {"batch_stats": d.batch_stats, "spectral_stats": d.spectral_stats}
     halves = [slice(0, None, 2), slice(1, None, 2)]
 
     def loss_d(params, stats_d, completed, rows):
-        real, stats_d = apply(parts.discriminator, params, stats_d, complete[rows])
-        fake, stats_d = apply(parts.discriminator, params, stats_d, completed)
+        real, stats_d = apply(judge, params, stats_d, complete[rows])
+        fake, stats_d = apply(judge, params, stats_d, completed)
         loss = bce(real, real_labels[rows]) + bce(fake, 0.0)
         return loss, (stats_d, jax.nn.sigmoid(real).mean())
 
     def loss_g(params, params_d, stats_d, rows):
-        completed, _ = apply(parts.generator, params, {"batch_stats": g.batch_stats}, partial[rows])
-        fake, stats_d = apply(parts.discriminator, params_d, stats_d, completed)
+        completed, _ = apply(generator, params, {"batch_stats": g.batch_stats}, partial[rows])
+        fake, stats_d = apply(judge, params_d, stats_d, completed)
         return bce(fake, 1.0) + 10.0 * cross_entropy(completed, complete[rows]), stats_d
 
     def cross_entropy(completed, complete):
@@ -296,7 +298,7 @@ def by_hand(state, batch, *, parts):
 
     grads, d_losses, probs = [], [], []
     for rows in halves:
-        completed, stats_g = apply(parts.generator, g.params, stats_g, partial[rows])
+        completed, stats_g = apply(generator, g.params, stats_g, partial[rows])
         (loss, (stats_d, prob)), grad = jax.value_and_grad(loss_d, has_aux=True)(
             d.params, stats_d, completed, rows
         )
@@ -321,10 +323,10 @@ def test_in_parts_needs_less_memory():
     """Four micro-batches of 256 against 1,024 rows at once; the truth tables take a third."""
     sizes = []
     for accumulate_steps in (1, 4):
-        config, parts = make(accumulate_steps=accumulate_steps, hidden=64)
+        config, objective = make(accumulate_steps=accumulate_steps, hidden=64)
         mesh = parallel.make_mesh(jax.devices()[:1])
-        step = build.compiled_step(config, parts, mesh)
-        abstract = jax.eval_shape(functools.partial(build.initial_state, config, parts))
+        step = loop.compile_step(config, objective, mesh)
+        abstract = jax.eval_shape(functools.partial(build.initial_state, config, objective))
         item = jax.eval_shape(lambda: make_batch(1024))
         sizes.append(step.lower(abstract, item).compile().memory_analysis().temp_size_in_bytes)
     assert sizes[1] < 0.5 * sizes[0]
@@ -333,13 +335,13 @@ def test_in_parts_needs_less_memory():
 def test_errors_name_the_field():
     with pytest.raises(ValueError, match=r"config.parallel.mode 'shard'; known: jit, pmap"):
         parallel.step_axis("shard")
-    config, parts = make(steps_per_dispatch=2)
+    config, objective = make(steps_per_dispatch=2)
     mesh = parallel.make_mesh(jax.devices()[:1])
     with pytest.raises(ValueError, match=r"set config\.data\.source to 'resident'"):
-        build.compiled_step(config, parts, mesh)
-    config, parts = make(accumulate_steps=3)
-    step = build.compiled_step(config, parts, mesh)
-    abstract = jax.eval_shape(functools.partial(build.initial_state, config, parts))
+        loop.compile_step(config, objective, mesh)
+    config, objective = make(accumulate_steps=3)
+    step = loop.compile_step(config, objective, mesh)
+    abstract = jax.eval_shape(functools.partial(build.initial_state, config, objective))
     with pytest.raises(ValueError, match=r"8 rows a device .* nearest that do are 6 and 9"):
         step.lower(abstract, make_batch())
 

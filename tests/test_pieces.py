@@ -9,9 +9,10 @@ from scipy import ndimage
 
 from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import predict
-from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Request
+from voxgan_jax.inference.answer import GIVEN, UNCERTAIN, Request
 from voxgan_jax.report import page_text, volumes
 from voxgan_jax.restore.pot import restore
+from voxgan_jax.scan.pose import Sherd
 
 SIDE = 24
 D, H, W = np.indices((SIDE, SIDE, SIDE))
@@ -41,7 +42,7 @@ def completer(volume, pool=1, several=False):
 
 @pytest.fixture(scope="module")
 def answer():
-    request = Request(SHERD.astype(np.uint8), source="a/sherd.vox")
+    request = Request((Sherd(SHERD.astype(np.uint8), source="a/sherd.vox"),))
     made = completer(probabilities(0.2), several=True)
     (answer,) = predict.complete_batch(made, [request])
     return request, answer
@@ -69,15 +70,6 @@ def test_a_hypothesis_is_joined_too(answer):
     (other,) = done.hypotheses
     np.testing.assert_array_equal(other.labels, done.labels)
     np.testing.assert_array_equal(other.belief, done.belief)
-
-
-def test_without_joining_the_pot_is_the_models_own():
-    volume = probabilities(0.2)
-    done = predict.complete(completer(volume), SHERD.astype(np.uint8), join=False)
-    assert done.pieces == (3, 3, 0, 0)
-    assert done.probabilities is not None
-    np.testing.assert_array_equal(done.probabilities, volume)
-    np.testing.assert_array_equal(done.labels == INFERRED, (volume > 0.45) & ~SHERD)
 
 
 def test_blocks_of_a_coarser_model_are_joined_and_counted():

@@ -2,42 +2,20 @@
 
 import pathlib
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import turned_sherds
 
-from voxgan_jax.cli import main
-from voxgan_jax.inference.completer import Completer
 from voxgan_jax.placement import axis_fit, axis_maps, locator, place, propose
 from voxgan_jax.placement import candidate as proposal
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.candidate import Candidate, Known
-from voxgan_jax.restore import request as requests
-from voxgan_jax.scan import formats
-from voxgan_jax.scan import pose as placed
+from voxgan_jax.scan import formats, pose
 
 
 def candidate(voxel=2.0, bottom=-10.0, direction=(0.0, 0.0, 1.0), share=0.0):
     axis = Axis(np.array([5.0, -3.0, 7.0]), np.array(direction), 0.1)
     return Candidate(axis, voxel, bottom, share)
-
-
-def turning(resolution=64):
-    """A completer that turns what it is given about the middle of the cube, height by height."""
-    offset = np.arange(resolution) - (resolution - 1) / 2
-    ring = np.rint(np.hypot(offset[:, None], offset)).astype(int).ravel()
-
-    def predict(partial):
-        out = np.zeros(partial.shape, np.float32)
-        for row, volume in enumerate(np.asarray(partial)[..., 0]):
-            columns = volume.reshape(-1, resolution)
-            known = np.zeros((ring.max() + 1, resolution), np.float32)
-            np.maximum.at(known, ring, columns)
-            out[row, ..., 0] = known[ring].reshape(volume.shape)
-        return jnp.asarray(out)
-
-    return Completer(predict, resolution, 1, "center", 0.5)
 
 
 @pytest.mark.parametrize("side", [64, 32])
@@ -65,7 +43,7 @@ def test_the_voxels_of_a_candidate_are_those_of_the_mesh():
     one = Candidate(axis, 2.6, -70.0, 0.0)
     rough = proposal.partial(one, points, volume, 64)
     made = placement_of(one)
-    exact = formats.placed(sherd, made, 64)
+    exact = formats.in_cube(sherd, made, 64)
     labels = exact.labels > 0
     assert (rough & labels).sum() / (rough | labels).sum() > 0.8
     assert exact.mesh is sherd and exact.placement is made
@@ -76,7 +54,7 @@ def test_the_voxels_of_a_candidate_are_those_of_the_mesh():
 
 
 def placement_of(one, score=0.0):
-    made = placed.Placement(
+    made = pose.Placement(
         proposal.matrix(one, 64),
         one.axis.point,
         one.axis.direction,
@@ -135,11 +113,11 @@ def scan():
 
 def test_a_sherd_is_placed_about_its_axis(scan):
     sherd, pose = scan
-    made = place.place(turning(), sherd)
+    made = place.place(turned_sherds.turning(), sherd)
     cosine = abs(made.direction @ pose[:3, 2])
     assert cosine > np.cos(np.radians(2))
     assert 0 < made.share <= 1
-    labels = formats.placed(sherd, made, 64).labels > 0
+    labels = formats.in_cube(sherd, made, 64).labels > 0
     # All of the sherd is in the cube, as far from the axis as it was.
     assert labels.sum() * made.voxel_mm**3 == pytest.approx(sherd.volume, rel=0.05)
     d, h, _ = np.nonzero(labels)
@@ -152,21 +130,21 @@ def test_what_is_known_is_kept(scan):
     sherd, pose = scan
     up = pose[:3, 2]
     known = Known(direction=(up[0], up[1], up[2]), height=200.0, diameter=170.0)
-    made = place.place(turning(), sherd, known)
+    made = place.place(turned_sherds.turning(), sherd, known)
     np.testing.assert_allclose(made.direction, up, atol=1e-9)
     assert made.voxel_mm == pytest.approx(200 / locator.LONGEST)
     downwards = Known(direction=(-up[0], -up[1], -up[2]), voxel=3.0)
-    made = place.place(turning(), sherd, downwards)
+    made = place.place(turned_sherds.turning(), sherd, downwards)
     np.testing.assert_allclose(made.direction, -up, atol=1e-9)
     assert made.voxel_mm == pytest.approx(3.0)
     with pytest.raises(ValueError, match="no placement agrees with what is given"):
-        place.place(turning(), sherd, Known(height=30.0, diameter=30.0))
+        place.place(turned_sherds.turning(), sherd, Known(height=30.0, diameter=30.0))
 
 
 def test_a_surface_to_which_no_axis_can_be_fitted(scan, monkeypatch):
     monkeypatch.setattr(axis_fit, "refined", lambda *args, **options: None)
     with pytest.raises(ValueError, match=r"no axis is found .* give --axis, or --as-is"):
-        place.place(turning(), scan[0])
+        place.place(turned_sherds.turning(), scan[0])
 
 
 @pytest.mark.parametrize(("end", "row"), [("rim", 0), ("base", -1)])
@@ -184,73 +162,10 @@ def test_an_end_that_the_sherd_holds_is_an_end_of_the_pot(end, row):
     points = np.array([[0.0, 0, 0]])
     known = Known(rim=end == "rim", base=end == "base")
     scores = [
-        place.judged(turning(), one, given, volume, known, points).score
+        place.judged(turned_sherds.turning(), one, given, volume, known, points).score
         for volume in (reaching, answer)
     ]
     assert scores[0] > -1 and scores[1] < scores[0] - 5
-
-
-@pytest.mark.parametrize(
-    ("told", "expected"),
-    [
-        ({}, True),
-        ({"up": "z"}, True),
-        ({"height_mm": 100.0}, True),
-        ({"axis": (0, 0, 1)}, True),
-        ({"height_mm": 100.0, "diameter_mm": 90.0}, False),
-        ({"height_mm": 100.0, "diameter_mm": 90.0, "rim": True}, True),
-        ({"height_mm": 100.0, "diameter_mm": 90.0, "place": True}, True),
-        ({"voxel_mm": 2.0}, False),
-        ({"voxel_mm": 2.0, "place": True}, True),
-        ({"as_is": True, "up": "z"}, False),
-    ],
-)
-def test_which_scans_are_placed(told, expected):
-    assert requests.estimated(told) is expected
-
-
-def test_a_request_holds_the_placement(scan, tmp_path):
-    sherd, pose = scan
-    path = tmp_path / "sherd.stl"
-    sherd.export(path)
-    axis = tuple(pose[:3, 2].tolist())
-    request = requests.request_of(turning(), path, None, False, {"axis": axis, "up": None})
-    assert isinstance(request, requests.Request)
-    assert request.placement is not None and request.matrix is request.placement.matrix
-    assert request.labels.shape == (64, 64, 64)
-    assert request.labels.sum() * request.placement.voxel_mm**3 == pytest.approx(
-        sherd.volume, rel=0.05
-    )
-    still = requests.request_of(turning(), path, None, False, {"as_is": True})
-    assert isinstance(still, requests.Request) and still.placement is None
-
-
-@pytest.mark.parametrize(
-    ("name", "told", "said"),
-    [
-        ("a.stl", {"axis": (0, 0, 1), "up": "z"}, "--axis and --up both say where the rim is"),
-        ("a.stl", {"rim": True, "as_is": True}, "--rim has no use with --as-is"),
-        ("a.npy", {"axis": (0, 0, 1)}, "--axis has no use for a file of voxels"),
-        ("a.stl", {"height_mm": -1.0}, "--height-mm -1: give a size above 0"),
-        ("a.stl", {"height_mm": 20.0}, "no placement agrees with what is given"),
-    ],
-)
-def test_options_that_do_not_go_together(scan, tmp_path, name, told, said):
-    path = tmp_path / name
-    if path.suffix == ".stl":
-        scan[0].export(path)
-    else:
-        np.save(path, np.ones((3, 3, 3), np.uint8))
-    error = requests.request_of(turning(), path, None, False, told)
-    assert isinstance(error, ValueError)
-    assert str(error).startswith(str(path)) and said in str(error)
-
-
-@pytest.mark.parametrize("axis", ["1,0", "a,b,c", "0,0,0"])
-def test_an_axis_is_three_numbers(axis, capsys):
-    with pytest.raises(SystemExit):
-        main.main(["complete", "a.stl", "--out", "x", f"--axis={axis}"])
-    assert f"{axis} " in capsys.readouterr().err
 
 
 def test_the_locators_answer_turns_with_the_map():

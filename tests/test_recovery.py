@@ -35,7 +35,7 @@ def config(vox_dir):
 
 
 def _bytes(state):
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state.generator)]
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state.nets["generator"])]
 
 
 def _steps(run_dir):
@@ -212,7 +212,7 @@ def test_other_files_on_a_full_disk(config, tmp_path, monkeypatch, writer):
 
 def test_nan_stops_the_run_and_the_checkpoint_before_it_stays(config, tmp_path, monkeypatch):
     """NaN in the parameters alone, the losses still finite: neither a checkpoint nor weights."""
-    real = loop.compiled_step
+    real = loop.compile_step
 
     def poisoned(*args):
         step_fn = real(*args)
@@ -220,13 +220,15 @@ def test_nan_stops_the_run_and_the_checkpoint_before_it_stays(config, tmp_path, 
         def step(state, batch, *counts):
             state, scalars = step_fn(state, batch, *counts)
             if int(state.step) == 4:
-                params = jax.tree.map(lambda leaf: leaf * np.float32("nan"), state.generator.params)
-                state = state.replace(generator=state.generator.replace(params=params))
+                net = state.nets["generator"]
+                params = jax.tree.map(lambda leaf: leaf * np.float32("nan"), net.params)
+                nets = state.nets | {"generator": net.replace(params=params)}
+                state = state.replace(nets=nets)
             return state, scalars
 
         return step
 
-    monkeypatch.setattr(loop, "compiled_step", poisoned)
+    monkeypatch.setattr(loop, "compile_step", poisoned)
     config.train.num_train_steps = 4
     with pytest.raises(NotFiniteError, match=r"generator/params/.* holds NaN .* after step 4"):
         loop.train(config, tmp_path)
@@ -251,7 +253,8 @@ import sys
 import jax, optax
 import numpy as np
 from configs import smoke
-from voxgan_jax.training import loop, parallel
+from voxgan_jax.devices import parallel
+from voxgan_jax.training import loop, optimisers
 
 data, place = sys.argv[1:]
 config = smoke.get_config()
@@ -260,9 +263,8 @@ config.generator.features = config.discriminator.features = 4
 config.train.batch_size = config.eval.batch_size = 4
 config.eval.split = ""
 config.loss.recon_weight = 10.0  # Large steps would make much of rounding.
-make_mesh, build_parts = parallel.make_mesh, loop.build_parts
-rate = optax.sgd(1e-4)
-loop.build_parts = lambda config: build_parts(config)._replace(tx_g=rate, tx_d=rate)
+make_mesh = parallel.make_mesh
+optimisers.build = lambda config, net: optax.sgd(1e-4)
 
 
 def run(name, devices, num_train_steps):
@@ -270,9 +272,8 @@ def run(name, devices, num_train_steps):
     config.train.num_train_steps = num_train_steps
     state = loop.train(config, f"{place}/{name}")
     assert int(state.step) == num_train_steps
-    assert len(jax.tree.leaves(state.generator.params)[0].sharding.device_set) == devices
-    nets = (state.generator, state.discriminator)
-    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(nets)])
+    assert len(jax.tree.leaves(state.nets["generator"].params)[0].sharding.device_set) == devices
+    return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(state.nets)])
 
 
 middle, whole = run("parts", 1, 3), run("whole", 1, 6)

@@ -185,7 +185,7 @@ def test_a_pot_without_voxels_is_named(vox_dir):
 ON_DEVICES = """
 import jax, jax.numpy as jnp, numpy as np, sys
 from voxgan_jax.data import resident
-from voxgan_jax.training import parallel
+from voxgan_jax.devices import parallel
 from voxgan_jax.training.state import TrainState
 from configs import smoke
 
@@ -210,11 +210,12 @@ for mode, parts in (("jit", 1), ("jit", 2), ("jit", 4), ("pmap", 4)):
     assert item["labels"].shape[0] == {1: 18, 2: 18, 4: 20}[parts]
     assert {s.data.shape[0] for s in item["labels"].addressable_shards} == {-(-18 // parts)}
     axis = parallel.step_axis(mode)
+    draw = parallel.by_device(feed.draw, mesh, mode)
     run = parallel.compile_step(
-        lambda state, batch: step(state, batch, axis), mesh, mode=mode, prepare=feed.draw
+        lambda state, item: step(state, draw(item, state.rng, state.step), axis), mesh, mode=mode
     )
     state = jax.device_put(
-        TrainState(jnp.int32(0), jax.random.key(0), None, None, {}), parallel.replicated(mesh)
+        TrainState(jnp.int32(0), jax.random.key(0), {}, {}), parallel.replicated(mesh)
     )
     batches = []
     for _ in range(6):

@@ -9,18 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import revolve
+from configs import revolve as revolve_config
 from voxgan_jax.data import grid, source
 from voxgan_jax.data.synthetic import pots as synthetic
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference import completer
-from voxgan_jax.models import RevolveGenerator
+from voxgan_jax.models import OUTPUTS, revolve
 from voxgan_jax.models.axis import AxisNet, likely_axes
-from voxgan_jax.models.revolve import OUTPUTS
 from voxgan_jax.training import events, loop, losses
 
 SIDE = 16
-SMALL: Any = RevolveGenerator(features=2, bottleneck=4)
+SMALL: Any = revolve.Model(features=2, bottleneck=4)
 CORRECTED: Any = SMALL.clone(residual_features=2)
 
 
@@ -68,7 +67,7 @@ def moved(params, seed=1, scale=0.3):
     ],
 )
 def test_parameter_count(side, residual_features, count):
-    generator = RevolveGenerator(features=32, residual_features=residual_features)
+    generator = revolve.Model(features=32, residual_features=residual_features)
     x = jax.ShapeDtypeStruct((1, side, side, side, 1), jnp.float32)
     made: Any = jax.eval_shape(functools.partial(generator.init, train=False), jax.random.key(0), x)
     assert sum(leaf.size for leaf in jax.tree.leaves(made["params"])) == count
@@ -185,10 +184,9 @@ def test_sides_that_do_not_divide_are_refused():
 @pytest.mark.usefixtures("loose_promotion")
 def test_a_run_learns_and_its_weights_complete_pots(vox_dir, tmp_path, monkeypatch):
     """Sixty steps on nine pots at 32³, drawn on the device and stretched at random."""
-    config = revolve.get_config()
+    config = revolve_config.get_config()
     config.data.dir, config.data.resolution = str(vox_dir), 32
     config.generator.features, config.generator.bottleneck = 4, 16
-    config.discriminator.features = 2
     config.train.batch_size = config.eval.batch_size = 8
     config.train.num_train_steps, config.train.ema_decay = 60, 0.8
     config.optim.generator_learning_rate = 1e-2

@@ -222,7 +222,7 @@ def test_package_is_light_to_import():
     heavy = "HEAVY = ('tensorflow', 'jax', 'flax', 'matplotlib'); "
     assert run("-c", heavy + code).stdout.strip() == "[]"
     # Completing needs neither TensorFlow nor TFDS.
-    code = "import sys, voxgan_jax.completion.predictor; print('tensorflow' in sys.modules)"
+    code = "import sys, voxgan_jax.inference.predict; print('tensorflow' in sys.modules)"
     assert run("-c", code).stdout.strip() == "False"
 
 

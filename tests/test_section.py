@@ -8,6 +8,7 @@ import pytest
 from turned_pots import bowl, sherd
 
 from voxgan_jax.data.synthetic import pots
+from voxgan_jax.geometry import rings
 from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.report import page_text
 from voxgan_jax.report import profile as section
@@ -134,8 +135,6 @@ def test_a_handle_moves_neither_axis_nor_profile():
 
 def test_the_axis_is_that_of_training():
     import jax.numpy as jnp
-
-    from voxgan_jax.geometry import rings
 
     pot = np.pad(pots.make_pot(3, resolution=32), 3)
     moved = np.roll(pot, (2, -1), axis=(0, 1))

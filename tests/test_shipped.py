@@ -13,9 +13,9 @@ from configs import smoke
 from voxgan_jax import models
 from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import confidence, model_card, predict
-from voxgan_jax.inference.answer import GIVEN
+from voxgan_jax.inference.answer import GIVEN, Request
 from voxgan_jax.models import weights
-from voxgan_jax.restore.request import Request
+from voxgan_jax.scan.pose import Sherd
 
 SUMMARY = {
     "answer": "/home/someone/run",
@@ -36,7 +36,7 @@ def run_file(tmp_path):
     config = smoke.get_config()
     config.data.dir = "/home/someone/pots"
     config.generator.features = 4
-    generator = models.build_generator(config.generator)
+    generator = models.build(config.generator)
     init = jax.jit(lambda key: generator.init(key, jnp.zeros((1, 32, 32, 32, 1)), train=False))
     weights.save(tmp_path / weights.RUN_FILE, init(jax.random.key(0)), config)
     return tmp_path / weights.RUN_FILE
@@ -165,7 +165,7 @@ def check_card(weights_file):
     found = model_card.describe(weights_file)
     assert {name: card["weights"][name] for name in found} == found
     variables, config = weights.load(weights_file)
-    generator = models.build_generator(config.generator)
+    generator = models.build(config.generator)
     side = config.data.resolution
     shapes = jax.eval_shape(
         lambda key: generator.init(key, jnp.zeros((1, side, side, side, 1)), train=False),
@@ -214,7 +214,7 @@ def test_several_pots_keep_the_sherd_and_differ():
     labels = np.zeros((64, 64, 64), np.uint8)
     labels[4:8, 20:44, 10:40] = 2
     completer = model.load(num_hypotheses=3)
-    (answer,) = predict.complete_batch(completer, [Request(labels)])
+    (answer,) = predict.complete_batch(completer, [Request((Sherd(labels),))])
     assert len(answer.hypotheses) == 3
     shares = [other.share for other in answer.hypotheses]
     assert sum(shares) == pytest.approx(1, abs=1e-3) and shares == sorted(shares, reverse=True)
@@ -232,7 +232,7 @@ def test_the_shipped_model_says_what_is_no_sherd():
     table[8:56, 8:56, 10:14] = 2
     for d, h in ((8, 8), (8, 52), (52, 8), (52, 52)):
         table[d : d + 4, h : h + 4, 10:54] = 2
-    requests = [Request(shape) for shape in shapes]
+    requests = [Request((Sherd(shape),)) for shape in shapes]
     for done in predict.complete_batch(model.load(), requests):
         assert done.confidence is not None
         assert done.confidence.sentence.startswith(confidence.STRANGE)

@@ -11,10 +11,10 @@ import optax
 import pytest
 
 from configs import smoke
-from voxgan_jax.models import Discriminator
+from voxgan_jax.models import discriminator
 from voxgan_jax.models.conv import Conv, conv_full, conv_k4s2
 from voxgan_jax.models.layers import SpectralConv, power_iteration, spectral_norm, unit
-from voxgan_jax.training import loop, losses, steps
+from voxgan_jax.training import build, objectives
 
 FORM = functools.partial(conv_k4s2, form="lax")
 # Channels in and out of a first, a middle and a last layer.
@@ -230,7 +230,7 @@ def test_discriminator_normalises_all_five_and_keeps_its_parameters():
     x = jax.ShapeDtypeStruct((2, 64, 64, 64, 1), jnp.float32)
     plain, normed = (
         jax.eval_shape(
-            functools.partial(Discriminator(conv=conv).init, train=True), jax.random.key(0), x
+            functools.partial(discriminator.Model(conv=conv).init, train=True), jax.random.key(0), x
         )
         for conv in (Conv, SpectralConv)
     )
@@ -251,23 +251,17 @@ def test_a_step_moves_the_vectors_three_times():
     config = smoke.get_config()
     config.generator.features = config.discriminator.features = 4
     config.discriminator.spectral_norm_iterations = 1
-    sgd = optax.sgd(0.5)
-    parts = loop.build_parts(config)._replace(tx_g=sgd, tx_d=sgd)
-    step = functools.partial(
-        steps.train_step,
-        **parts._asdict(),
-        recon_loss=losses.l1_loss,
-        recon_weight=100.0,
-        real_label_range=(0.8, 1.1),
-    )
+    nets = objectives.build(config).nets
+    sgd = {name: net._replace(tx=optax.sgd(0.5)) for name, net in nets.items()}
+    objective = objectives.build(config, sgd)
     rng = np.random.default_rng(0)
     batch = {
         "labels": jnp.asarray(rng.integers(0, 4, (2, 32, 32, 32)), jnp.uint8),
         "given": jnp.asarray(np.eye(256, dtype=bool)[[2, 3]]),
     }
-    state = jax.jit(functools.partial(loop.initial_state, config, parts))()
-    after = jax.jit(step)(state, batch)[0]
-    before_d, after_d = state.discriminator, after.discriminator
+    state = jax.jit(functools.partial(build.initial_state, config, objective))()
+    after = jax.jit(objective.step)(state, batch)[0]
+    before_d, after_d = (one.nets["discriminator"] for one in (state, after))
     for name in ("conv1", "conv2", "conv3", "conv4", "final"):
         old, new = (net.params[name]["kernel"] for net in (before_d, after_d))
         stats = before_d.spectral_stats[name]

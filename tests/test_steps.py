@@ -1,9 +1,6 @@
-"""The training step, against values computed in another way."""
+"""The training steps of the objectives, against values computed in another way."""
 
 import functools
-import os
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
@@ -12,39 +9,45 @@ import optax
 import pytest
 import test_parallel
 
-from configs import revolve
+from configs import revolve, smoke
 from voxgan_jax.devices import parallel
-from voxgan_jax.training import loop, losses, steps
+from voxgan_jax.training import build, loop, losses, objectives
 from voxgan_jax.training.state import inference_variables
+
+
+@pytest.fixture
+def config():
+    """The paper's networks as small as they get, with its loss."""
+    config = smoke.get_config()
+    config.data.resolution = 16
+    config.generator.features = config.discriminator.features = 2
+    config.loss.recon, config.loss.recon_weight = "l1", 100.0
+    return config
 
 
 @pytest.fixture(scope="module")
 def batch():
-    labels = np.zeros((4, 32, 32, 32), np.uint8)
-    labels[:, 8:24, 8:24, 4:28] = 2
-    labels[:, 10:22, 10:22, 4:26] = 0
-    labels[:, :16][labels[:, :16] > 0] = 3
-    labels[:, 12, 8, 10] = 1
+    labels = np.zeros((4, 16, 16, 16), np.uint8)
+    labels[:, 4:12, 4:12, 2:14] = 2
+    labels[:, 5:11, 5:11, 2:13] = 0
+    labels[:, :8][labels[:, :8] > 0] = 3
+    labels[:, 6, 4, 5] = 1
     given = np.zeros((4, 256), bool)
     given[:, 2] = True
     return {"labels": jnp.asarray(labels), "given": jnp.asarray(given)}
 
 
-def _step(config, tx=None):
-    parts = loop.build_parts(config)
-    if tx is not None:
-        parts = parts._replace(tx_g=tx, tx_d=tx)
-    step = functools.partial(
-        steps.train_step,
-        **parts._asdict(),
-        recon_loss=losses.l1_loss,
-        recon_weight=100.0,
-        real_label_range=(0.8, 1.1),
-    )
-    return parts, step, jax.jit(functools.partial(loop.initial_state, config, parts))()
+def with_tx(config, tx):
+    """The objective of a config with another optimiser for each network."""
+    nets = objectives.build(config).nets
+    return objectives.build(config, {name: net._replace(tx=tx) for name, net in nets.items()})
 
 
-def test_step_follows_the_original_order(small_config, batch):
+def start(config, objective):
+    return jax.jit(functools.partial(build.initial_state, config, objective))()
+
+
+def test_step_follows_the_original_order(config, batch):
     """One SGD step equals the step written out with separate gradients, forward by forward.
 
     On noise: in empty space batch norm divides by next to nothing and magnifies rounding.
@@ -53,8 +56,9 @@ def test_step_follows_the_original_order(small_config, batch):
     labels = rng.choice(np.asarray([0, 0, 1, 2, 3], np.uint8), batch["labels"].shape)
     batch = batch | {"labels": jnp.asarray(labels)}
     rate = 0.01
-    parts, step, state = _step(small_config, optax.sgd(rate))
-    after, scalars = jax.jit(step)(state, batch)
+    objective = with_tx(config, optax.sgd(rate))
+    state = start(config, objective)
+    after, scalars = jax.jit(objective.step)(state, batch)
 
     partial = (batch["labels"] == 2)[..., None].astype(jnp.float32)
     complete = (batch["labels"] > 0)[..., None].astype(jnp.float32)
@@ -68,12 +72,13 @@ def test_step_follows_the_original_order(small_config, batch):
         )
         return out, moved["batch_stats"]
 
-    g, d = parts.generator, parts.discriminator
-    params_g, params_d = state.generator.params, state.discriminator.params
+    g, d = (objective.nets[name].module for name in ("generator", "discriminator"))
+    net_g, net_d = state.nets["generator"], state.nets["discriminator"]
+    params_g, params_d = net_g.params, net_d.params
 
     def loss_d(params):
-        completed, _ = run(g, params_g, state.generator.batch_stats, partial)
-        real, stats = run(d, params, state.discriminator.batch_stats, complete)
+        completed, _ = run(g, params_g, net_g.batch_stats, partial)
+        real, stats = run(d, params, net_d.batch_stats, complete)
         fake, stats = run(d, params, stats, jax.lax.stop_gradient(completed))
         return losses.discriminator_loss(real, fake, real_labels).mean(), stats
 
@@ -81,7 +86,7 @@ def test_step_follows_the_original_order(small_config, batch):
     new_d = jax.tree.map(lambda p, grad: p - rate * grad, params_d, grads_d)
 
     def loss_g(params):
-        completed, stats_g = run(g, params, state.generator.batch_stats, partial)
+        completed, stats_g = run(g, params, net_g.batch_stats, partial)
         fake, stats = run(d, new_d, stats_d, completed)
         adversarial = losses.adversarial_loss(fake).mean()
         recon = losses.l1_loss(completed, complete, partial).mean()
@@ -91,11 +96,12 @@ def test_step_follows_the_original_order(small_config, batch):
         params_g
     )
     new_g = jax.tree.map(lambda p, grad: p - rate * grad, params_g, grads_g)
+    after_g, after_d = after.nets["generator"], after.nets["discriminator"]
     for got, want, before in (
-        (after.generator.params, new_g, params_g),
-        (after.discriminator.params, new_d, params_d),
-        (after.generator.batch_stats, stats_g, state.generator.batch_stats),
-        (after.discriminator.batch_stats, stats_d, state.discriminator.batch_stats),
+        (after_g.params, new_g, params_g),
+        (after_d.params, new_d, params_d),
+        (after_g.batch_stats, stats_g, net_g.batch_stats),
+        (after_d.batch_stats, stats_d, net_d.batch_stats),
     ):
         for path, leaf in jax.tree_util.tree_leaves_with_path(
             jax.tree.map(lambda *leaves: jnp.stack(leaves), got, want, before)
@@ -113,17 +119,19 @@ def test_step_follows_the_original_order(small_config, batch):
 
 
 @pytest.mark.usefixtures("loose_promotion")
-def test_learns_one_batch_and_keeps_an_average(small_config, batch):
-    small_config.train.ema_decay = 0.5
-    parts, _, state = _step(small_config)
-    step = loop.compiled_step(small_config, parts, parallel.make_mesh())
-    first = jax.tree.map(np.asarray, state.generator.params)
+def test_learns_one_batch_and_keeps_an_average(config, batch):
+    config.loss.recon, config.loss.recon_weight = "bce", 1000.0
+    config.generator.features, config.train.ema_decay = 4, 0.5
+    objective = objectives.build(config)
+    state = start(config, objective)
+    step = loop.compile_step(config, objective, parallel.make_mesh())
+    first = jax.tree.map(np.asarray, state.nets["generator"].params)
     recon = []
     for index in range(60):
         state, scalars = step(state, batch)
         recon.append(float(scalars["recon_loss"]))
         if index == 0:  # The average is one over few steps at first.
-            second = jax.tree.map(np.asarray, state.generator.params)
+            second = jax.tree.map(np.asarray, state.nets["generator"].params)
             jax.tree.map(
                 lambda ema, a, b: np.testing.assert_allclose(ema, 0.1 * a + 0.9 * b, atol=1e-6),
                 state.ema_params,
@@ -135,43 +143,44 @@ def test_learns_one_batch_and_keeps_an_average(small_config, batch):
     assert averaged is state.ema_params
 
 
-def test_crumbs_are_part_of_the_target_unless_told(small_config, batch):
-    _, step, state = _step(small_config, optax.sgd(0.01))
-    kept, left = (
-        jax.jit(functools.partial(step, keep_crumbs=keep))(state, batch)[1]["recon_loss"]
-        for keep in (True, False)
-    )
+def test_crumbs_are_part_of_the_target_unless_told(config, batch):
+    found = []
+    for keep in (True, False):
+        config.fragments.keep_crumbs = keep
+        objective = with_tx(config, optax.sgd(0.01))
+        scalars = jax.jit(objective.step)(start(config, objective), batch)[1]
+        found.append(scalars["recon_loss"])
     # One voxel a pot, completed near 1/2 at the start, changes its term from 1 - p to p.
-    assert 0 < abs(float(kept - left)) < 1 / 32**3
+    assert 0 < abs(float(found[0] - found[1])) < 1 / batch["labels"][0].size
 
 
 # The axis-aware generator: losses that can be switched, no batch statistics.
 
 
-def _revolve(**loss):
+def _revolve(objective="regression", accumulate_steps=1, **loss):
     """A small axis-aware config at 16³ with other weights of its losses; steps under SGD."""
     config = revolve.get_config()
+    config.objective, config.train.accumulate_steps = objective, accumulate_steps
     config.generator.axis = "centre"
     config.data.resolution = 16
     config.generator.features, config.generator.bottleneck = 2, 4
     config.discriminator.features = 2
     config.train.ema_decay = 0.0
     config.loss.update(loss)
-    parts = loop.build_parts(config)
-    return config, parts._replace(tx_g=optax.sgd(0.1), tx_d=optax.sgd(0.1))
+    return config, with_tx(config, optax.sgd(0.1))
 
 
-def _one_step(config, parts):
+def _one_step(config, objective):
     """The states before and after one step on 4 pots of noise, and its scalars."""
     rng = np.random.default_rng(0)
     batch = {
         "labels": jnp.asarray(rng.choice(np.asarray([0, 0, 1, 2, 3], np.uint8), (4, 16, 16, 16))),
         "given": jnp.asarray(np.eye(256, dtype=bool)[[2, 3, 2, 3]]),
     }
-    create = functools.partial(loop.initial_state, config, parts)
-    before = jax.device_get(jax.jit(create)())
-    step = loop.compiled_step(config, parts, parallel.make_mesh(jax.devices()[:1]))
-    after, scalars = step(jax.jit(create)(), batch)
+    state = start(config, objective)
+    before = jax.device_get(state)
+    step = loop.compile_step(config, objective, parallel.make_mesh(jax.devices()[:1]))
+    after, scalars = step(state, batch)
     return before, jax.device_get(after), {name: float(value) for name, value in scalars.items()}
 
 
@@ -182,18 +191,21 @@ def _largest_change(before, after):
     )
 
 
-def test_without_an_adversarial_loss_the_discriminator_rests():
+def test_without_an_adversarial_loss_there_is_no_discriminator():
     before, after, scalars = _one_step(*_revolve())
     assert set(scalars) == {"g_loss", "profile_loss", "grad_norm_g"}
     assert scalars["g_loss"] == scalars["profile_loss"] > 0.1
-    jax.tree.map(np.testing.assert_array_equal, after.discriminator, before.discriminator)
-    assert _largest_change(before.generator.params, after.generator.params) > 1e-4
+    assert set(before.nets) == set(after.nets) == {"generator"}
+    before_g, after_g = before.nets["generator"], after.nets["generator"]
+    assert _largest_change(before_g.params, after_g.params) > 1e-4
     assert after.step == 1
+    with pytest.raises(ValueError, match=r"set config\.objective=regression"):
+        _revolve("gan", adversarial_weight=0.0)
 
 
 def test_every_loss_at_once_and_its_weight():
     weights = {"adversarial_weight": 0.5, "recon_weight": 3.0, "profile_weight": 2.0}
-    before, after, scalars = _one_step(*_revolve(recon="bce_dice", **weights))
+    before, after, scalars = _one_step(*_revolve("gan", recon="bce_dice", **weights))
     assert set(scalars) == {
         *("g_loss", "adversarial_loss", "recon_loss", "profile_loss", "grad_norm_g"),
         *("d_loss", "d_real_prob", "d_fake_prob", "grad_norm_d"),
@@ -202,12 +214,13 @@ def test_every_loss_at_once_and_its_weight():
     assert scalars["g_loss"] == pytest.approx(total + scalars["profile_loss"], rel=1e-5)
     # Both are cross-entropy and soft Dice over what is not given, near each other.
     assert scalars["recon_loss"] == pytest.approx(scalars["profile_loss"] / 2, rel=0.1)
-    assert _largest_change(before.discriminator.params, after.discriminator.params) > 1e-4
-    assert _largest_change(before.discriminator.batch_stats, after.discriminator.batch_stats) > 1e-4
+    before_d, after_d = before.nets["discriminator"], after.nets["discriminator"]
+    assert _largest_change(before_d.params, after_d.params) > 1e-4
+    assert _largest_change(before_d.batch_stats, after_d.batch_stats) > 1e-4
 
 
 def test_without_a_reconstruction_loss_it_is_not_computed():
-    *_, scalars = _one_step(*_revolve(adversarial_weight=1.0, profile_weight=0.0))
+    *_, scalars = _one_step(*_revolve("gan", adversarial_weight=1.0, profile_weight=0.0))
     assert "recon_loss" not in scalars and "profile_loss" not in scalars
     assert scalars["g_loss"] == scalars["adversarial_loss"]
     assert scalars["d_loss"] > 0.5
@@ -217,27 +230,25 @@ def test_in_parts_without_an_adversarial_loss():
     """No batch statistics: the means over two micro-batches are those over the batch."""
     ends = []
     for accumulate_steps in (1, 2):
-        config, parts = _revolve()
-        config.train.accumulate_steps = accumulate_steps
-        _, after, scalars = _one_step(config, parts)
-        ends.append((after.generator.params, scalars))
+        _, after, scalars = _one_step(*_revolve(accumulate_steps=accumulate_steps))
+        ends.append((after.nets["generator"].params, scalars))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), *ends)
 
 
 def test_in_parts_the_generators_statistics_move_once_a_micro_batch():
     """Whether the first of the two passes is run, for the discriminator, or not."""
     ends = []
-    for weight in (0.0, 1.0):
-        config, parts = test_parallel.make(accumulate_steps=2)
-        config.loss.adversarial_weight = weight
-        step = loop.compiled_step(config, parts, parallel.make_mesh(jax.devices()[:1]))
-        state = jax.jit(functools.partial(loop.initial_state, config, parts))()
-        first = jax.device_get(state.generator.batch_stats)
-        ends.append(jax.device_get(step(state, test_parallel.make_batch())[0]))
-    stats = [state.generator.batch_stats for state in ends]
+    for name in ("regression", "gan"):
+        config, objective = test_parallel.make(objective=name, accumulate_steps=2)
+        step = loop.compile_step(config, objective, parallel.make_mesh(jax.devices()[:1]))
+        state = start(config, objective)
+        first = jax.device_get(state.nets["generator"].batch_stats)
+        state = step(state, test_parallel.make_batch())[0]
+        ends.append(jax.device_get(state.nets["generator"]))
+    stats = [net.batch_stats for net in ends]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *stats)
     assert _largest_change(first, stats[0]) > 1e-3
-    assert _largest_change(ends[0].generator.params, ends[1].generator.params) > 1e-5
+    assert _largest_change(ends[0].params, ends[1].params) > 1e-5
 
 
 def test_four_devices_give_the_step_of_one():
@@ -274,7 +285,7 @@ def test_the_axis_aware_step_on_one_device_and_on_two():
     """With noise for every row; under jit and pmap, in the state and in the scalars."""
     script = """
 import jax, numpy as np, optax
-from configs import revolve
+from configs import revolve, smoke
 from voxgan_jax.training import loop, parallel
 rng = np.random.default_rng(0)
 batch = {

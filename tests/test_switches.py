@@ -74,7 +74,7 @@ def test_the_runs_differ_from_the_full_one_in_one_part(tmp_path):
     write_weights(tmp_path / "full_seed4", 1_543_000)
     commands = planned(
         tmp_path, "--data_dir", "pots.npz", "--num_train_steps", "70",
-        "--config.generator.residual_features=6", "--config.loss.adversarial_weight=0",
+        "--config.generator.residual_features=6", "--config.objective=regression",
     )  # fmt: skip
     train = {part: set(of["train"]) for part, of in commands.items() if "train" in of}
     full = train.pop("full")
@@ -94,7 +94,7 @@ def test_the_runs_differ_from_the_full_one_in_one_part(tmp_path):
         },
         "half_rings": {"--config.generator.ring_width=1.0"},
         "residual": {"--config.generator.residual_features=0"},
-        "adversarial": {"--config.loss.adversarial_weight=0.01"},
+        "adversarial": {"--config.objective=gan", "--config.loss.adversarial_weight=0.01"},
         "augmentation": {
             "--config.data.augment=False", "--config.data.scale_radius=0.0",
             "--config.data.scale_height=0.0", "--config.fragments.max_k=0",

@@ -17,7 +17,7 @@ import pytest
 from conftest import ROOT
 
 from voxgan_jax.models import weights
-from voxgan_jax.training import checkpoint, curves, loop, workdir
+from voxgan_jax.training import build, checkpoint, curves, loop, objectives, workdir
 
 pytestmark = pytest.mark.usefixtures("loose_promotion")
 
@@ -42,7 +42,7 @@ def _train_command(config_dir, run_dir, *overrides):
 def _leaves(run_dir, config):
     """Every array of a run's newest checkpoint as bytes, and its data position."""
     abstract = jax.eval_shape(
-        functools.partial(loop.initial_state, config, loop.build_parts(config))
+        functools.partial(build.initial_state, config, objectives.build(config))
     )
     with checkpoint.open_manager(run_dir) as manager:
         state, position, _ = checkpoint.restore(manager, abstract)
@@ -59,18 +59,15 @@ def test_run_leaves_config_curves_checkpoints_and_weights(small_config, tmp_path
         assert manager.all_steps() == [2, 4, 6]
     variables, config = weights.load(tmp_path / weights.RUN_FILE)
     assert config.to_dict() == small_config.to_dict()
-    jax.tree.map(np.testing.assert_array_equal, variables["params"], state.generator.params)
+    jax.tree.map(np.testing.assert_array_equal, variables["params"], state.nets["generator"].params)
 
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.util.tensor_util import make_ndarray
 
     events = EventAccumulator(str(tmp_path))
     events.Reload()
     curves = {
-        name: [
-            (event.step, float(make_ndarray(event.tensor_proto))) for event in events.Tensors(name)
-        ]
-        for name in events.Tags()["tensors"]
+        name: [(event.step, event.value) for event in events.Scalars(name)]
+        for name in events.Tags()["scalars"]
     }
     expected = {"g_loss", "adversarial_loss", "recon_loss", "d_loss", "d_real_prob", "d_fake_prob"}
     expected |= {"grad_norm_g", "grad_norm_d", "steps_per_sec", "samples_per_sec"}
@@ -97,9 +94,7 @@ def test_several_steps_a_dispatch_are_the_same_run(small_config, tmp_path):
     one = loop.train(small_config, tmp_path / "one")
     small_config.train.steps_per_dispatch = 5
     several = loop.train(small_config, tmp_path / "several")
-    for a, b in zip(
-        jax.tree.leaves(one.generator), jax.tree.leaves(several.generator), strict=True
-    ):
+    for a, b in zip(jax.tree.leaves(one.nets), jax.tree.leaves(several.nets), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3)
     with checkpoint.open_manager(tmp_path / "several") as manager:
         assert manager.all_steps() == [3, 6]
@@ -117,9 +112,7 @@ def test_stopped_and_resumed_equals_undisturbed(small_config, tmp_path):
     loop.train(small_config, tmp_path / "parts")
     small_config.train.num_train_steps = 6
     parts = loop.train(small_config, tmp_path / "parts")
-    for a, b in zip(
-        jax.tree.leaves(whole.generator), jax.tree.leaves(parts.generator), strict=True
-    ):
+    for a, b in zip(jax.tree.leaves(whole.nets), jax.tree.leaves(parts.nets), strict=True):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
     assert _leaves(tmp_path / "whole", small_config) == _leaves(tmp_path / "parts", small_config)
     # 16 examples in batches of 5 make 4 a epoch.
@@ -163,7 +156,7 @@ def test_no_evaluation_saves_the_last_weights(small_config, tmp_path):
     small_config.train.num_train_steps = 2
     state = loop.train(small_config, tmp_path)
     variables, _ = weights.load(tmp_path / weights.RUN_FILE)
-    jax.tree.map(np.testing.assert_array_equal, variables["params"], state.generator.params)
+    jax.tree.map(np.testing.assert_array_equal, variables["params"], state.nets["generator"].params)
 
 
 def test_other_config_in_the_same_folder_is_refused(small_config, tmp_path):
@@ -244,7 +237,7 @@ def test_every_config_builds_and_is_documented(path: pathlib.Path):
     module = importlib.import_module(f"configs.{path.stem}")
     config = module.get_config()
     assert f"configs/{path.name}" in (module.__doc__ or "")
-    loop.build_parts(config)
+    objectives.build(config)
     default = importlib.import_module("configs.default").get_config()
     assert set(workdir.flatten(config.to_dict())) == set(workdir.flatten(default.to_dict()))
     if path.stem != "default":

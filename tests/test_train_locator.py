@@ -1,13 +1,20 @@
 """Training the locator: what is cut, what it is shown, and that its weights can be used."""
 
+import itertools
 from typing import Any
 
+import jax
 import numpy as np
+import optax
 import pytest
 
-from scripts import cut_sherds, train_locator
-from voxgan_jax.placement import axis_maps, locator
+from configs import locator as locator_config
+from scripts import cut_sherds, score_locator
+from voxgan_jax.data import feed as feed_lib
+from voxgan_jax.devices import parallel
+from voxgan_jax.placement import axis_maps, locator, sherds
 from voxgan_jax.placement.axis_maps import Lines
+from voxgan_jax.training import build, loop, objectives
 
 SIDE, AXIS = 64, (31.5, 30.5)
 
@@ -52,7 +59,7 @@ def test_a_fragment_is_cut_about_its_axis(cut):
 
 
 def test_lines_are_good_as_they_are_near(packed):
-    sherd = train_locator.read(packed)[0]
+    sherd = sherds.read(packed)[0]
     point, up = sherd.axis
     middle = sherd.fill.points.mean(0)
     aside = np.cross(up, middle - point)
@@ -61,21 +68,21 @@ def test_lines_are_good_as_they_are_near(packed):
     across = np.cross(up, aside)
     level = point + ((middle - point) @ up) * up
     lines = Lines(np.tile(level, (4, 1)), np.cos(tilt) * up + np.sin(tilt) * across)
-    share, degrees = train_locator.nearness(sherd, lines)
+    share, degrees = sherds.nearness(sherd, lines)
     np.testing.assert_allclose(degrees, [0, 2.5, 10, 180], atol=0.05)
     assert share.sum() == pytest.approx(1)
     assert share[1] / share[0] == pytest.approx(np.exp(-0.5), rel=1e-2)
     assert share[2] < 1e-3 and share[3] < 1e-9
     shifted = Lines(level + [[0.0], [1.2]] * aside, np.stack([up, up]))
-    share, _ = train_locator.nearness(sherd, shifted)
+    share, _ = sherds.nearness(sherd, shifted)
     allowed = 0.06 * np.linalg.norm(level - middle)
     assert allowed > 0.8
     assert share[1] / share[0] == pytest.approx(np.exp(-0.5 * (1.2 / allowed) ** 2), rel=1e-3)
 
 
 def test_what_is_drawn_belongs_together(packed):
-    sherd = train_locator.read(packed)[0]
-    maps, target, degrees = train_locator.draw(sherd, 12, np.random.default_rng(1))
+    sherd = sherds.read(packed)[0]
+    maps, target, degrees = sherds.draw(sherd, 12, np.random.default_rng(1))
     assert maps.shape == (12, axis_maps.HEIGHTS, axis_maps.RINGS, 2)
     assert target.shape == (12, len(locator.SCALES), len(locator.PLACES))
     assert target.sum() == pytest.approx(1, rel=1e-4)
@@ -83,26 +90,68 @@ def test_what_is_drawn_belongs_together(packed):
     assert target[1].sum() < 1e-6 and (degrees > 20).sum() >= 3
     place = target.sum((0, 1)) @ locator.PLACES
     assert place == pytest.approx(45, abs=1)
-    both, target, _ = train_locator.draw(sherd, 2, np.random.default_rng(1))
+    both, target, _ = sherds.draw(sherd, 2, np.random.default_rng(1))
     assert len(both) == 2 and target[0].sum() == pytest.approx(1, rel=1e-4)
 
 
+def small_config(path, steps):
+    config = locator_config.get_config()
+    config.data.dir = str(path)
+    config.generator.features, config.generator.bottleneck = 2, 4
+    config.train.batch_size, config.train.num_train_steps = 2, steps
+    return config
+
+
 @pytest.mark.usefixtures("loose_promotion")
-def test_two_steps_leave_weights_that_can_be_gone_on_from(packed, tmp_path, capsys):
-    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    files = ["--sherds", str(packed), "--held_out", str(packed), "--batch_size", "2"]
-    assert train_locator.main([*files, "--lines", "2", "--steps", "2", "--out", str(first)]) == 0
-    more = ["--steps", "1", "--start", str(first), "--out", str(second)]
-    assert train_locator.main([*files, *more]) == 0
-    assert "held out" in capsys.readouterr().out
+def test_a_run_leaves_weights_that_can_be_used_and_gone_on_from(packed, tmp_path, capsys):
+    config = small_config(packed, 2)
+    config.data.lines = 2
+    state = loop.train(config, tmp_path / "first")
+    assert set(state.nets) == {"generator"}
+    first, second = (tmp_path / name / "generator.safetensors" for name in ("first", "second"))
+    config = small_config(packed, 1)
+    config.train.init_weights = str(first)
+    loop.train(config, tmp_path / "second")
+    asked = ["--workdir", str(tmp_path / "second"), "--held_out", str(packed)]
+    assert score_locator.main(asked) == 0
+    assert "2 sherds held out: loss" in capsys.readouterr().out
     maps = np.zeros((1, axis_maps.HEIGHTS, axis_maps.RINGS, 2), np.float32)
     scores = [locator.load(path)(maps) for path in (first, second)]
     assert scores[0].shape == (1, 2, len(locator.SCALES), len(locator.PLACES))
     assert np.abs(scores[0] - scores[1]).max() > 0
 
 
+def test_batches_follow_from_the_step_and_a_step_lowers_the_loss(packed):
+    """The loss is the cross-entropy of the placements about both lines, with the targets."""
+    config = small_config(packed, 1)
+    config.data.lines = 2
+    mesh = parallel.make_mesh(jax.devices()[:1])
+    feed = feed_lib.open_feed(config, mesh)
+    assert feed.plan == (1, 2) and feed.draw is None
+    batches = list(itertools.islice(feed.items(3), 2))
+    again = next(feed.items(4))
+    jax.tree.map(np.testing.assert_array_equal, batches[1], again)
+    assert np.abs(batches[0]["maps"] - again["maps"]).max() > 0
+
+    nets = objectives.build(config).nets
+    sgd = {name: net._replace(tx=optax.sgd(0.01)) for name, net in nets.items()}
+    objective = objectives.build(config, sgd)
+    state = jax.jit(lambda: build.initial_state(config, objective))()
+    step = jax.jit(objective.step)
+    variables = state.nets["generator"].variables()
+    shares = np.asarray(jax.jit(objective.complete)(variables, again["maps"]))
+    assert shares.shape == again["targets"].shape
+    np.testing.assert_allclose(shares.sum((1, 2, 3)), 1, rtol=1e-4)
+    expected = -(np.asarray(again["targets"]) * np.log(shares)).sum((1, 2, 3)).mean()
+    state, first = step(state, again)
+    assert float(first["g_loss"]) == pytest.approx(expected, rel=1e-4)
+    assert float(step(state, again)[1]["g_loss"]) < expected
+
+
 def test_a_missing_file_is_named_with_what_makes_it(tmp_path, capsys):
-    files = ["--sherds", str(tmp_path / "none.npz"), "--held_out", "none", "--out", "none"]
-    assert train_locator.main(files) == 1
+    assert score_locator.main(["--held_out", str(tmp_path / "none.npz")]) == 1
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and "none.npz: there is no such file; scripts/cut_sherds.py" in said[0]
+    config = small_config(tmp_path / "none.npz", 1)
+    with pytest.raises(FileNotFoundError, match=r"none\.npz: there is no such file"):
+        loop.train(config, tmp_path / "run")

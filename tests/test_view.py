@@ -152,7 +152,7 @@ def test_help_and_version_wait_for_nothing_heavy():
 
 
 def test_completing_needs_neither_tensorflow_nor_matplotlib():
-    code = "from voxgan_jax.completion import api, completion, files, mesh_pool, missing, model"
+    code = "from voxgan_jax.restore import api, batch, files, pool, pot"
     heavy = ["tensorflow", "tensorflow_datasets", "matplotlib", "torch", "jax"]
     assert imported(code, heavy) == ["jax"]
 

@@ -1,7 +1,10 @@
-"""Sherds of surfaces of revolution, as meshes whose axis is known."""
+"""Sherds of surfaces of revolution, as meshes whose axis is known; and a model for them."""
 
+import jax.numpy as jnp
 import numpy as np
 import trimesh
+
+from voxgan_jax.inference.completer import Completer
 
 
 def sherd(
@@ -67,3 +70,20 @@ def turned(made: trimesh.Trimesh, seed: int = 3) -> tuple[trimesh.Trimesh, np.nd
     moved = made.copy()
     moved.apply_transform(pose)
     return moved, pose
+
+
+def turning(resolution: int = 64) -> Completer:
+    """A completer that turns what it is given about the middle of the cube, height by height."""
+    offset = np.arange(resolution) - (resolution - 1) / 2
+    ring = np.rint(np.hypot(offset[:, None], offset)).astype(int).ravel()
+
+    def predict(partial):
+        out = np.zeros(partial.shape, np.float32)
+        for row, volume in enumerate(np.asarray(partial)[..., 0]):
+            columns = volume.reshape(-1, resolution)
+            known = np.zeros((ring.max() + 1, resolution), np.float32)
+            np.maximum.at(known, ring, columns)
+            out[row, ..., 0] = known[ring].reshape(volume.shape)
+        return jnp.asarray(out)
+
+    return Completer(predict, resolution, 1, "center", 0.5)

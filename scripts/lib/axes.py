@@ -12,8 +12,7 @@ from voxgan_jax.data import fragments
 from voxgan_jax.evaluation import metrics
 from voxgan_jax.evaluation.protocol import Sample, batches
 from voxgan_jax.geometry import rings
-from voxgan_jax.models import RevolveGenerator
-from voxgan_jax.models.revolve import OUTPUTS
+from voxgan_jax.models import OUTPUTS, revolve
 
 Volume = Float[Array, "b d h w 1"]
 PerExample = Float[Array, " b"]
@@ -57,7 +56,7 @@ def roundness(complete: Volume) -> dict[str, PerExample]:
 
 
 def finder(
-    generator: RevolveGenerator, variables: Mapping[str, Any], threshold: float
+    generator: revolve.Model, variables: Mapping[str, Any], threshold: float
 ) -> Callable[[Volume, Volume], dict[str, PerExample]]:
     """`scores(partial, complete)`: how far off the axis is that a model finds, and what that costs.
 

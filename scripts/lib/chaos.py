@@ -195,11 +195,11 @@ def differences(one: pathlib.Path, other: pathlib.Path) -> list[str]:
     import numpy as np
 
     from voxgan_jax.models import weights
-    from voxgan_jax.training import checkpoint, loop, workdir
+    from voxgan_jax.training import build, checkpoint, objectives, workdir
 
     def ended(run_dir):
         config = workdir.load_config(run_dir)
-        create = lambda: loop.initial_state(config, loop.build_parts(config))  # noqa: E731
+        create = lambda: build.initial_state(config, objectives.build(config))  # noqa: E731
         with checkpoint.open_manager(run_dir) as manager:
             state, position, best = checkpoint.restore(manager, jax.eval_shape(create))
         leaves = {

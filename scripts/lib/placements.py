@@ -62,7 +62,7 @@ def score(
             except ValueError as error:
                 print(f"{case.name} ({told_now}): {error}", file=sys.stderr)
                 continue
-            labels = formats.placed(case.scan, made, model.resolution).labels > 0
+            labels = formats.in_cube(case.scan, made, model.resolution).labels > 0
             iou = overlap(case, labels, made.matrix, case.matrix, model)
             yield (
                 {"name": case.name, "share": case.share, "told": told_now, "best": best}

@@ -17,7 +17,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from packaging.version import Version
 
 from voxgan_jax.devices import accelerator
 from voxgan_jax.version import VERSION
@@ -45,15 +47,13 @@ OPTIONAL = {
     "lxml": "for 3MF files",
     "networkx": "for 3MF files",
     "py-vox-io": "for voxgan synth and --formats vox",
-    "tensorflow": "for training from prepared data",
+    "tensorflow": "for training: pip install 'voxgan_jax[train]'",
     "torch": "for voxgan convert: pip install 'voxgan_jax[torch]'",
 }
 """What the rest needs, and which rest that is."""
 
-BAD = {
-    ("jax", "0.10.2"): "it gives wrong results on CPUs (jax issue 39103)",
-    ("jaxlib", "0.10.2"): "it gives wrong results on CPUs (jax issue 39103)",
-}
+_WRONG = "it gives wrong results on CPUs (jax issue 39103)"
+BAD = {("jax", "0.10.2"): _WRONG, ("jaxlib", "0.10.2"): _WRONG}
 """Versions that must not be used, and why."""
 
 LEAST_IOU = 0.75
@@ -61,7 +61,6 @@ _POT, _PIECES = 1, 6
 _WRITTEN = ("_completed.vox", "_completed.stl", "_completed.glb", "_missing.stl")
 _SAME_VERSIONS = "install the versions that constraints.txt pins"
 _GIB = 2**30
-
 
 Complete = Callable[[Sequence[str]], int]
 """`voxgan complete` as a function of its arguments; returns the exit code."""
@@ -89,13 +88,8 @@ def examine(complete: Complete | None) -> Iterator[Finding]:
     yield from found
     yield from (extra(name) for name in OPTIONAL)
     broken = [finding.name for finding in found if finding.state == FAULT]
-    later: dict[str, Callable[[], Finding]] = {
-        "devices": devices,
-        "weights": weights,
-        "disk": disk,
-        "memory": memory,
-        "browser": browser,
-    }
+    later: dict[str, Callable[[], Finding]] = {"devices": devices, "weights": weights}
+    later |= {"disk": disk, "memory": memory, "browser": browser}
     if complete:
         later["trial"] = lambda: try_out(complete)
     for name, check in later.items():
@@ -132,7 +126,7 @@ def package(name: str) -> Finding:
         return Finding(name, FAULT, "not installed", install)
     if reason := BAD.get((name, version)):
         return Finding(name, FAULT, f"{version}: {reason}", "pip install 'jax==0.10.1'")
-    if _numbers(version) < _numbers(oldest):
+    if Version(version).release < Version(oldest).release:
         return Finding(name, FAULT, f"{version}: too old, {oldest} is needed", install)
     try:
         importlib.import_module({"scikit-image": "skimage"}.get(name, name))
@@ -177,36 +171,28 @@ def devices(files: pathlib.Path = pathlib.Path("/dev")) -> Finding:
     return Finding("devices", OK, f"{text} needed for completing")
 
 
-def weights(paths: Sequence[pathlib.Path] | None = None) -> Finding:
+def weights(paths: Sequence[pathlib.Path] = ()) -> Finding:
     """The weights of the package, and their checksums against their cards'."""
     from voxgan_jax.inference import model_card
 
-    paths = paths or [model_card.path(name) for name in (model_card.NAME, model_card.HYPOTHESES)]
-    told = []
-    for path in paths:
-        found = _weights(path, model_card.read_card)
-        if found.state != OK:
-            return found
-        told.append(found.text)
-    return Finding("weights", OK, f"{', '.join(told)}; checksums as on their cards")
-
-
-def _weights(path: pathlib.Path, read_card: Callable[[pathlib.Path], Mapping[str, Any]]) -> Finding:
     again = "install voxgan_jax again: the file is not what was packed"
-    if not path.is_file():
-        return Finding("weights", FAULT, f"{path}: not there", again)
-    try:
-        card = read_card(path).get("weights", {})
-    except ValueError as error:
-        return Finding("weights", FAULT, str(error), again)
-    if "sha256" not in card:
-        text = f"{path}: no card beside it tells its checksum"
-        return Finding("weights", WARNING, text, "install voxgan_jax again")
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != card["sha256"]:
-        text = f"{path}: damaged ({len(data)} bytes, {card.get('bytes')} expected, or altered)"
-        return Finding("weights", FAULT, text, again)
-    return Finding("weights", OK, f"{path.name} {len(data) / 1e6:.1f} MB")
+    told = []
+    for path in paths or map(model_card.path, (model_card.NAME, model_card.HYPOTHESES)):
+        if not path.is_file():
+            return Finding("weights", FAULT, f"{path}: not there", again)
+        try:
+            card = model_card.read_card(path).get("weights", {})
+        except ValueError as error:
+            return Finding("weights", FAULT, str(error), again)
+        if "sha256" not in card:
+            text = f"{path}: no card beside it tells its checksum"
+            return Finding("weights", WARNING, text, "install voxgan_jax again")
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != card["sha256"]:
+            text = f"{path}: damaged ({len(data)} bytes, {card.get('bytes')} expected, or altered)"
+            return Finding("weights", FAULT, text, again)
+        told.append(f"{path.name} {len(data) / 1e6:.1f} MB")
+    return Finding("weights", OK, f"{', '.join(told)}; checksums as on their cards")
 
 
 def disk(free: Callable[[pathlib.Path], int] | None = None) -> Finding:
@@ -293,8 +279,3 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """The release of a version, as numbers: 0.10.1rc2 is (0, 10, 1)."""
-    return tuple(int(part) for part in re.match(r"\d+(\.\d+)*", version)[0].split("."))  # type: ignore[index]

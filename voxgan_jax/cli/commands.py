@@ -5,6 +5,18 @@ import select
 import sys
 from collections.abc import Callable
 
+EXTRAS = {
+    "importlib_resources": "train",
+    "optax": "train",
+    "orbax": "train",
+    "tensorboard": "train",
+    "tensorboardX": "train",
+    "tensorflow": "train",
+    "tensorflow_datasets": "train",
+    "torch": "torch",
+}
+"""Packages that restoring does without, and the extra of voxgan_jax that brings each."""
+
 
 def exit_code(
     name: str, work: Callable[[], int | None], *, stopped: str = "nothing was written"
@@ -30,8 +42,16 @@ def exit_code(
     except (OSError, ValueError, ImportError) as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             return 1
-        print(f"{name}: {error}", file=sys.stderr)
+        print(f"{name}: {reason(error)}", file=sys.stderr)
         return 1
+
+
+def reason(error: Exception) -> str:
+    """What an error says; where a package of an extra is missing, how to install that, too."""
+    package = (getattr(error, "name", None) or "").split(".")[0]
+    if isinstance(error, ModuleNotFoundError) and package in EXTRAS:
+        return f"{error}: pip install 'voxgan_jax[{EXTRAS[package]}]'"
+    return str(error)
 
 
 def _nobody_reads() -> bool:

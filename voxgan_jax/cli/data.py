@@ -7,19 +7,15 @@ import pathlib
 def add_synth(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser("synth", help="make broken synthetic pots as .vox files")
-    parser.add_argument("--out", type=pathlib.Path, required=True, help="folder to write")
-    parser.add_argument("--pots", type=int, default=20)
-    parser.add_argument("--resolution", type=int, default=64, help="longest side in voxels")
-    parser.add_argument(
-        "--fragments",
-        type=int,
-        nargs="+",
-        default=list(range(3, 19)),
-        help="numbers of fragments that each pot is broken into, a file each (default: 3 … 18)",
-    )
-    parser.add_argument("--test_share", type=float, default=0.2, help="share of the pots for test")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sheet", type=pathlib.Path, help="also draw some of them to this .png")
+    add = parser.add_argument
+    add("--out", type=pathlib.Path, required=True, help="folder to write")
+    add("--pots", type=int, default=20)
+    add("--resolution", type=int, default=64, help="longest side in voxels")
+    numbers = "numbers of fragments that each pot is broken into, a file each (default: 3 … 18)"
+    add("--fragments", type=int, nargs="+", default=list(range(3, 19)), help=numbers)
+    add("--test_share", type=float, default=0.2, help="share of the pots for test")
+    add("--seed", type=int, default=0)
+    add("--sheet", type=pathlib.Path, help="also draw some of them to this .png")
     parser.set_defaults(run=_synth)
 
 
@@ -52,20 +48,13 @@ def _synth(args: argparse.Namespace) -> int:
 def add_convert(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser("convert", help="PyTorch weights to ours, or the reverse")
-    parser.add_argument("source", type=pathlib.Path, metavar="IN", help=".pth or .safetensors")
-    parser.add_argument("target", type=pathlib.Path, metavar="OUT", help=".safetensors or .pth")
-    parser.add_argument(
-        "--resolution",
-        type=int,
-        default=64,
-        help="side of the cube that a .pth generator was trained on (default: 64)",
-    )
-    parser.add_argument(
-        "--placement",
-        choices=("center", "corner"),
-        default="center",
-        help="where in the cube it expects its pots (default: center)",
-    )
+    add = parser.add_argument
+    add("source", type=pathlib.Path, metavar="IN", help=".pth or .safetensors")
+    add("target", type=pathlib.Path, metavar="OUT", help=".safetensors or .pth")
+    side = "side of the cube that a .pth generator was trained on (default: 64)"
+    add("--resolution", type=int, default=64, help=side)
+    where = "where in the cube it expects its pots (default: center)"
+    add("--placement", choices=("center", "corner"), default="center", help=where)
     parser.set_defaults(run=_convert)
 
 

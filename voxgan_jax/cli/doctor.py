@@ -14,9 +14,8 @@ def add_doctor(
 ) -> None:
     """Add the command and its options; the trial runs `voxgan`."""
     parser = subparsers.add_parser("doctor", help="examine this installation, by a trial too")
-    parser.add_argument(
-        "--quick", action="store_true", help="leave out the trial, which completes a synthetic pot"
-    )
+    quick = "leave out the trial, which completes a synthetic pot"
+    parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=functools.partial(_doctor, voxgan))
 
@@ -53,11 +52,6 @@ def line(finding: "tuple[str, str, str, str]") -> str:
 
 
 def _summary(faults: int, warnings: int) -> str:
-    if not faults and not warnings:
-        return "All is well."
-    counts = [
-        f"{count} {word}" + ("s" if count > 1 else "")
-        for count, word in ((faults, "fault"), (warnings, "warning"))
-        if count
-    ]
-    return f"{' and '.join(counts)}."
+    found = ((faults, "fault"), (warnings, "warning"))
+    counts = [f"{count} {word}{'s' * (count > 1)}" for count, word in found if count]
+    return f"{' and '.join(counts)}." if counts else "All is well."

@@ -1,13 +1,38 @@
-"""What is in a file, for `voxgan info`."""
+"""`voxgan info`: what is in a file."""
 
+import argparse
+import json
 import pathlib
+import sys
 from typing import Any
 
-import numpy as np
+from voxgan_jax.cli.options import INPUTS, UNITS
 
-from voxgan_jax.data import fragments, vox
-from voxgan_jax.report import naming, page_text
-from voxgan_jax.scan import formats
+
+def add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its options."""
+    parser = subparsers.add_parser("info", help="say what is in a file")
+    add = parser.add_argument
+    add("files", nargs="+", type=pathlib.Path, metavar="FILE", help=INPUTS)
+    add("--unit", choices=UNITS, help="of a mesh's coordinates")
+    add("--voxel-mm", type=float, help="side of a voxel (default: 1)")
+    add("--json", action="store_true", help="print a JSON object for each file, a line each")
+    parser.set_defaults(run=_info)
+
+
+def _info(args: argparse.Namespace) -> int:
+    from voxgan_jax.report import naming
+
+    failed = 0
+    for path in args.files:
+        try:
+            known = describe(path, args.unit, args.voxel_mm)
+        except (OSError, ValueError) as error:
+            print(naming.readable(f"voxgan: {error}"), file=sys.stderr)
+            failed += 1
+            continue
+        print(json.dumps(known, ensure_ascii=False) if args.json else sentence(known))
+    return int(failed > 0)
 
 
 def describe(
@@ -21,24 +46,30 @@ def describe(
     its area and, where it is watertight, its volume.
 
     Args:
-        unit, voxel_mm: as `scans.read` takes them.
+        unit, voxel_mm: as `scan.formats.read` takes them.
 
     Raises:
         FileNotFoundError: no such file.
         VoxError, ScanError: a file that cannot be read.
     """
+    import numpy as np
+
+    from voxgan_jax.data import fragments, vox
+    from voxgan_jax.report import naming
+    from voxgan_jax.scan import formats
+
     path = pathlib.Path(path)
-    if path.suffix.lower() in formats.MESHES:
+    if formats.is_mesh(path):
         return {"file": naming.readable(path), "kind": "mesh"} | _mesh(path, unit)
-    scan = formats.read(path, unit=unit, voxel_mm=voxel_mm)
-    labels = scan.labels
+    sherd = formats.read(path, unit=unit, voxel_mm=voxel_mm)
+    labels = sherd.labels
     counts = fragments.voxel_counts(labels)
     total = int(counts[1:].sum())
     known = {
         "file": naming.readable(path),
         "kind": "voxels",
         "size": list(labels.shape),
-        "size_mm": _rounded(np.abs(scan.matrix[:3, :3]) @ np.array(labels.shape)),
+        "size_mm": _rounded(np.abs(sherd.to_mm[:3, :3]) @ np.array(labels.shape)),
         "voxels": total,
         "fragments": {
             str(label): {"voxels": int(counts[label]), "share": round(counts[label] / total, 4)}
@@ -54,6 +85,8 @@ def describe(
 
 def sentence(known: dict[str, Any]) -> str:
     """`describe` in words, a line each."""
+    from voxgan_jax.report import page_text
+
     size = " × ".join(f"{side:g}" for side in known["size_mm"])
     if known["kind"] == "mesh":
         state = (
@@ -80,6 +113,8 @@ def sentence(known: dict[str, Any]) -> str:
 
 
 def _mesh(path: pathlib.Path, unit: str | None) -> dict[str, Any]:
+    from voxgan_jax.scan import formats
+
     mesh = formats.read_mesh(path, unit)
     tight = bool(mesh.is_watertight)
     return {

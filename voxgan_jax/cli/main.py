@@ -1,15 +1,14 @@
 """`voxgan`: what a conservator types."""
 
 import argparse
-import json
-import pathlib
 import sys
 from collections.abc import Sequence
 
 from voxgan_jax.cli import commands
-from voxgan_jax.cli.complete import INPUTS, add_complete
+from voxgan_jax.cli.complete import add_complete
 from voxgan_jax.cli.data import add_convert, add_synth
 from voxgan_jax.cli.doctor import add_doctor
+from voxgan_jax.cli.info import add_info
 from voxgan_jax.cli.shell import add_print_completion
 from voxgan_jax.cli.view import add_view
 from voxgan_jax.version import VERSION
@@ -64,7 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest="command")
     add_complete(subparsers)
     add_view(subparsers)
-    _add_info(subparsers)
+    add_info(subparsers)
     add_doctor(subparsers, main)
     add_synth(subparsers)
     add_convert(subparsers)
@@ -76,34 +75,3 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _examples(lines: Sequence[str]) -> str:
     return "\n  ".join(["examples:", *lines]) + "\n"
-
-
-def _add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = subparsers.add_parser("info", help="say what is in a file")
-    parser.add_argument("files", nargs="+", type=pathlib.Path, metavar="FILE", help=INPUTS)
-    parser.add_argument("--unit", choices=("mm", "cm", "m", "in"), help="of a mesh's coordinates")
-    parser.add_argument("--voxel-mm", type=float, help="side of a voxel (default: 1)")
-    parser.add_argument(
-        "--json", action="store_true", help="print a JSON object for each file, a line each"
-    )
-    parser.set_defaults(run=_info)
-
-
-def _info(args: argparse.Namespace) -> int:
-    from voxgan_jax.cli import info
-    from voxgan_jax.report import naming
-
-    failed = 0
-    for path in args.files:
-        try:
-            known = info.describe(path, args.unit, args.voxel_mm)
-        except (OSError, ValueError) as error:
-            print(naming.readable(f"voxgan: {error}"), file=sys.stderr)
-            failed += 1
-            continue
-        print(json.dumps(known, ensure_ascii=False) if args.json else info.sentence(known))
-    return int(failed > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

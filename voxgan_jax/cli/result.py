@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from voxgan_jax.restore import files
+    from voxgan_jax.restore import batch
 
 
-def as_json(result: "files.Result") -> str:
+def as_json(result: "batch.Result") -> str:
     """All that is known of it, in one line."""
     written, completion = result.written, result.completion
     report, trust = written.report, completion.confidence
@@ -33,7 +33,7 @@ def as_json(result: "files.Result") -> str:
     return json.dumps(said, ensure_ascii=False)
 
 
-def in_words(result: "files.Result") -> str:
+def in_words(result: "batch.Result") -> str:
     """Where it is, how far to trust it, how it lies, what is missing; the page first."""
     from voxgan_jax.report import page_text
 

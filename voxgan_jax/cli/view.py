@@ -14,16 +14,10 @@ _INDEX = "index.html"
 def add_view(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser("view", help="open the page of a restored pot in the browser")
-    parser.add_argument(
-        "file",
-        type=pathlib.Path,
-        metavar="FILE",
-        help="the page, another result of the same pot, the sherd's own file, or a folder of"
-        " results",
-    )
-    parser.add_argument(
-        "--out", type=pathlib.Path, help="folder of the results (default: that of FILE)"
-    )
+    what = "the page, another result of the same pot, the sherd's own file, or a folder of results"
+    parser.add_argument("file", type=pathlib.Path, metavar="FILE", help=what)
+    where = "folder of the results (default: that of FILE)"
+    parser.add_argument("--out", type=pathlib.Path, help=where)
     parser.set_defaults(run=_view)
 
 

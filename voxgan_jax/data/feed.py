@@ -9,7 +9,11 @@ import jax
 Batch = Mapping[str, Any]
 """`labels` uint8 (b, d, h, w) and `given` bool (b, 256): whether voxels with this id are given."""
 
-SOURCES = {"tfdata": "voxgan_jax.data.pipeline", "resident": "voxgan_jax.data.resident"}
+SOURCES = {
+    "tfdata": "voxgan_jax.data.pipeline",
+    "resident": "voxgan_jax.data.resident",
+    "sherds": "voxgan_jax.placement.sherds",
+}
 """The modules whose `open_feed(config, mesh)` reads the data, by `config.data.source`."""
 
 
@@ -60,8 +64,8 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
         module = importlib.import_module(SOURCES[name])
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"config.data.source={name} needs {error.name}: install it, or set"
-            " config.data.source=resident, which does not"
+            f"config.data.source={name} needs {error.name}: pip install 'voxgan_jax[train]', or set"
+            " config.data.source=resident, which does without"
         ) from error
     return module.open_feed(config, mesh)
 

@@ -183,7 +183,7 @@ def prefetch_to_device(
         sharding: how the rows of all processes together are divided among their devices, those of
             process 0 first.
     """
-    put = functools.partial(_put, sharding=sharding)
+    put = functools.partial(parallel.divide, sharding=sharding)
     queue: collections.deque[dict[str, jax.Array]] = collections.deque()
     iterator = iter(batches)
     for batch in itertools.islice(iterator, size):
@@ -192,10 +192,3 @@ def prefetch_to_device(
         yield queue.popleft()
         for batch in itertools.islice(iterator, 1):
             queue.append(put(batch))
-
-
-def _put(batch: feed.Batch, sharding: jax.sharding.Sharding | None) -> dict[str, jax.Array]:
-    if sharding is None or sharding.is_fully_addressable:
-        return jax.device_put(dict(batch), sharding)
-    make = jax.make_array_from_process_local_data
-    return {name: make(sharding, rows) for name, rows in batch.items()}

@@ -6,11 +6,10 @@ the same state, one logical copy of it, and the same numbers but for rounding.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Shaped
@@ -32,6 +31,16 @@ def batch_sharding(mesh: Mesh) -> NamedSharding:
 def replicated(mesh: Mesh) -> NamedSharding:
     """The whole array on every device."""
     return NamedSharding(mesh, PartitionSpec())
+
+
+def divide(
+    batch: Mapping[str, Any], sharding: jax.sharding.Sharding | None
+) -> dict[str, jax.Array]:
+    """This process's rows sent to its devices, as a part of the batch of all processes."""
+    if sharding is None or sharding.is_fully_addressable:
+        return jax.device_put(dict(batch), sharding)
+    make = jax.make_array_from_process_local_data
+    return {name: make(sharding, rows) for name, rows in batch.items()}
 
 
 def own_copy(tree: Any, mesh: Mesh) -> Any:
@@ -63,73 +72,52 @@ def own_rows(
     return jax.lax.dynamic_slice_in_dim(values, jax.lax.axis_index(axis_name) * rows, rows)
 
 
+def by_device(prepare: Callable[..., Any], mesh: Mesh, mode: str) -> Callable[..., Any]:
+    """`prepare(item, rng, step) -> batch` as a part of a step: on each device for its own rows.
+
+    It runs under the axis name `DATA_AXIS`, which pmap has anyhow.
+    """
+    if mode == "pmap":
+        return prepare
+    rows, whole = PartitionSpec(DATA_AXIS), PartitionSpec()
+    return jax.shard_map(
+        prepare, mesh=mesh, in_specs=(rows, whole, whole), out_specs=rows, check_vma=False
+    )
+
+
+def compile_rows(prepare: Callable[..., Any], mesh: Mesh) -> Any:
+    """`prepare(item, rng, step) -> batch` as a program of its own; items and batches divided."""
+    whole, rows = replicated(mesh), batch_sharding(mesh)
+    return jax.jit(prepare, in_shardings=(rows, whole, whole), out_shardings=rows)
+
+
 def compile_step(
-    step: Callable[..., Any],
-    mesh: Mesh,
-    *,
-    mode: str = "jit",
-    prepare: Callable[..., Any] | None = None,
-    several: bool = False,
+    run: Callable[..., Any], mesh: Mesh, *, mode: str = "jit", static: tuple[int, ...] = ()
 ) -> Any:
-    """`step(state, batch) -> (state, scalars)` compiled; the old state's memory is given up.
+    """`run(state, item) -> (state, scalars)` compiled; the old state's memory is given up.
 
     Args:
-        step: in the mode "pmap" it must average under `DATA_AXIS`.
+        run: in the mode "pmap" it must average under `DATA_AXIS`.
         mode: "jit" or "pmap".
-        prepare: `prepare(item, rng, step) -> batch`, run before the step with the state's `rng` and
-            `step`, on each device for its own rows, under the axis name `DATA_AXIS`.
-        several: the result is `run(state, item, count)`: so many steps, at least one, in one call,
-            with the scalars of the last. It is compiled for each count: a GPU waits for the host
-            in every turn of a loop whose length it does not know.
+        static: places of further arguments, plain numbers, for each of which it is compiled anew.
 
     Returns:
-        `run(state, item) -> (state, scalars)`. Items come divided by `batch_sharding`; state and
-        scalars are `replicated`, going in and coming out.
+        A function of the same arguments. Items come divided by `batch_sharding`; state and scalars
+        are `replicated`, going in and coming out.
 
     Raises:
         ValueError: no such mode.
     """
-    step_axis(mode)
-    if prepare is not None and mode == "jit":
-        rows, whole = PartitionSpec(DATA_AXIS), PartitionSpec()
-        prepare = jax.shard_map(
-            prepare, mesh=mesh, in_specs=(rows, whole, whole), out_specs=rows, check_vma=False
-        )
-
-    def run(state: Any, item: Any) -> tuple[Any, Any]:
-        return step(state, item if prepare is None else prepare(item, state.rng, state.step))
-
-    static = (2,) if several else ()
-    if mode == "pmap":
-        return _compile_pmap(_repeated(run) if several else run, mesh, static)
+    if step_axis(mode):
+        return _compile_pmap(run, mesh, static)
     whole, rows = replicated(mesh), batch_sharding(mesh)
-    compile_one = functools.partial(
-        jax.jit,
+    return jax.jit(
+        run,
         in_shardings=(whole, rows),
         out_shardings=(whole, whole),
         donate_argnums=0,
         static_argnums=static,
     )
-    if several:
-        return compile_one(_repeated(run))
-    if prepare is None:
-        return compile_one(step)
-    # Two programs: in one, XLA takes half as long again on a CPU.
-    compiled = compile_one(step)
-    prepared = jax.jit(prepare, in_shardings=(rows, whole, whole), out_shardings=rows)
-    return lambda state, item: compiled(state, prepared(item, state.rng, state.step))
-
-
-def _repeated(run: Callable[..., Any]) -> Callable[..., Any]:
-    """`run` so many times in a loop on the device: only the last scalars come out."""
-
-    def repeat(state: Any, item: Any, count: int) -> tuple[Any, Any]:
-        scalars = jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(run, state, item)[1]
-        )
-        return jax.lax.fori_loop(0, count, lambda _, last: run(last[0], item), (state, scalars))
-
-    return repeat
 
 
 def _compile_pmap(run: Callable[..., Any], mesh: Mesh, static: tuple[int, ...]) -> Any:

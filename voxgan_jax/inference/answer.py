@@ -3,41 +3,26 @@
 Apart from the model, so that a process which only draws and writes pots need not load it.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 
-from voxgan_jax.data import fragments
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence
-from voxgan_jax.scan.pose import Placement
-
-if TYPE_CHECKING:
-    import trimesh
-
+from voxgan_jax.scan.pose import Sherd
 
 GIVEN, INFERRED, UNCERTAIN = 1, 2, 3
 """What a voxel of a restored pot is: part of the sherd, added, added without much certainty."""
 
 
 class Request(NamedTuple):
-    """A pot to complete: which of its labels are given, and what the errors call it.
+    """A pot to complete: what is known of it are these sherds, all in the pot's one box.
 
-    `matrix` maps the indices of `labels` to the file's coordinates in mm (`mesh.frame`); None
-    stands for voxels of 1 mm. `scan` is what was read, in mm, where that was a mesh. `placement`
-    says how it was placed; None where it lies as the file has it. `scaled` is False where nobody
-    told how big a voxel is.
+    The answer is in the coordinates of the first.
     """
 
-    labels: UInt8[np.ndarray, "_ _ _"]
-    ids: Sequence[int] | None = None
-    source: str = ""
-    matrix: Float[np.ndarray, "4 4"] | None = None
-    scan: "trimesh.Trimesh | None" = None
-    placement: Placement | None = None
-    scaled: bool = True
+    sherds: tuple[Sherd, ...]
 
 
 class Hypothesis(NamedTuple):
@@ -71,29 +56,3 @@ class Answer(NamedTuple):
     confidence: Confidence | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
     pieces: Pieces | None = None
-
-
-class UnknownFragmentError(ValueError):
-    """A fragment id that the file does not have."""
-
-
-def given_labels(
-    labels: UInt8[np.ndarray, "d h w"], ids: Sequence[int] | None, source: str = ""
-) -> Bool[np.ndarray, "256"]:
-    """Which labels of a file are given: those of the named fragments, or all where none is named.
-
-    Raises:
-        UnknownFragmentError: the file has no such fragment.
-        ValueError: the file is empty.
-    """
-    present = fragments.fragment_ids(labels)
-    if not present:
-        raise ValueError(f"{source}: it holds no voxel")
-    if not ids:
-        return np.arange(256) > 0
-    missing = sorted(set(ids) - set(present))
-    if missing:
-        raise UnknownFragmentError(
-            f"{source}: no fragment {missing[0]}; it has {', '.join(map(str, present))}"
-        )
-    return fragments.given_table(ids)

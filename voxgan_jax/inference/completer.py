@@ -53,7 +53,7 @@ def load(
         average: over how many symmetries the answers are averaged, see `averaged`; None takes the
             model's own number (`config.eval.average`), or 1.
         num_hypotheses: how many other pots each sherd gets, by the package's weights for that, or
-            by those that are named if they are a `HypothesesGenerator`'s.
+            by those that are named if they are a `hypotheses.Model`'s.
 
     Raises:
         FileNotFoundError: no weights there.
@@ -75,11 +75,10 @@ def load(
         average = config.eval.get("average", 1)
     if average not in AVERAGES:
         raise ValueError(f"average {average} (config.eval.average): choose 1 or {AVERAGES[1]}")
-    generator = models.build_generator(config.generator)
+    generator = models.build(config.generator)
     weights.require_fit(weights_file, variables, generator, config.data.resolution)
-    predict = divided(
-        functools.partial(generator.apply, train=False), variables, jax.local_devices(), average
-    )
+    complete = functools.partial(models.complete, generator, models.output(config.generator))
+    predict = divided(complete, variables, jax.local_devices(), average)
     card = model_card.read_card(weights_file)
     completer = Completer(
         predict,
@@ -92,11 +91,11 @@ def load(
     )
     if not num_hypotheses:
         return completer
-    if not isinstance(generator, hypotheses.HypothesesGenerator):
+    if not isinstance(generator, hypotheses.Model):
         weights_file = model_card.find(model_card.HYPOTHESES)
         card = model_card.read_card(weights_file)
         variables, config = weights.load(weights_file)
-        generator = models.build_generator(config.generator)
+        generator = models.build(config.generator)
         weights.require_fit(weights_file, variables, generator, config.data.resolution)
         place = (config.data.resolution, config.data.pool, config.data.placement)
         if place != completer[1:4]:

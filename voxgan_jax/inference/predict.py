@@ -4,52 +4,60 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 
-from voxgan_jax.data import grid
+from voxgan_jax.data import fragments, grid
 from voxgan_jax.inference import bridge
-from voxgan_jax.inference.answer import (
-    GIVEN,
-    INFERRED,
-    UNCERTAIN,
-    Answer,
-    Hypothesis,
-    Request,
-    given_labels,
-)
+from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Answer, Hypothesis, Request
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.confidence import judge, measure
+from voxgan_jax.scan.pose import Sherd
+
+
+def given_voxels(request: Request) -> Bool[np.ndarray, "_ _ _"]:
+    """The voxels of the pot's box that any sherd gives.
+
+    Raises:
+        ValueError: as `fragments.given_labels`; or the sherds' boxes are not of one size.
+    """
+    shapes = {sherd.labels.shape: sherd.source for sherd in request.sherds}
+    if len(shapes) > 1:
+        one, other, *_ = shapes.values()
+        raise ValueError(f"{one} and {other}: their boxes differ; place both in the box of one pot")
+    given = [_given_labels(sherd)[sherd.labels] for sherd in request.sherds]
+    return np.logical_or.reduce(given)
+
+
+def _given_labels(sherd: Sherd) -> Bool[np.ndarray, "256"]:
+    return fragments.given_labels(sherd.labels, sherd.ids, sherd.source)
 
 
 def complete(
     completer: Completer,
     labels: UInt8[np.ndarray, "d h w"],
     *,
-    ids: Sequence[int] | None = None,
+    ids: Sequence[int] = (),
     threshold: float | None = None,
     whole_cube: bool = False,
-    join: bool = True,
     source: str = "",
 ) -> Answer:
-    """Complete one pot of which the fragments `ids` are given, or all that is in the file.
+    """Complete one pot of which the fragments `ids` are given, or all that is in the grid.
 
     Every given voxel is kept; the model decides about the others. Where the model works on a
     coarser grid (`pool`), what it adds comes in blocks of that size. Where its pot comes in several
-    pieces, these are joined (`joined.join`).
+    pieces, these are joined (`bridge.join`).
 
     Args:
         whole_cube: the result fills the model's cube instead of the input's own box.
-        join: whether pieces are joined; otherwise the pot is the model's own.
         threshold: probability above which a voxel is added; None takes the model's own.
         source: what the errors call the input.
 
     Raises:
         FitError: the pot is too big for the model's cube.
-        ValueError: an empty file, or a fragment that it does not have.
+        ValueError: an empty grid, or a fragment that it does not have.
     """
-    requests = [Request(labels, ids, source)]
-    options = {"threshold": threshold, "whole_cube": whole_cube, "join": join}
-    return complete_batch(completer, requests, **options)[0]
+    request = Request((Sherd(labels, tuple(ids), source),))
+    return complete_batch(completer, [request], threshold=threshold, whole_cube=whole_cube)[0]
 
 
 def complete_batch(
@@ -58,26 +66,22 @@ def complete_batch(
     *,
     threshold: float | None = None,
     whole_cube: bool = False,
-    join: bool = True,
     rows: int | None = None,
 ) -> list[Answer]:
     """Complete several pots in one pass of the model; otherwise as `complete`.
 
     `rows` fills the batch up with empty pots: one size for all batches is compiled only once.
     """
-    tables = [given_labels(*request[:3]) for request in requests]
-    partial = np.zeros((max(rows or 0, len(requests)), *[completer.resolution] * 3, 1), np.float32)
-    place = {"pool": completer.pool, "placement": completer.placement}
-    for row, (request, table) in enumerate(zip(requests, tables, strict=True)):
-        placed = grid.place(request.labels, completer.resolution, source=request.source, **place)
-        partial[row, ..., 0] = table[placed]
-    probabilities = np.asarray(completer.predict(jnp.asarray(partial)))[..., 0]
     cut = completer.threshold if threshold is None else threshold
+    boxes = [given_voxels(request) for request in requests]
+    partial = np.zeros((max(rows or 0, len(requests)), *[completer.resolution] * 3, 1), np.float32)
+    for row, request in enumerate(requests):
+        partial[row, ..., 0] = _given_cells(completer, request)
+    probabilities = np.asarray(completer.predict(jnp.asarray(partial)))[..., 0]
     answers = []
-    for row, (request, table) in enumerate(zip(requests, tables, strict=True)):
+    for row, box in enumerate(boxes):
         given = partial[row, ..., 0] > 0
-        made = bridge.join(probabilities[row], given, cut, only_count=not join)
-        answer = _assemble(completer, request.labels, table, made, cut, whole_cube)
+        answer = _answer(completer, box, given, probabilities[row], cut, whole_cube)
         if completer.rule is not None:
             # The model's own answer and threshold, for which the rule was fitted.
             features = measure(given, probabilities[row], completer.threshold)
@@ -86,38 +90,56 @@ def complete_batch(
     if completer.alternatives is None:
         return answers
     others, shares = (np.asarray(part) for part in completer.alternatives(jnp.asarray(partial)))
-    for row, (request, table) in enumerate(zip(requests, tables, strict=True)):
+    for row, box in enumerate(boxes):
+        given = partial[row, ..., 0] > 0
         hypotheses = []
         for other, share in zip(others[:, row, ..., 0], shares[:, row], strict=True):
-            given = partial[row, ..., 0] > 0
-            made = bridge.join(other, given, cut, only_count=not join)
-            answer = _assemble(completer, request.labels, table, made, cut, whole_cube)
-            hypotheses.append(Hypothesis(answer.labels, answer.belief, float(share)))
+            made = _answer(completer, box, given, other, cut, whole_cube)
+            hypotheses.append(Hypothesis(made.labels, made.belief, float(share)))
         answers[row] = answers[row]._replace(hypotheses=tuple(hypotheses))
     return answers
 
 
-def _assemble(
+def _given_cells(completer: Completer, request: Request) -> Bool[np.ndarray, "r r r"]:
+    """The cells of the model's cube that any sherd gives: those of which most of a sherd is."""
+    given = np.zeros([completer.resolution] * 3, bool)
+    for sherd in request.sherds:
+        cells = grid.place(
+            sherd.labels,
+            completer.resolution,
+            pool=completer.pool,
+            placement=completer.placement,
+            source=sherd.source,
+        )
+        given |= _given_labels(sherd)[cells]
+    return given
+
+
+def _answer(
     completer: Completer,
-    labels: UInt8[np.ndarray, "_ _ _"],
-    table: Bool[np.ndarray, "256"],
-    made: bridge.Joined,
+    box: Bool[np.ndarray, "_ _ _"],
+    given: Bool[np.ndarray, "r r r"],
+    probabilities: Float[np.ndarray, "r r r"],
     threshold: float,
     whole_cube: bool,
 ) -> Answer:
-    """What is given, and what the model adds to it, in the box asked for."""
-    probabilities = made.probabilities
-    inferred = np.where(probabilities > threshold, np.uint8(INFERRED), np.uint8(0))
+    """What is given, and what the model adds to it, in the box asked for.
+
+    Args:
+        box: the voxels that are given, in the pot's box; `given` in the model's cube.
+    """
+    made = bridge.join(probabilities, given, threshold)
+    inferred = np.where(made.probabilities > threshold, np.uint8(INFERRED), np.uint8(0))
     inferred[made.bridges] = UNCERTAIN
-    belief = np.interp(probabilities, *_halved(threshold)).astype(np.float32)
+    belief = np.interp(made.probabilities, *_halved(threshold)).astype(np.float32)
     cube = inferred
     if completer.pool > 1:
         cube = grid.upsample(inferred, completer.pool)
         belief = grid.upsample(belief, completer.pool)
     region = grid.region(
-        labels.shape, completer.resolution, pool=completer.pool, placement=completer.placement
+        box.shape, completer.resolution, pool=completer.pool, placement=completer.placement
     )
-    cube[region][table[labels]] = GIVEN
+    cube[region][box] = GIVEN
     kept, left_out, shift = cube, 0, (0, 0, 0)
     if whole_cube:
         # Grid axes are (y, flipped z, x) of the file, so z counts from the end of h.
@@ -131,7 +153,7 @@ def _assemble(
         added=int((kept == UNCERTAIN).sum()),
         dropped=made.pieces.dropped * completer.pool**3,
     )
-    return Answer(kept, left_out, shift, probabilities, belief, pieces=pieces)
+    return Answer(kept, left_out, shift, made.probabilities, belief, pieces=pieces)
 
 
 def _halved(threshold: float) -> tuple[list[float], list[float]]:

@@ -1,105 +1,112 @@
-"""The two networks, built from their part of the config."""
+"""Networks, one module each, found by name.
 
-import functools
-from collections.abc import Callable
+A module of a generator, `models/<kind>.py`, has
+
+- `Model(nn.Module)`, called as `model(partial, train=, complete=, keys=)`; `complete` and `keys`
+  are given in training, and `keys` also where an answer is to be drawn;
+- `from_config(config, axis_name)`, which builds it from `config.generator`;
+- `OUTPUT`, what its grid is: "probability", "logits" or "sdf", see `probabilities`.
+
+What else the losses look at it leaves, in training, in the collection `OUTPUTS`.
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Array, Float, Key
 
-from voxgan_jax.models.conv import Conv
-from voxgan_jax.models.discriminator import Discriminator
-from voxgan_jax.models.hypotheses import HypothesesGenerator
-from voxgan_jax.models.layers import SpectralConv
-from voxgan_jax.models.revolve import AXES, RevolveGenerator
-from voxgan_jax.models.unet import Generator
+Volume = Float[Array, "b d h w 1"]
 
-DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+OUTPUTS = "outputs"
+"""The collection that holds, in training, what else the losses look at."""
 
-__all__ = [
-    "Discriminator",
-    "Generator",
-    "HypothesesGenerator",
-    "RevolveGenerator",
-    "build_discriminator",
-    "build_generator",
-]
+SDF_BOUND, SDF_SCALE = 3.0, 0.5
+"""In voxels: where signed distances are clipped, and the scale of the logistic function. A voxel
+whose centre lies half a voxel inside the wall is clay with a probability of 0.73."""
 
+_RENAMED = {"revolve_hypotheses": "hypotheses"}
+"""Kinds of configs and weights files whose module has another name."""
 
-def build_generator(config: Any, *, axis_name: str | None = None) -> nn.Module:
-    """The generator of `config`, of one of the kinds in `GENERATORS`.
-
-    `config` is a mapping with attributes; one without `kind`, as older weights have it, means
-    "unet". `axis_name` is that of pmap, None under jit. Raises ValueError for an unknown kind or
-    dtype.
-    """
-    kind = config.get("kind", "unet")
-    if kind not in GENERATORS:
-        raise ValueError(
-            f"unknown config.generator.kind {kind!r}; known: {', '.join(sorted(GENERATORS))}"
-        )
-    return GENERATORS[kind](config, axis_name)
-
-
-def _unet(config: Any, axis_name: str | None) -> Generator:
-    return Generator(
-        features=config.features,
-        num_res_blocks=config.num_res_blocks,
-        skips=config.skips,
-        conv_form=config.conv_form,
-        dtype=_dtype(config.dtype),
-        axis_name=axis_name,
-    )
-
-
-def _revolve(config: Any, axis_name: str | None) -> RevolveGenerator:
-    return RevolveGenerator(**_revolve_options(config))
-
-
-def _revolve_hypotheses(config: Any, axis_name: str | None) -> HypothesesGenerator:
-    return HypothesesGenerator(**_revolve_options(config), code_size=config.code_size)
-
-
-def _revolve_options(config: Any) -> dict[str, Any]:
-    """Nothing in these generators is shared over a batch, so `axis_name` is not among them."""
-    names = ("features", "bottleneck", "ring_width", "residual_features", "only_residual")
-    names += ("axis", "axis_within", "axis_trust", "axis_average")
-    # Weights from before a field was added have none, and mean its default.
-    options = {name: config.get(name, getattr(RevolveGenerator, name)) for name in names}
-    if options["axis"] not in AXES:
-        raise ValueError(
-            f"unknown config.generator.axis {options['axis']!r}; known: {', '.join(AXES)}"
-        )
-    return options | {"conv_form": config.conv_form, "dtype": _dtype(config.dtype)}
-
-
-GENERATORS: dict[str, Callable[[Any, str | None], nn.Module]] = {
-    "unet": _unet,
-    "revolve": _revolve,
-    "revolve_hypotheses": _revolve_hypotheses,
+_PROBABILITIES: dict[str, Callable[[Volume], Volume]] = {
+    "probability": lambda grid: grid,
+    "logits": jax.nn.sigmoid,
+    "sdf": lambda grid: jax.nn.sigmoid(-jnp.clip(grid, -SDF_BOUND, SDF_BOUND) / SDF_SCALE),
 }
-"""How a generator of each kind is built from its part of the config."""
 
 
-def build_discriminator(config: Any, *, axis_name: str | None = None) -> Discriminator:
-    """The discriminator of `config`: features, spectral_norm_iterations, conv_form, dtype.
+def find(kind: str) -> Any:
+    """The module of a kind of generator.
 
-    Without spectral normalisation where spectral_norm_iterations is 0; ValueError where it is
-    less. Otherwise as `build_generator`.
+    Raises:
+        ValueError: no such kind; the known ones are named.
     """
-    iterations = config.spectral_norm_iterations
-    if iterations < 0:
-        raise ValueError(f"spectral_norm_iterations must be 0 (none) or more, got {iterations}")
-    return Discriminator(
-        features=config.features,
-        conv_form=config.conv_form,
-        dtype=_dtype(config.dtype),
-        axis_name=axis_name,
-        conv=functools.partial(SpectralConv, iterations=iterations) if iterations else Conv,
-    )
+    name = f"{__name__}.{_RENAMED.get(kind, kind)}"
+    module = importlib.import_module(name) if importlib.util.find_spec(name) else None
+    if not hasattr(module, "OUTPUT"):
+        raise ValueError(f"unknown config.generator.kind {kind!r}; known: {', '.join(_kinds())}")
+    return module
 
 
-def _dtype(name: str) -> Any:
-    if name not in DTYPES:
-        raise ValueError(f"unknown dtype {name!r}; known: {', '.join(DTYPES)}")
-    return DTYPES[name]
+def build(config: Any, *, axis_name: str | None = None) -> nn.Module:
+    """The generator of `config`, a mapping with attributes; without `kind` it means "unet".
+
+    Args:
+        axis_name: that of pmap, over which batch statistics are shared; None under jit.
+
+    Raises:
+        ValueError: an unknown kind, or a value that the model does not know.
+    """
+    return find(config.get("kind", "unet")).from_config(config, axis_name)
+
+
+def output(config: Any) -> str:
+    """What the grid of the generator of `config` is, a name that `probabilities` knows."""
+    return find(config.get("kind", "unet")).OUTPUT
+
+
+def probabilities(grid: Volume, kind: str) -> Volume:
+    """A generator's grid as the probability of clay in each voxel.
+
+    Args:
+        kind: "probability"; "logits"; or "sdf", the signed distance to the wall in voxels, negative
+            in clay, which counts within ±`SDF_BOUND`.
+
+    Raises:
+        ValueError: no such kind of grid.
+    """
+    if kind not in _PROBABILITIES:
+        known = ", ".join(_PROBABILITIES)
+        raise ValueError(f"a model's OUTPUT is {kind!r}; known: {known}")
+    return _PROBABILITIES[kind](grid)
+
+
+def complete(
+    model: nn.Module,
+    kind: str,
+    variables: Mapping[str, Any],
+    partial: Volume,
+    key: Key[Array, ""] | None = None,
+) -> Volume:
+    """The probabilities of the completed pots, in evaluation mode; a pure function.
+
+    Args:
+        kind: what the model's grid is, see `output`.
+        partial: the given voxels in {0, 1}.
+        key: for an answer that is drawn, where the model draws; None: the single likeliest one.
+    """
+    keys = None if key is None else jax.random.split(key, len(partial))
+    grid: Any = model.apply(variables, partial, train=False, keys=keys)
+    return probabilities(grid, kind)
+
+
+def _kinds() -> list[str]:
+    """The names of all kinds of generators, the earlier ones too."""
+    names = [info.name for info in pkgutil.iter_modules(__path__)]
+    found = [n for n in names if hasattr(importlib.import_module(f"{__name__}.{n}"), "OUTPUT")]
+    return sorted([*found, *_RENAMED])

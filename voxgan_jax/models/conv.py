@@ -35,6 +35,9 @@ from voxgan_jax.models.rearrange import (
     windows,
 )
 
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+"""The types that networks compute in, by their names in a config."""
+
 _LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
 FORMS = ("auto", "lax", "s2d", "matmul")
 
@@ -46,6 +49,13 @@ AUTO = {
     "gpu": {"down": "s2d", "up": "s2d", "same": "lax"},
 }
 """The form of a layer by platform and kind: strided, transposed, or of stride 1."""
+
+
+def find_dtype(name: str) -> Any:
+    """The type of that name; ValueError lists the known ones."""
+    if name not in DTYPES:
+        raise ValueError(f"unknown dtype {name!r}; known: {', '.join(DTYPES)}")
+    return DTYPES[name]
 
 
 def choose_form(form: str, kind: str) -> str:

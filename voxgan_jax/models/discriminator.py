@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from voxgan_jax.models.conv import Conv, conv_full, conv_k4s2
-from voxgan_jax.models.layers import BatchNorm, leaky_relu
+from voxgan_jax.models.conv import Conv, conv_full, conv_k4s2, find_dtype
+from voxgan_jax.models.layers import BatchNorm, SpectralConv, leaky_relu
 
 
-class Discriminator(nn.Module):
+class Model(nn.Module):
     """Four strided convolutions, then one over all that is left of the grid.
 
     `features` is f in f, 2f, 4f, 8f; every layer but the first is batch-normalised. All five
@@ -52,3 +52,21 @@ class Discriminator(nn.Module):
             1, kernel_size=x.shape[1], convolve=conv_full, dtype=self.dtype, name="final"
         )
         return final(x, train=train).reshape(-1).astype(jnp.float32)
+
+
+def from_config(config: Any, axis_name: str | None = None) -> Model:
+    """From `config.discriminator`; without spectral normalisation at spectral_norm_iterations 0.
+
+    Raises:
+        ValueError: fewer than no iterations, or an unknown dtype.
+    """
+    iterations = config.spectral_norm_iterations
+    if iterations < 0:
+        raise ValueError(f"spectral_norm_iterations must be 0 (none) or more, got {iterations}")
+    return Model(
+        features=config.features,
+        conv_form=config.conv_form,
+        dtype=find_dtype(config.dtype),
+        axis_name=axis_name,
+        conv=functools.partial(SpectralConv, iterations=iterations) if iterations else Conv,
+    )

@@ -22,10 +22,12 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
 from voxgan_jax.geometry import rings
+from voxgan_jax.models import OUTPUTS, revolve
 from voxgan_jax.models.profile import ProfileNet, fold
-from voxgan_jax.models.revolve import OUTPUTS, RevolveGenerator
 
 Volume = Float[Array, "b d h w 1"]
+
+OUTPUT = "probability"
 
 NUM_DRAWS = 32
 NUM_ROUNDS = 6
@@ -61,8 +63,8 @@ class CodeNet(nn.Module):
         return mean, _LARGEST_LOGVAR * jnp.tanh(logvar / _LARGEST_LOGVAR)
 
 
-class HypothesesGenerator(RevolveGenerator):
-    """A `RevolveGenerator` whose profile network is also told a code of `code_size` numbers.
+class Model(revolve.Model):
+    """A `revolve.Model` whose profile network is also told a code of `code_size` numbers.
 
     In training, with `complete` and `keys`, the code is drawn from the posterior, and both
     Gaussians are left in `OUTPUTS`. Otherwise it is the prior's mean, or with `keys` a draw from
@@ -93,8 +95,13 @@ class HypothesesGenerator(RevolveGenerator):
         return mean + jnp.exp(logvar / 2.0) * noise
 
 
+def from_config(config: Any, axis_name: str | None = None) -> Model:
+    """From `config.generator`, as `revolve.from_config`."""
+    return Model(**revolve.options(config), code_size=config.code_size)
+
+
 def kl_divergence(outputs: Mapping[str, Any]) -> Float[Array, " b"]:
-    """KL(posterior ‖ prior) in nats, from what a `HypothesesGenerator` leaves in `OUTPUTS`."""
+    """KL(posterior ‖ prior) in nats, from what a `Model` leaves in `OUTPUTS`."""
     prior_mean, prior_logvar = outputs["prior_mean"], outputs["prior_logvar"]
     mean, logvar = outputs["posterior_mean"], outputs["posterior_logvar"]
     square = jnp.square(mean - prior_mean)
@@ -103,7 +110,7 @@ def kl_divergence(outputs: Mapping[str, Any]) -> Float[Array, " b"]:
 
 
 def hypotheses(
-    generator: HypothesesGenerator,
+    generator: Model,
     variables: Mapping[str, Any],
     partial: Volume,
     rng: Key[Array, ""],
@@ -151,7 +158,7 @@ def hypotheses(
 
 
 def draw_profiles(
-    generator: HypothesesGenerator,
+    generator: Model,
     variables: Mapping[str, Any],
     partial: Volume,
     rng: Key[Array, ""],

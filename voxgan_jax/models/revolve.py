@@ -9,12 +9,13 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
 from voxgan_jax.geometry import rings
+from voxgan_jax.models import OUTPUTS
 from voxgan_jax.models.axis import AxisNet, find_axis, likely_axes
+from voxgan_jax.models.conv import find_dtype
 from voxgan_jax.models.profile import ProfileNet, evidence
 from voxgan_jax.models.residual import ResidualNet
 
-OUTPUTS = "outputs"
-"""The collection that holds, in training, what else the losses look at."""
+OUTPUT = "probability"
 
 AXES = ("centre", "found")
 
@@ -22,7 +23,7 @@ _SURE = 1e-4
 """Profiles keep this far from 0 and 1, so that a correction can still turn every voxel."""
 
 
-class RevolveGenerator(nn.Module):
+class Model(nn.Module):
     """Completes a wheel-made pot through its profile.
 
     The fragment's voxels are gathered in rings about the axis (`evidence`), a 2D network completes
@@ -131,6 +132,28 @@ class RevolveGenerator(nn.Module):
             return
         for name, value in outputs.items():
             self.sow(OUTPUTS, name, value, init_fn=lambda v=value: v, reduce_fn=lambda _, v: v)
+
+
+def from_config(config: Any, axis_name: str | None = None) -> Model:
+    """From `config.generator`. Nothing is shared over a batch, so `axis_name` has no use."""
+    return Model(**options(config))
+
+
+def options(config: Any) -> dict[str, Any]:
+    """The fields of a `Model` in `config.generator`.
+
+    Raises:
+        ValueError: an unknown `axis` or dtype.
+    """
+    names = ("features", "bottleneck", "ring_width", "residual_features", "only_residual")
+    names += ("axis", "axis_within", "axis_trust", "axis_average")
+    # Weights from before a field was added have none, and mean its default.
+    found = {name: config.get(name, getattr(Model, name)) for name in names}
+    if found["axis"] not in AXES:
+        raise ValueError(
+            f"unknown config.generator.axis {found['axis']!r}; known: {', '.join(AXES)}"
+        )
+    return found | {"conv_form": config.conv_form, "dtype": find_dtype(config.dtype)}
 
 
 def _volumes(

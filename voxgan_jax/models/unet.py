@@ -8,11 +8,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from voxgan_jax.models.conv import Conv, ConvTranspose, conv_k3s1, conv_k4s2
+from voxgan_jax.models.conv import Conv, ConvTranspose, conv_k3s1, conv_k4s2, find_dtype
 from voxgan_jax.models.layers import BatchNorm, ResBlock, leaky_relu
 
+OUTPUT = "probability"
 
-class Generator(nn.Module):
+
+class Model(nn.Module):
     """Encoder to 1/16 of the side, residual blocks there, decoder back.
 
     `features` is b in b, 2b, 4b, 8b, the channels of the four encoder layers. With `skips` each
@@ -74,3 +76,15 @@ class Generator(nn.Module):
 
         x = up(1, name="final_conv")(x)
         return jax.nn.sigmoid(x.astype(jnp.float32))
+
+
+def from_config(config: Any, axis_name: str | None = None) -> Model:
+    """From `config.generator`."""
+    return Model(
+        features=config.features,
+        num_res_blocks=config.num_res_blocks,
+        skips=config.skips,
+        conv_form=config.conv_form,
+        dtype=find_dtype(config.dtype),
+        axis_name=axis_name,
+    )

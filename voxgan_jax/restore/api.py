@@ -9,11 +9,10 @@ import numpy as np
 from jaxtyping import Shaped
 
 from voxgan_jax.devices import accelerator
-from voxgan_jax.inference import completer as model
-from voxgan_jax.inference import predict
-from voxgan_jax.restore import batch, pot
-from voxgan_jax.restore import request as requests
-from voxgan_jax.restore.pot import Completion
+from voxgan_jax.inference import completer, predict
+from voxgan_jax.inference.answer import Request
+from voxgan_jax.restore import files, pot
+from voxgan_jax.restore.request import read_request
 
 if TYPE_CHECKING:
     import trimesh
@@ -30,8 +29,8 @@ def complete(
     name: str = "sherd",
     weights: str | pathlib.Path | None = None,
     workdir: str | pathlib.Path | None = None,
-    **placing: Any,
-) -> Completion:
+    **facts: Any,
+) -> pot.Completion:
     """Restore the pot of a sherd.
 
         import voxgan_jax
@@ -53,7 +52,7 @@ def complete(
         clearance_mm: how far the missing piece stays from the original.
         name: what the files of `Completion.write` are called where `sherd` is no file.
         weights, workdir: a weights file or a run's folder, in place of the package's model.
-        placing: how big the sherd is and how it lies: the options of `scans.read` (`unit`,
+        facts: how big the sherd is and how it lies: the options of `scan.formats.read` (`unit`,
             `voxel_mm`, `up`, `height_mm`, `diameter_mm`), and `axis`, `rim`, `base`, `as_is`,
             `place`, as `voxgan complete` has them.
 
@@ -62,32 +61,27 @@ def complete(
         ScanError, VoxError: a file that cannot be read.
         ValueError: an empty grid, a fragment that it does not have, a pot too big for the model.
     """
-    completer = _completer(weights, workdir, hypotheses)
-    request = _read(completer, sherd, fragments, name, placing)
-    (answer,) = predict.complete_batch(
-        completer, [request], threshold=threshold, whole_cube=whole_cube
-    )
-    options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **placing}
+    model = _load(weights, workdir, hypotheses)
+    request = _read(model, sherd, tuple(fragments or ()), name, facts)
+    (answer,) = predict.complete_batch(model, [request], threshold=threshold, whole_cube=whole_cube)
+    options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **facts}
     options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses}
-    about: dict[str, Any] = {"model": dict(completer.about), "options": batch.asked(options)}
+    about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options)}
     if isinstance(sherd, (str, pathlib.Path)):
-        about["input"] = batch.fingerprint(sherd)
+        about["input"] = files.fingerprint(sherd)
     return pot.restore(request, answer, clearance_mm=clearance_mm, about=about)
 
 
 def _read(
-    completer: model.Completer,
+    model: completer.Completer,
     sherd: "str | pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh",
-    ids: list[int] | None,
+    ids: tuple[int, ...],
     name: str,
-    placing: dict[str, Any],
-) -> requests.Request:
+    facts: dict[str, Any],
+) -> Request:
     """The request of a sherd. One in memory goes through a file, so that it is checked alike."""
     if isinstance(sherd, (str, pathlib.Path)):
-        request = requests.request_of(completer, pathlib.Path(sherd), ids, False, placing)
-        if isinstance(request, Exception):
-            raise request
-        return request
+        return read_request(model, pathlib.Path(sherd), facts, ids=ids)
     with tempfile.TemporaryDirectory() as folder:
         if isinstance(sherd, np.ndarray):
             path = pathlib.Path(folder) / f"{name}.npy"
@@ -95,12 +89,12 @@ def _read(
         else:
             path = pathlib.Path(folder) / f"{name}.ply"
             sherd.export(path)
-        return _read(completer, path, ids, name, placing)
+        return read_request(model, path, facts, ids=ids)
 
 
 @functools.lru_cache(maxsize=4)
-def _completer(
+def _load(
     weights: str | pathlib.Path | None, workdir: str | pathlib.Path | None, hypotheses: int
-) -> model.Completer:
+) -> completer.Completer:
     accelerator.prepare()
-    return model.load(weights_file=weights, workdir=workdir, num_hypotheses=hypotheses)
+    return completer.load(weights_file=weights, workdir=workdir, num_hypotheses=hypotheses)

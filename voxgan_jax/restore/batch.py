@@ -1,108 +1,93 @@
-"""Many sherds at once: which files are meant, and which are done already."""
+"""Completing many files: read, answered in batches by the model, restored and written."""
 
-import glob
-import hashlib
-import itertools
-import json
-import os
 import pathlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from voxgan_jax.report import naming
-from voxgan_jax.scan import formats
-
-_OURS = ("_completed", "_missing")
-"""How the names of our own results end; a folder of results is no folder of sherds."""
-
-
-def collect(inputs: Iterable[str | pathlib.Path]) -> dict[pathlib.Path, str]:
-    """The files that are meant by files, folders and globs, each once, a folder's by name.
-
-    Of a folder its own files whose ending is one of `scans.MESHES` or `scans.GRIDS`; what
-    `voxgan complete` wrote there is left out, and so are hidden files. A name that is neither a
-    file nor a folder is taken as a glob (`**` goes into subfolders).
-
-    Returns:
-        The files, and what the results of each are called (`naming.names`).
-
-    Raises:
-        FileNotFoundError: no such file, or a folder or glob without one.
-    """
-    found: dict[str, tuple[pathlib.Path, pathlib.PurePath]] = {}
-    for given in inputs:
-        path, above = pathlib.Path(given), pathlib.Path(given)
-        if path.is_dir():
-            inside = [entry for entry in sorted(path.iterdir()) if _is_sherd(entry)]
-            if not inside:
-                known = ", ".join((*formats.GRIDS, *formats.MESHES))
-                raise FileNotFoundError(
-                    f"{path}: no sherd in this folder ({known}); to look into its subfolders,"
-                    f' give "{path / "**" / "*"}"'
-                )
-        elif not path.exists() and glob.has_magic(str(given)):
-            entries = sorted(glob.glob(str(given), recursive=True))
-            inside = [entry for entry in map(pathlib.Path, entries) if _is_sherd(entry)]
-            if not inside:
-                raise FileNotFoundError(f"{given}: no sherd's file has such a name")
-            plain = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
-            above = pathlib.Path(*plain)
-        else:
-            # A missing file is reported with the others, so that they are completed.
-            inside, above = [path], path.parent
-        for entry in inside:
-            found.setdefault(os.path.abspath(entry), (entry, entry.relative_to(above)))
-    return naming.names(dict(found.values()))
+from voxgan_jax.inference import predict
+from voxgan_jax.inference.answer import Answer, Request
+from voxgan_jax.inference.completer import Completer
+from voxgan_jax.report import volumes
+from voxgan_jax.restore import files, pot
+from voxgan_jax.restore.pool import Each
+from voxgan_jax.restore.request import is_placed, read_request
 
 
-def _is_sherd(path: pathlib.Path) -> bool:
-    known = path.suffix.lower() in (*formats.MESHES, *formats.GRIDS)
-    hidden = path.name.startswith(".")
-    ours = path.stem.endswith(_OURS) or "_hypothesis" in path.stem
-    return known and not hidden and not ours and path.is_file()
+class Result(NamedTuple):
+    """A completed file: what was written, and the restored pot."""
+
+    written: volumes.Written
+    completion: pot.Completion
 
 
-def asked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a report as they come back from JSON: those that were given."""
-    # By identity: 0 is a threshold, though it equals False.
-    given = {name: value for name, value in options.items() if value is not None}
-    return json.loads(json.dumps({n: value for n, value in given.items() if value is not False}))
+def complete_files(
+    completer: Completer,
+    paths: Iterable[str | pathlib.Path],
+    out_dir: str | pathlib.Path,
+    *,
+    batch_size: int = 16,
+    facts: Mapping[str, Any] | None = None,
+    ids: Sequence[int] = (),
+    fixed_fragment: bool = False,
+    formats: Sequence[str] = pot.FORMATS,
+    clearance_mm: float = 0.2,
+    names: Mapping[pathlib.Path, str] | None = None,
+    about: Mapping[str, Any] | None = None,
+    each: Each = map,
+    tell: Callable[[str], None] | None = None,
+    **options: Any,
+) -> Iterator[Result | OSError | ValueError]:
+    """Complete files, `batch_size` of them at a time, and write the results, in their order.
 
-
-def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
-    """What `input` of a report says: the file's name, size and sha256.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    data = pathlib.Path(path).read_bytes()
-    return {
-        "file": naming.readable(pathlib.Path(path).name),
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
-
-
-def finished(
-    path: pathlib.Path, stem: pathlib.Path, about: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """The report of an earlier run on the same file, by the same model with the same options.
-
-    None where there is none, where a file that it names has gone, or where anything differs.
-    `NAME.json` is written last, so all else was written too.
+    For a file that cannot be completed its error comes in place of a result; the others go on.
 
     Args:
-        stem: where the file's results are, without what follows its name.
-        about: `model` and `options` as the report must have them.
+        out_dir: where `NAME_completed.vox` and the others go (`Completion.write`).
+        facts, ids, fixed_fragment: as in `read_request`.
+        formats, clearance_mm: as in `Completion`.
+        names: what the results of a file are called; otherwise as the file, without its ending.
+        about: what the reports say besides.
+        each: how the files of a batch are written: `map`, or one of `pool`.
+        tell: is told what is being done, a line at a time.
+        options: `threshold` and `whole_cube`, as `predict.complete` takes them.
     """
-    others = sorted(stem.parent.glob(f"{glob.escape(stem.name)}_fragment*.json"))
-    for target in (stem.with_name(f"{stem.name}.json"), *others):
+    paths = [pathlib.Path(path) for path in paths]
+    facts, tell = facts or {}, tell or (lambda _: None)
+    rows = min(batch_size, len(paths))
+    inputs: dict[str, Mapping[str, Any]] = {}
+
+    def read(path: pathlib.Path) -> Request | OSError | ValueError:
+        # Looking for a mesh's place takes the longest.
+        tell(f"placing {path} by its shape …" if is_placed(path, facts) else f"reading {path} …")
         try:
-            report = json.loads(target.read_text(encoding="utf-8"))
-            same = all(report.get(key) == value for key, value in about.items())
-            same = same and report["input"] == fingerprint(path)
-            if same and all((target.parent / made).is_file() for made in report["files"]):
-                return report
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
-    return None
+            request = read_request(completer, path, facts, ids=ids, fixed_fragment=fixed_fragment)
+            inputs[str(path)] = files.fingerprint(path)
+            return request
+        except (OSError, ValueError) as error:
+            return error
+
+    def restored(request: Request, answer: Answer) -> pot.Completion:
+        source = request.sherds[0].source
+        said = {**(about or {}), "input": inputs[source]}
+        name = (names or {}).get(pathlib.Path(source))
+        return pot.restore(request, answer, name=name, clearance_mm=clearance_mm, about=said)
+
+    write = pot.Writing(pathlib.Path(out_dir), tuple(formats))
+    for start in range(0, len(paths), batch_size):
+        requests = [read(path) for path in paths[start : start + batch_size]]
+        good = [request for request in requests if isinstance(request, Request)]
+        what = good[0].sherds[0].source if len(good) == 1 else f"{len(good)} sherds"
+        results: Iterator[tuple[Any, pot.Completion]] = iter(())
+        if good:
+            tell(f"completing {what} …")
+            answers = predict.complete_batch(completer, good, rows=rows, **options)
+            pots = list(map(restored, good, answers))
+            tell(f"drawing and writing {what} …")
+            results = zip(each(write, pots), pots, strict=True)
+        for request in requests:
+            if not isinstance(request, Request):
+                yield request
+                continue
+            written, completion = next(results)
+            failed = isinstance(written, (OSError, ValueError))
+            yield written if failed else Result(written, completion)

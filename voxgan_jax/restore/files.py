@@ -1,114 +1,115 @@
-"""Completing files: read, answered in batches, written."""
+"""Which files are meant, and which are finished already."""
 
+import glob
+import hashlib
+import itertools
+import json
+import os
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from voxgan_jax.inference import predict
-from voxgan_jax.inference.answer import Request
-from voxgan_jax.inference.completer import Completer
-from voxgan_jax.report import volumes
-from voxgan_jax.restore import pot as completion
-from voxgan_jax.restore.pool import Each
-from voxgan_jax.restore.pot import Completion
-from voxgan_jax.restore.request import estimated, request_of
-from voxgan_jax.scan import formats as scans
+from voxgan_jax.report import naming
+from voxgan_jax.scan import formats
+
+_OURS = ("_completed", "_missing")
+"""How the names of our own results end; a folder of results is no folder of sherds."""
 
 
-class Result(NamedTuple):
-    """A completed file: what was written, and the restored pot."""
+def collect(inputs: Iterable[str | pathlib.Path]) -> dict[pathlib.Path, str]:
+    """The files that are meant by files, folders and globs, each once, a folder's by name.
 
-    written: volumes.Written
-    completion: Completion
+    Of a folder its own files whose ending is one of `scan.formats.FORMATS`; what `voxgan complete`
+    wrote there is left out, and so are hidden files. A name that is neither a file nor a folder is
+    taken as a glob (`**` goes into subfolders).
 
-
-def complete_file(
-    completer: Completer,
-    path: str | pathlib.Path,
-    out_dir: str | pathlib.Path,
-    **options: Any,
-) -> Result:
-    """Complete a file and write the results, as `complete_files` does for many.
+    Returns:
+        The files, and what the results of each are called (`naming.names`).
 
     Raises:
-        ScanError, VoxError: not a file that can be read; and what `predictor.complete` raises.
+        FileNotFoundError: no such file, or a folder or glob without one.
     """
-    (result,) = complete_files(completer, [path], out_dir, **options)
-    if isinstance(result, Exception):
-        raise result
-    return result
+    found: dict[str, tuple[pathlib.Path, pathlib.PurePath]] = {}
+    for given in inputs:
+        path, above = pathlib.Path(given), pathlib.Path(given)
+        if path.is_dir():
+            inside = [entry for entry in sorted(path.iterdir()) if _is_sherd(entry)]
+            if not inside:
+                known = ", ".join(formats.FORMATS)
+                raise FileNotFoundError(
+                    f"{path}: no sherd in this folder ({known}); to look into its subfolders,"
+                    f' give "{path / "**" / "*"}"'
+                )
+        elif not path.exists() and glob.has_magic(str(given)):
+            entries = sorted(glob.glob(str(given), recursive=True))
+            inside = [entry for entry in map(pathlib.Path, entries) if _is_sherd(entry)]
+            if not inside:
+                raise FileNotFoundError(f"{given}: no sherd's file has such a name")
+            plain = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
+            above = pathlib.Path(*plain)
+        else:
+            # A missing file is reported with the others, so that they are completed.
+            inside, above = [path], path.parent
+        for entry in inside:
+            found.setdefault(os.path.abspath(entry), (entry, entry.relative_to(above)))
+    return naming.names(dict(found.values()))
 
 
-def complete_files(
-    completer: Completer,
-    paths: Iterable[str | pathlib.Path],
-    out_dir: str | pathlib.Path,
-    *,
-    batch_size: int = 16,
-    ids: Sequence[int] | None = None,
-    fixed_fragment: bool = False,
-    placing: Mapping[str, Any] | None = None,
-    formats: Sequence[str] = completion.FORMATS,
-    clearance_mm: float = 0.2,
-    names: Mapping[pathlib.Path, str] | None = None,
-    about: Callable[[Request], Mapping[str, Any]] | None = None,
-    each: Each = map,
-    tell: Callable[[str], None] | None = None,
-    **options: Any,
-) -> Iterator[Result | OSError | ValueError]:
-    """Complete files, `batch_size` of them at a time, and write the results, in their order.
+def _is_sherd(path: pathlib.Path) -> bool:
+    known = path.suffix.lower() in formats.FORMATS
+    hidden = path.name.startswith(".")
+    ours = path.stem.endswith(_OURS) or "_hypothesis" in path.stem
+    return known and not hidden and not ours and path.is_file()
 
-    For a file that cannot be completed its error comes in place of a result; the others go on.
+
+def asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a report as they come back from JSON: those that were given."""
+    # By identity: 0 is a threshold, though it equals False.
+    given = {name: kept for name, kept in options.items() if kept is not None and kept is not False}
+    return json.loads(json.dumps(given))
+
+
+def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
+    """What `input` of a report says: the file's name, size and sha256.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    data = pathlib.Path(path).read_bytes()
+    return {
+        "file": naming.readable(pathlib.Path(path).name),
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+
+
+def finished(
+    names: Mapping[pathlib.Path, str], out_dir: pathlib.Path, about: Mapping[str, Any]
+) -> dict[pathlib.Path, dict[str, Any]]:
+    """The reports of files that an earlier run completed, by the same model with the same options.
+
+    A file is not among them where anything differs, or where a file that its report names has gone.
+    `NAME.json` is written last, so all else was written too.
 
     Args:
-        out_dir: where `NAME_completed.vox` and the others go (`Completion.write`).
-        fixed_fragment: give the fragment that evaluation gives, in place of `ids`.
-        placing: how files are read: the options of `scans.read`.
-        formats, clearance_mm: as in `Completion`.
-        names: what the results of a file are called; otherwise as the file, without its ending.
-        about: what a file's report says besides.
-        each: how the files of a batch are written: `map`, or one of `mesh_pool`.
-        tell: is told what is being done, a line at a time.
-        options: `threshold`, `whole_cube` and `join`, as `predictor.complete` takes them.
+        names: what the results of each file are called, without what follows its name.
+        about: `model`, `options` and `version` as the report must have them.
     """
-    paths = [pathlib.Path(path) for path in paths]
-    say = tell or (lambda _: None)
-    rows = min(batch_size, len(paths))
-    for start in range(0, len(paths), batch_size):
-        batch = paths[start : start + batch_size]
-        requests = []
-        for path in batch:
-            say(_reading(path, placing or {}))
-            requests.append(request_of(completer, path, ids, fixed_fragment, placing or {}))
-        good = [request for request in requests if isinstance(request, Request)]
-        what = good[0].source if len(good) == 1 else f"{len(good)} sherds"
-        if good:
-            say(f"completing {what} …")
-        answers = predict.complete_batch(completer, good, rows=rows, **options) if good else []
-        restored = [
-            completion.restore(
-                request,
-                answer,
-                name=(names or {}).get(pathlib.Path(request.source)),
-                clearance_mm=clearance_mm,
-                about=about and about(request),
-            )
-            for request, answer in zip(good, answers, strict=True)
-        ]
-        work = completion.Writing(pathlib.Path(out_dir), tuple(formats))
-        if good:
-            say(f"drawing and writing {what} …")
-        results = zip(each(work, restored), restored, strict=True)
-        for request in requests:
-            if isinstance(request, (OSError, ValueError)):
-                yield request
-                continue
-            written, pot = next(results)
-            yield Result(written, pot) if isinstance(written, volumes.Written) else written
+    reports = {path: _finished(path, out_dir / name, about) for path, name in names.items()}
+    return {path: report for path, report in reports.items() if report}
 
 
-def _reading(path: pathlib.Path, placing: Mapping[str, Any]) -> str:
-    """What is done with a file first; looking for a mesh's place takes the longest."""
-    if path.suffix.lower() in scans.MESHES and estimated(placing):
-        return f"placing {path} by its shape …"
-    return f"reading {path} …"
+def _finished(
+    path: pathlib.Path, stem: pathlib.Path, about: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    others = sorted(stem.parent.glob(f"{glob.escape(stem.name)}_fragment*.json"))
+    for target in (stem.with_name(f"{stem.name}.json"), *others):
+        try:
+            report = json.loads(target.read_text(encoding="utf-8"))
+            same = all(report.get(key) == value for key, value in about.items())
+            same = same and report["input"] == fingerprint(path)
+            if same and all((target.parent / made).is_file() for made in report["files"]):
+                return report
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return None

@@ -5,9 +5,10 @@ forked: JAX has threads, which a fork does not survive. They end with the one th
 however that ends, and none leaves a file half written where files are renamed into place.
 """
 
-import concurrent.futures
 import contextlib
+import functools
 import importlib
+import itertools
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -16,10 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
-from typing import Any, TypeVar
-
-Item = TypeVar("Item")
-Made = TypeVar("Made")
+from typing import Any
 
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """`map`, or one that works side by side and keeps the order."""
@@ -50,27 +48,13 @@ def sensible_workers(count: int) -> int:
     return 1 if count < _WORTH_IT else max(1, min(cores or 1, count // 3, _MOST))
 
 
-def map_in_order(
-    function: Callable[[Item], Made],
-    items: Iterable[Item],
-    workers: int,
-    imports: Sequence[str] = IMPORTS,
-) -> Iterator[Made]:
-    """`map(function, items)` by so many processes; for several such calls see `side_by_side`.
-
-    Raises:
-        What the function raises, at the place of its item.
-    """
-    with side_by_side(workers, imports) as each:
-        yield from each(function, items)
-
-
 @contextlib.contextmanager
 def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Each]:
     """A `map` whose work is done by so many processes, in this one where that is 1 or fewer.
 
     The processes start at once. At the end, and where anything is raised, Ctrl-C included, what has
-    not been begun is dropped, what has is finished, and the processes are gone when this returns.
+    not been begun is dropped, what has is finished, and the processes are gone when this returns;
+    at a second Ctrl-C they are stopped.
 
     Args:
         workers: see `sensible_workers`.
@@ -83,62 +67,52 @@ def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Eac
         yield map
         return
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, context, initializer=_begin)
+    executor = ProcessPoolExecutor(workers, context, _begin, (tuple(imports),))
+    processes = []
     try:
         with _without_interrupt():
             # A process is started for each task that finds none idle.
             for _ in range(workers):
-                executor.submit(_import, tuple(imports))
-        yield lambda function, items: _each(executor, function, items, 2 * workers)
+                executor.submit(os.getpid)
+        processes += (executor._processes or {}).values()
+        yield functools.partial(_each, executor, 2 * workers)
     finally:
-        _end(executor)
+        try:
+            executor.shutdown(cancel_futures=True)
+        except KeyboardInterrupt:
+            for process in processes:
+                process.kill()
+            raise
 
 
 def _each(
     executor: ProcessPoolExecutor,
+    ahead: int,
     function: Callable[[Any], Any],
     items: Iterable[Any],
-    ahead: int,
 ) -> Iterator[Any]:
     """Results in order; no more than `ahead` items are under way, so a long row needs no memory."""
-    waiting: deque[tuple[Any, concurrent.futures.Future[Any] | None]] = deque()
-    for item in items:
-        waiting.append((item, _submit(executor, function, item)))
-        if len(waiting) > ahead:
-            yield _result(function, *waiting.popleft())
+    results = (_begun(executor, functools.partial(function, item)) for item in items)
+    waiting = deque(itertools.islice(results, ahead))
     while waiting:
-        yield _result(function, *waiting.popleft())
+        yield waiting.popleft()()
+        waiting.extend(itertools.islice(results, 1))
 
 
-def _submit(
-    executor: ProcessPoolExecutor, function: Callable[[Any], Any], item: Any
-) -> "concurrent.futures.Future[Any] | None":
+def _begun(executor: ProcessPoolExecutor, work: Callable[[], Any]) -> Callable[[], Any]:
+    """Begin work elsewhere. Returns what waits for its result, or does it where that was lost."""
     try:
-        return executor.submit(function, item)
+        result = executor.submit(work).result
     except BrokenProcessPool:
-        return None
+        return work
 
+    def wait() -> Any:
+        try:
+            return result()
+        except BrokenProcessPool:
+            return work()
 
-def _result(
-    function: Callable[[Any], Any], item: Any, future: "concurrent.futures.Future[Any] | None"
-) -> Any:
-    try:
-        if future is not None:
-            return future.result()
-    except BrokenProcessPool:
-        pass
-    return function(item)
-
-
-def _end(executor: ProcessPoolExecutor) -> None:
-    """Wait for what is under way; where the user will not wait, stop it."""
-    processes = list((executor._processes or {}).values())
-    try:
-        executor.shutdown(wait=True, cancel_futures=True)
-    except KeyboardInterrupt:
-        for process in processes:
-            process.kill()
-        raise
+    return wait
 
 
 @contextlib.contextmanager
@@ -154,19 +128,16 @@ def _without_interrupt() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin() -> None:
-    """In a new process: leave Ctrl-C to the one that started it, and end with that one."""
+def _begin(imports: Sequence[str]) -> None:
+    """In a new process: leave Ctrl-C to the one that started it, end with that one, import."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+    for name in imports:
+        importlib.import_module(name)
 
 
 def _follow(sentinel: int) -> None:
     multiprocessing.connection.wait([sentinel])
     os._exit(1)
-
-
-def _import(names: Sequence[str]) -> None:
-    for name in names:
-        importlib.import_module(name)

@@ -239,27 +239,28 @@ def restore(
     about: Mapping[str, Any] | None = None,
 ) -> Completion:
     """The restored pot of a request and the model's answer to it, of a name or that of its file."""
-    suffix = "".join(f"_fragment{fragment}" for fragment in request.ids or ())
+    sherd = request.sherds[0]
+    suffix = "".join(f"_fragment{fragment}" for fragment in sherd.ids)
     labels, (x, y, z) = answer.labels, answer.shift
-    matrix = surface.frame(request.labels.shape) if request.matrix is None else request.matrix
     # The whole cube begins before the input's box; in h it is the far end that `shift` counts.
     moved = np.eye(4)
-    moved[:3, 3] = -y, -(labels.shape[1] - z - request.labels.shape[1]), -x
-    placement = request.placement and request.placement.summary()
+    moved[:3, 3] = -y, -(labels.shape[1] - z - sherd.labels.shape[1]), -x
+    placement = sherd.placement and sherd.placement.summary()
     return Completion(
-        name=(name or naming.plain(pathlib.Path(request.source).stem)) + suffix,
+        name=(name or naming.plain(pathlib.Path(sherd.source).stem)) + suffix,
         labels=volumes.mark(labels, answer.belief),
         belief=answer.belief,
-        matrix=matrix @ moved,
+        matrix=sherd.to_mm @ moved,
         confidence=bounded(answer.confidence, placement),
         left_out=answer.left_out,
         shift=answer.shift,
         hypotheses=answer.hypotheses,
         pieces=answer.pieces,
-        original=request.scan,
+        # Of several sherds their voxels stand for all.
+        original=sherd.mesh if len(request.sherds) == 1 else None,
         placement=placement,
         clearance_mm=clearance_mm,
-        scaled=request.scaled,
+        scaled=sherd.scaled,
         probabilities=answer.probabilities,
         about=about or {},
     )

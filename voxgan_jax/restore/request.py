@@ -5,111 +5,100 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voxgan_jax.data import fragments, grid
-from voxgan_jax.geometry import surface as meshes
-from voxgan_jax.inference.answer import Request, given_labels
+from voxgan_jax.geometry import surface
+from voxgan_jax.inference.answer import Request
 from voxgan_jax.inference.completer import Completer
+from voxgan_jax.inference.predict import given_voxels
 from voxgan_jax.placement import place
 from voxgan_jax.scan import formats
+from voxgan_jax.scan.pose import Sherd
 
-_SCALELESS = (".vox", ".npy", ".npz")
-"""Files of these formats do not say how big a voxel is."""
+_OF_A_SEARCH = ("axis", "rim", "base")
+"""What only helps where a mesh's place is looked for."""
 
 
-def request_of(
+def read_request(
     completer: Completer,
     path: pathlib.Path,
-    ids: Sequence[int] | None,
-    fixed_fragment: bool,
-    placing: Mapping[str, Any],
-) -> Request | OSError | ValueError:
-    """A file's request, or why it cannot be completed.
+    facts: Mapping[str, Any],
+    *,
+    ids: Sequence[int] = (),
+    fixed_fragment: bool = False,
+) -> Request:
+    """What a file asks.
 
     Args:
-        placing: what is known, as `cli_placing.placing` gives it: the options of `scans.read`, and
-            `axis`, `rim`, `base`, `as_is` and `place`, which decide whether a mesh is placed by
-            its shape (`estimated`).
+        facts: what is known of a sherd's size and place: the options of `formats.read`, and `axis`,
+            `rim`, `base`, `as_is` and `place`, which decide whether a mesh is placed by its shape
+            (`is_placed`).
+        ids: the fragments that are given; all where none is named.
+        fixed_fragment: give the one that evaluation gives, in place of `ids`.
+
+    Raises:
+        OSError, ValueError: why it cannot be completed; so one file's fault does not stop the batch
+            of which it would be a part.
     """
-    try:
-        scan = _read(completer, path, placing)
-        labels = scan.labels
-        if fixed_fragment and labels.any():
-            ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(labels))]
-        known = bool(placing.get("voxel_mm")) or path.suffix.lower() not in _SCALELESS
-        request = Request(
-            labels, sorted(set(ids or ())), str(path), scan.matrix, scan.mesh, scan.placement, known
-        )
-        # Found here, so that one file's fault does not stop the whole batch.
-        given_labels(*request[:3])
-        grid.region(
-            labels.shape,
-            completer.resolution,
-            pool=completer.pool,
-            placement=completer.placement,
-            source=str(path),
-        )
-        return request
-    except (OSError, ValueError) as error:
-        return error
+    sherd = _read(completer, path, facts)
+    if fixed_fragment and sherd.labels.any():
+        ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(sherd.labels))]
+    request = Request((sherd._replace(ids=tuple(sorted(set(ids)))),))
+    shape = given_voxels(request).shape
+    where = {"pool": completer.pool, "placement": completer.placement}
+    grid.region(shape, completer.resolution, source=str(path), **where)
+    return request
 
 
-def estimated(placing: Mapping[str, Any]) -> bool:
+def is_placed(path: pathlib.Path, facts: Mapping[str, Any]) -> bool:
     """Whether a mesh's place in its pot is looked for, and not that of the file.
 
     The file's is taken with `as_is`, with `voxel_mm`, and where both sizes of the pot are given,
     which tell its box; but not with `place`, nor with what only a search can use.
     """
-    if placing.get("as_is"):
+    if facts.get("as_is") or not formats.is_mesh(path):
         return False
-    if any(placing.get(name) for name in ("place", "axis", "rim", "base")):
+    if any(facts.get(name) for name in ("place", *_OF_A_SEARCH)):
         return True
-    boxed = placing.get("height_mm") and placing.get("diameter_mm")
-    return not (placing.get("voxel_mm") or boxed)
+    boxed = facts.get("height_mm") and facts.get("diameter_mm")
+    return not (facts.get("voxel_mm") or boxed)
 
 
-def _read(completer: Completer, path: pathlib.Path, placing: Mapping[str, Any]) -> formats.Scan:
-    """The scan of a file, placed.
-
-    Raises:
-        OSError, ValueError: see `scans.read` and `placement.place`; or options that do not go
-            together.
-    """
-    ours = ("axis", "rim", "base", "as_is", "place")
-    told = {name: value for name, value in placing.items() if name not in ours}
-    is_mesh = path.suffix.lower() in formats.MESHES
-    lost = [name for name in ("axis", "rim", "base") if placing.get(name)]
-    if lost and (placing.get("as_is") or not is_mesh):
+def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) -> Sherd:
+    """The sherd of a file, in its pot's box."""
+    useless = [name for name in _OF_A_SEARCH if facts.get(name)]
+    is_mesh = formats.is_mesh(path)
+    if useless and (facts.get("as_is") or not is_mesh):
         why = "with --as-is" if is_mesh else "for a file of voxels, which is the pot's box"
-        raise ValueError(f"{path}: --{lost[0]} has no use {why}; leave it out")
-    if placing.get("axis") is not None and told.get("up") is not None:
+        raise ValueError(f"{path}: --{useless[0]} has no use {why}; leave it out")
+    if facts.get("axis") is not None and facts.get("up") is not None:
         raise ValueError(f"{path}: --axis and --up both say where the rim is; give one")
     side = completer.resolution * completer.pool
-    if not is_mesh or not estimated(placing):
+    if not is_placed(path, facts):
+        others = {*_OF_A_SEARCH, "as_is", "place"}
+        told = {name: value for name, value in facts.items() if name not in others}
         return formats.read(path, longest=side, **told)
-    mesh = formats.read_mesh(path, told.get("unit"))
-    formats.check_sizes(path, told)
+    mesh = formats.read_mesh(path, facts.get("unit"))
+    height, width, voxel = (facts.get(name) for name in ("height_mm", "diameter_mm", "voxel_mm"))
+    formats.check_sizes(path, voxel_mm=voxel, height_mm=height, diameter_mm=width)
     known = place.Known(
-        direction=_direction(placing),
-        height=told.get("height_mm"),
-        diameter=told.get("diameter_mm"),
-        voxel=(told.get("voxel_mm") or 0) * side / place.CUBE or None,
-        rim=bool(placing.get("rim")),
-        base=bool(placing.get("base")),
+        direction=_direction(facts),
+        height=height,
+        diameter=width,
+        voxel=(voxel or 0) * side / place.CUBE or None,
+        rim=bool(facts.get("rim")),
+        base=bool(facts.get("base")),
     )
     try:
         found = place.place(completer, mesh, known)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return formats.placed(mesh, found, side)
+    return formats.in_cube(mesh, found, side, str(path))
 
 
-def _direction(placing: Mapping[str, Any]) -> tuple[float, float, float] | None:
+def _direction(facts: Mapping[str, Any]) -> tuple[float, float, float] | None:
     """From base to rim, where that is known."""
-    if placing.get("axis") is not None:
-        x, y, z = placing["axis"]
-        return float(x), float(y), float(z)
-    up = placing.get("up")
+    up = facts.get("up")
     if up is None:
-        return None
-    made = [0.0, 0.0, 0.0]
-    made[meshes.axes(up)[0]] = -1.0 if up.startswith("-") else 1.0
-    return made[0], made[1], made[2]
+        return facts.get("axis")
+    towards = [0.0, 0.0, 0.0]
+    towards[surface.axes(up)[0]] = -1.0 if up.startswith("-") else 1.0
+    return towards[0], towards[1], towards[2]

@@ -1,48 +1,127 @@
-"""Reading sherds: voxel files and scans, to a grid in the pot's box and its place in mm.
+"""Reading sherds: files of voxels and meshes, to a grid in the pot's box and its place in mm.
 
-`read` voxelises a mesh where it lies: the box is the mesh's own, or is told by the pot's height and
-diameter. `placed` voxelises one that was placed by its shape (`placement`).
+What is known of a kind of file is its row in FORMATS; a new one is a loader and a row. `read` takes
+a mesh where it lies: the box is the mesh's own, or follows from the pot's height and diameter.
+`in_cube` takes one that was placed by its shape (`placement.place`).
 """
 
+import contextlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Shaped
 
 from voxgan_jax.data import vox
-from voxgan_jax.geometry import surface as meshes
-from voxgan_jax.geometry import voxelise
-from voxgan_jax.scan.pose import Placement
+from voxgan_jax.geometry import surface, voxelise
+from voxgan_jax.scan.pose import Placement, Sherd
 
 if TYPE_CHECKING:
     import trimesh
 
-MESHES = (".stl", ".obj", ".ply", ".glb", ".off", ".3mf")
-GRIDS = (".vox", ".binvox", ".npy", ".npz")
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
-_MAX_SIDE = 512
-_MAX_BYTES = 2 << 30
 _SPELT = {"millimeter": 1.0, "centimeter": 10.0, "meter": 1000.0, "inch": 25.4, "micron": 0.001}
+_MAX_SIDE = 512  # voxels
+_MAX_BYTES = 2 << 30
 
 
 class ScanError(ValueError):
     """A file that cannot be read as a sherd."""
 
 
-class Scan(NamedTuple):
-    """A sherd in its pot's box.
+class Format(NamedTuple):
+    """A kind of file.
 
-    `matrix` maps the grid's indices to the file's coordinates in mm (`mesh.frame`). `mesh` is what
-    was read, in mm; None where the file holds voxels. `placement` says how it was placed; None
-    where it lies as the file has it.
+    `load` gives a grid with axes (x, y, z), the side of a voxel and the lowest corner; or, where
+    the file holds a mesh (`is_mesh`), the mesh and what the file calls its unit. `unit` is that of
+    coordinates in mm where the user names none; None takes the file's. `up` is where the rim is,
+    seen from the base. `scaled` is False where the file does not say how big a voxel is.
     """
 
-    labels: UInt8[np.ndarray, "d h w"]
-    matrix: Float[np.ndarray, "4 4"]
-    mesh: "trimesh.Trimesh | None" = None
-    placement: Placement | None = None
+    load: Callable[[pathlib.Path], tuple[Any, ...]]
+    is_mesh: bool = False
+    unit: float | None = 1.0
+    up: str = "z"
+    scaled: bool = True
+
+
+def _vox(path: pathlib.Path) -> tuple[Any, ...]:
+    # Back to (x, y, z): a grid's axes are (y, flipped z, x).
+    return np.flip(vox.read(path), 1).transpose(2, 0, 1), 1.0, np.zeros(3)
+
+
+def _binvox(path: pathlib.Path) -> tuple[Any, ...]:
+    import trimesh
+
+    with _parsing(path, "binvox"):
+        voxels: Any = trimesh.load(path)
+        volume = np.asarray(voxels.encoding.dense)
+        transform = np.asarray(voxels.transform, float)
+    _check_shape(path, volume)
+    sides = transform.diagonal()[:3]
+    if not np.isfinite(transform).all() or (sides <= 0).any() or np.ptp(sides) > 1e-3 * sides.max():
+        raise ScanError(f"{path}: its voxels are no cubes; export it again with equal sides")
+    return volume.astype(np.uint8), float(sides[0]), transform[:3, 3] - sides[0] / 2
+
+
+def _array(path: pathlib.Path) -> tuple[Any, ...]:
+    """A NumPy file's grid: labels of 0…255, or fractions, above 0.5 occupied."""
+    with _parsing(path, "a NumPy file", "save it by numpy.save"), path.open("rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if path.suffix.lower() == ".npz":
+            loaded = loaded["labels" if "labels" in loaded.files else loaded.files[0]]
+        volume = np.asarray(loaded)
+    _check_shape(path, volume)
+    if np.issubdtype(volume.dtype, np.floating):
+        volume = volume > 0.5
+    elif volume.dtype != bool and not np.issubdtype(volume.dtype, np.integer):
+        raise ScanError(f"{path}: it holds {volume.dtype}; save labels as whole numbers")
+    elif volume.min() < 0 or volume.max() > 255:
+        raise ScanError(f"{path}: labels outside 0…255; number the fragments from 2 on")
+    return volume.astype(np.uint8), 1.0, np.zeros(3)
+
+
+def _mesh(path: pathlib.Path) -> tuple[Any, ...]:
+    """All faces of a file as one mesh."""
+    import trimesh
+
+    with _parsing(path, path.suffix[1:].upper()):
+        scene = trimesh.load_scene(path)
+        mesh: Any = scene.to_mesh()
+        unit = scene.units
+    if not len(mesh.faces):
+        if scene.geometry:
+            raise ScanError(f"{path}: it holds points but no faces; make a mesh of them")
+        # So ends an STL of fewer triangles than it tells of.
+        raise ScanError(
+            f"{path}: no mesh can be read of it, so it is empty, cut off or damaged; copy or export"
+            " it again"
+        )
+    if not np.isfinite(mesh.vertices).all() or mesh.faces.max() >= len(mesh.vertices):
+        raise ScanError(f"{path}: its coordinates or faces are damaged; export it again")
+    return mesh, unit
+
+
+FORMATS = {
+    ".vox": Format(_vox, up="-x", scaled=False),  # as vox_pottery has it
+    ".binvox": Format(_binvox),
+    ".npy": Format(_array, scaled=False),
+    ".npz": Format(_array, scaled=False),
+    ".stl": Format(_mesh, is_mesh=True),
+    ".obj": Format(_mesh, is_mesh=True),
+    ".ply": Format(_mesh, is_mesh=True),
+    ".glb": Format(_mesh, is_mesh=True, unit=UNITS["m"], up="y"),
+    ".off": Format(_mesh, is_mesh=True),
+    ".3mf": Format(_mesh, is_mesh=True, unit=None),
+}
+"""What can be read, by the ending of the file's name."""
+
+
+def is_mesh(path: pathlib.Path) -> bool:
+    """Whether a file of this name holds a mesh, not voxels."""
+    known = FORMATS.get(path.suffix.lower())
+    return known is not None and known.is_mesh
 
 
 def read(
@@ -54,8 +133,8 @@ def read(
     up: str | None = None,
     height_mm: float | None = None,
     diameter_mm: float | None = None,
-) -> Scan:
-    """Read a file of one of MESHES or GRIDS, by its name's ending.
+) -> Sherd:
+    """Read a file of one of FORMATS.
 
     A file of voxels is the pot's box as it is. A mesh lies in its own box; where the pot's height
     or diameter is given, the pot's axis is the coordinate axis `up` through the origin and its base
@@ -63,12 +142,10 @@ def read(
 
     Args:
         longest: into so many voxels the longest side of a mesh's box is divided.
-        unit: of a mesh's coordinates, of UNITS; None takes that of the file (3MF), metres for GLB,
-            else mm.
-        voxel_mm: the side of a voxel; None takes 1 mm for a file of voxels, and what `longest`
-            gives for a mesh.
-        up: from the base to the rim, of `mesh.UPS`; None takes -x for .vox, as vox_pottery has
-            it, y for GLB, else z.
+        unit: of the coordinates, of UNITS; None takes that of the format.
+        voxel_mm: the side of a voxel; None takes the file's or 1 mm, and what `longest` gives for
+            a mesh.
+        up: from the base to the rim, of `surface.UPS`; None takes that of the format.
         height_mm, diameter_mm: of the whole pot, for a mesh.
 
     Raises:
@@ -77,44 +154,29 @@ def read(
     """
     path = pathlib.Path(path)
     suffix = path.suffix.lower()
-    if suffix not in MESHES + GRIDS:
-        known = ", ".join((*GRIDS, *MESHES))
-        raise ScanError(f"{path}: {suffix or 'no ending'} is none of {known}; save it as one")
-    check_sizes(path, {"voxel_mm": voxel_mm, "height_mm": height_mm, "diameter_mm": diameter_mm})
-    if suffix in MESHES:
-        found = read_mesh(path, unit)
-        axis = up or ("y" if suffix == ".glb" else "z")
-        return _voxelised(path, found, longest, voxel_mm, axis, height_mm, diameter_mm)
-    if height_mm or diameter_mm:
+    if suffix not in FORMATS:
+        endings = ", ".join(FORMATS)
+        raise ScanError(f"{path}: {suffix or 'no ending'} is none of {endings}; save it as one")
+    check_sizes(path, voxel_mm=voxel_mm, height_mm=height_mm, diameter_mm=diameter_mm)
+    known = FORMATS[suffix]
+    up = up or known.up
+    if known.is_mesh:
+        mesh = read_mesh(path, unit)
+        corner, side, shape = _box(path, mesh, longest, voxel_mm, up, height_mm, diameter_mm)
+        volume, scaled = voxelise.voxelise(mesh, corner, side, shape).astype(np.uint8), True
+    elif height_mm or diameter_mm:
         raise ScanError(
             f"{path}: --height-mm and --diameter-mm are for meshes; a file of voxels is the pot's"
             " box already: give the size of a voxel by --voxel-mm"
         )
-    if suffix == ".vox":
-        # Back to (x, y, z): a grid's axes are (y, flipped z, x).
-        volume = np.flip(vox.read(path), 1).transpose(2, 0, 1)
-        return _stood(volume, voxel_mm or 1.0, (0.0, 0.0, 0.0), up or "-x")
-    if suffix == ".binvox":
-        volume, step, corner = _binvox(path, UNITS[unit or "mm"])
-        scale = (voxel_mm or step) / step
-        return _stood(volume, step * scale, tuple(corner * scale), up or "z")
-    return _stood(_array(path), voxel_mm or 1.0, (0.0, 0.0, 0.0), up or "z")
-
-
-def check_sizes(path: pathlib.Path, told: Mapping[str, Any]) -> None:
-    """Raise ScanError where `voxel_mm`, `height_mm` or `diameter_mm` is given and no size."""
-    for name in ("voxel_mm", "height_mm", "diameter_mm"):
-        value = told.get(name)
-        if value is not None and not 0 < value < np.inf:
-            raise ScanError(f"{path}: --{name.replace('_', '-')} {value:g}: give a size above 0")
-
-
-def placed(mesh: "trimesh.Trimesh", placement: Placement, side: int) -> Scan:
-    """A mesh in mm, voxelised in the model's cube of `side` voxels where a placement has it."""
-    turned = mesh.copy()
-    turned.apply_transform(np.linalg.inv(placement.matrix))
-    occupied = voxelise.voxelise(turned, (-0.5, -0.5, -0.5), 1.0, (side, side, side))
-    return Scan(occupied.astype(np.uint8), placement.matrix, mesh, placement)
+    else:
+        mesh = None
+        volume, own, corner = known.load(path)
+        side = voxel_mm or own * (UNITS[unit or "mm"] if known.scaled else 1.0)
+        corner, scaled = (corner * side / own).tolist(), known.scaled or voxel_mm is not None
+    labels = np.ascontiguousarray(surface.stand(volume, up))
+    matrix = surface.frame(labels.shape, side, corner, up)
+    return Sherd(labels, (), str(path), matrix, mesh, scaled=scaled)
 
 
 def read_mesh(path: str | pathlib.Path, unit: str | None = None) -> "trimesh.Trimesh":
@@ -127,46 +189,33 @@ def read_mesh(path: str | pathlib.Path, unit: str | None = None) -> "trimesh.Tri
     import trimesh
 
     path = pathlib.Path(path)
-    _check_size(path)
-    kind = path.suffix[1:].upper()
-    try:
-        scene = trimesh.load_scene(path)
-        mesh: Any = scene.to_mesh()
-        units = scene.units
-    except Exception as error:  # Each format's parser fails in its own ways.
-        raise ScanError(
-            f"{path}: it cannot be read as {kind} ({_brief(error)}); export it again"
-        ) from error
-    if not len(mesh.faces):
-        if scene.geometry:
-            raise ScanError(f"{path}: it holds points but no faces; make a mesh of them")
-        # So ends an STL of fewer triangles than it tells of.
-        raise ScanError(
-            f"{path}: no mesh can be read of it, so it is empty, cut off or damaged; copy or export"
-            " it again"
-        )
-    if not np.isfinite(mesh.vertices).all() or mesh.faces.max() >= len(mesh.vertices):
-        raise ScanError(f"{path}: its coordinates or faces are damaged; export it again")
+    known = FORMATS[path.suffix.lower()]
+    mesh, spelt = known.load(path)
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
     mesh.update_faces(mesh.unique_faces() & mesh.nondegenerate_faces())
     mesh.remove_unreferenced_vertices()
     if not len(mesh.faces):
         raise ScanError(f"{path}: none of its faces has an area; export it again")
-    if unit is None:
-        scale = {".glb": 1000.0, ".3mf": _SPELT.get(units or "", 1.0)}.get(path.suffix.lower(), 1.0)
-    else:
-        scale = UNITS[unit]
+    scale = UNITS[unit] if unit else known.unit or _SPELT.get(spelt, 1.0)
     return trimesh.Trimesh(mesh.vertices * scale, mesh.faces, process=False)
 
 
-def _stood(
-    volume: UInt8[np.ndarray, "x y z"], step: float, corner: tuple[float, ...], up: str
-) -> Scan:
-    labels = np.ascontiguousarray(meshes.stand(volume, up))
-    return Scan(labels, meshes.frame(labels.shape, step, corner, up))
+def in_cube(mesh: "trimesh.Trimesh", placement: Placement, side: int, source: str = "") -> Sherd:
+    """A mesh in mm, voxelised in the model's cube of `side` voxels where a placement has it."""
+    turned = mesh.copy()
+    turned.apply_transform(np.linalg.inv(placement.matrix))
+    occupied = voxelise.voxelise(turned, (-0.5, -0.5, -0.5), 1.0, (side, side, side))
+    return Sherd(occupied.astype(np.uint8), (), source, placement.matrix, mesh, placement)
 
 
-def _voxelised(
+def check_sizes(path: pathlib.Path, **sizes: float | None) -> None:
+    """Raise ScanError where a size is given, such as `voxel_mm`, that is not above 0."""
+    for name, value in sizes.items():
+        if value is not None and not 0 < value < np.inf:
+            raise ScanError(f"{path}: --{name.replace('_', '-')} {value:g}: give a size above 0")
+
+
+def _box(
     path: pathlib.Path,
     mesh: "trimesh.Trimesh",
     longest: int,
@@ -174,84 +223,36 @@ def _voxelised(
     up: str,
     height_mm: float | None,
     diameter_mm: float | None,
-) -> Scan:
+) -> tuple[list[float], float, list[int]]:
+    """The pot's box: its lowest corner, the side of a voxel, how many of them along x, y and z."""
     low, high = mesh.bounds.copy()
-    axis, (first, second) = meshes.axes(up)
+    axis, (first, second) = surface.axes(up)
     if height_mm or diameter_mm:
         reach = np.linalg.norm(mesh.vertices[:, [first, second]], axis=1).max()
         radius = diameter_mm / 2 if diameter_mm else reach
         low[[first, second]], high[[first, second]] = -radius, radius
         if height_mm:
             low[axis], high[axis] = (-height_mm, 0.0) if up.startswith("-") else (0.0, height_mm)
-    step = voxel_mm or float((high - low).max()) / longest
+    side = voxel_mm or float((high - low).max()) / longest
     over = float(np.maximum(low - mesh.bounds[0], mesh.bounds[1] - high).max())
-    if over > step:
+    if over > side:
         raise ScanError(
             f"{path}: the sherd reaches {over:.1f} mm out of the pot's box; check --unit, --up,"
             f" --height-mm and --diameter-mm (its axis is {up.strip('-')} = 0, its base at 0)"
         )
     # To the nearest: what juts out by a quarter of a voxel holds no voxel's middle.
-    shape = np.maximum(np.rint((high - low) / step), 1)
+    shape = np.maximum(np.rint((high - low) / side), 1)
     if shape.max() > _MAX_SIDE:
         raise ScanError(
             f"{path}: {shape.max():.0f} voxels along the longest side; give --voxel-mm"
             f" {(high - low).max() / longest:.3g} or more"
         )
-    origin = (low + high - shape * step) / 2
-    shape = shape.astype(int).tolist()
-    occupied = voxelise.voxelise(mesh, origin.tolist(), step, shape)
-    scan = _stood(occupied.astype(np.uint8), step, tuple(origin.tolist()), up)
-    return scan._replace(mesh=mesh)
+    return ((low + high - shape * side) / 2).tolist(), side, shape.astype(int).tolist()
 
 
-def _array(path: pathlib.Path) -> UInt8[np.ndarray, "x y z"]:
-    """A NumPy file's grid, axes (x, y, z): labels of 0…255, or fractions, above 0.5 occupied."""
-    _check_size(path)
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            if path.suffix.lower() == ".npz":
-                loaded = loaded["labels" if "labels" in loaded.files else loaded.files[0]]
-        volume = np.asarray(loaded)
-    except Exception as error:  # zlib, zipfile and NumPy fail in their own ways.
-        raise ScanError(
-            f"{path}: it cannot be read as a NumPy file ({_brief(error)}); save it by numpy.save"
-        ) from error
-    _check_shape(path, volume)
-    if np.issubdtype(volume.dtype, np.floating):
-        return (volume > 0.5).astype(np.uint8)
-    if volume.dtype != bool and not np.issubdtype(volume.dtype, np.integer):
-        raise ScanError(f"{path}: it holds {volume.dtype}; save labels as whole numbers")
-    if volume.size and (volume.min() < 0 or volume.max() > 255):
-        raise ScanError(f"{path}: labels outside 0…255; number the fragments from 2 on")
-    return volume.astype(np.uint8)
-
-
-def _binvox(
-    path: pathlib.Path, scale: float
-) -> tuple[UInt8[np.ndarray, "x y z"], float, Float[np.ndarray, "3"]]:
-    """A binvox file's voxels, their side in mm and the lowest corner of their box."""
-    import trimesh
-
-    _check_size(path)
-    try:
-        voxels: Any = trimesh.load(path)
-        volume = np.asarray(voxels.encoding.dense)
-        transform = np.asarray(voxels.transform, float)
-    except Exception as error:  # The parser fails in its own ways.
-        raise ScanError(
-            f"{path}: it cannot be read as binvox ({_brief(error)}); export it again"
-        ) from error
-    _check_shape(path, volume)
-    step = transform.diagonal()[:3]
-    if not np.isfinite(transform).all() or (step <= 0).any() or np.ptp(step) > 1e-3 * step.max():
-        raise ScanError(f"{path}: its voxels are no cubes; export it again with equal sides")
-    side = float(step[0])
-    corner = (transform[:3, 3] - side / 2) * scale
-    return volume.astype(np.uint8), side * scale, corner
-
-
-def _check_size(path: pathlib.Path) -> None:
+@contextlib.contextmanager
+def _parsing(path: pathlib.Path, kind: str, remedy: str = "export it again") -> Iterator[None]:
+    """Within, a file is read; parsers fail in their own ways, which are told in one line."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file")
     if not path.is_file():
@@ -261,6 +262,12 @@ def _check_size(path: pathlib.Path) -> None:
         raise ScanError(f"{path}: the file is empty; export it again")
     if size > _MAX_BYTES:
         raise ScanError(f"{path}: {size / 2**30:.1f} GiB; reduce the scan below 2 GiB")
+    try:
+        yield
+    except Exception as error:
+        text = " ".join(str(error).split())[:100]
+        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        raise ScanError(f"{path}: it cannot be read as {kind} ({said}); {remedy}") from error
 
 
 def _check_shape(path: pathlib.Path, volume: Shaped[np.ndarray, "..."]) -> None:
@@ -268,8 +275,3 @@ def _check_shape(path: pathlib.Path, volume: Shaped[np.ndarray, "..."]) -> None:
         raise ScanError(
             f"{path}: an array of {volume.shape}; a grid has three axes of 1…{_MAX_SIDE}"
         )
-
-
-def _brief(error: Exception) -> str:
-    text = " ".join(str(error).split())[:100]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,9 +1,14 @@
-"""A placement: where a sherd lay in its pot, and how sure that is, in numbers and in words."""
+"""A sherd in its pot; its placement there, and how sure that is, in numbers and in words."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+
+from voxgan_jax.geometry import surface
+
+if TYPE_CHECKING:
+    import trimesh
 
 HIGH, FAIR = 0.7, 0.4
 """From this share on a placement is called sure, and fairly sure."""
@@ -75,3 +80,27 @@ class Placement(NamedTuple):
             f"confidence {self.word} ({self.share:.2f}): other places and sizes suit it as well;"
             " tell what is known by --axis, --diameter-mm, --height-mm, --rim or --base"
         )
+
+
+class Sherd(NamedTuple):
+    """A sherd in its pot's box.
+
+    `labels` are 0 or a fragment's id; the fragments `ids` are given, or all where none is named.
+    `source` is what errors call it. `matrix` maps the grid's indices to the file's coordinates in
+    mm (`surface.frame`); None stands for voxels of 1 mm. `mesh` is what was read, in mm; None where
+    that was voxels. `placement` says how it was placed; None where it lies as the file has it.
+    `scaled` is False where nobody told how big a voxel is.
+    """
+
+    labels: UInt8[np.ndarray, "_ _ _"]
+    ids: tuple[int, ...] = ()
+    source: str = ""
+    matrix: Float[np.ndarray, "4 4"] | None = None
+    mesh: "trimesh.Trimesh | None" = None
+    placement: Placement | None = None
+    scaled: bool = True
+
+    @property
+    def to_mm(self) -> Float[np.ndarray, "4 4"]:
+        """`matrix`, whether it is given or not."""
+        return surface.frame(self.labels.shape) if self.matrix is None else self.matrix

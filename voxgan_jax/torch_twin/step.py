@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""The original's training step in PyTorch; the mirror of `voxgan_jax.training.steps`."""
+"""The original's training step in PyTorch; the mirror of `voxgan_jax.training.objectives.gan`."""
 
 from collections.abc import Callable
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from absl import logging
 from tqdm import tqdm
 
@@ -16,14 +17,17 @@ from voxgan_jax.devices import parallel, processes
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.evaluation import summary as report
 from voxgan_jax.models import weights
-from voxgan_jax.training import checkpoint, curves, events, integrity, interruption, workdir
-from voxgan_jax.training.build import (
-    Parts,
-    build_parts,
-    compiled_predict,
-    compiled_step,
-    initial_state,
+from voxgan_jax.training import (
+    build,
+    checkpoint,
+    curves,
+    events,
+    integrity,
+    interruption,
+    objectives,
+    workdir,
 )
+from voxgan_jax.training.objectives import Objective
 from voxgan_jax.training.state import TrainState, inference_variables
 
 
@@ -45,61 +49,53 @@ def train(
     """
     mesh = parallel.make_mesh()
     feed = feed_lib.open_feed(config, mesh)
-    plan = feed.plan
     _check_evaluation(config)
-    num_train_steps = config.train.num_train_steps or config.train.num_epochs * plan.num_batches
-    parts = build_parts(config)
-    step_fn = compiled_step(config, parts, mesh, feed.draw)
-    predict = compiled_predict(parts.generator, mesh.local_mesh)
+    num_train_steps = (
+        config.train.num_train_steps or config.train.num_epochs * feed.plan.num_batches
+    )
+    objective = objectives.build(config)
+    run = compile_step(config, objective, mesh, feed.draw)
+    predict = compile_predict(objective, mesh.local_mesh)
     primary = processes.is_primary()
 
     with (
         checkpoint.open_manager(run_dir, config.checkpoint.keep) as manager,
         events.open_events(run_dir, enabled=primary) as write,
-        # None: only on a terminal; the log tells the rest.
-        tqdm(
-            total=num_train_steps,
-            unit="step",
-            dynamic_ncols=True,
-            disable=None if primary else True,
-        ) as bar,
+        _bar(num_train_steps, shown=primary) as bar,
     ):
         started = manager.latest_step() is not None
         workdir.save_config(config, run_dir, started=started, write=primary)
-        position_at = functools.partial(_position, plan=plan, data=feed.fingerprint)
-        state, best_iou = _start(config, parts, mesh, manager, position_at)
-        first_step = int(state.step)
+        position_at = functools.partial(_position, plan=feed.plan, data=feed.fingerprint)
+        state, best_iou = _start(config, objective, mesh, manager, position_at)
+        done = first_step = int(state.step)
         if stop(first_step):
             raise interruption.InterruptedRunError(first_step)
         bar.update(first_step)
         items = feed.items(first_step)
         log = curves.Curves(write, config.train.batch_size, first_step, num_train_steps)
-        done = first_step
-        for step in _stops(config, plan, first_step, num_train_steps):
+        for step in _stops(config, feed.plan, first_step, num_train_steps):
             counts = (step - done,) if config.train.steps_per_dispatch > 1 else ()
-            state, scalars = step_fn(state, next(items), *counts)
+            state, scalars = run(state, next(items), *counts)
             bar.update(step - done)
             done = step
             last = step == num_train_steps
             if _due(step, config.train.log_every_steps) or last:
                 log.scalars(step, scalars)
             evaluating = bool(config.eval.split) and (
-                _due(step, config.eval.every_epochs * plan.num_batches) or last
+                _due(step, config.eval.every_epochs * feed.plan.num_batches) or last
             )
             stopping = stop(step) and not last
-            saving = _due(step, config.checkpoint.every_steps) or evaluating or last or stopping
-            if saving:
-                curves.require_finite(step, scalars)
             iou = None
-            if evaluating:
-                integrity.require_finite(state)
-                variables = parallel.own_copy(inference_variables(state), mesh)
-                iou = _evaluate(config, functools.partial(predict, variables), step, write)
-                if iou >= best_iou:
-                    best_iou = iou
-                    _save_weights(config, state, run_dir)
-                log.restart(step)
-            if saving:
+            if _due(step, config.checkpoint.every_steps) or evaluating or last or stopping:
+                curves.require_finite(step, scalars)
+                if evaluating:
+                    integrity.require_finite(state)
+                    variables = parallel.own_copy(inference_variables(state), mesh)
+                    iou = _evaluate(config, functools.partial(predict, variables), step, write)
+                    if iou >= best_iou:
+                        best_iou = iou
+                        _save_weights(config, state, run_dir)
+                    log.restart(step)
                 position = position_at(step)
                 checkpoint.save(manager, state, position=position, iou=iou, best_iou=best_iou)
             if stopping:
@@ -111,15 +107,93 @@ def train(
     return state
 
 
+def compile_step(
+    config: Any, objective: Objective, mesh: jax.sharding.Mesh, draw: feed_lib.Draw | None = None
+) -> Any:
+    """The training step of a config with its batches drawn and changed, compiled for a mesh.
+
+    Args:
+        draw: that of the run's feed.
+
+    Returns:
+        `run(state, item) -> (state, scalars)`, see `parallel.compile_step`. At several steps a
+        dispatch it is `run(state, item, count)`: so many steps, at least one, in one call, with the
+        scalars of the last. It is compiled for each count: a GPU waits for the host in every turn
+        of a loop whose length it does not know.
+
+    Raises:
+        ValueError: unknown values, or several steps a dispatch of batches that the host brings.
+    """
+    _check_dispatch(config, draw)
+    mode, augment_batch = config.parallel.mode, build.augmentation(config.data)
+    if draw is None and augment_batch is None:
+        return parallel.compile_step(objective.step, mesh, mode=mode)
+
+    def make_batch(item: Any, rng: jax.Array, step: jax.Array) -> Any:
+        """A device's rows of the batch that an item stands for."""
+        # Keys of their own: the step draws from fold_in(rng, step).
+        rng_draw, rng_augment = (jax.random.fold_in(rng, 2**32 - n) for n in (1, 2))
+        batch = item if draw is None else draw(item, rng_draw, step)
+        if augment_batch is None:
+            return batch
+        return augment_batch(batch, rng_augment, step, axis_name=parallel.DATA_AXIS)
+
+    prepare = parallel.by_device(make_batch, mesh, mode)
+
+    def run(state: TrainState, item: Any) -> tuple[TrainState, Any]:
+        return objective.step(state, prepare(item, state.rng, state.step))
+
+    def repeat(state: TrainState, item: Any, count: int) -> tuple[TrainState, Any]:
+        scalars = jax.tree.map(
+            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(run, state, item)[1]
+        )
+        return jax.lax.fori_loop(0, count, lambda _, last: run(last[0], item), (state, scalars))
+
+    if config.train.steps_per_dispatch > 1:
+        return parallel.compile_step(repeat, mesh, mode=mode, static=(2,))
+    if mode == "pmap":
+        return parallel.compile_step(run, mesh, mode=mode)
+    # Two programs: in one, XLA takes half as long again on a CPU.
+    step, prepare = (
+        parallel.compile_step(objective.step, mesh),
+        parallel.compile_rows(prepare, mesh),
+    )
+    return lambda state, item: step(state, prepare(item, state.rng, state.step))
+
+
+def compile_predict(
+    objective: Objective, mesh: jax.sharding.Mesh
+) -> Callable[[Any, Any], jax.Array]:
+    """`predict(variables, partial) -> completed` in evaluation mode, the batch divided."""
+    whole, rows = parallel.replicated(mesh), parallel.batch_sharding(mesh)
+    return jax.jit(objective.complete, in_shardings=(whole, rows), out_shardings=rows)
+
+
+def _check_dispatch(config: Any, draw: feed_lib.Draw | None) -> None:
+    if config.train.steps_per_dispatch < 1:
+        raise ValueError("config.train.steps_per_dispatch: at least 1 is needed")
+    if config.train.steps_per_dispatch > 1 and draw is None:
+        raise ValueError(
+            "config.train.steps_per_dispatch above 1 needs batches that are drawn on the devices:"
+            " set config.data.source to 'resident', or it to 1"
+        )
+
+
+def _bar(num_train_steps: int, *, shown: bool) -> Any:
+    # None: only on a terminal; the log tells the rest.
+    disable = None if shown else True
+    return tqdm(total=num_train_steps, unit="step", dynamic_ncols=True, disable=disable)
+
+
 def _start(
     config: Any,
-    parts: Parts,
+    objective: Objective,
     mesh: jax.sharding.Mesh,
     manager: Any,
     position_at: Callable[[int], dict[str, Any]],
 ) -> tuple[TrainState, float]:
     """The newest good checkpoint of the run, or its initial state, on all devices; the best IoU."""
-    create = functools.partial(initial_state, config, parts)
+    create = functools.partial(build.initial_state, config, objective)
     if manager.latest_step() is None:
         return jax.jit(create, out_shardings=parallel.replicated(mesh))(), -math.inf
     abstract = jax.tree.map(

@@ -20,6 +20,10 @@ Auxiliary = Callable[[Mapping[str, Any], Volume, Volume], dict[str, Float[Array,
 """`losses(outputs, complete, partial)`, by name."""
 
 
+Supervised = Callable[..., tuple[Float[Array, ""], dict[str, Float[Array, ""]]]]
+"""`supervised(completed, outputs, complete, partial)`: the weighted sum of means, and its parts."""
+
+
 def discriminator_loss(
     real_logits: Float[Array, " b"],
     fake_logits: Float[Array, " b"],
@@ -111,11 +115,31 @@ def choose_recon_loss(name: str) -> ReconLoss:
     return RECON_LOSSES[name]
 
 
-def no_auxiliary(
-    outputs: Mapping[str, Any], complete: Volume, partial: Volume
-) -> dict[str, Float[Array, " b"]]:
-    """No further losses, as with the paper's generators."""
-    return {}
+def supervised_loss(config: Any) -> Supervised:
+    """All that the generator pays for being off the truth, weighted as `config.loss` says.
+
+    Its parts are `recon_loss`, before it is weighted, and those of `auxiliary_losses`; a part whose
+    weight is 0 is not computed.
+
+    Raises:
+        ValueError: an unknown reconstruction loss.
+    """
+    recon_loss, recon_weight = choose_recon_loss(config.loss.recon), config.loss.recon_weight
+    auxiliary = auxiliary_losses(config)
+
+    def supervised(
+        completed: Volume, outputs: Mapping[str, Any], complete: Volume, partial: Volume
+    ) -> tuple[Array, dict[str, Array]]:
+        total, parts = jnp.zeros(()), {}
+        if recon_weight:
+            parts["recon_loss"] = recon_loss(completed, complete, partial).mean()
+            total += recon_weight * parts["recon_loss"]
+        for name, values in auxiliary(outputs, complete, partial).items():
+            parts[name] = values.mean()
+            total += parts[name]
+        return total, parts
+
+    return supervised
 
 
 def auxiliary_losses(config: Any) -> Auxiliary:

@@ -1,6 +1,8 @@
 """What a run carries from step to step: arrays only."""
 
-from typing import Any
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import flax.struct
 import jax
@@ -12,9 +14,17 @@ Tree = Any
 """A tree of arrays. Transformations put other things in its places, so it has no narrower type."""
 
 
+class Net(NamedTuple):
+    """A network and its optimiser; `output` is what its grid is, see `models.probabilities`."""
+
+    module: nn.Module
+    tx: optax.GradientTransformation
+    output: str = "probability"
+
+
 @flax.struct.dataclass
 class NetState:
-    """One network and its optimiser."""
+    """The arrays of one network and of its optimiser."""
 
     params: Tree
     batch_stats: Tree
@@ -29,57 +39,53 @@ class NetState:
             "spectral_stats": self.spectral_stats,
         }
 
+    def moved(self, left: Mapping[str, Tree]) -> "NetState":
+        """With the statistics among the collections that a pass in training mode left."""
+        return dataclasses.replace(
+            self,
+            batch_stats=left.get("batch_stats", self.batch_stats),
+            spectral_stats=left.get("spectral_stats", self.spectral_stats),
+        )
+
 
 @flax.struct.dataclass
 class TrainState:
-    """Both networks, the step count (int32), the run's random key, averaged generator parameters.
+    """The networks by name, the step count (int32), the run's random key, averaged parameters.
 
-    The key never changes: the randomness of a step is `fold_in(rng, step)`. `ema_params` is empty
-    where no average is kept.
+    The key never changes: the randomness of a step is `fold_in(rng, step)`. The network
+    "generator", which every objective has, is the one whose weights a run leaves; `ema_params` are
+    the averaged parameters of it, or empty where no average is kept.
     """
 
     step: Tree
     rng: Tree
-    generator: NetState
-    discriminator: NetState
+    nets: dict[str, NetState]
     ema_params: Tree
 
 
-def create_state(
-    rng: jax.Array,
-    *,
-    generator: nn.Module,
-    discriminator: nn.Module,
-    tx_g: optax.GradientTransformation,
-    tx_d: optax.GradientTransformation,
-    resolution: int,
-    keep_ema: bool = False,
-) -> TrainState:
-    """The state before the first step, for cubes of side `resolution`; may be traced."""
-    rng_g, rng_d, rng_run = jax.random.split(rng, 3)
-    volume = jnp.zeros((1, resolution, resolution, resolution, 1), jnp.float32)
-    net_g = _create_net(generator, tx_g, rng_g, volume)
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        rng=rng_run,
-        generator=net_g,
-        discriminator=_create_net(discriminator, tx_d, rng_d, volume),
-        ema_params=net_g.params if keep_ema else {},
-    )
-
-
-def _create_net(
-    module: nn.Module, tx: optax.GradientTransformation, rng: jax.Array, volume: jax.Array
-) -> NetState:
-    variables = module.init(rng, volume, train=False)
+def create_net(net: Net, rng: jax.Array, *example: jax.Array, **fields: Any) -> NetState:
+    """A network before the first step, for inputs like `example`; may be traced."""
+    variables = net.module.init(rng, *example, **fields)
     return NetState(
         params=variables["params"],
         batch_stats=variables.get("batch_stats", {}),
         spectral_stats=variables.get("spectral_stats", {}),
-        opt_state=tx.init(variables["params"]),
+        opt_state=net.tx.init(variables["params"]),
+    )
+
+
+def create_state(
+    rng: jax.Array, nets: Mapping[str, NetState], *, keep_ema: bool = False
+) -> TrainState:
+    """The state before the first step; `rng` is that of the run."""
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        rng=rng,
+        nets=dict(nets),
+        ema_params=nets["generator"].params if keep_ema else {},
     )
 
 
 def inference_variables(state: TrainState) -> dict[str, Tree]:
     """The generator's collections for completing: averaged parameters where there are any."""
-    return state.generator.variables(state.ema_params or None)
+    return state.nets["generator"].variables(state.ema_params or None)

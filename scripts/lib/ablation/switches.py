@@ -59,9 +59,9 @@ PARTS = {
     ),
     "adversarial": Part(
         "adversarial term",
-        off={"loss.adversarial_weight": 0.0},
+        off={"objective": "regression"},
         # Cross-entropy and soft Dice of a pot come to some 0.05 each: about the paper's proportion.
-        on={"loss.adversarial_weight": 0.01},
+        on={"objective": "gan", "loss.adversarial_weight": 0.01},
     ),
     "augmentation": Part(
         "augmentation",

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from scripts.lib.benchmarks import roofline, timing
-from voxgan_jax.models import DTYPES, conv
+from voxgan_jax.models import conv
 
 PASSES = ("forward", "dx", "dw")
 SLOWER = 20.0  # a form that takes so many times the fastest is not measured further
@@ -72,7 +72,7 @@ def prepare(layer: roofline.Layer, name: str, form: str, batch_size: int, dtype:
     size = layer.kernel_size
     keys = jax.random.split(jax.random.key(0), 3)
     # Drawn flat: XLA takes seconds to compile a draw of five dimensions.
-    draw = functools.partial(_normal, dtype=DTYPES[dtype])
+    draw = functools.partial(_normal, dtype=conv.DTYPES[dtype])
     x = draw(keys[0], (batch_size, before, before, before, layer.inputs))
     kernel = draw(keys[1], (size, size, size, layer.inputs, layer.outputs))
     cotangent = draw(keys[2], (batch_size, after, after, after, layer.outputs))

@@ -11,7 +11,7 @@ import numpy as np
 from scripts.lib.benchmarks import timing
 from voxgan_jax.data import fragments
 from voxgan_jax.devices import parallel
-from voxgan_jax.training import loop
+from voxgan_jax.training import build, loop, objectives
 
 NETS = ("generator", "discriminator")
 STEPS_PER_DISPATCH = 8
@@ -89,10 +89,10 @@ def step_from_device(config: Any) -> Candidate:
 
 
 def _steps(config: Any, mesh: Any, items: Iterator[Any], draw: Any = None) -> Candidate:
-    parts = loop.build_parts(config)
-    state = make_state(config, parts, mesh)
+    objective = objectives.build(config)
+    state = make_state(config, objective, mesh)
     steps = config.train.steps_per_dispatch
-    step = loop.compiled_step(config, parts, mesh, draw)
+    step = loop.compile_step(config, objective, mesh, draw)
     memory = None
     # Where batches are drawn by a program of their own, the first call compiles both.
     if hasattr(step, "lower"):
@@ -108,22 +108,22 @@ def _steps(config: Any, mesh: Any, items: Iterator[Any], draw: Any = None) -> Ca
     return Candidate(config.generator.dtype, run, memory, steps)
 
 
-def make_state(config: Any, parts: Any, mesh: Any) -> Any:
+def make_state(config: Any, objective: Any, mesh: Any) -> Any:
     """The state before the first step, on all devices."""
-    create = functools.partial(loop.initial_state, config, parts)
+    create = functools.partial(build.initial_state, config, objective)
     return jax.jit(create, out_shardings=parallel.replicated(mesh))()
 
 
 def completion(config: Any) -> Candidate:
     """The generator in evaluation mode on a batch that is on the devices already."""
     mesh = parallel.make_mesh()
-    parts = loop.build_parts(config)
-    variables = make_state(config, parts, mesh).generator.variables()
+    objective = objectives.build(config)
+    variables = make_state(config, objective, mesh).nets["generator"].variables()
     batch = host_batch(config.train.batch_size, config.data.resolution)
     partial = jax.device_put(
         (batch["labels"] == 2).astype(np.float32)[..., None], parallel.batch_sharding(mesh)
     )
-    predict: Any = loop.compiled_predict(parts.generator, mesh)
+    predict: Any = loop.compile_predict(objective, mesh)
     predict = predict.lower(variables, partial).compile()
     run = timing.repeated(functools.partial(predict, variables, partial), jax.block_until_ready)
     return Candidate(config.generator.dtype, run, planned_memory(predict))
@@ -141,7 +141,7 @@ def planned_memory(compiled: Any) -> float | None:
 def compiled_text(config: Any) -> str:
     """The optimised HLO of a config's training step on this machine's devices."""
     mesh = parallel.make_mesh()
-    parts = loop.build_parts(config)
-    state = jax.eval_shape(functools.partial(loop.initial_state, config, parts))
+    objective = objectives.build(config)
+    state = jax.eval_shape(functools.partial(build.initial_state, config, objective))
     batch = host_batch(config.train.batch_size, config.data.resolution)
-    return loop.compiled_step(config, parts, mesh).lower(state, batch).compile().as_text()
+    return loop.compile_step(config, objective, mesh).lower(state, batch).compile().as_text()

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from scripts.lib.benchmarks import timing
-from voxgan_jax.models import DTYPES
+from voxgan_jax.models.conv import DTYPES
 
 ADAM_BYTES = 28
 """Adam reads parameter, gradient and both moments, and writes all but the gradient: 7 float32."""

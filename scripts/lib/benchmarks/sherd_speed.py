@@ -96,7 +96,7 @@ def _stages(sherds: Sequence[pathlib.Path], out: pathlib.Path) -> dict[str, Spen
     from voxgan_jax.inference import predict
     from voxgan_jax.report import missing_piece, volumes
     from voxgan_jax.restore import pot
-    from voxgan_jax.restore import request as requests
+    from voxgan_jax.restore.request import read_request
 
     completer = model.load()
     spent: dict[str, Spent] = {}
@@ -111,10 +111,7 @@ def _stages(sherds: Sequence[pathlib.Path], out: pathlib.Path) -> dict[str, Spen
     asked = []
     for path in sherds:
         with stage("reading"):
-            request = requests.request_of(completer, path, None, True, {})
-        if isinstance(request, Exception):
-            raise ValueError(str(request)) from request
-        asked.append(request)
+            asked.append(read_request(completer, path, {}, fixed_fragment=True))
     rows = min(16, len(asked))
     predict.complete_batch(completer, asked[:1], rows=rows)
     answers = []

@@ -18,11 +18,10 @@ import numpy as np
 import optax
 import torch
 
-from voxgan_jax import models
 from voxgan_jax.data import fragments
 from voxgan_jax.torch_twin import weights
-from voxgan_jax.training import losses, steps
-from voxgan_jax.training.state import NetState, TrainState, create_state
+from voxgan_jax.training import build, objectives
+from voxgan_jax.training.state import Net, NetState, TrainState
 
 NETS: tuple[str, str] = ("generator", "discriminator")
 SGD_RATE = 0.01
@@ -52,8 +51,8 @@ class Start(NamedTuple):
     def twins(self, device: str, dtype: torch.dtype = torch.float32) -> dict[str, torch.nn.Module]:
         """Both networks in PyTorch with the same weights."""
         return {
-            name: weights.twin(jax.device_get(net.variables())).to(device, dtype)
-            for name, net in nets(self.state)
+            name: weights.twin(jax.device_get(self.state.nets[name].variables())).to(device, dtype)
+            for name in NETS
         }
 
     def refined(self) -> "Start":
@@ -79,18 +78,14 @@ def float64() -> Iterator[None]:
 
 def make_start(config: Any, seed: int = 0) -> Start:
     """The modules and the state; its optimisers do nothing yet."""
-    generator = models.build_generator(config.generator)
-    discriminator = models.build_discriminator(config.discriminator)
-    create = functools.partial(
-        create_state,
-        generator=generator,
-        discriminator=discriminator,
-        tx_g=optax.identity(),
-        tx_d=optax.identity(),
-        resolution=config.data.resolution,
-    )
-    modules = dict(zip(NETS, (generator, discriminator), strict=True))
-    return Start(config, modules, jax.jit(create)(jax.random.key(seed)))
+    nets = {
+        name: net._replace(tx=optax.identity())
+        for name, net in objectives.build(config).nets.items()
+    }
+    config = config.copy_and_resolve_references()
+    config.seed = seed
+    create = functools.partial(build.initial_state, config, objectives.build(config, nets))
+    return Start(config, {name: net.module for name, net in nets.items()}, jax.jit(create)())
 
 
 def volumes(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
@@ -125,27 +120,16 @@ def jax_stepper(
     start: Start, tx_g: optax.GradientTransformation, tx_d: optax.GradientTransformation
 ) -> tuple[Callable[..., Any], TrainState]:
     """The training step of the package, compiled, and the state that it starts from."""
-    tx_g, tx_d = keep_gradients(tx_g), keep_gradients(tx_d)
-    loss = start.config.loss
-    step = functools.partial(
-        steps.train_step,
-        **start.modules,
-        tx_g=tx_g,
-        tx_d=tx_d,
-        recon_loss=losses.choose_recon_loss(loss.recon),
-        recon_weight=loss.recon_weight,
-        real_label_range=(loss.real_label_low, loss.real_label_high),
-    )
-    ready = {
-        name: dataclasses.replace(net, opt_state=tx.init(net.params))
-        for (name, net), tx in zip(nets(start.state), (tx_g, tx_d), strict=True)
+    nets = {
+        name: Net(start.modules[name], keep_gradients(tx))
+        for name, tx in zip(NETS, (tx_g, tx_d), strict=True)
     }
-    return jax.jit(step), dataclasses.replace(start.state, **ready)
-
-
-def nets(state: TrainState) -> Iterator[tuple[str, NetState]]:
-    """Both networks with their names."""
-    return ((name, getattr(state, name)) for name in NETS)
+    ready = {
+        name: dataclasses.replace(net, opt_state=nets[name].tx.init(net.params))
+        for name, net in start.state.nets.items()
+    }
+    step = objectives.build(start.config, nets).step
+    return jax.jit(step), dataclasses.replace(start.state, nets=ready)
 
 
 def _arrays(net: NetState, tree: Any) -> dict[str, np.ndarray]:
@@ -177,7 +161,7 @@ def jax_runner(start: Start) -> Callable[[list[Batch]], Values]:
     def run(batches: list[Batch]) -> Values:
         values: Values = {}
         inputs = dict(zip(NETS, volumes(batches[0]), strict=True))
-        for name, net in nets(start.state):
+        for name, net in start.state.nets.items():
             outputs = jax.device_get(run_passes[name](net.variables(), inputs[name]))
             train, evaluated, layers, moved = outputs
             values["Outputs", f"{name}, training"] = channels_first(train)
@@ -195,7 +179,7 @@ def jax_runner(start: Start) -> Callable[[list[Batch]], Values]:
             if count == 1:
                 kept = [name for name in scalars if not name.startswith("grad_norm")]
                 values |= {("Losses", name): np.asarray(scalars[name]) for name in kept}
-            for name, net in nets(state):
+            for name, net in state.nets.items():
                 if count == 1:
                     grads = _arrays(net, {"params": net.opt_state[0]})
                     stats = {"batch_stats": net.batch_stats, "spectral_stats": net.spectral_stats}
@@ -206,7 +190,7 @@ def jax_runner(start: Start) -> Callable[[list[Batch]], Values]:
 
         with jax.numpy_dtype_promotion("standard"):
             state, _ = adam_step(adam_state, batches[0])
-        for name, net in nets(state):
+        for name, net in state.nets.items():
             put_parameters(values, "Adam", 1, name, _arrays(net, _params(net)))
         return values
 

@@ -17,9 +17,15 @@ from turned_pots import bowl, sherd
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.restore import pool
-from voxgan_jax.restore import pot as completion
+from voxgan_jax.restore.pot import FORMATS, Completion, Writing
 
 WORK = pathlib.Path(pool_work.__file__)
+
+
+def mapped(function, items, workers, imports=()):
+    """`map` by so many processes."""
+    with pool.side_by_side(workers, imports) as each:
+        yield from each(function, items)
 
 
 def children():
@@ -44,7 +50,7 @@ def alive(process):
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_results_come_in_order(workers):
     items = iter(range(9))
-    found = list(pool.map_in_order(pool_work.negative, items, workers, ()))
+    found = list(mapped(pool_work.negative, items, workers))
     assert found == [-number for number in range(9)]
 
 
@@ -69,7 +75,7 @@ def test_no_more_is_taken_than_is_under_way():
 
 
 def test_an_error_comes_at_its_place():
-    found = pool.map_in_order(pool_work.picky, range(6), 2, ())
+    found = mapped(pool_work.picky, range(6), 2)
     assert [next(found), next(found)] == [0, 1]
     with pytest.raises(ValueError, match="not 2"):
         next(found)
@@ -77,7 +83,7 @@ def test_an_error_comes_at_its_place():
 
 
 def test_where_a_process_dies_the_rest_is_done_here():
-    found = list(pool.map_in_order(pool_work.DiesElsewhere(), range(8), 2, ()))
+    found = list(mapped(pool_work.DiesElsewhere(), range(8), 2))
     assert found == [10 * number for number in range(8)]
 
 
@@ -85,7 +91,7 @@ def test_meshes_made_elsewhere_are_the_same():
     pot = bowl(14)
     here = surface_of(pot)
     imports = ("voxgan_jax.geometry.surface", "trimesh")
-    (there,) = pool.map_in_order(surface_of, [pot], 2, imports)
+    (there,) = mapped(surface_of, [pot], 2, imports)
     assert isinstance(there, trimesh.Trimesh) and there.is_volume
     np.testing.assert_array_equal(there.vertices, here.vertices)
 
@@ -98,10 +104,10 @@ def test_a_process_that_writes_pots_holds_no_jax(tmp_path):
     pot = np.flip(bowl(14), 2)
     labels = np.where(pot, INFERRED, 0).astype(np.uint8)
     labels[np.flip(sherd(bowl(14)), 2)] = GIVEN
-    restored = completion.Completion("a", labels, pot.astype(np.float32), surface.frame(pot.shape))
-    writing = completion.Writing(tmp_path, completion.FORMATS)
-    ((written, held),) = pool.map_in_order(pool_work.Watched(writing), [restored], 2)
-    assert {path.suffix for path in written.paths} == {f".{form}" for form in completion.FORMATS}
+    restored = Completion("a", labels, pot.astype(np.float32), surface.frame(pot.shape))
+    writing = Writing(tmp_path, FORMATS)
+    ((written, held),) = mapped(pool_work.Watched(writing), [restored], 2, pool.IMPORTS)
+    assert {path.suffix for path in written.paths} == {f".{form}" for form in FORMATS}
     assert {"trimesh", "manifold3d", "skimage.measure", "voxgan_jax.report.page"} <= held
     assert not {"jax", "jaxlib", "flax", "voxgan_jax.inference.predict"} & held
 

@@ -26,7 +26,10 @@ def boxed(step=2.0, origin=(10.0, -20.0, 5.0)):
     return pot, surface.surface(field, pot, matrix, surface.find_level(field, pot))
 
 
-@pytest.mark.parametrize("suffix", formats.MESHES)
+MESHES = [suffix for suffix, known in formats.FORMATS.items() if known.is_mesh]
+
+
+@pytest.mark.parametrize("suffix", MESHES)
 def test_each_mesh_format_gives_the_voxels_back(tmp_path, suffix):
     pot, made = boxed()
     path = tmp_path / f"sherd{suffix}"
@@ -141,7 +144,7 @@ def test_files_of_voxels(tmp_path):
         formats.read(tmp_path / "a.npy", height_mm=3.0)
 
 
-@pytest.mark.parametrize("suffix", [*formats.MESHES, *formats.GRIDS])
+@pytest.mark.parametrize("suffix", formats.FORMATS)
 @pytest.mark.parametrize("fault", ["empty", "cut", "noise", "none", "folder"])
 def test_a_bad_file_is_named_in_one_line(tmp_path, suffix, fault):
     path = tmp_path / f"bad{suffix}"

@@ -1,35 +1,22 @@
-#!/usr/bin/env python3
-"""Train the network that tells where a sherd's axis was, how big its pot and at what height it lay.
-
-    scripts/cut_sherds.py --data_dir pots.npz --split train --out sherds.npz
-    scripts/cut_sherds.py --data_dir pots.npz --split validation --every 12 --out held_out.npz
-    scripts/train_locator.py --sherds sherds.npz --held_out held_out.npz --lines 2 --steps 2400 \\
-        --out places.safetensors
-    scripts/train_locator.py --sherds sherds.npz --held_out held_out.npz --steps 1400 \\
-        --start places.safetensors --out locator.safetensors
+"""Sherds whose pots' axes are known, and lines about them: what the locator learns from.
 
 Of each sherd several lines are shown, one near its axis (and the same upside down, all that there
-is with --lines 2), others wrong in many ways; all placements about all of them share one softmax,
-and the target is shared out by how near a line is to the axis. Printed is how well sherds of the
-held-out pots do.
+is with 2 lines), others wrong in many ways; all placements about all of them share one softmax, and
+the target is shared out by how near a line is to the axis.
 """
 
-import argparse
-import functools
+import itertools
 import pathlib
-import sys
+import zlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array, Float
-from ml_collections import ConfigDict
+from jaxtyping import Float
 
-from voxgan_jax.cli import commands
-from voxgan_jax.devices import accelerator
-from voxgan_jax.models import weights
+from voxgan_jax.data import feed
+from voxgan_jax.devices import parallel
 from voxgan_jax.placement import axis_fit, axis_maps, axis_search, locator
 from voxgan_jax.placement.axis_maps import Fill, Lines
 from voxgan_jax.scan.walls import Wall
@@ -43,7 +30,7 @@ _FITTED = 3
 
 
 class Sherd(NamedTuple):
-    """A fragment as `cut_sherds.sherd` makes it, in voxels."""
+    """A fragment as scripts/cut_sherds.py makes it, in voxels, and the side of its maps' cells."""
 
     fill: Fill
     surface: Wall
@@ -53,42 +40,39 @@ class Sherd(NamedTuple):
     fitted: Float[np.ndarray, "k 2 3"]
 
 
-def main(argv: list[str] | None = None) -> int:
-    args = _parse(argv)
-    accelerator.prepare()
-    return commands.exit_code("train_locator.py", lambda: _train(args))
+def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
+    """Batches of `maps` and `targets`, see `draw`, of `config.data.lines` lines about each sherd.
 
+    Row r of a step follows from (seed, step, r) alone, whichever process draws it.
 
-def _train(args: argparse.Namespace) -> None:
-    known, held_out = read(args.sherds), read(args.held_out)
-    print(f"{len(known)} sherds, {len(held_out)} held out", flush=True)
-    fixed = [draw(sherd, args.lines, np.random.default_rng(n)) for n, sherd in enumerate(held_out)]
-    net = locator.LocatorNet()
-    if args.start:
-        variables = weights.load(args.start)[0]
-        variables = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), variables)
-    else:
-        shape = (1, axis_maps.HEIGHTS, axis_maps.RINGS, 2)
-        variables = net.init(jax.random.key(args.seed), jnp.zeros(shape))
-    schedule = optax.cosine_onecycle_schedule(args.steps, args.rate, 0.1)
-    optimiser = optax.adamw(schedule, b2=0.99, weight_decay=0.05)
-    state = (variables, optimiser.init(variables), jax.tree.map(jnp.copy, variables))
-    step = jax.jit(functools.partial(_step, net, optimiser), donate_argnums=0)
-    rng = np.random.default_rng(args.seed)
-    for number in range(args.steps):
-        chosen = [known[n] for n in rng.integers(len(known), size=args.batch_size)]
-        maps, targets, _ = zip(*(draw(one, args.lines, rng) for one in chosen), strict=True)
-        state, loss = step(state, np.stack(maps), np.stack(targets))
-        if (number + 1) % args.log_every == 0 or number + 1 == args.steps:
-            print(f"{number + 1}: loss {float(loss):.3f}; {_score(net, state[2], fixed)}")
-            sys.stdout.flush()
-            size = {"features": net.features, "bottleneck": net.bottleneck}
-            config = ConfigDict({"locator": size, "steps": number + 1})
-            weights.save(args.out, jax.device_get(state[2]), config, half=True)
+    Raises:
+        FileNotFoundError: see `read`.
+        ValueError: a batch size that does not divide among the devices.
+    """
+    path, batch_size = pathlib.Path(config.data.dir), config.train.batch_size
+    sherds, rows = read(path), parallel.batch_sharding(mesh)
+    feed.check_batch_size(batch_size, mesh.size * config.train.accumulate_steps)
+    share = batch_size // jax.process_count()
+    own = range(jax.process_index() * share, (jax.process_index() + 1) * share)
+
+    def batch(step: int) -> dict[str, np.ndarray]:
+        drawn = []
+        for row in own:
+            rng = np.random.default_rng([config.seed, step, row])
+            sherd = sherds[int(rng.integers(len(sherds)))]
+            drawn.append(draw(sherd, config.data.lines, rng)[:2])
+        maps, targets = zip(*drawn, strict=True)
+        return {"maps": np.stack(maps), "targets": np.stack(targets)}
+
+    def items(step: int) -> Iterator[dict[str, jax.Array]]:
+        return (parallel.divide(batch(later), rows) for later in itertools.count(step))
+
+    plan = feed.EpochPlan(-(-len(sherds) // batch_size), len(sherds))
+    return feed.Feed(plan, f"{len(sherds)}:{zlib.crc32(path.read_bytes()):08x}", items)
 
 
 def read(path: pathlib.Path) -> list[Sherd]:
-    """The sherds of a file that `cut_sherds.py` wrote.
+    """The sherds of a file that scripts/cut_sherds.py wrote.
 
     Raises:
         FileNotFoundError: no such file.
@@ -186,54 +170,3 @@ def _spread(value: float, bins: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"
     width = bins[1] - bins[0]
     near = np.exp(-0.5 * ((bins - np.clip(value, bins[0], bins[-1])) / (0.6 * width)) ** 2)
     return near / near.sum()
-
-
-def _step(net: Any, optimiser: Any, state: Any, maps: Array, targets: Array) -> Any:
-    variables, moments, mean = state
-
-    def loss_of(variables: Any) -> Array:
-        scores = net.apply(variables, maps.reshape(-1, *maps.shape[2:])).reshape(len(maps), -1)
-        return -(targets.reshape(len(maps), -1) * jax.nn.log_softmax(scores)).sum(1).mean()
-
-    loss, slope = jax.value_and_grad(loss_of)(variables)
-    updates, moments = optimiser.update(slope, moments, variables)
-    variables = optax.apply_updates(variables, updates)
-    mean = jax.tree.map(lambda old, new: 0.995 * old + 0.005 * new, mean, variables)
-    return (variables, moments, mean), loss
-
-
-def _score(net: Any, variables: Any, fixed: list[Any]) -> str:
-    """The loss, and how often the likeliest line is within 5° of the axis, and the right way up."""
-    apply = jax.jit(net.apply)
-    losses, missed = [], []
-    for maps, targets, degrees in fixed:
-        scores = np.asarray(apply(variables, maps))
-        logs = np.asarray(jax.nn.log_softmax(scores.ravel())).reshape(scores.shape)
-        losses.append(-(targets * logs).sum())
-        missed.append(degrees[np.exp(logs).sum((1, 2)).argmax()])
-    off = np.minimum(missed, 180 - np.array(missed))
-    return (
-        f"held out {np.mean(losses):.3f}, axis within 5° {(off < 5).mean():.2f}, right end up"
-        f" {(np.array(missed) < 90).mean():.2f}"
-    )
-
-
-def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--sherds", type=pathlib.Path, required=True)
-    parser.add_argument("--held_out", type=pathlib.Path, required=True)
-    parser.add_argument("--start", type=pathlib.Path, help="weights to go on from")
-    parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--lines", type=int, default=12, help="of each sherd; 2, or 12 and more")
-    parser.add_argument("--steps", type=int, default=1400)
-    parser.add_argument("--batch_size", type=int, default=16, help="sherds")
-    parser.add_argument("--rate", type=float, default=1.2e-3)
-    parser.add_argument("--log_every", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=5)
-    return parser.parse_args(argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

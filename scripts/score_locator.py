@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Score the network that tells where a sherd lay, on sherds of pots that it was not trained on.
+
+    scripts/cut_sherds.py --data_dir pots.npz --split validation --every 12 --out held_out.npz
+    scripts/score_locator.py --workdir runs/locator --held_out held_out.npz
+
+Of each sherd several lines are shown, one near its axis, see voxgan_jax/placement/sherds.py.
+"""
+
+import argparse
+import pathlib
+import sys
+
+import jax
+import numpy as np
+
+from voxgan_jax.cli import commands
+from voxgan_jax.devices import accelerator
+from voxgan_jax.models import locator as networks
+from voxgan_jax.models import weights
+from voxgan_jax.placement import locator, sherds
+from voxgan_jax.training.objectives import locator as objective
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = _parse(argv)
+    accelerator.prepare()
+    return commands.exit_code("score_locator.py", lambda: print(score(args)))
+
+
+def score(args: argparse.Namespace) -> str:
+    """The loss, and how often the likeliest line is within 5° of the axis, and the right way up."""
+    held_out = sherds.read(args.held_out)
+    path = args.weights or (args.workdir / weights.RUN_FILE if args.workdir else locator.path())
+    variables, config = weights.load(path)
+    net = networks.from_config(config.get("generator") or config.locator)
+    complete = jax.jit(lambda variables, maps: objective.complete(net, variables, maps[None])[0])
+    losses, missed = [], []
+    for n, sherd in enumerate(held_out):
+        maps, targets, degrees = sherds.draw(sherd, args.lines, np.random.default_rng(n))
+        shares = np.asarray(complete(variables, maps))
+        losses.append(-(targets * np.log(np.maximum(shares, np.finfo(np.float32).tiny))).sum())
+        missed.append(degrees[shares.sum((1, 2)).argmax()])
+    off = np.minimum(missed, 180 - np.array(missed))
+    return (
+        f"{len(held_out)} sherds held out: loss {np.mean(losses):.3f}, axis within 5°"
+        f" {(off < 5).mean():.2f}, right end up {(np.array(missed) < 90).mean():.2f}"
+    )
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
+    source.add_argument(
+        "--weights", type=pathlib.Path, help="a weights file (default: the package's)"
+    )
+    parser.add_argument("--held_out", type=pathlib.Path, required=True)
+    parser.add_argument("--lines", type=int, default=12, help="of each sherd; 2, or 12 and more")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

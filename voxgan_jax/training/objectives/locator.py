@@ -1,0 +1,89 @@
+"""The network that tells where a sherd lay, about the right one of several lines."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from voxgan_jax.devices import parallel
+from voxgan_jax.models import locator
+from voxgan_jax.placement import axis_maps
+from voxgan_jax.training import optimisers, updates
+from voxgan_jax.training.objectives import Nets, Objective
+from voxgan_jax.training.state import Net, NetState, TrainState, Tree, create_net
+from voxgan_jax.training.updates import Examples, Pass, Scalars
+
+Maps = Float[Array, "b k h r 2"]
+
+
+def build(config: Any, nets: Nets | None = None) -> Objective:
+    """The objective with the network of a config, or with another."""
+    module, tx = locator.from_config(config.generator), optimisers.build(config, "generator")
+    nets = nets or {"generator": Net(module, tx, "logits")}
+    bound = functools.partial(
+        step,
+        nets=nets,
+        ema_decay=config.train.ema_decay,
+        accumulate_steps=config.train.accumulate_steps,
+        axis_name=parallel.step_axis(config.parallel.mode),
+    )
+    complete_maps = functools.partial(complete, nets["generator"].module)
+    return Objective(nets, functools.partial(init, nets=nets), bound, complete_maps)
+
+
+def init(rng: jax.Array, nets: Nets) -> dict[str, NetState]:
+    """The network before the first step."""
+    maps = jnp.zeros((1, axis_maps.HEIGHTS, axis_maps.RINGS, 2), jnp.float32)
+    return {"generator": create_net(nets["generator"], jax.random.split(rng, 3)[0], maps)}
+
+
+def step(
+    state: TrainState,
+    batch: Mapping[str, Any],
+    *,
+    nets: Nets,
+    ema_decay: float = 0.0,
+    accumulate_steps: int = 1,
+    axis_name: str | None = None,
+) -> tuple[TrainState, Scalars]:
+    """One update by the cross-entropy over all placements about all lines of each sherd.
+
+    Args:
+        batch: float32 `maps` (b, k, h, r, 2) and `targets` (b, k, s, p), which sum to 1 a sherd;
+            see `placement.sherds`.
+        accumulate_steps, axis_name: as for `gan.step`.
+
+    Returns:
+        The next state, and the loss and the gradient's norm, `g_loss` and `grad_norm_g`.
+    """
+    net = nets["generator"]
+
+    def improve(state: NetState, examples: Examples) -> Pass:
+        def loss(params: Tree) -> jax.Array:
+            scores = _scores(net.module, state.variables(params), examples["maps"])
+            logs = jax.nn.log_softmax(scores, axis=(1, 2, 3))
+            return -(examples["targets"] * logs).sum(axis=(1, 2, 3)).mean()
+
+        g_loss, grads = jax.value_and_grad(loss)(state.params)
+        return state, (grads, {"g_loss": g_loss})
+
+    after, means = updates.accumulate(improve, state.nets["generator"], batch, accumulate_steps)
+    after, scalars, norm = updates.update(net, after, means, axis_name)
+    state = updates.next_state(state, {"generator": after}, ema_decay)
+    return state, scalars | {"grad_norm_g": norm}
+
+
+def complete(
+    module: nn.Module, variables: Mapping[str, Any], maps: Maps, key: jax.Array | None = None
+) -> Float[Array, "b k s p"]:
+    """The probability of each placement about each line of a sherd; nothing is drawn."""
+    return jax.nn.softmax(_scores(module, variables, maps), axis=(1, 2, 3))
+
+
+def _scores(module: nn.Module, variables: Mapping[str, Any], maps: Maps) -> Float[Array, "b k s p"]:
+    scores: Any = module.apply(variables, maps.reshape(-1, *maps.shape[2:]))
+    return scores.reshape(*maps.shape[:2], *scores.shape[1:])

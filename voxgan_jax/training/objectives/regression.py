@@ -1,0 +1,93 @@
+"""A generator that learns from the truth alone, without an adversary."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from voxgan_jax import models
+from voxgan_jax.data import fragments
+from voxgan_jax.devices import parallel
+from voxgan_jax.training import losses, optimisers, updates
+from voxgan_jax.training.objectives import Nets, Objective
+from voxgan_jax.training.objectives.gan import generate
+from voxgan_jax.training.state import Net, NetState, TrainState, Tree, create_net
+from voxgan_jax.training.updates import Examples, Pass, Scalars
+
+
+def build(config: Any, nets: Nets | None = None) -> Objective:
+    """The objective with the network of a config, or with another; ValueError as for `gan`."""
+    axis_name = parallel.step_axis(config.parallel.mode)
+    nets = nets or {
+        "generator": Net(
+            models.build(config.generator, axis_name=axis_name),
+            optimisers.build(config, "generator"),
+            models.output(config.generator),
+        )
+    }
+    bound = functools.partial(
+        step,
+        nets=nets,
+        supervised=losses.supervised_loss(config),
+        keep_crumbs=config.fragments.keep_crumbs,
+        ema_decay=config.train.ema_decay,
+        accumulate_steps=config.train.accumulate_steps,
+        axis_name=axis_name,
+    )
+    generator = nets["generator"]
+    return Objective(
+        nets,
+        functools.partial(init, config=config, nets=nets),
+        bound,
+        functools.partial(models.complete, generator.module, generator.output),
+    )
+
+
+def init(rng: jax.Array, config: Any, nets: Nets) -> dict[str, NetState]:
+    """The generator before the first step, the same as that of `gan`."""
+    volume = jnp.zeros((1, *[config.data.resolution] * 3, 1), jnp.float32)
+    rng_g = jax.random.split(rng, 3)[0]
+    return {"generator": create_net(nets["generator"], rng_g, volume, train=False)}
+
+
+def step(
+    state: TrainState,
+    batch: Mapping[str, Any],
+    *,
+    nets: Nets,
+    supervised: losses.Supervised,
+    keep_crumbs: bool = True,
+    ema_decay: float = 0.0,
+    accumulate_steps: int = 1,
+    axis_name: str | None = None,
+) -> tuple[TrainState, Scalars]:
+    """One update of the generator.
+
+    Args:
+        batch, supervised, accumulate_steps, axis_name: as for `gan.step`.
+
+    Returns:
+        The next state and the scalars of this step: `g_loss` and its parts, the gradient's norm.
+    """
+    rng = jax.random.fold_in(state.rng, state.step)
+    keys = updates.row_keys(jax.random.fold_in(rng, 1), batch, axis_name)
+    net = nets["generator"]
+
+    def improve(net_g: NetState, examples: Examples) -> Pass:
+        partial, complete = fragments.volumes(examples["labels"], examples["given"], keep_crumbs)
+
+        def loss(params: Tree) -> tuple[jax.Array, tuple]:
+            answer, after = generate(net, net_g, params, examples, keep_crumbs)
+            total, parts = supervised(*answer, complete, partial)
+            return total, (after, parts)
+
+        (g_loss, (net_g, parts)), grads = jax.value_and_grad(loss, has_aux=True)(net_g.params)
+        return net_g, (grads, {"g_loss": g_loss} | parts)
+
+    examples = {**batch, "keys": keys}
+    net_g, means = updates.accumulate(improve, state.nets["generator"], examples, accumulate_steps)
+    net_g, scalars, norm = updates.update(net, net_g, means, axis_name)
+    state = updates.next_state(state, {"generator": net_g}, ema_decay)
+    return state, scalars | {"grad_norm_g": norm}
