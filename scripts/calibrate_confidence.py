@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scripts.lib import command
+from scripts.lib import command, confidence_fit
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import confidence_fit, protocol
+from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference import completer, model_card
 
 

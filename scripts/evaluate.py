@@ -39,12 +39,12 @@ def _evaluate(args: argparse.Namespace) -> None:
     predict, threshold, place = _answer(args)
     pots, count = source.open_split(args.data_dir, args.split, **place)
     shown: list[protocol.Sample] = []
-    evaluate = protocol.evaluate_surfaces if args.surface else protocol.evaluate
-    records = evaluate(
+    records = protocol.evaluate(
         predict,
         _spread(protocol.samples(pots), count, args.num_examples, shown),
         batch_size=args.batch_size,
         threshold=threshold,
+        surfaces=args.surface,
         progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating", disable=None),
     )
     answer = args.method or str(args.weights or args.workdir or "the package's weights")
@@ -116,7 +116,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         "--average",
         type=int,
         choices=completer.AVERAGES,
-        help="symmetries over which a model's answers are averaged (default: its own)",
+        help="symmetries over which a model's answers are averaged (default: 1)",
     )
     parser.add_argument(
         "--surface", action="store_true", help="Chamfer distance and F-score too (slower)"

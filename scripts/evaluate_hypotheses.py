@@ -21,12 +21,12 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scripts.lib import command, completions_figure
+from scripts.lib import command, completions_figure, hypothesis_scores, reliability
 from voxgan_jax import models
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import calibration, hypotheses, protocol
+from voxgan_jax.evaluation import protocol
 from voxgan_jax.files import write_whole
-from voxgan_jax.inference import completer
+from voxgan_jax.inference import alternatives, completer
 from voxgan_jax.models import hypotheses as generators
 from voxgan_jax.models import weights
 
@@ -45,7 +45,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         raise ValueError(f"{args.single}: its pots are placed in another way than those of {path}")
     data = source.open_split(args.data_dir, args.split, rows=slice(0, None, args.every), **place)
     count = -(-data.num_pots // args.every)
-    result = hypotheses.evaluate(
+    result = hypothesis_scores.evaluate(
         model.predict,
         answer,
         protocol.samples(data.pots),
@@ -53,7 +53,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         threshold=config.eval.threshold,
         progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating", disable=None),
     )
-    scores = hypotheses.summarise(result) | {
+    scores = hypothesis_scores.summarise(result) | {
         "answer": str(path),
         "single_answer": str(args.single or path),
         "data_dir": str(args.data_dir),
@@ -62,12 +62,12 @@ def _evaluate(args: argparse.Namespace) -> None:
         **place,
     }
     print(f"\n{args.count} answers of {path} on {args.split} of {args.data_dir}")
-    print(hypotheses.table(scores))
+    print(hypothesis_scores.table(scores))
     _write(args, scores, result)
     _draw_examples(args, answer, config.eval.threshold, result, place)
 
 
-def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypotheses.Answers, Any]:
+def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypothesis_scores.Answers, Any]:
     """How K pots are had from a weights file, and its config."""
     variables, config = weights.load(path)
     generator = models.build(config.generator)
@@ -78,15 +78,17 @@ def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypotheses.A
     weights.require_fit(path, variables, generator, config.data.resolution)
     variables = jax.device_put(variables)
     several = functools.partial(
-        generators.hypotheses, generator, count=args.count, draws=args.draws
+        alternatives.complete, generator, count=args.count, draws=args.draws
     )
     compiled = jax.jit(several)
     # The same draws for every batch: what a file gets depends on its place in the batch alone.
     return lambda partial: compiled(variables, partial, jax.random.key(args.seed)), config
 
 
-def _write(args: argparse.Namespace, scores: dict[str, Any], result: hypotheses.Result) -> None:
-    rows = [hypotheses.Scores._fields, *result.scores]
+def _write(
+    args: argparse.Namespace, scores: dict[str, Any], result: hypothesis_scores.Result
+) -> None:
+    rows = [hypothesis_scores.Scores._fields, *result.scores]
     lines = (
         ",".join(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row)
         for row in rows
@@ -95,16 +97,16 @@ def _write(args: argparse.Namespace, scores: dict[str, Any], result: hypotheses.
     total = result.tables.sum(axis=0)
     text = json.dumps(scores | {"reliability": total.tolist()}, indent=2, allow_nan=False)
     write_whole(args.out / "metrics.json", text + "\n")
-    calibration.draw(total, args.out / "reliability.png", f"{args.count} answers, {args.split}")
+    reliability.draw(total, args.out / "reliability.png", f"{args.count} answers, {args.split}")
     for name in ("metrics.json", "per_file.csv", "reliability.png"):
         print(f"Written: {args.out / name}")
 
 
 def _draw_examples(
     args: argparse.Namespace,
-    answer: hypotheses.Answers,
+    answer: hypothesis_scores.Answers,
     threshold: float,
-    result: hypotheses.Result,
+    result: hypothesis_scores.Result,
     place: dict[str, Any],
 ) -> None:
     """Files evenly spread over those scored, each with its first answers by rank."""
@@ -137,7 +139,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--draws",
         type=command.positive,
-        default=generators.NUM_DRAWS,
+        default=alternatives.NUM_DRAWS,
         help="profiles drawn for them",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws")

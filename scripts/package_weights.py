@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scripts.lib import command
+from scripts.lib import command, weights_package
 from voxgan_jax.inference import model_card
 from voxgan_jax.models import weights
 
@@ -29,11 +29,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def main(argv: list[str] | None = None) -> int:
     args = _parse(argv)
     try:
-        about = model_card.TRAINING_DATA
+        about = weights_package.TRAINING_DATA
         if args.training_data:
             about = json.loads(args.training_data.read_text(encoding="utf-8"))
         counts = {"split": args.split, "pots": args.train_pots, "files": args.train_files}
-        card = model_card.package(
+        card = weights_package.package(
             args.weights or args.workdir / weights.RUN_FILE,
             args.out,
             training_data=about | counts,

@@ -14,6 +14,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import pathlib
+import shutil
 import signal
 from typing import Any
 
@@ -107,3 +108,28 @@ def small_run(prepared_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFacto
 def resident_run(vox_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A whole run of the same config on data that needs no TensorFlow, to be read or copied."""
     return trained(small(vox_dir, "resident"), tmp_path_factory.mktemp("resident_run"))
+
+
+@pytest.fixture(scope="session")
+def untrained_file(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The weights of an untrained run that knows where it was made."""
+    import jax.numpy as jnp
+
+    from configs import smoke
+    from voxgan_jax import models
+    from voxgan_jax.models import weights
+
+    config = smoke.get_config()
+    config.data.dir = "/home/someone/pots"
+    config.generator.features = 4
+    generator = models.build(config.generator)
+    init = jax.jit(lambda key: generator.init(key, jnp.zeros((1, 32, 32, 32, 1)), train=False))
+    path = tmp_path_factory.mktemp("untrained") / weights.RUN_FILE
+    weights.save(path, init(jax.random.key(0)), config)
+    return path
+
+
+@pytest.fixture
+def run_file(untrained_file: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A copy of it that a test may change."""
+    return pathlib.Path(shutil.copy(untrained_file, tmp_path))

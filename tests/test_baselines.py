@@ -9,6 +9,7 @@ import pytest
 from voxgan_jax.data import folder
 from voxgan_jax.data.folder import PotFile, PotPath
 from voxgan_jax.evaluation import baselines, metrics
+from voxgan_jax.geometry import wheel
 
 SIDE = 24
 OFFSET = np.arange(SIDE) - (SIDE - 1) / 2
@@ -43,10 +44,10 @@ def volume(labels, of=None):
 def test_rings_of_a_small_cube():
     # Radii of a 4 × 4 layer: √0.5 = 0.71 in the middle, √2.5 = 1.58 beside, √4.5 = 2.12 outside.
     np.testing.assert_array_equal(
-        baselines.ring_index(4, 1.0), [[2, 2, 2, 2], [2, 1, 1, 2], [2, 1, 1, 2], [2, 2, 2, 2]]
+        wheel.nearest_rings(4, 1.0), [[2, 2, 2, 2], [2, 1, 1, 2], [2, 1, 1, 2], [2, 2, 2, 2]]
     )
     np.testing.assert_array_equal(
-        baselines.ring_index(4, 0.5), [[4, 3, 3, 4], [3, 1, 1, 3], [3, 1, 1, 3], [4, 3, 3, 4]]
+        wheel.nearest_rings(4, 0.5), [[4, 3, 3, 4], [3, 1, 1, 3], [3, 1, 1, 3], [4, 3, 3, 4]]
     )
 
 
@@ -114,7 +115,7 @@ def test_a_vote_is_the_mean_profile_of_the_nearest(voters):
     partial = volume(VASES[1], 2)
     library = baselines.make_library(TRAIN)
     order = np.argsort(-np.asarray(baselines.match(library, partial)[0]))
-    ring = baselines.ring_index(SIDE, 0.5)
+    ring = wheel.nearest_rings(SIDE, 0.5)
     completed = np.asarray(baselines.vote(library, partial, voters))[0, ..., 0]
     given = np.asarray(partial)[0, ..., 0] > 0
     np.testing.assert_array_equal(completed[given], 1)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from test_symmetry import turned
 
 from configs import smoke
 from voxgan_jax import models
@@ -45,23 +46,6 @@ print(seen)
     assert done.returncode == 0, done.stderr[-1000:]
     # Compiled once for each size: 1 (and 1, 3, 4), then 2 and 4, then 4 alone.
     assert done.stdout.strip() == "[1, 3, 4, 2, 4, 4]"
-
-
-def turned(volume, symmetry):
-    """`model.turn` by NumPy, for a volume (b, d, h, w, 1)."""
-    volume = np.swapaxes(volume, 1, 2) if symmetry & 4 else volume
-    return volume[:, :: -1 if symmetry & 1 else 1, :: -1 if symmetry & 2 else 1]
-
-
-def test_turning_is_undone():
-    volume = np.random.default_rng(0).random((2, 5, 5, 3, 1)).astype(np.float32)
-    seen = set()
-    for symmetry in range(8):
-        out = model.turn(jnp.asarray(volume), jnp.int32(symmetry))
-        np.testing.assert_array_equal(out, turned(volume, symmetry))
-        np.testing.assert_array_equal(model.turn_back(out, jnp.int32(symmetry)), volume)
-        seen.add(np.asarray(out).tobytes())
-    assert len(seen) == 8
 
 
 def test_the_average_is_the_mean_over_eight_symmetries_and_compiled_once():
@@ -140,7 +124,7 @@ def test_an_averaged_answer_turns_with_the_sherd(saved):
     for symmetry in (1, 4):
         answer = predict(jnp.asarray(turned(partial, symmetry)))
         np.testing.assert_allclose(answer, turned(straight, symmetry), atol=1e-5)
-    with pytest.raises(ValueError, match=r"average 3 \(config\.eval\.average\): choose 1 or 8"):
+    with pytest.raises(ValueError, match="average 3: choose 1 or 8"):
         model.load(workdir=path, average=3)
 
 

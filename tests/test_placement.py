@@ -7,9 +7,8 @@ import pytest
 import turned_sherds
 
 from voxgan_jax.placement import axis_fit, axis_maps, locator, place, propose
-from voxgan_jax.placement import candidate as proposal
 from voxgan_jax.placement.axis_fit import Axis
-from voxgan_jax.placement.candidate import Candidate, Known
+from voxgan_jax.placement.candidate import Candidate, Known, given_cells, inverse, matrix
 from voxgan_jax.scan import formats, pose
 
 
@@ -22,17 +21,17 @@ def candidate(voxel=2.0, bottom=-10.0, direction=(0.0, 0.0, 1.0), share=0.0):
 def test_a_candidates_matrix_leads_to_its_axis_and_its_bottom(side):
     direction = np.array([0.6, 0.0, 0.8])
     one = candidate(direction=tuple(direction))
-    matrix = proposal.matrix(one, side)
+    made = matrix(one, side)
     step = 2.0 * 64 / side
-    assert np.linalg.det(matrix[:3, :3]) == pytest.approx(-(step**3))
+    assert np.linalg.det(made[:3, :3]) == pytest.approx(-(step**3))
     middle = (side - 1) / 2
-    lowest = matrix @ [middle, middle, side - 0.5, 1]
+    lowest = made @ [middle, middle, side - 0.5, 1]
     np.testing.assert_allclose(lowest[:3], one.axis.point - 10 * direction, atol=1e-9)
-    highest = matrix @ [middle, middle, -0.5, 1]
+    highest = made @ [middle, middle, -0.5, 1]
     np.testing.assert_allclose(highest[:3] - lowest[:3], 128 * direction, atol=1e-9)
     points = np.random.default_rng(0).uniform(0, side, (5, 3))
-    there = points @ matrix[:3, :3].T + matrix[:3, 3]
-    np.testing.assert_allclose(proposal.inverse(matrix, there), points, atol=1e-9)
+    there = points @ made[:3, :3].T + made[:3, 3]
+    np.testing.assert_allclose(inverse(made, there), points, atol=1e-9)
 
 
 def test_the_voxels_of_a_candidate_are_those_of_the_mesh():
@@ -41,21 +40,22 @@ def test_the_voxels_of_a_candidate_are_those_of_the_mesh():
     assert len(points) * volume == pytest.approx(sherd.volume, rel=0.03)
     axis = Axis(np.zeros(3), np.array([0.0, 0.0, 1.0]), 0.0)
     one = Candidate(axis, 2.6, -70.0, 0.0)
-    rough = proposal.partial(one, points, volume, 64)
+    rough = given_cells(one, points, volume, 64)
     made = placement_of(one)
     exact = formats.in_cube(sherd, made, 64)
     labels = exact.labels > 0
     assert (rough & labels).sum() / (rough | labels).sum() > 0.8
     assert exact.mesh is sherd and exact.placement is made
+    assert exact.matrix is not None
     # Every voxel is where the mesh is.
-    where = np.argwhere(labels) @ exact.matrix[:3, :3].T + exact.matrix[:3, 3]
+    where = np.argwhere(labels) @ exact.to_mm[:3, :3].T + exact.to_mm[:3, 3]
     assert where.min(0) == pytest.approx(sherd.bounds[0], abs=2.6)
     assert where.max(0) == pytest.approx(sherd.bounds[1], abs=2.6)
 
 
 def placement_of(one, score=0.0):
     made = pose.Placement(
-        proposal.matrix(one, 64),
+        matrix(one, 64),
         one.axis.point,
         one.axis.direction,
         one.voxel,

@@ -8,7 +8,7 @@ import pytest
 from turned_pots import bowl, sherd
 
 from voxgan_jax.data.synthetic import pots
-from voxgan_jax.geometry import rings
+from voxgan_jax.geometry import rings, wheel
 from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.report import page_text
 from voxgan_jax.report import profile as section
@@ -126,7 +126,7 @@ def test_a_handle_moves_neither_axis_nor_profile():
     d, h, w = np.indices(pot.shape)
     handle = (np.abs(h - 19.5) < 2.5) & (d > 33) & (d < 39) & (w > 12) & (w < 22)
     with_handle = profile_of(pot | handle)
-    assert rings.find_axis(pot | handle) == pytest.approx((19.5, 19.5), abs=0.05)
+    assert wheel.find_axis(pot | handle) == pytest.approx((19.5, 19.5), abs=0.05)
     found, bare = section.measures(with_handle), section.measures(profile_of(pot))
     for name in ("height_mm", "max_diameter_mm", "wall_mm", "capacity_ml"):
         assert found[name] == pytest.approx(bare[name], rel=0.01), name
@@ -139,7 +139,7 @@ def test_the_axis_is_that_of_training():
     pot = np.pad(pots.make_pot(3, resolution=32), 3)
     moved = np.roll(pot, (2, -1), axis=(0, 1))
     expected = rings.round_axis(jnp.asarray(moved[None, ..., None], jnp.float32))[0]
-    assert rings.find_axis(moved) == pytest.approx(np.asarray(expected).tolist(), abs=1e-3)
+    assert wheel.find_axis(moved) == pytest.approx(np.asarray(expected).tolist(), abs=1e-3)
 
 
 def test_the_base_may_lie_at_either_end():

@@ -8,11 +8,11 @@ import numpy as np
 
 from voxgan_jax.data import fragments
 from voxgan_jax.evaluation import figures
-from voxgan_jax.evaluation.protocol import Predict, Sample, batches
-from voxgan_jax.evaluation.summary import Scores
+from voxgan_jax.evaluation.protocol import Predict, Record, Sample, batches
+from voxgan_jax.inference.answer import MISSING
 
 
-def choose_files(records: Iterable[Scores], count: int) -> list[str]:
+def choose_files(records: Iterable[Record], count: int) -> list[str]:
     """Names of files of `count` different pots, or of all where there are fewer.
 
     Pots are taken at even distances in the order of class and name, so none is picked by how well
@@ -66,7 +66,7 @@ def draw(
                 [
                     figures.roles(given, given),
                     *(figures.roles(given, answer[row, ..., 0]) for answer in completed),
-                    figures.roles(given, whole, figures.MISSING),
+                    figures.roles(given, whole, MISSING),
                 ]
             )
     titles = ["input", *answers, "truth"]

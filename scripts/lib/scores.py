@@ -4,15 +4,13 @@ An answer may have several runs, one a seed: its scores are averaged file by fil
 intervals say how sure a number is for other pots, not for other seeds.
 """
 
-import csv
 import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from voxgan_jax.evaluation import summary
-from voxgan_jax.evaluation.protocol import Record, SurfaceRecord
-from voxgan_jax.evaluation.summary import Scores
+from voxgan_jax.evaluation.protocol import Record
 
 PLACE = ("resolution", "pool", "placement")
 
@@ -26,7 +24,7 @@ class Answer(NamedTuple):
     name: str
     thresholds: tuple[float, ...]
     place: dict[str, Any]
-    records: list[Scores]
+    records: list[Record]
 
 
 def read(folder: str | pathlib.Path, name: str) -> Answer:
@@ -37,14 +35,9 @@ def read(folder: str | pathlib.Path, name: str) -> Answer:
         ValueError: a file is not what an evaluation writes.
     """
     scores, metrics = (pathlib.Path(folder) / file for file in ("per_file.csv", "metrics.json"))
-    with scores.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    text = metrics.read_text(encoding="utf-8")
-    kind = SurfaceRecord if rows and "chamfer" in rows[0] else Record
-    fields = kind.__annotations__.items()
     try:
-        records: list[Scores] = [kind(*(of(row[field]) for field, of in fields)) for row in rows]
-        settings = json.loads(text)
+        records = summary.read_records(scores)
+        settings = json.loads(metrics.read_text(encoding="utf-8"))
         place = {key: settings[key] for key in PLACE}
         answer = Answer(name, (float(settings["threshold"]),), place, records)
     except (KeyError, TypeError, ValueError) as error:
@@ -89,17 +82,17 @@ def _mean_of_runs(runs: Sequence[Answer]) -> Answer:
     )
 
 
-def mean(runs: Sequence[Sequence[Scores]]) -> list[Scores]:
+def mean(runs: Sequence[Sequence[Record]]) -> list[Record]:
     """Each file's scores, averaged over runs that differ in their seed."""
     return _combined(runs, [1 / len(runs)] * len(runs))
 
 
-def difference(run: Sequence[Scores], other: Sequence[Scores]) -> list[Scores]:
+def difference(run: Sequence[Record], other: Sequence[Record]) -> list[Record]:
     """Each file's scores in `run` less those in `other`: a paired comparison."""
     return _combined([run, other], [1.0, -1.0])
 
 
-def _combined(runs: Sequence[Sequence[Scores]], factors: Sequence[float]) -> list[Scores]:
+def _combined(runs: Sequence[Sequence[Record]], factors: Sequence[float]) -> list[Record]:
     """The sum of each file's scores over runs, each times its factor, in the first run's order.
 
     Scores that a run lacks are left out.
@@ -112,11 +105,9 @@ def _combined(runs: Sequence[Sequence[Scores]], factors: Sequence[float]) -> lis
     except ValueError as error:
         raise ValueError(f"the runs {error}") from error
     common = min((summary.metrics_of(run) for run in runs), key=len)
-    kind = SurfaceRecord if len(common) > len(summary.METRICS) else Record
-    facts = len(Record._fields) - len(summary.METRICS)
     return [
-        kind(
-            *rows[0][:facts],
+        Record(
+            *rows[0][: len(summary.FACTS)],
             **{
                 name: sum(f * getattr(row, name) for f, row in zip(factors, rows, strict=True))
                 for name in common
@@ -126,7 +117,7 @@ def _combined(runs: Sequence[Sequence[Scores]], factors: Sequence[float]) -> lis
     ]
 
 
-def _in_order(run: Sequence[Scores], wanted: Sequence[Scores]) -> list[Scores]:
+def _in_order(run: Sequence[Record], wanted: Sequence[Record]) -> list[Record]:
     """The records of a run in the order of another's, by file and fragment.
 
     Raises:

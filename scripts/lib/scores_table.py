@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from scripts.lib.scores import Answer, difference
 from scripts.lib.tables import cell, table
 from voxgan_jax.evaluation import summary
-from voxgan_jax.evaluation.summary import Scores
+from voxgan_jax.evaluation.protocol import Record
 
 
 def markdown(answers: Mapping[str, Answer], reference: str) -> str:
@@ -59,7 +59,7 @@ def _overall(answers: Mapping[str, Answer], reference: str) -> str:
 
 def _by_group(
     answers: Mapping[str, Answer],
-    divide: Callable[[Sequence[Scores]], dict[str, list[Scores]]],
+    divide: Callable[[Sequence[Record]], dict[str, list[Record]]],
     title: str,
 ) -> str:
     groups = {name: divide(answer.records) for name, answer in answers.items()}

@@ -7,7 +7,8 @@ profile may change too, smoothly and all the way round: a wheel-made pot becomes
 (Pooled pots are changed after pooling, so which cells were pooled may differ by one.)
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -16,14 +17,24 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from voxgan_jax.data import grid
 from voxgan_jax.devices import parallel
+from voxgan_jax.geometry import symmetry
 
-NUM_SYMMETRIES = 8
 MAX_SCALE = 0.5
 """Beyond it a box could lose its outermost cells, and small fragments would vanish."""
 MAX_WARP = 0.3
 """Beyond it walls could break; heights would fold over from 0.5 on."""
 NUM_WAVES = (2, 3)
 """Of how many waves the change of the heights, and that of the widths, is made."""
+
+
+def from_config(config: Any) -> Callable[..., Any] | None:
+    """`augment_batch` with the options of `config.data`; None where they change nothing."""
+    stretched = config.scale_radius > 0 or config.scale_height > 0
+    if not (config.augment or stretched or config.warp or config.shift):
+        return None
+    names = ("scale_radius", "scale_height", "warp", "shift", "placement")
+    options = {name: config[name] for name in names}
+    return functools.partial(augment_batch, turn=config.augment, keep_longest=stretched, **options)
 
 
 def augment_batch(
@@ -76,7 +87,7 @@ def augment_batch(
     parts = 1 if axis_name is None else jax.lax.axis_size(axis_name)
     rows = labels.shape[0] * parts
     rng = jax.random.fold_in(rng, step)
-    ids = jax.random.randint(rng, (rows,), 0, NUM_SYMMETRIES if turn else 1)
+    ids = jax.random.randint(rng, (rows,), 0, symmetry.COUNT if turn else 1)
     ids = parallel.own_rows(ids, axis_name)
     starts, old_sizes = (_exchanged(values, ids) for values in boxes(labels))
     sizes = old_sizes
@@ -149,8 +160,7 @@ def rebox(
     """Each pot turned and mirrored, its box then stretched to `sizes` and put at `starts`.
 
     Args:
-        ids: 0…7; bit 2 exchanges the first two axes, then bit 0 mirrors the first and bit 1 the
-            second. 0 changes nothing.
+        ids: of the symmetries, 0…7; see `symmetry`.
         starts, sizes: of the boxes in the result, inside the grid and 1 or more.
         waves: amplitudes that bend the profile, at most `MAX_WARP` each; all 0 bend nothing. By the
             first two the heights move, the ends held: with u from 0 to 1 over the box, u shows
@@ -184,13 +194,13 @@ def rebox(
             ratio = old_sizes[:, axis, None, None] / sizes[:, axis, None, None]
             middle = jnp.abs(middles[axis])[:, :, None].astype(jnp.float32)
             away[axis] = _floor(middle * ratio / widths)
-    mirror = [1 - 2 * (ids >> axis & 1)[:, None] for axis in range(2)]
-    first, second = (
-        _source_cells(sides[axis] * mirror[axis], away[axis], old_boxes[axis]) for axis in range(2)
-    )
+    for axis in range(2):
+        mirrored = symmetry.mirrors(ids, axis)[:, None]
+        sides[axis] = jnp.where(mirrored, -sides[axis], sides[axis])
+    first, second = (_source_cells(sides[axis], away[axis], old_boxes[axis]) for axis in range(2))
     first, second, height = first[:, :, None, :], second[:, None, :, :], height[:, None, None]
     inside = (first >= 0) & (second >= 0) & (height >= 0)
-    turned = (ids >> 2 & 1 == 1)[:, None, None, None]
+    turned = symmetry.exchanges(ids)[:, None, None, None]
     row = jnp.arange(len(labels))[:, None, None, None]
     index = (row, jnp.where(turned, second, first), jnp.where(turned, first, second), height)
     # Not `mode="fill"`, which takes many times as long on a CPU.
@@ -199,7 +209,7 @@ def rebox(
 
 def _exchanged(values: Int[Array, "b 3"], ids: Int[Array, " b"]) -> Int[Array, "b 3"]:
     """What belongs to the axes of pots, after these symmetries."""
-    return jnp.where((ids >> 2 & 1 == 1)[:, None], values[:, [1, 0, 2]], values)
+    return jnp.where(symmetry.exchanges(ids)[:, None], values[:, [1, 0, 2]], values)
 
 
 def _source_cells(

@@ -19,13 +19,12 @@ from scipy import ndimage
 from skimage import measure
 
 from voxgan_jax.data import vox
-
-GIVEN, INFERRED, MISSING = 1, 2, 3
-"""Roles of a voxel in `comparison`: the sherd, what was added to it, the rest of the true pot."""
+from voxgan_jax.inference.answer import GIVEN, INFERRED, MISSING
 
 _TERRACOTTA, _BLUE_GREY, _SAND = (0.82, 0.47, 0.32), (0.70, 0.77, 0.84), (0.91, 0.82, 0.70)
 _LIGHT = np.array([-0.40, 0.75, 0.55])  # in view axes: right, up, towards the viewer
 _PAD = 4  # voxels of free space around the grid, enough for the widest blur
+_BLUR = 0.5  # in voxels
 _DPI = 120
 _PANEL_INCHES, _TITLE_INCHES = 1.7, 0.3
 
@@ -45,41 +44,36 @@ class Surface(NamedTuple):
     labels: UInt8[np.ndarray, " f"]
 
 
-def surface(
-    volume: Shaped[np.ndarray, "d h w"], *, level: float = 0.5, sigma: float = 0.5
-) -> Surface:
-    """The boundary of a labelled grid (every id is solid) or of a grid of probabilities.
+def surface(labels: Shaped[np.ndarray, "d h w"]) -> Surface:
+    """The boundary of a labelled grid; every id is solid.
 
-    The grid is padded, so the surface is closed where the pot meets the border, and blurred by
-    `sigma` voxels, which takes the steps off.
+    The grid is padded, so the surface is closed where the pot meets the border, and blurred, which
+    takes the steps off.
 
     Raises:
-        ValueError: nothing in the grid exceeds `level`.
+        ValueError: the grid is empty.
     """
-    probable = np.issubdtype(volume.dtype, np.floating)
-    ids = np.pad(volume > level if probable else volume, _PAD).astype(np.uint8)
-    density = np.pad(volume if probable else volume > 0, _PAD).astype(np.float32)
-    if not (density > level).any():
-        raise ValueError(f"nothing to draw: no value of the grid exceeds {level}")
-    blurred = ndimage.gaussian_filter(density, sigma)
-    if not probable:
-        # Filled voxels stay full: a blur alone tears holes into slanted walls one voxel thick.
-        blurred = np.maximum(blurred, density)
-    vertices, faces, _, _ = measure.marching_cubes(blurred, level)
+    ids = np.pad(labels, _PAD).astype(np.uint8)
+    if not ids.any():
+        raise ValueError("nothing to draw: the grid is empty")
+    density = (ids > 0).astype(np.float32)
+    # Filled voxels stay full: a blur alone tears holes into slanted walls one voxel thick.
+    blurred = np.maximum(ndimage.gaussian_filter(density, _BLUR), density)
+    vertices, faces, _, _ = measure.marching_cubes(blurred, 0.5)
     centres = vertices[faces].mean(1).T
     # Light follows a smoother field than the geometry does, or every voxel step casts a stripe.
     slopes = np.gradient(ndimage.gaussian_filter(density, 1.8))
     normals = np.stack([-ndimage.map_coordinates(s, centres, order=1) for s in slopes], 1)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
     crowding = ndimage.map_coordinates(
-        ndimage.gaussian_filter(density, volume.shape[2] / 16), centres + 3.0 * normals.T, order=1
+        ndimage.gaussian_filter(density, labels.shape[2] / 16), centres + 3.0 * normals.T, order=1
     )
     nearest = np.asarray(
         ndimage.distance_transform_edt(ids == 0, return_distances=False, return_indices=True)
     )
     here = tuple(np.rint(centres).astype(int))
     return Surface(
-        vertices=_upright(vertices - _PAD, np.array(volume.shape) - 1),
+        vertices=_upright(vertices - _PAD, np.array(labels.shape) - 1),
         faces=faces.astype(np.int64),
         normals=_upright(normals, np.zeros(3)),
         openness=np.clip(1.0 - 2.0 * crowding, 0.0, 1.0),
@@ -158,9 +152,8 @@ def contact_sheet(
     path: str | pathlib.Path,
     *,
     columns: int = 6,
-    colours: Float[np.ndarray, "256 3"] | None = None,
 ) -> None:
-    """Write a sheet of pots to an image file, all at one scale, coloured by fragment unless told.
+    """Write a sheet of pots to an image file, all at one scale, coloured by fragment.
 
     Raises:
         ValueError: no pots, not one title a pot, or a pot without a voxel.
@@ -169,14 +162,7 @@ def contact_sheet(
         raise ValueError(f"{len(pots)} pots and {len(titles)} titles: one each, at least one")
     rows = [list(pots[k : k + columns]) for k in range(0, len(pots), columns)]
     names = [list(titles[k : k + columns]) for k in range(0, len(pots), columns)]
-    _sheet(
-        rows,
-        names,
-        [""] * len(rows),
-        path,
-        fragment_colours() if colours is None else colours,
-        aligned=False,
-    )
+    _sheet(rows, names, [""] * len(rows), path, fragment_colours(), aligned=False)
 
 
 def comparison(

@@ -14,6 +14,10 @@ def _count(voxels: Bool[Array, "b d h w 1"]) -> Float[Array, " b"]:
     return jnp.sum(voxels, axis=_VOXELS, dtype=jnp.float32)
 
 
+def _iou(answer: Bool[Array, "b d h w 1"], truth: Bool[Array, "b d h w 1"]) -> Float[Array, " b"]:
+    return _ratio(_count(answer & truth), _count(answer | truth))
+
+
 def _ratio(part: Float[Array, " b"], whole: Float[Array, " b"]) -> Float[Array, " b"]:
     """part / whole, and 1 where the whole is empty: two empty grids agree."""
     return jnp.where(whole > 0, part / jnp.maximum(whole, 1), 1.0)
@@ -28,8 +32,7 @@ def iou(
 
     In [0, 1]; 1 where both are empty.
     """
-    answer, truth = completed > threshold, complete > 0
-    return _ratio(_count(answer & truth), _count(answer | truth))
+    return _iou(completed > threshold, complete > 0)
 
 
 def dice(
@@ -63,5 +66,4 @@ def missing_iou(
     In [0, 1]; 1 where nothing is missing and nothing was added.
     """
     unknown = partial <= 0
-    answer, truth = (completed > threshold) & unknown, (complete > 0) & unknown
-    return _ratio(_count(answer & truth), _count(answer | truth))
+    return _iou((completed > threshold) & unknown, (complete > 0) & unknown)

@@ -1,7 +1,7 @@
 """The fixed protocol: one known fragment per file in, the whole pot as the truth, scores out.
 
-Learned models, the answers without learning (`baselines`) and those that know more (`informed`) go
-through the same `evaluate`; `report` summarises what it returns.
+Learned models, the answers without learning (`baselines`) and those that know more (`oracles`) go
+through the same `evaluate`; `summary` summarises what it returns.
 """
 
 import functools
@@ -51,7 +51,10 @@ class Informed(NamedTuple):
 
 
 class Record(NamedTuple):
-    """The scores of one file."""
+    """The scores of one file, see `metrics`; of surfaces too where these were asked for.
+
+    `share`: of the pot's voxels, the given fragment's. `chamfer` in voxels, see `surface_scores`.
+    """
 
     name: str
     pot: str
@@ -62,22 +65,8 @@ class Record(NamedTuple):
     dice: float
     mse: float
     missing_iou: float
-
-
-class SurfaceRecord(NamedTuple):
-    """A `Record` and the scores of the answer's surface (see `surface`): `chamfer` in voxels."""
-
-    name: str
-    pot: str
-    category: str
-    fragment: int
-    share: float
-    iou: float
-    dice: float
-    mse: float
-    missing_iou: float
-    chamfer: float
-    f_score: float
+    chamfer: float | None = None
+    f_score: float | None = None
 
 
 def samples(pot_files: Iterable[PotFile]) -> Iterator[Sample]:
@@ -141,15 +130,29 @@ def _surface_scores(
     return plain | surface_scores.scores(given, answer, truth, threshold)
 
 
-def _scored(
+def evaluate(
     predict: Predict | Informed,
     samples: Iterable[Sample],
-    score: Callable[..., dict[str, Any]],
-    batch_size: int,
-    threshold: float,
-    progress: Callable[[Iterable[Sample]], Iterable[Sample]],
-) -> Iterator[tuple[Sample, dict[str, float]]]:
-    """Each sample with its scores by name."""
+    *,
+    batch_size: int = 16,
+    threshold: float = 0.5,
+    surfaces: bool = False,
+    progress: Callable[[Iterable[Sample]], Iterable[Sample]] = iter,
+) -> list[Record]:
+    """Score every sample once, in order; only one batch is in memory at a time.
+
+    Args:
+        predict: from the given voxels in {0, 1} to the completed pot in [0, 1]; it always sees
+            `batch_size` rows, so it compiles once.
+        threshold: above it a voxel counts as filled, for all scores but the MSE.
+        surfaces: score the surfaces as well, which takes some 30 ms a file at 64³.
+        progress: wraps the samples to show how far it is, such as `tqdm` with its total bound.
+
+    Raises:
+        ValueError: an answer that is not finite.
+    """
+    score = _surface_scores if surfaces else scores
+    records = []
     # A progress bar has a length, so type checkers may look into it; an iterator they leave alone.
     for batch in batches(iter(progress(samples)), batch_size):
         partial, complete = _inputs(jnp.asarray(batch.labels), jnp.asarray(batch.given))
@@ -161,40 +164,6 @@ def _scored(
         if not np.all(np.isfinite(columns["mse"][batch.mask])):
             raise ValueError(f"the answer for {batch.samples[0].name} or its batch is not finite")
         for row, sample in enumerate(batch.samples):
-            yield sample, {name: float(column[row]) for name, column in columns.items()}
-
-
-def evaluate(
-    predict: Predict | Informed,
-    samples: Iterable[Sample],
-    *,
-    batch_size: int = 16,
-    threshold: float = 0.5,
-    progress: Callable[[Iterable[Sample]], Iterable[Sample]] = iter,
-) -> list[Record]:
-    """Score every sample once, in order; only one batch is in memory at a time.
-
-    Args:
-        predict: from the given voxels in {0, 1} to the completed pot in [0, 1]; it always sees
-            `batch_size` rows, so it compiles once.
-        threshold: above it a voxel counts as filled, for all scores but the MSE.
-        progress: wraps the samples to show how far it is, such as `tqdm` with its total bound.
-
-    Raises:
-        ValueError: an answer that is not finite.
-    """
-    rows = _scored(predict, samples, scores, batch_size, threshold, progress)
-    return [Record(*sample[1:], **values) for sample, values in rows]
-
-
-def evaluate_surfaces(
-    predict: Predict | Informed,
-    samples: Iterable[Sample],
-    *,
-    batch_size: int = 16,
-    threshold: float = 0.5,
-    progress: Callable[[Iterable[Sample]], Iterable[Sample]] = iter,
-) -> list[SurfaceRecord]:
-    """`evaluate` with the scores of the surfaces too, which take some 30 ms a file at 64³."""
-    rows = _scored(predict, samples, _surface_scores, batch_size, threshold, progress)
-    return [SurfaceRecord(*sample[1:], **values) for sample, values in rows]
+            values = {name: float(column[row]) for name, column in columns.items()}
+            records.append(Record(*sample[1:], **values))
+    return records

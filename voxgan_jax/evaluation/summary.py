@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from voxgan_jax.evaluation.protocol import Record, SurfaceRecord
+from voxgan_jax.evaluation.protocol import Record
 from voxgan_jax.files import write_whole
 
+FACTS = ("name", "pot", "category", "fragment", "share")
+"""What a record says of its file; the others are scores."""
 METRICS = ("iou", "dice", "mse", "missing_iou")
 SURFACE_METRICS = ("chamfer", "f_score")
 TITLES = {
@@ -26,17 +28,15 @@ TITLES = {
 SHARE_BINS = ((0, 5), (5, 10), (10, 20), (20, 30), (30, None))
 _BLOCK = 250
 
-Scores = Record | SurfaceRecord
 
-
-def metrics_of(records: Sequence[Scores]) -> tuple[str, ...]:
-    """The metrics that the records hold; without records `METRICS`."""
-    fields = records[0]._fields if records else Record._fields
-    return tuple(name for name in (*METRICS, *SURFACE_METRICS) if name in fields)
+def metrics_of(records: Sequence[Record]) -> tuple[str, ...]:
+    """The metrics that the records hold, `METRICS` at least."""
+    surfaces = bool(records) and records[0].chamfer is not None
+    return (*METRICS, *SURFACE_METRICS) if surfaces else METRICS
 
 
 def summarise(
-    records: Sequence[Scores], *, threshold: float = 0.5, seed: int = 0, resamples: int = 2000
+    records: Sequence[Record], *, threshold: float = 0.5, seed: int = 0, resamples: int = 2000
 ) -> dict[str, Any]:
     """Mean and 95 % interval of each metric, over all files, by class and by fragment share.
 
@@ -56,7 +56,7 @@ def summarise(
 
     metrics = metrics_of(records)
 
-    def group(chosen: Sequence[Scores]) -> dict[str, Any]:
+    def group(chosen: Sequence[Record]) -> dict[str, Any]:
         return _summarise_group(chosen, metrics, seed, resamples)
 
     return group(records) | {
@@ -68,15 +68,15 @@ def summarise(
     }
 
 
-def by_class(records: Sequence[Scores]) -> dict[str, list[Scores]]:
+def by_class(records: Sequence[Record]) -> dict[str, list[Record]]:
     """The records of each class, classes named by numbers in numeric order, before the others."""
-    groups: dict[str, list[Scores]] = {}
+    groups: dict[str, list[Record]] = {}
     for record in sorted(records, key=lambda record: _natural(record.category)):
         groups.setdefault(record.category, []).append(record)
     return groups
 
 
-def by_share(records: Sequence[Scores]) -> dict[str, list[Scores]]:
+def by_share(records: Sequence[Record]) -> dict[str, list[Record]]:
     """The records by their fragment's share of the pot in percent, in the bins `SHARE_BINS`."""
     return {
         f"{low}-{high}" if high else f"{low}+": [
@@ -93,7 +93,7 @@ def _natural(category: str) -> tuple[bool, int, str]:
 
 
 def _summarise_group(
-    records: Sequence[Scores], metrics: Sequence[str], seed: int, resamples: int
+    records: Sequence[Record], metrics: Sequence[str], seed: int, resamples: int
 ) -> dict[str, Any]:
     index: dict[tuple[str, str], int] = {}
     cluster = [index.setdefault((record.category, record.pot), len(index)) for record in records]
@@ -113,7 +113,7 @@ def _summarise_group(
     } | size
 
 
-def intervals(records: Sequence[Scores], *, seed: int = 0, resamples: int = 2000) -> dict[str, Any]:
+def intervals(records: Sequence[Record], *, seed: int = 0, resamples: int = 2000) -> dict[str, Any]:
     """The overall part of `summarise`: each metric's mean and 95 % interval, and the counts.
 
     The scores may be differences of scores.
@@ -187,8 +187,31 @@ def _text(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
+def read_records(path: str | pathlib.Path) -> list[Record]:
+    """The `per_file.csv` that `write` wrote (scores have six digits there).
+
+    Raises:
+        OSError: no such file.
+        KeyError, TypeError, ValueError: not such a file.
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        heads, rows = reader.fieldnames or (), list(reader)
+    scores = (*METRICS, *(name for name in SURFACE_METRICS if name in heads))
+    return [
+        Record(
+            row["name"],
+            row["pot"],
+            row["category"],
+            int(row["fragment"]),
+            *(float(row[name]) for name in ("share", *scores)),
+        )
+        for row in rows
+    ]
+
+
 def write(
-    summary: dict[str, Any], records: Sequence[Scores], out_dir: str | pathlib.Path
+    summary: dict[str, Any], records: Sequence[Record], out_dir: str | pathlib.Path
 ) -> pathlib.Path:
     """Write `metrics.json` and `per_file.csv` below `out_dir`, whole or not at all.
 
@@ -199,9 +222,11 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")
-    writer.writerow(records[0]._fields if records else Record._fields)
+    fields = (*FACTS, *metrics_of(records))
+    writer.writerow(fields)
     for record in records:
-        writer.writerow(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in record)
+        row = [getattr(record, name) for name in fields]
+        writer.writerow(f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row)
     write_whole(out / "per_file.csv", rows.getvalue())
     # allow_nan=False: a NaN is no JSON, and none may hide in the numbers.
     text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)

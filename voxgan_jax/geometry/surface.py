@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     import trimesh
 
 UPS = ("x", "y", "z", "-x", "-y", "-z")
-_SIGMA = 0.5
+_BLUR = 0.5
+"""Standard deviation of the filter that takes the steps off, in voxels."""
 _MARGIN = 0.05
+"""The field at a voxel's middle is at least so far from the level, on the side of the voxel."""
 _LEVELS = (0.3, 0.6)
+_FIRST_LEVEL = 0.48
+"""Where the search for the level starts, and between which levels it stays."""
 _VOLUME_ERROR = 0.003
-_START = 0.48
+"""The share of the volume by which the surface may miss it."""
 _SLOPE = -1.2
 """By how much of itself the volume grows where the level rises by 1: of thin walls, about."""
 
@@ -93,7 +97,7 @@ def smooth(
         touched = ndimage.binary_dilation(given, np.ones((3, 3, 3), bool))
         belief = np.where(touched & ~occupied, np.float32(0), belief)
         belief = np.where(given, np.float32(1), belief)
-    return ndimage.gaussian_filter(np.pad(belief, 2), _SIGMA)
+    return ndimage.gaussian_filter(np.pad(belief, 2), _BLUR)
 
 
 def find_level(field: Float[np.ndarray, "_ _ _"], occupied: Bool[np.ndarray, "_ _ _"]) -> float:
@@ -103,7 +107,7 @@ def find_level(field: Float[np.ndarray, "_ _ _"], occupied: Bool[np.ndarray, "_ 
     """
     target = int(occupied.sum())
     low, high = _LEVELS
-    level, slope = _START, _SLOPE
+    level, slope = _FIRST_LEVEL, _SLOPE
     before: tuple[float, float] | None = None
     for _ in range(7):
         error = abs(_signed_volume(*_cubes(field, occupied, level))) / target - 1

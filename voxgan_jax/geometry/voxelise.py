@@ -10,10 +10,12 @@ from scipy import ndimage
 if TYPE_CHECKING:
     import trimesh
 
-_CHUNK = 1 << 22
-# A ray through an edge would meet two triangles or none; meshes made of voxels have their edges
-# exactly on the middles of voxels, so the rays pass beside these.
-_ASIDE = (1.37e-4, 2.19e-4)
+_LINES_AT_ONCE = 1 << 22
+"""Pairs of a line and a triangle that are held at once, of some 150 bytes each."""
+
+_BESIDE_MIDDLES = (1.37e-4, 2.19e-4)
+"""In voxels: rays pass so far beside the voxels' middles. A ray through an edge would meet two
+triangles or none, and meshes made of voxels have their edges exactly on the middles."""
 
 
 def inside(
@@ -57,7 +59,7 @@ def _crossings(
     Returns:
         The lines' numbers, the heights, and 1 where the triangle is seen from behind, else -1.
     """
-    aside = np.array(_ASIDE)
+    aside = np.array(_BESIDE_MIDDLES)
     flat = triangles[:, :, :2] - aside
     low = np.clip(np.ceil(flat.min(axis=1)).astype(int), 0, None)
     high = np.minimum(np.floor(flat.max(axis=1)).astype(int), np.array(shape) - 1)
@@ -65,7 +67,7 @@ def _crossings(
     counts = size.prod(axis=1)
     found = []
     busy = np.flatnonzero(counts)
-    groups = np.cumsum(counts[busy]) // _CHUNK
+    groups = np.cumsum(counts[busy]) // _LINES_AT_ONCE
     for group in range(int(groups[-1]) + 1 if busy.size else 0):
         rows = busy[groups == group]
         triangle = np.repeat(rows, counts[rows])
@@ -92,7 +94,11 @@ def _cross(a: Float[np.ndarray, "n 2"], b: Float[np.ndarray, "n 2"]) -> Float[np
 
 
 def sample(mesh: "trimesh.Trimesh", spacing: float) -> Float[np.ndarray, "n 3"]:
-    """Points on a mesh, none of whose points is further than spacing / √3 from the nearest."""
+    """Points on a mesh, none of whose points is further than spacing / √3 from the nearest.
+
+    In a lattice on each triangle, the same every time: points at random, as `trimesh.sample` draws
+    them, would leave gaps, and more of them in vain.
+    """
     triangles = np.asarray(mesh.triangles)
     sides = np.linalg.norm(triangles - np.roll(triangles, 1, axis=1), axis=2)
     parts = np.maximum(np.ceil(sides.max(axis=1) / spacing).astype(int), 1)

@@ -1,6 +1,7 @@
 """What a sherd asks of the model, and what the model answers.
 
-Apart from the model, so that a process which only draws and writes pots need not load it.
+Apart from the model and free of JAX, so that a process which only draws and writes pots need not
+load them.
 """
 
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.scan.pose import Sherd
 
-GIVEN, INFERRED, UNCERTAIN = 1, 2, 3
-"""What a voxel of a restored pot is: part of the sherd, added, added without much certainty."""
+GIVEN, INFERRED, UNCERTAIN, MISSING = 1, 2, 3, 4
+"""What a voxel of a pot is: part of the sherd; added to it; added without much certainty; of the
+true pot, where that is known, what was not given."""
 
 
 class Request(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage, sparse, spatial
 
-from voxgan_jax.geometry import rings
+from voxgan_jax.geometry import wheel
 
 CRUMB = 0.02
 """Pieces with a smaller share of the pot's voxels are dropped, if they hold nothing given. Of 31 on
@@ -85,11 +85,7 @@ class _Profile(NamedTuple):
 
 
 def join(
-    probabilities: Float[np.ndarray, "d h w"],
-    given: Bool[np.ndarray, "d h w"],
-    threshold: float,
-    *,
-    only_count: bool = False,
+    probabilities: Float[np.ndarray, "d h w"], given: Bool[np.ndarray, "d h w"], threshold: float
 ) -> Joined:
     """Join the pieces of a pot to the biggest one.
 
@@ -101,12 +97,11 @@ def join(
         probabilities: of clay; the pot's axis lies along w.
         given: voxels that are there whatever their probability.
         threshold: probability above which a voxel is there.
-        only_count: leave all as it is, and only say how many pieces there are.
     """
     made = (probabilities > threshold) | given
     places, number = _pieces(made)
     nothing = np.zeros(given.shape, bool)
-    if number < 2 or only_count:
+    if number < 2:
         return Joined(probabilities, nothing, Pieces(number, number))
     found, apart, hung, profile = probabilities, nothing, nothing, None
     for _ in range(_MOST):
@@ -218,15 +213,13 @@ def _profile(
     axes = [((d - 1) / 2, (h - 1) / 2)]
     for occupied in ((probabilities > threshold) | given, probabilities > threshold / 4):
         if occupied.any():
-            axes.append(rings.find_axis(occupied))
+            axes.append(wheel.find_axis(occupied))
     free = ~given.reshape(-1, w)
     clay = np.where(free, probabilities.reshape(-1, w), np.float32(0))
     found = []
-    for axis in axes:
-        radius = np.hypot(np.arange(d)[:, None] - axis[0], np.arange(h) - axis[1])
-        ring = np.arange(int(radius.max()) + 2)
-        weights = np.maximum(1 - np.abs(radius.ravel() - ring[:, None]), 0).astype(np.float32)
-        weights = sparse.csr_array(weights)
+    for radius in wheel.radii((d, h), np.array(axes)):
+        shares = wheel.ring_shares(radius.ravel(), int(radius.max()) + 2)
+        weights = sparse.csr_array(shares.T.astype(np.float32))
         total, size = weights @ clay, np.maximum(weights @ free.astype(np.float32), 1e-3)
         # The sum of squares that the means account for.
         found.append((float((total**2 / size).sum()), _Profile(radius, weights, total / size)))

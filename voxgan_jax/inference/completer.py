@@ -12,10 +12,12 @@ from jaxtyping import Array, Float, Int
 
 from voxgan_jax import models
 from voxgan_jax.devices import parallel
-from voxgan_jax.inference import confidence, model_card
+from voxgan_jax.geometry import symmetry
+from voxgan_jax.inference import alternatives, confidence, model_card
 from voxgan_jax.models import hypotheses, weights
 
-AVERAGES = (1, 8)
+AVERAGES = (1, symmetry.COUNT)
+"""Over so many symmetries an answer can be averaged."""
 
 
 class Completer(NamedTuple):
@@ -23,7 +25,7 @@ class Completer(NamedTuple):
 
     `predict` maps the given voxels in {0, 1} to probabilities, both float32 (b, d, h, w, 1), for
     any number of pots at once. `rule` tells how far to trust an answer; None where nobody
-    calibrated it. `alternatives` gives several pots for each, as `models.hypotheses` does; None
+    calibrated it. `alternatives` gives several pots for each, as `alternatives.complete` does; None
     where none were asked for. `about` says which weights these are, for a report.
     """
 
@@ -50,8 +52,7 @@ def load(
 
     Args:
         dtype: of the computation, "float32" or "bfloat16"; None takes that of training.
-        average: over how many symmetries the answers are averaged, see `averaged`; None takes the
-            model's own number (`config.eval.average`), or 1.
+        average: over how many symmetries the answers are averaged, see `divided`; None: 1.
         num_hypotheses: how many other pots each sherd gets, by the package's weights for that, or
             by those that are named if they are a `hypotheses.Model`'s.
 
@@ -71,10 +72,9 @@ def load(
     variables, config = weights.load(weights_file)
     if dtype is not None:
         config.generator.dtype = dtype
-    if average is None:
-        average = config.eval.get("average", 1)
+    average = average or 1
     if average not in AVERAGES:
-        raise ValueError(f"average {average} (config.eval.average): choose 1 or {AVERAGES[1]}")
+        raise ValueError(f"average {average}: choose 1 or {symmetry.COUNT}")
     generator = models.build(config.generator)
     weights.require_fit(weights_file, variables, generator, config.data.resolution)
     complete = functools.partial(models.complete, generator, models.output(config.generator))
@@ -103,7 +103,7 @@ def load(
                 "the package's model of several pots works on a 64³ cube with the pot in its"
                 " middle, this one does not; leave out --hypotheses"
             )
-    several = functools.partial(hypotheses.hypotheses, cast(Any, generator), count=num_hypotheses)
+    several = functools.partial(alternatives.complete, cast(Any, generator), count=num_hypotheses)
     compiled, variables = jax.jit(several), jax.device_put(variables)
     # The same draws each time: the same sherd gets the same pots.
     other = _about(weights_file, config, card)
@@ -153,9 +153,10 @@ def divided(
     whole, rows = parallel.replicated(mesh), parallel.batch_sharding(mesh)
 
     def answer(
-        variables: Any, partial: Float[Array, "b d h w 1"], symmetry: Int[Array, ""]
+        variables: Any, partial: Float[Array, "b d h w 1"], number: Int[Array, ""]
     ) -> Float[Array, "b d h w 1"]:
-        return turn_back(apply(variables, turn(partial, symmetry)), symmetry)
+        completed = apply(variables, symmetry.turn(partial, number))
+        return symmetry.turn_back(completed, number)
 
     # The variables are an argument, not constants that XLA would fold at great length. One
     # symmetry a call: it is compiled once, and needs the memory of one answer.
@@ -171,34 +172,8 @@ def divided(
         if average == 1:
             return plain(variables, partial)[:count]
         total = turned(variables, partial, jnp.int32(0))
-        for symmetry in range(1, average):
-            total = total + turned(variables, partial, jnp.int32(symmetry))
+        for number in range(1, average):
+            total = total + turned(variables, partial, jnp.int32(number))
         return total[:count] / average
 
     return predict
-
-
-def turn(volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]) -> Float[Array, "b d d w 1"]:
-    """The whole cube under one of the eight symmetries of the square about its axis.
-
-    Args:
-        symmetry: 0…7; bit 2 exchanges the first two axes, then bit 0 mirrors the first and bit 1
-            the second. 0 changes nothing.
-    """
-    volume = jnp.where(symmetry & 4 > 0, volume.swapaxes(1, 2), volume)
-    return _mirror(volume, symmetry)
-
-
-def turn_back(
-    volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]
-) -> Float[Array, "b d d w 1"]:
-    """The inverse of `turn`."""
-    volume = _mirror(volume, symmetry)
-    return jnp.where(symmetry & 4 > 0, volume.swapaxes(1, 2), volume)
-
-
-def _mirror(
-    volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]
-) -> Float[Array, "b d d w 1"]:
-    volume = jnp.where(symmetry & 1 > 0, jnp.flip(volume, 1), volume)
-    return jnp.where(symmetry & 2 > 0, jnp.flip(volume, 2), volume)

@@ -2,7 +2,7 @@
 
 The model answers everything, a chair too. Seven numbers tell a sherd that it understands from one
 that it does not; none needs the training pots. A logistic rule of a few coefficients, fitted on
-pots that were not trained on (`fit`, scripts/calibrate_confidence.py), turns them into the IoU to
+pots that were not trained on (scripts/calibrate_confidence.py), turns them into the IoU to
 be expected, and bounds taken from the same pots tell what is unlike all of them.
 """
 
@@ -14,6 +14,8 @@ import skimage.measure
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage, special
 
+from voxgan_jax.geometry import wheel
+
 HIGH, FAIR = 0.75, 0.55
 """From this expected IoU on, a completion is trusted: much, and somewhat."""
 
@@ -22,8 +24,6 @@ WORDS = ("high", "fair", "low")
 STRANGE = "low: this does not look like a sherd of the pots that the model knows"
 
 _SECTORS = 64
-_TAIL = 0.5
-_RIDGE = 1e-3
 
 
 class Features(NamedTuple):
@@ -104,18 +104,13 @@ def measure(
     )
 
 
-def _offsets(resolution: int) -> tuple[Float[np.ndarray, "r r"], Float[np.ndarray, "r r"]]:
-    offset = np.arange(resolution) - (resolution - 1) / 2
-    first, second = np.meshgrid(offset, offset, indexing="ij")
-    return first, second
-
-
 def _directions(
     partial: Bool[np.ndarray, "r r r"],
 ) -> tuple[Bool[np.ndarray, "sectors r"], Int[np.ndarray, "r r"]]:
     """In which directions from the axis there is sherd at each height, and the columns' ones."""
     side = partial.shape[0]
-    angle = np.arctan2(*_offsets(side)) / (2 * np.pi) + 0.5
+    offset = np.arange(side) - (side - 1) / 2
+    angle = np.arctan2(offset[:, None], offset) / (2 * np.pi) + 0.5
     sector = np.minimum((angle * _SECTORS).astype(int), _SECTORS - 1)
     hit = np.zeros((_SECTORS, side), bool)
     d, h, w = np.nonzero(partial)
@@ -144,7 +139,7 @@ def _support(
     whole pot, of which 1 is returned.
     """
     side = partial.shape[0]
-    ring = np.rint(np.hypot(*_offsets(side))).astype(int).ravel()
+    ring = wheel.nearest_rings(side).ravel()
     member = (np.arange(ring.max() + 1)[:, None] == ring).astype(np.float32)
     known = partial.reshape(-1, side)
     given = member @ known
@@ -154,40 +149,6 @@ def _support(
     mean = believed[asked] / unknown[asked]
     weight = given[asked].sum()
     return float((given[asked] * mean).sum() / weight) if weight else 1.0
-
-
-def fit(features: Sequence[Features], iou: Sequence[float]) -> Rule:
-    """The logistic rule with the least squared error of the expected IoU, and the bounds.
-
-    Bounds are the 0.5th and the 99.5th percentile of each feature in `SUSPICIONS`.
-
-    Args:
-        features, iou: of pots that the model was not trained on, at least ten.
-
-    Raises:
-        ValueError: fewer than ten.
-    """
-    from scipy import optimize  # too long an import for completing
-
-    if len(features) < 10:
-        raise ValueError(f"{len(features)} answers are too few to fit the confidence; give 10")
-    table, target = np.array(features), np.asarray(iou)
-    mean, scale = table.mean(0), np.maximum(table.std(0), 1e-6)
-    standard = (table - mean) / scale
-
-    def loss(weights: Float[np.ndarray, " n"]) -> float:
-        error = special.expit(weights[0] + standard @ weights[1:]) - target
-        return float(np.square(error).mean() + _RIDGE * np.square(weights[1:]).mean())
-
-    found = optimize.minimize(loss, np.zeros(len(Features._fields) + 1)).x
-    slopes = found[1:] / scale
-    low, high = np.percentile(table, [_TAIL, 100 - _TAIL], axis=0)
-    column = {name: index for index, name in enumerate(Features._fields)}
-    return Rule(
-        intercept=float(found[0] - slopes @ mean),
-        coefficients=dict(zip(Features._fields, slopes.tolist(), strict=True)),
-        bounds={name: [float(low[column[name]]), float(high[column[name]])] for name in SUSPICIONS},
-    )
 
 
 def expected_iou(rule: Rule, features: Features) -> float:
@@ -230,32 +191,6 @@ def bounded(found: Confidence | None, placement: Mapping[str, Any] | None) -> Co
         f" there as placed, that of the pot is {found.sentence}"
     )
     return found._replace(word=word, sentence=sentence)
-
-
-def quality(rule: Rule, features: Sequence[Features], iou: Sequence[float]) -> dict[str, Any]:
-    """How good a rule is on answers whose IoU is known.
-
-    Returns:
-        The mean absolute error of the expected IoU, its rank correlation with the true one, the
-        share called strange, and for each word how often it is said and the mean IoU then.
-    """
-    from scipy import stats  # as above
-
-    judged = [judge(rule, row) for row in features]
-    expected = [row.expected_iou for row in judged]
-    words = {}
-    for word in WORDS:
-        chosen = [value for value, row in zip(iou, judged, strict=True) if row.word == word]
-        words[word] = {
-            "share": len(chosen) / len(judged),
-            "mean_iou": float(np.mean(chosen)) if chosen else None,
-        }
-    return {
-        "mean_absolute_error": float(np.abs(np.subtract(expected, iou)).mean()),
-        "rank_correlation": float(np.corrcoef(stats.rankdata(expected), stats.rankdata(iou))[0, 1]),
-        "strange": float(np.mean([row.sentence.startswith(STRANGE) for row in judged])),
-        "words": words,
-    }
 
 
 def from_card(card: Mapping[str, Any]) -> Rule | None:

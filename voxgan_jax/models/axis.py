@@ -15,7 +15,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from voxgan_jax.geometry import rings
+from voxgan_jax.geometry import rings, wheel
 
 TOKEN = 4
 """Voxels from one place of AxisNet's coarse map to the next."""
@@ -157,14 +157,6 @@ def agreement(
     return jax.lax.map(lambda example: _agreement(*example), (partial, candidates))
 
 
-def axis_by_agreement(
-    partial: Float[Array, "b d h w 1"], candidates: Float[Array, "n 2"]
-) -> Float[Array, "b 2"]:
-    """The candidate axis that each fragment agrees with best: nothing learned."""
-    each = jnp.broadcast_to(candidates, (len(partial), *candidates.shape))
-    return _best(each, agreement(partial, each))
-
-
 def find_axis(
     logits: Float[Array, "b i j"],
     partial: Float[Array, "b d h w 1"],
@@ -241,8 +233,7 @@ def _agreement(
     mass, columns = _occupied(partial)
     offset = columns[None] - candidates[:, None]
     radius = jnp.sqrt(jnp.square(offset).sum(axis=-1))
-    ring = jnp.arange(rings.num_rings(side), dtype=jnp.float32)
-    splat = jnp.maximum(1.0 - jnp.abs(radius[..., None] / rings.RING_WIDTH - ring[None, None]), 0.0)
+    splat = wheel.ring_shares(radius / rings.RING_WIDTH, rings.num_rings(side))
     count = jnp.einsum("nmr,mw->nwr", splat, mass)
     # The number of voxels does not depend on the candidate, nor does its part in the entropy.
     length = -jax.scipy.special.xlogy(count, count).sum(axis=(1, 2))

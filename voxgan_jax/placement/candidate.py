@@ -42,7 +42,7 @@ class Candidate(NamedTuple):
     log_share: float
 
 
-def partial(
+def given_cells(
     candidate: Candidate, points: Float[np.ndarray, "n 3"], volume: float, resolution: int
 ) -> Bool[np.ndarray, "r r r"]:
     """A sherd's voxels where a candidate puts it, in the model's cube: those half full."""
@@ -58,7 +58,7 @@ def partial(
 
 
 def matrix(candidate: Candidate, side: int) -> Float[np.ndarray, "4 4"]:
-    """From the indices of a cube of so many voxels to mm, a mirror image as `mesh.frame`'s are."""
+    """From the indices of a cube of so many voxels to mm, a mirror image as `surface.frame`."""
     axis = candidate.axis
     step = candidate.voxel * locator.CUBE / side
     first, second = axis_fit.beside(axis.direction)

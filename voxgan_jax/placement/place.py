@@ -2,7 +2,7 @@
 
 Lines are tried as its axis (`axis_search`) and fitted to its surface (`axis_fit`); a small network
 says how well each serves, how big the pot was then, where in its height the sherd lay and which end
-was up (`locator`); the likeliest placements (`candidates`) are completed by the model itself, and
+was up (`locator`); the likeliest placements (`propose`) are completed by the model itself, and
 what it makes of them is weighed with the rest (`WEIGHTS`).
 """
 
@@ -15,10 +15,9 @@ from jaxtyping import Bool, Float
 from scipy import special
 
 from voxgan_jax.inference.completer import Completer
-from voxgan_jax.placement import candidate as proposal
 from voxgan_jax.placement import locator
-from voxgan_jax.placement import propose as proposals
-from voxgan_jax.placement.candidate import Candidate, Known
+from voxgan_jax.placement.candidate import Candidate, Known, given_cells, matrix, same, spans
+from voxgan_jax.placement.propose import candidates
 from voxgan_jax.scan.pose import Placement
 
 if TYPE_CHECKING:
@@ -67,14 +66,14 @@ def place(
             "this model was trained on pots in the corner of the cube, for which nothing is known"
             " of placing; give --as-is"
         )
-    likely, (points, volume) = proposals.candidates(mesh, known, locator.load(), ROWS * batches)
+    likely, (points, volume) = candidates(mesh, known, locator.load(), ROWS * batches)
     side = completer.resolution
     placements = []
     for start in range(0, len(likely), ROWS):
         chosen = likely[start : start + ROWS]
         given = np.zeros((ROWS, *[side] * 3), bool)
         for row, candidate in enumerate(chosen):
-            given[row] = proposal.partial(candidate, points, volume, side)
+            given[row] = given_cells(candidate, points, volume, side)
         answers = np.asarray(completer.predict(jnp.asarray(given[..., None], jnp.float32)))
         for row, candidate in enumerate(chosen):
             if given[row].any():
@@ -93,7 +92,7 @@ def judged(
 ) -> Placement:
     """A candidate's placement and score; its share is still to come."""
     step = candidate.voxel * locator.CUBE / len(answer)
-    low, high, wide = proposal.spans(np.where(given, 1.0, answer), completer.threshold)
+    low, high, wide = spans(np.where(given, 1.0, answer), completer.threshold)
     expected = own_iou(given, answer, completer.threshold)
     score = WEIGHTS[0] * candidate.log_share + WEIGHTS[1] * _logit(expected)
     for told, found in ((known.height, (high - low) * step), (known.diameter, wide * step)):
@@ -105,10 +104,9 @@ def judged(
         score -= min(0.5 * ((high - 1 - rows.max()) / _ROW_ERROR) ** 2, 12.0)
     if known.base:
         score -= min(0.5 * ((rows.min() - low) / _ROW_ERROR) ** 2, 12.0)
-    matrix = proposal.matrix(candidate, completer.resolution * completer.pool)
     middle = (points.mean(0) - candidate.axis.point) @ candidate.axis.direction
     return Placement(
-        matrix=matrix,
+        matrix=matrix(candidate, completer.resolution * completer.pool),
         point=candidate.axis.point,
         direction=candidate.axis.direction,
         voxel_mm=step / completer.pool,
@@ -154,7 +152,7 @@ def ranked(
     kept: list[Placement] = []
     while left:
         best = left[0]
-        group = [n for n in left if proposal.same(judged[best][0], judged[n][0], points)]
+        group = [n for n in left if same(judged[best][0], judged[n][0], points)]
         kept.append(judged[best][1]._replace(share=float(shares[group].sum())))
         left = [n for n in left if n not in group]
     kept = sorted(kept, key=lambda made: -made.share)[: RUNNER_UPS + 1]

@@ -1,6 +1,6 @@
 """Placements that a sherd may have had: by its surface, by `locator`, and by what is known.
 
-A candidate is cheap: points and tables. Only the best of them are shown to the model (`placement`).
+A candidate is cheap: points and tables. Only the best of them are shown to the model (`place`).
 """
 
 from collections.abc import Callable

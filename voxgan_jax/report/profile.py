@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
-from voxgan_jax.geometry import rings
+from voxgan_jax.geometry import wheel
 from voxgan_jax.inference.answer import GIVEN
 
 _ANGLES = 180
@@ -76,7 +76,7 @@ def profile(
     if base not in ("high", "low"):
         raise ValueError(f"base {base!r} is neither high nor low")
     occupied = labels > 0
-    centre = rings.find_axis(occupied) if axis is None else axis
+    centre = wheel.find_axis(occupied) if axis is None else axis
     if base == "high":
         labels, belief = np.flip(labels, 2), np.flip(belief, 2)
         occupied = labels > 0
@@ -193,6 +193,7 @@ def _radii(
 
 
 def crossing(ring: Float[np.ndarray, "rings"], clay: int, air: int, level: float) -> float:
+    """Where between a ring of clay and one of air beside it the clay ends, in rings."""
     if air >= len(ring):
         return float(clay)
     share = (ring[clay] - level) / max(ring[clay] - ring[air], 1e-6)

@@ -1,8 +1,6 @@
-"""What a run starts from, and what is done to its batches."""
+"""What a run starts from."""
 
 import dataclasses
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import flax.traverse_util
@@ -10,7 +8,6 @@ import jax
 import jax.numpy as jnp
 from absl import logging
 
-from voxgan_jax.data import augment
 from voxgan_jax.models import weights
 from voxgan_jax.training.objectives import Objective
 from voxgan_jax.training.state import TrainState, Tree, create_state
@@ -56,20 +53,3 @@ def take_over(params: Tree, known: Tree, source: str) -> Tree:
         raise ValueError(f"{source}: none of its parameters belongs to this generator")
     logging.info("%s: %d of %d arrays taken over.", source, len(taken), len(ours))
     return flax.traverse_util.unflatten_dict(ours | taken)
-
-
-def augmentation(config: Any) -> Callable[..., Any] | None:
-    """`augment.augment_batch` with the options of `config.data`; None where they change nothing."""
-    stretched = config.scale_radius > 0 or config.scale_height > 0
-    if not (config.augment or stretched or config.warp or config.shift):
-        return None
-    return functools.partial(
-        augment.augment_batch,
-        turn=config.augment,
-        scale_radius=config.scale_radius,
-        scale_height=config.scale_height,
-        keep_longest=stretched,
-        warp=config.warp,
-        shift=config.shift,
-        placement=config.placement,
-    )

@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.lib import scores, tables
 from voxgan_jax.evaluation import summary
-from voxgan_jax.evaluation.summary import Scores
+from voxgan_jax.evaluation.protocol import Record
 
 PAPER = {
     "baseline": {"iou": 0.5347, "dice": 0.6790, "mse": 0.0509},
@@ -29,7 +29,7 @@ TITLES = {
 }
 METRICS = ("iou", "dice", "mse")
 
-Run = Sequence[Scores]
+Run = Sequence[Record]
 """The scores of one trained model on every file of a split."""
 
 
@@ -47,7 +47,7 @@ def compare(runs: Mapping[str, Mapping[int, Run]]) -> dict[str, dict[str, Any]]:
     Raises:
         ValueError: runs that were not scored on the same files.
     """
-    means: dict[str, list[Scores]] = {
+    means: dict[str, list[Record]] = {
         model: scores.mean(list(of.values())) if of else [] for model, of in runs.items()
     }
     rows: dict[str, dict[str, Any]] = {}
@@ -70,7 +70,7 @@ def compare(runs: Mapping[str, Mapping[int, Run]]) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _paired(means: dict[str, list[Scores]], model: str, other: str | None) -> dict[str, Any] | None:
+def _paired(means: dict[str, list[Record]], model: str, other: str | None) -> dict[str, Any] | None:
     ours, theirs = means[model], means.get(other or "", [])
     if model == other or not ours or not theirs:
         return None

@@ -4,40 +4,40 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from voxgan_jax.evaluation import calibration
+from scripts.lib import reliability
 
 
 def test_table_by_hand():
     probability = np.array([0.0, 0.1, 0.5, 0.99, 1.0], np.float32)
     truth = np.array([False, True, False, True, True])
-    table = calibration.reliability(probability, truth, bins=4)
+    table = reliability.reliability(probability, truth, bins=4)
     np.testing.assert_allclose(
         table, [[2, 0.1, 1], [0, 0, 0], [1, 0.5, 0], [2, 1.99, 2]], atol=1e-6
     )
     # |0.1 - 1| + |0.5 - 0| + |1.99 - 2| over 5 voxels; without the outer bins 0.5 over 1.
-    assert calibration.ece(table) == pytest.approx(1.41 / 5, abs=1e-6)
-    assert calibration.ece(calibration.unsure(table)) == pytest.approx(0.5)
+    assert reliability.ece(table) == pytest.approx(1.41 / 5, abs=1e-6)
+    assert reliability.ece(reliability.unsure(table)) == pytest.approx(0.5)
 
 
 def test_tables_add_up_and_stack():
     rng = np.random.default_rng(0)
     probability = rng.random(4000).astype(np.float32)
     truth = rng.random(4000) < probability
-    halves = np.stack([calibration.reliability(probability[k::2], truth[k::2]) for k in (0, 1)])
-    whole = calibration.reliability(probability, truth)
+    halves = np.stack([reliability.reliability(probability[k::2], truth[k::2]) for k in (0, 1)])
+    whole = reliability.reliability(probability, truth)
     assert halves.shape == (2, 15, 3)
     np.testing.assert_allclose(halves.sum(axis=0), whole, rtol=1e-6)
-    assert calibration.ece(halves).shape == (2,)
+    assert reliability.ece(halves).shape == (2,)
     # Of calibrated probabilities only the noise is left, √(2 p (1-p) / (π 267)) a bin: 0.02.
-    assert 0.005 < calibration.ece(whole) < 0.04
+    assert 0.005 < reliability.ece(whole) < 0.04
     # All probabilities squared are 1/6 too low on average.
-    squared = calibration.reliability(probability**2, truth)
-    assert calibration.ece(squared) == pytest.approx(1 / 6, abs=0.02)
+    squared = reliability.reliability(probability**2, truth)
+    assert reliability.ece(squared) == pytest.approx(1 / 6, abs=0.02)
 
 
 def test_no_voxels_no_error():
-    table = calibration.reliability(np.zeros(0, np.float32), np.zeros(0, bool))
-    assert calibration.ece(table) == 0.0
+    table = reliability.reliability(np.zeros(0, np.float32), np.zeros(0, bool))
+    assert reliability.ece(table) == 0.0
 
 
 def test_figure_is_written_whole(tmp_path):
@@ -46,7 +46,7 @@ def test_figure_is_written_whole(tmp_path):
     table[7] = 50, 25, 40
     table[14] = 200, 199, 190
     path = tmp_path / "new" / "reliability.png"
-    calibration.draw(table, path, "10 answers")
+    reliability.draw(table, path, "10 answers")
     assert [p.name for p in path.parent.iterdir()] == ["reliability.png"]
     image = matplotlib.image.imread(path)[..., :3]
     blue = np.abs(image - np.array([0x2F, 0x66, 0x90]) / 255).max(axis=-1) < 0.05

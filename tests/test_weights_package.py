@@ -1,4 +1,4 @@
-"""The weights in the box: how they are packed, what their card says, and that both agree."""
+"""Weights put into the package: how they are packed, what their card says, and that both agree."""
 
 import hashlib
 import json
@@ -10,12 +10,11 @@ import pytest
 import safetensors.numpy
 
 from configs import smoke
+from scripts.lib import weights_package
 from voxgan_jax import models
 from voxgan_jax.inference import completer as model
-from voxgan_jax.inference import confidence, model_card, predict
-from voxgan_jax.inference.answer import GIVEN, Request
+from voxgan_jax.inference import confidence, model_card
 from voxgan_jax.models import weights
-from voxgan_jax.scan.pose import Sherd
 
 SUMMARY = {
     "answer": "/home/someone/run",
@@ -30,21 +29,9 @@ SUMMARY = {
 }
 
 
-@pytest.fixture
-def run_file(tmp_path):
-    """The weights of an untrained run that knows where it was made."""
-    config = smoke.get_config()
-    config.data.dir = "/home/someone/pots"
-    config.generator.features = 4
-    generator = models.build(config.generator)
-    init = jax.jit(lambda key: generator.init(key, jnp.zeros((1, 32, 32, 32, 1)), train=False))
-    weights.save(tmp_path / weights.RUN_FILE, init(jax.random.key(0)), config)
-    return tmp_path / weights.RUN_FILE
-
-
 def package(source, target, **options):
     known = {"training_data": {"name": "pots", "pots": 9}, "commit": "c0ffee"}
-    return model_card.package(source, target, **known | options)
+    return weights_package.package(source, target, **known | options)
 
 
 def test_packed_weights_are_the_same_to_half_precision(run_file, tmp_path):
@@ -88,7 +75,7 @@ def test_too_many_weights_leave_what_was_there(run_file, tmp_path, monkeypatch):
     target = tmp_path / "tiny.safetensors"
     package(run_file, target)
     before = target.read_bytes()
-    monkeypatch.setattr(model_card, "MAX_BYTES", 1000)
+    monkeypatch.setattr(weights_package, "MAX_BYTES", 1000)
     with pytest.raises(weights.WeightsError, match=r"MB as float16, above the 0 MB"):
         package(run_file, target)
     assert target.read_bytes() == before
@@ -113,56 +100,10 @@ def test_a_number_too_big_for_float16_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_a_name_the_model_of_the_package_is_taken(run_file, tmp_path, monkeypatch):
-    target = tmp_path / "tiny.safetensors"
-    monkeypatch.setattr(model_card, "path", lambda name=model_card.NAME: target)
-    with pytest.raises(FileNotFoundError, match="comes without trained weights; name a file by"):
-        model.load()
-    wide = {name: [-9.0, 9.0] for name in confidence.SUSPICIONS}
-    slopes = dict.fromkeys(confidence.Features._fields, 0.0)
-    rule = confidence.Rule(1.5, slopes, wide)
-    model_card.write_card(target, package(run_file, target) | {"confidence": rule._asdict()})
-    completer = model.load()
-    assert completer.resolution == 32
-    assert completer.rule == rule
-    labels = np.zeros((20, 20, 20), np.uint8)
-    labels[4:8, 4:10, 5:15] = 2
-    done = predict.complete(completer, labels)
-    assert done.confidence is not None
-    assert done.confidence.sentence == "high: expected IoU with the true pot 0.82"
-    with pytest.raises(ValueError, match="name either a weights file or the folder"):
-        model.load(weights_file=run_file, workdir=tmp_path)
-    assert model.load(weights_file=run_file).rule is None
-
-
-@pytest.mark.parametrize("content", ["{", "[1]", "\udcff"])
-def test_a_broken_card_is_named_with_the_remedy(content, run_file):
-    card = model_card.card_path(run_file)
-    card.write_bytes(content.encode("utf-8", "surrogateescape"))
-    said = r"generator\.json: not a card.*; put back the card .* or delete this one"
-    with pytest.raises(weights.WeightsError, match=said):
-        model.load(weights_file=run_file)
-    card.unlink()
-    assert model.load(weights_file=run_file).rule is None
-
-
-def test_missing_weights_are_named_with_the_remedy(tmp_path, monkeypatch):
-    monkeypatch.setattr(model_card, "path", lambda name=model_card.NAME: tmp_path / name)
-    said = {
-        model_card.NAME: "comes without trained weights; name a file by --weights or a run's",
-        model_card.HYPOTHESES: "without the model of several pots; leave out --hypotheses, name",
-        "other.safetensors": "install voxgan_jax again",
-    }
-    for name, text in said.items():
-        with pytest.raises(FileNotFoundError) as caught:
-            model_card.find(name)
-        assert str(caught.value).startswith(f"{tmp_path / name}: ") and text in str(caught.value)
-
-
 def check_card(weights_file):
     """The card of a weights file tells the truth about it."""
     card = json.loads(model_card.card_path(weights_file).read_text(encoding="utf-8"))
-    found = model_card.describe(weights_file)
+    found = weights_package.describe(weights_file)
     assert {name: card["weights"][name] for name in found} == found
     variables, config = weights.load(weights_file)
     generator = models.build(config.generator)
@@ -178,7 +119,7 @@ def check_card(weights_file):
 
 def test_the_shipped_card_agrees_with_the_shipped_weights():
     card = check_card(model_card.path())
-    assert model_card.path().stat().st_size < model_card.MAX_BYTES
+    assert model_card.path().stat().st_size < weights_package.MAX_BYTES
     assert card["weights"]["storage"] == "float16"
     assert card["training_data"]["doi"] == "10.24963/ijcai.2023/647"
     assert card["metrics"] and card["limits"]
@@ -194,7 +135,7 @@ def test_the_shipped_model_of_several_pots_agrees_with_its_card():
     assert card["config"]["generator"]["kind"] == "revolve_hypotheses"
     assert card["metrics"][0]["gain"]["mean"] > 0.05
     assert card["weights"]["parameters"] == 4_757_776
-    assert path.stat().st_size + model_card.path().stat().st_size < model_card.MAX_BYTES
+    assert path.stat().st_size + model_card.path().stat().st_size < weights_package.MAX_BYTES
 
 
 def test_the_card_of_the_locator_agrees_with_it():
@@ -207,32 +148,4 @@ def test_the_card_of_the_locator_agrees_with_it():
     assert card["weights"]["parameters"] == sum(sizes) == 555_704
     assert card["metrics"] and card["limits"]
     folder = path.parent.glob("*.safetensors")
-    assert sum(one.stat().st_size for one in folder) < model_card.MAX_BYTES
-
-
-def test_several_pots_keep_the_sherd_and_differ():
-    labels = np.zeros((64, 64, 64), np.uint8)
-    labels[4:8, 20:44, 10:40] = 2
-    completer = model.load(num_hypotheses=3)
-    (answer,) = predict.complete_batch(completer, [Request((Sherd(labels),))])
-    assert len(answer.hypotheses) == 3
-    shares = [other.share for other in answer.hypotheses]
-    assert sum(shares) == pytest.approx(1, abs=1e-3) and shares == sorted(shares, reverse=True)
-    for other in answer.hypotheses:
-        np.testing.assert_array_equal(other.labels == GIVEN, labels > 0)
-    volumes = [other.labels > 0 for other in answer.hypotheses]
-    assert (volumes[0] != volumes[1]).sum() > 500
-
-
-def test_the_shipped_model_says_what_is_no_sherd():
-    shapes = np.zeros((3, 64, 64, 64), np.uint8)
-    cube, noise, table = shapes
-    cube[8:24, 30:46, 20:40] = 2
-    noise[np.random.default_rng(0).random(noise.shape) < 0.05] = 2
-    table[8:56, 8:56, 10:14] = 2
-    for d, h in ((8, 8), (8, 52), (52, 8), (52, 52)):
-        table[d : d + 4, h : h + 4, 10:54] = 2
-    requests = [Request((Sherd(shape),)) for shape in shapes]
-    for done in predict.complete_batch(model.load(), requests):
-        assert done.confidence is not None
-        assert done.confidence.sentence.startswith(confidence.STRANGE)
+    assert sum(one.stat().st_size for one in folder) < weights_package.MAX_BYTES

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy import ndimage
 
+from scripts.lib import reliability
 from voxgan_jax.data import fragments
-from voxgan_jax.evaluation import calibration, metrics
-from voxgan_jax.evaluation import summary as report
+from voxgan_jax.evaluation import metrics, summary
 from voxgan_jax.evaluation.protocol import Predict, Sample, batches
 
 Answers = Callable[
@@ -50,7 +50,7 @@ METRICS = Scores._fields[5:]
 class Result(NamedTuple):
     """The scores of all files, and of each a table of its unobserved voxels by probability.
 
-    The probability is the weighted mean of the answers; see `calibration.reliability`.
+    The probability is the weighted mean of the answers; see `reliability.reliability`.
     """
 
     scores: list[Scores]
@@ -155,7 +155,7 @@ def evaluate(
             columns = {name: float(column[row]) for name, column in values.items()}
             columns["uhd"] = float(fidelity(given, answers[:, row, ..., 0]))
             scores.append(Scores(*sample[1:], **columns))
-            tables.append(calibration.reliability(mean[row, ..., 0][~given], whole[~given]))
+            tables.append(reliability.reliability(mean[row, ..., 0][~given], whole[~given]))
     if not scores:
         raise ValueError("no file was scored")
     return Result(scores, np.stack(tables))
@@ -165,12 +165,12 @@ def summarise(result: Result, *, seed: int = 0, resamples: int = 2000) -> dict[s
     """Mean and 95 % interval of each score, of `gain`, and of the calibration errors.
 
     `gain` is best less single, file by file. `ece` is over all unobserved voxels, `ece_unsure` over
-    those of the bins between the first and the last. Intervals are those of `report`: pots are
+    those of the bins between the first and the last. Intervals are those of `summary`: pots are
     drawn, not files. Then means by fragment share.
     """
     percent = np.array([100 * record.share for record in result.scores])
     by_share = {}
-    for low, high in report.SHARE_BINS:
+    for low, high in summary.SHARE_BINS:
         rows = np.flatnonzero((percent >= low) & (percent < (high or np.inf)))
         if rows.size:
             part = Result([result.scores[row] for row in rows], result.tables[rows])
@@ -192,13 +192,13 @@ def _intervals(result: Result, seed: int, resamples: int) -> dict[str, Any]:
     names, means = _derived(rows.mean(axis=0)[None], bins)
     low, high = [None] * len(names), [None] * len(names)
     if len(index) > 1:
-        drawn = _derived(report.bootstrap(sums, counts, seed, resamples), bins)[1]
+        drawn = _derived(summary.bootstrap(sums, counts, seed, resamples), bins)[1]
         low, high = np.percentile(drawn, [2.5, 97.5], axis=0).tolist()
-    summary: dict[str, Any] = {
+    scored: dict[str, Any] = {
         name: {"mean": float(mean), "low": below, "high": above}
         for name, mean, below, above in zip(names, means[0], low, high, strict=True)
     }
-    return summary | {"files": len(scores), "pots": len(index)}
+    return scored | {"files": len(scores), "pots": len(index)}
 
 
 def _derived(
@@ -208,16 +208,16 @@ def _derived(
     values = means[:, : len(METRICS)]
     table = means[:, len(METRICS) :].reshape(len(means), bins, 3)
     gain = values[:, METRICS.index("best")] - values[:, METRICS.index("single")]
-    errors = (gain, calibration.ece(table), calibration.ece(calibration.unsure(table)))
+    errors = (gain, reliability.ece(table), reliability.ece(reliability.unsure(table)))
     return [*METRICS, "gain", "ece", "ece_unsure"], np.column_stack([values, *errors])
 
 
-def table(summary: dict[str, Any]) -> str:
+def table(scored: dict[str, Any]) -> str:
     """The summary as plain text of at most 80 columns."""
-    groups = {"all": summary} | {f"{name} %": group for name, group in summary["by_share"].items()}
+    groups = {"all": scored} | {f"{name} %": group for name, group in scored["by_share"].items()}
     lines = [f"{'':<11}{'mean':>8}   95 % interval"]
     for name in (*METRICS, "gain", "ece", "ece_unsure"):
-        value = summary[name]
+        value = scored[name]
         bounds = " – ".join(_text(value[end]) for end in ("low", "high"))
         lines.append(f"{name:<11}{_text(value['mean']):>8}   {bounds}")
     columns = ("single", "best", "mean", "first", "vote", "tmd", "ece_unsure")
