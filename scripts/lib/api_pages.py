@@ -1,7 +1,7 @@
 """The pages of docs/api, and whether a built site names everything public.
 
-    python -m scripts.lib.api_pages write         docs/api made anew, a page for each room
-    python -m scripts.lib.api_pages check SITE    exit code 1 where a public name is not in the site
+python -m scripts.lib.api_pages write         docs/api made anew, a page for each room
+python -m scripts.lib.api_pages check SITE    exit code 1 where a public name is not in the site
 """
 
 import ast
