@@ -27,6 +27,7 @@ from voxgan_jax.data import source
 from voxgan_jax.devices import accelerator
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.evaluation import summary as report
+from voxgan_jax.inference import alternatives
 from voxgan_jax.inference import completer as model
 from voxgan_jax.models import hypotheses as generators
 from voxgan_jax.models import weights
@@ -81,7 +82,7 @@ def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypothesis_s
     weights.require_fit(path, variables, generator, config.data.resolution)
     variables = jax.device_put(variables)
     several = functools.partial(
-        generators.hypotheses, generator, count=args.count, draws=args.draws
+        alternatives.complete, generator, count=args.count, draws=args.draws
     )
     compiled = jax.jit(several)
     # The same draws for every batch: what a file gets depends on its place in the batch alone.
@@ -144,7 +145,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--count", type=_positive, default=10, help="answers a file")
     parser.add_argument(
-        "--draws", type=_positive, default=generators.NUM_DRAWS, help="profiles drawn for them"
+        "--draws", type=_positive, default=alternatives.NUM_DRAWS, help="profiles drawn for them"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
     parser.add_argument("--every", type=_positive, default=1, help="score each so many-th file")

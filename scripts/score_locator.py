@@ -8,11 +8,13 @@ Of each sherd several lines are shown, one near its axis, see voxgan_jax/placeme
 """
 
 import argparse
+import functools
 import pathlib
 import sys
 
 import jax
 import numpy as np
+import optax
 
 from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
@@ -20,6 +22,7 @@ from voxgan_jax.models import locator as networks
 from voxgan_jax.models import weights
 from voxgan_jax.placement import locator, sherds
 from voxgan_jax.training.objectives import locator as objective
+from voxgan_jax.training.state import Net
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,14 +36,16 @@ def score(args: argparse.Namespace) -> str:
     held_out = sherds.read(args.held_out)
     path = args.weights or (args.workdir / weights.RUN_FILE if args.workdir else locator.path())
     variables, config = weights.load(path)
-    net = networks.from_config(config.get("generator") or config.locator)
-    complete = jax.jit(lambda variables, maps: objective.complete(net, variables, maps[None])[0])
+    module = networks.from_config(config.get("generator") or config.locator)
+    complete = jax.jit(functools.partial(objective.complete, Net(module, optax.identity())))
     losses, missed = [], []
     for n, sherd in enumerate(held_out):
         maps, targets, degrees = sherds.draw(sherd, args.lines, np.random.default_rng(n))
-        shares = np.asarray(complete(variables, maps))
+        shares = np.asarray(complete(variables, maps[None]))[0]
         losses.append(-(targets * np.log(np.maximum(shares, np.finfo(np.float32).tiny))).sum())
         missed.append(degrees[shares.sum((1, 2)).argmax()])
+    if args.out:
+        weights.save(args.out, variables, config, half=True)
     off = np.minimum(missed, 180 - np.array(missed))
     return (
         f"{len(held_out)} sherds held out: loss {np.mean(losses):.3f}, axis within 5°"
@@ -59,6 +64,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--held_out", type=pathlib.Path, required=True)
     parser.add_argument("--lines", type=int, default=12, help="of each sherd; 2, or 12 and more")
+    parser.add_argument("--out", type=pathlib.Path, help="store the weights there as float16")
     return parser.parse_args(argv)
 
 

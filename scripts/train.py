@@ -19,8 +19,8 @@ from ml_collections import config_flags
 
 from voxgan_jax import logs
 from voxgan_jax.cli import commands
-from voxgan_jax.devices import accelerator
-from voxgan_jax.training import interruption, workdir
+from voxgan_jax.devices import accelerator, interruption
+from voxgan_jax.training import workdir
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="a file of configs/", lock_config=True

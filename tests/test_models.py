@@ -17,6 +17,7 @@ from voxgan_jax import models
 from voxgan_jax.models import discriminator, revolve, unet
 from voxgan_jax.models.conv import Conv
 from voxgan_jax.models.layers import SpectralConv
+from voxgan_jax.training import objectives
 
 
 def normal(seed, *shape):
@@ -77,16 +78,17 @@ def test_discriminator_parameter_count(side, count):
     assert parameter_count(discriminator.Model(), side) == count
 
 
-# Generator and discriminator of every config, at its resolution.
+# The networks that every config trains, at its resolution.
 CONFIG_COUNTS = {
     "baseline": (6_168_641, 2_772_321),
     "default": (6_168_641, 2_772_321),
+    "locator": (555_704,),
     "plain_autoencoder": (5_511_233, 2_772_321),
     "resnet_sn": (67_134_593, 2_772_321),
-    "revolve": (3_464_272, 2_772_321),
-    "revolve_free": (3_400_263, 2_772_321),
-    "revolve_hypotheses": (4_757_776, 2_772_321),
-    "revolve_residual": (3_585_730, 2_772_321),
+    "revolve": (3_464_272,),
+    "revolve_free": (3_400_263,),
+    "revolve_hypotheses": (4_757_776,),
+    "revolve_residual": (3_585_730,),
     "smoke": (1_544_225, 690_865),
     "spectral_norm": (24_658_049, 2_772_321),
     "wide_generator": (24_658_049, 2_772_321),
@@ -99,12 +101,13 @@ CONFIG_FILES = sorted((ROOT / "configs").glob("*.py"))
 def test_parameter_counts_of_a_config(path):
     assert path.stem in CONFIG_COUNTS, "a new config needs its parameter counts here"
     config = importlib.import_module(f"configs.{path.stem}").get_config()
-    side = config.data.resolution
-    counts = (
-        parameter_count(models.build(config.generator), side),
-        parameter_count(discriminator.from_config(config.discriminator), side),
-    )
-    assert counts == CONFIG_COUNTS[path.stem]
+    nets = jax.eval_shape(objectives.build(config).init, jax.random.key(0))
+    counts = [
+        sum(leaf.size for leaf in jax.tree.leaves(nets[name].params))
+        for name in ("generator", "discriminator")
+        if name in nets
+    ]
+    assert tuple(counts) == CONFIG_COUNTS[path.stem]
 
 
 def test_configs_of_the_paper_differ_by_what_it_adds():
@@ -340,6 +343,26 @@ def test_kinds_of_generators():
         ValueError, match=r"config\.generator\.kind 'resolve'; known: revolve, .*unet"
     ):
         models.build(config)
+    assert models.output(generator_config()) == "probability"
     # As the weights of older runs have it.
     del config.kind
     assert isinstance(models.build(config), unet.Model)
+
+
+@pytest.mark.parametrize(
+    ("kind", "grid", "expected"),
+    [
+        ("probability", [0.0, 0.25, 1.0], [0.0, 0.25, 1.0]),
+        ("logits", [0.0, np.log(3), -50.0], [0.5, 0.75, 0.0]),
+        # Half a voxel inside the wall is one unit of the logistic function, beyond 3 voxels is 3.
+        ("sdf", [0.0, -0.5, 0.5, -3.0, -9.0], [0.5, 0.731059, 0.268941, 0.997527, 0.997527]),
+    ],
+)
+def test_every_kind_of_grid_becomes_probabilities(kind, grid, expected):
+    volume = jnp.asarray(grid, jnp.float32).reshape(1, -1, 1, 1, 1)
+    np.testing.assert_allclose(models.probabilities(volume, kind).ravel(), expected, atol=1e-6)
+
+
+def test_an_unknown_kind_of_grid_is_refused():
+    with pytest.raises(ValueError, match="'density'; known: probability, logits, sdf"):
+        models.probabilities(jnp.zeros((1, 1, 1, 1, 1)), "density")

@@ -15,8 +15,9 @@ import pytest
 from conftest import ROOT
 
 from configs import smoke
+from voxgan_jax.devices import interruption
 from voxgan_jax.models import weights
-from voxgan_jax.training import checkpoint, interruption, loop, workdir
+from voxgan_jax.training import checkpoint, loop, workdir
 from voxgan_jax.training.curves import NotFiniteError
 
 pytestmark = pytest.mark.usefixtures("loose_promotion")
@@ -122,7 +123,7 @@ def test_sigterm_saves_and_prints_the_command_that_goes_on(config, tmp_path):
 def test_a_second_signal_leaves_at_once():
     program = (
         "import time\n"
-        "from voxgan_jax.training import interruption\n"
+        "from voxgan_jax.devices import interruption\n"
         "with interruption.on_signals() as stop:\n"
         "    print(stop(0), flush=True)\n"
         "    while not stop(0): time.sleep(0.01)\n"

@@ -112,13 +112,16 @@ def test_a_run_leaves_weights_that_can_be_used_and_gone_on_from(packed, tmp_path
     config = small_config(packed, 1)
     config.train.init_weights = str(first)
     loop.train(config, tmp_path / "second")
-    asked = ["--workdir", str(tmp_path / "second"), "--held_out", str(packed)]
+    half = tmp_path / "half.safetensors"
+    asked = ["--workdir", str(tmp_path / "second"), "--held_out", str(packed), "--out", str(half)]
     assert score_locator.main(asked) == 0
     assert "2 sherds held out: loss" in capsys.readouterr().out
     maps = np.zeros((1, axis_maps.HEIGHTS, axis_maps.RINGS, 2), np.float32)
     scores = [locator.load(path)(maps) for path in (first, second)]
     assert scores[0].shape == (1, 2, len(locator.SCALES), len(locator.PLACES))
     assert np.abs(scores[0] - scores[1]).max() > 0
+    np.testing.assert_allclose(locator.load(half)(maps), scores[1], atol=1e-3)
+    assert half.stat().st_size < 0.7 * second.stat().st_size
 
 
 def test_batches_follow_from_the_step_and_a_step_lowers_the_loss(packed):

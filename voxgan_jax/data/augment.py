@@ -7,7 +7,8 @@ profile may change too, smoothly and all the way round: a wheel-made pot becomes
 (Pooled pots are changed after pooling, so which cells were pooled may differ by one.)
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -24,6 +25,16 @@ MAX_WARP = 0.3
 """Beyond it walls could break; heights would fold over from 0.5 on."""
 NUM_WAVES = (2, 3)
 """Of how many waves the change of the heights, and that of the widths, is made."""
+
+
+def from_config(config: Any) -> Callable[..., Any] | None:
+    """`augment_batch` with the options of `config.data`; None where they change nothing."""
+    stretched = config.scale_radius > 0 or config.scale_height > 0
+    if not (config.augment or stretched or config.warp or config.shift):
+        return None
+    names = ("scale_radius", "scale_height", "warp", "shift", "placement")
+    options = {name: config[name] for name in names}
+    return functools.partial(augment_batch, turn=config.augment, keep_longest=stretched, **options)
 
 
 def augment_batch(

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from voxgan_jax import models
 from voxgan_jax.devices import parallel
 from voxgan_jax.geometry import symmetry
-from voxgan_jax.inference import confidence, model_card
+from voxgan_jax.inference import alternatives, confidence, model_card
 from voxgan_jax.models import hypotheses, weights
 
 AVERAGES = (1, symmetry.COUNT)
@@ -25,7 +25,7 @@ class Completer(NamedTuple):
 
     `predict` maps the given voxels in {0, 1} to probabilities, both float32 (b, d, h, w, 1), for
     any number of pots at once. `rule` tells how far to trust an answer; None where nobody
-    calibrated it. `alternatives` gives several pots for each, as `models.hypotheses` does; None
+    calibrated it. `alternatives` gives several pots for each, as `alternatives.complete` does; None
     where none were asked for. `about` says which weights these are, for a report.
     """
 
@@ -103,7 +103,7 @@ def load(
                 "the package's model of several pots works on a 64³ cube with the pot in its"
                 " middle, this one does not; leave out --hypotheses"
             )
-    several = functools.partial(hypotheses.hypotheses, cast(Any, generator), count=num_hypotheses)
+    several = functools.partial(alternatives.complete, cast(Any, generator), count=num_hypotheses)
     compiled, variables = jax.jit(several), jax.device_put(variables)
     # The same draws each time: the same sherd gets the same pots.
     other = _about(weights_file, config, card)

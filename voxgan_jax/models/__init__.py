@@ -106,7 +106,8 @@ def complete(
 
 
 def _kinds() -> list[str]:
-    """The names of all kinds of generators, the earlier ones too."""
+    """The names of all kinds of generators, as configs write them."""
+    written = {module: kind for kind, module in _RENAMED.items()}
     names = [info.name for info in pkgutil.iter_modules(__path__)]
     found = [n for n in names if hasattr(importlib.import_module(f"{__name__}.{n}"), "OUTPUT")]
-    return sorted([*found, *_RENAMED])
+    return sorted(written.get(name, name) for name in found)

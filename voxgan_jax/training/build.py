@@ -1,8 +1,6 @@
-"""What a run starts from, and what is done to its batches."""
+"""What a run starts from."""
 
 import dataclasses
-import functools
-from collections.abc import Callable
 from typing import Any
 
 import flax.traverse_util
@@ -10,10 +8,9 @@ import jax
 import jax.numpy as jnp
 from absl import logging
 
-from voxgan_jax.data import augment
 from voxgan_jax.models import weights
 from voxgan_jax.training.objectives import Objective
-from voxgan_jax.training.state import TrainState, Tree, create_state
+from voxgan_jax.training.state import TrainState, Tree
 
 
 def initial_state(config: Any, objective: Objective) -> TrainState:
@@ -22,20 +19,18 @@ def initial_state(config: Any, objective: Objective) -> TrainState:
     Parameters that the weights file `config.train.init_weights` has, if one is named, are taken
     over.
     """
-    rng = jax.random.key(config.seed)
-    state = create_state(
-        jax.random.split(rng, 3)[2], objective.init(rng), keep_ema=config.train.ema_decay > 0
-    )
-    if not config.train.init_weights:
-        return state
-    params, _ = weights.load(config.train.init_weights)
-    generator = state.nets["generator"]
-    params = take_over(generator.params, params["params"], config.train.init_weights)
-    return dataclasses.replace(
-        state,
-        nets=state.nets | {"generator": dataclasses.replace(generator, params=params)},
+    rng, source = jax.random.key(config.seed), config.train.init_weights
+    nets = objective.init(rng)
+    params = nets["generator"].params
+    if source:
+        params = take_over(params, weights.load(source)[0]["params"], source)
+        nets["generator"] = dataclasses.replace(nets["generator"], params=params)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        rng=jax.random.split(rng, 3)[2],
+        nets=nets,
         # Not the same arrays: the step gives up the memory of each.
-        ema_params=jax.tree.map(jnp.array, params) if state.ema_params else {},
+        ema_params=jax.tree.map(jnp.array, params) if config.train.ema_decay > 0 else {},
     )
 
 
@@ -56,20 +51,3 @@ def take_over(params: Tree, known: Tree, source: str) -> Tree:
         raise ValueError(f"{source}: none of its parameters belongs to this generator")
     logging.info("%s: %d of %d arrays taken over.", source, len(taken), len(ours))
     return flax.traverse_util.unflatten_dict(ours | taken)
-
-
-def augmentation(config: Any) -> Callable[..., Any] | None:
-    """`augment.augment_batch` with the options of `config.data`; None where they change nothing."""
-    stretched = config.scale_radius > 0 or config.scale_height > 0
-    if not (config.augment or stretched or config.warp or config.shift):
-        return None
-    return functools.partial(
-        augment.augment_batch,
-        turn=config.augment,
-        scale_radius=config.scale_radius,
-        scale_height=config.scale_height,
-        keep_longest=stretched,
-        warp=config.warp,
-        shift=config.shift,
-        placement=config.placement,
-    )

@@ -11,11 +11,10 @@ import jax.numpy as jnp
 from absl import logging
 from tqdm import tqdm
 
+from voxgan_jax.data import augment
 from voxgan_jax.data import feed as feed_lib
-from voxgan_jax.data import source
-from voxgan_jax.devices import parallel, processes
-from voxgan_jax.evaluation import protocol
-from voxgan_jax.evaluation import summary as report
+from voxgan_jax.devices import interruption, parallel, processes
+from voxgan_jax.evaluation import validation
 from voxgan_jax.models import weights
 from voxgan_jax.training import (
     build,
@@ -23,12 +22,11 @@ from voxgan_jax.training import (
     curves,
     events,
     integrity,
-    interruption,
     objectives,
     workdir,
 )
 from voxgan_jax.training.objectives import Objective
-from voxgan_jax.training.state import TrainState, inference_variables
+from voxgan_jax.training.state import TrainState
 
 
 def train(
@@ -49,7 +47,7 @@ def train(
     """
     mesh = parallel.make_mesh()
     feed = feed_lib.open_feed(config, mesh)
-    _check_evaluation(config)
+    validation.check(config)
     num_train_steps = (
         config.train.num_train_steps or config.train.num_epochs * feed.plan.num_batches
     )
@@ -90,8 +88,10 @@ def train(
                 curves.require_finite(step, scalars)
                 if evaluating:
                     integrity.require_finite(state)
-                    variables = parallel.own_copy(inference_variables(state), mesh)
-                    iou = _evaluate(config, functools.partial(predict, variables), step, write)
+                    variables = parallel.own_copy(state.variables(), mesh)
+                    means = validation.scores(config, functools.partial(predict, variables))
+                    write(step, {f"eval_{name}": value for name, value in means.items()})
+                    iou = means["iou"]
                     if iou >= best_iou:
                         best_iou = iou
                         _save_weights(config, state, run_dir)
@@ -125,7 +125,7 @@ def compile_step(
         ValueError: unknown values, or several steps a dispatch of batches that the host brings.
     """
     _check_dispatch(config, draw)
-    mode, augment_batch = config.parallel.mode, build.augmentation(config.data)
+    mode, augment_batch = config.parallel.mode, augment.from_config(config.data)
     if draw is None and augment_batch is None:
         return parallel.compile_step(objective.step, mesh, mode=mode)
 
@@ -213,57 +213,15 @@ def _start(
     return state, best_iou
 
 
-def _evaluate(config: Any, predict: protocol.Predict, step: int, write: events.Write) -> float:
-    """Score the generator on the evaluation split, write the means, return the mean IoU.
-
-    Each process completes its share of the pots on its own devices; all get all scores.
-    """
-    devices = jax.local_device_count()
-    own = protocol.evaluate(
-        predict,
-        protocol.samples(_evaluation_split(config).pots),
-        # Rows that pad a batch are masked, so it may grow to fit the devices.
-        batch_size=-(-config.eval.batch_size // devices) * devices,
-        threshold=config.eval.threshold,
-    )
-    rows = processes.merge(processes.gather(own))
-    summary = report.summarise([protocol.Record(*row) for row in rows])
-    means = {name: summary[name]["mean"] for name in ("iou", "dice", "mse")}
-    write(step, {f"eval_{name}": value for name, value in means.items()})
-    return means["iou"]
-
-
 def _position(step: int, plan: feed_lib.EpochPlan, data: str) -> dict[str, Any]:
     """Where the data stands after a step, and which data it is."""
     return {"epoch": step // plan.num_batches, "batch": step % plan.num_batches, "data": data}
 
 
-def _evaluation_split(config: Any) -> source.Split:
-    """Those of the pots that are this process's to score."""
-    own = slice(jax.process_index(), None, jax.process_count())
-    place = feed_lib.place_options(config)
-    return source.open_split(config.data.dir, config.eval.split, rows=own, **place)
-
-
-def _check_evaluation(config: Any) -> None:
-    """Raise ValueError where the evaluation split is missing or trained on."""
-    if not config.eval.split:
-        return
-    if config.eval.batch_size < 1:
-        raise ValueError("config.eval.batch_size: at least 1 is needed")
-    _evaluation_split(config)
-    shared = set(config.eval.split.split("+")) & set(config.data.train_split.split("+"))
-    if shared:
-        raise ValueError(
-            f"the best weights would be chosen on {', '.join(sorted(shared))}, which is trained on;"
-            " set config.eval.split to another split, or to nothing to keep the last weights"
-        )
-
-
 def _save_weights(config: Any, state: TrainState, run_dir: str | pathlib.Path) -> None:
     if not processes.is_primary():
         return
-    variables = jax.device_get(inference_variables(state))
+    variables = jax.device_get(state.variables())
     weights.save(pathlib.Path(run_dir) / weights.RUN_FILE, variables, config)
 
 

@@ -1,9 +1,19 @@
 """Ways to train, one module each, found by name: `config.objective`.
 
-A module has `build(config, nets=None) -> Objective`, which binds to its functions what they need of
-the config. The loop, checkpoints, devices and evaluation know only what is in an `Objective`.
+A module has
+
+- `networks(config, axis_name)`: modules by name, and what their grids are (`models.probabilities`);
+- `init(rng, config, nets)`: their arrays before the first step. Of `jax.random.split(rng, 3)` the
+  last key is the run's; networks are drawn from the others;
+- `options(config)`: what else its step takes from the config;
+- `step(state, batch, *, nets, ema_decay, accumulate_steps, axis_name, **options)`: the next state
+  and the scalars of the step; a pure function, which under pmap sees its device's rows;
+- `complete(net, variables, partial, key=None)`: the generator's probabilities, in evaluation mode;
+  `key` is for answers that are drawn;
+- `sample(net, variables, key, n)`, where it makes pots from noise.
 """
 
+import functools
 import importlib
 import importlib.util
 import pkgutil
@@ -13,6 +23,8 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, Float
 
+from voxgan_jax.devices import parallel
+from voxgan_jax.training import optimisers
 from voxgan_jax.training.state import Net, NetState, TrainState
 from voxgan_jax.training.updates import Scalars
 
@@ -21,16 +33,8 @@ Nets = Mapping[str, Net]
 
 
 class Objective(NamedTuple):
-    """A way to train, with everything bound but arrays.
-
-    - `init(rng)`: the networks before the first step. Of `jax.random.split(rng, 3)` the last key is
-      the run's; the networks are drawn from the others.
-    - `step(state, batch)`: the next state and the scalars of the step; a pure function, which
-      under pmap sees its device's rows.
-    - `complete(variables, partial, key=None)`: the generator's probabilities, in evaluation mode;
-      `key` is for answers that are drawn.
-    - `sample(variables, key, n)`: as many pots from noise; None where the model makes none.
-    """
+    """What loop, checkpoints, devices and evaluation know: a module's functions with all but arrays
+    bound, `init(rng)`, `step(state, batch)`, `complete(variables, partial, key)`, `sample`."""
 
     nets: Nets
     init: Callable[[jax.Array], dict[str, NetState]]
@@ -52,4 +56,21 @@ def build(config: Any, nets: Nets | None = None) -> Objective:
     if not importlib.util.find_spec(name):
         known = ", ".join(sorted(info.name for info in pkgutil.iter_modules(__path__)))
         raise ValueError(f"unknown config.objective {config.objective!r}; known: {known}")
-    return importlib.import_module(name).build(config, nets)
+    module, bind = importlib.import_module(name), functools.partial
+    axis_name = parallel.step_axis(config.parallel.mode)
+    nets = nets or {
+        net: Net(network, optimisers.build(config, net), output)
+        for net, (network, output) in module.networks(config, axis_name).items()
+    }
+    step = bind(
+        module.step,
+        nets=nets,
+        ema_decay=config.train.ema_decay,
+        accumulate_steps=config.train.accumulate_steps,
+        axis_name=axis_name,
+        **module.options(config),
+    )
+    generator = nets["generator"]
+    sample = bind(module.sample, generator) if hasattr(module, "sample") else None
+    init = bind(module.init, config=config, nets=nets)
+    return Objective(nets, init, step, bind(module.complete, generator), sample)

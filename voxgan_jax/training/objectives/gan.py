@@ -11,10 +11,9 @@ from jaxtyping import Array, Float
 
 from voxgan_jax import models
 from voxgan_jax.data import fragments
-from voxgan_jax.devices import parallel
 from voxgan_jax.models import discriminator
-from voxgan_jax.training import losses, optimisers, updates
-from voxgan_jax.training.objectives import Nets, Objective
+from voxgan_jax.training import losses, updates
+from voxgan_jax.training.objectives import Nets
 from voxgan_jax.training.state import Net, NetState, TrainState, Tree, create_net
 from voxgan_jax.training.updates import Examples, Pass, Scalars
 
@@ -24,8 +23,27 @@ Answer = tuple[Volume, dict[str, Any]]
 """The completed pots, and what else the generator puts out in training."""
 
 
-def build(config: Any, nets: Nets | None = None) -> Objective:
-    """The objective with the networks of a config, or with others.
+def networks(config: Any, axis_name: str | None) -> dict[str, tuple[nn.Module, str]]:
+    """The generator and the discriminator."""
+    generator = models.build(config.generator, axis_name=axis_name)
+    return {
+        "generator": (generator, models.output(config.generator)),
+        "discriminator": (discriminator.from_config(config.discriminator, axis_name), "logits"),
+    }
+
+
+def init(rng: jax.Array, config: Any, nets: Nets) -> dict[str, NetState]:
+    """The networks before the first step, for cubes of side `config.data.resolution`."""
+    volume = jnp.zeros((1, *[config.data.resolution] * 3, 1), jnp.float32)
+    keys = jax.random.split(rng, 3)
+    return {
+        name: create_net(net, key, volume, train=False)
+        for (name, net), key in zip(nets.items(), keys[: len(nets)], strict=True)
+    }
+
+
+def options(config: Any) -> dict[str, Any]:
+    """The losses, and which voxels count.
 
     Raises:
         ValueError: no adversarial loss, which is another objective, or an unknown value.
@@ -35,45 +53,11 @@ def build(config: Any, nets: Nets | None = None) -> Objective:
             "config.objective=gan needs a config.loss.adversarial_weight above 0; without an"
             " adversarial loss set config.objective=regression"
         )
-    axis_name = parallel.step_axis(config.parallel.mode)
-    nets = nets or {
-        "generator": Net(
-            models.build(config.generator, axis_name=axis_name),
-            optimisers.build(config, "generator"),
-            models.output(config.generator),
-        ),
-        "discriminator": Net(
-            discriminator.from_config(config.discriminator, axis_name),
-            optimisers.build(config, "discriminator"),
-        ),
-    }
-    bound = functools.partial(
-        step,
-        nets=nets,
-        supervised=losses.supervised_loss(config),
-        adversarial_weight=config.loss.adversarial_weight,
-        real_label_range=(config.loss.real_label_low, config.loss.real_label_high),
-        keep_crumbs=config.fragments.keep_crumbs,
-        ema_decay=config.train.ema_decay,
-        accumulate_steps=config.train.accumulate_steps,
-        axis_name=axis_name,
-    )
-    generator = nets["generator"]
-    return Objective(
-        nets,
-        functools.partial(init, config=config, nets=nets),
-        bound,
-        functools.partial(models.complete, generator.module, generator.output),
-    )
-
-
-def init(rng: jax.Array, config: Any, nets: Nets) -> dict[str, NetState]:
-    """Both networks before the first step, for cubes of side `config.data.resolution`."""
-    rng_g, rng_d, _ = jax.random.split(rng, 3)
-    volume = jnp.zeros((1, *[config.data.resolution] * 3, 1), jnp.float32)
     return {
-        "generator": create_net(nets["generator"], rng_g, volume, train=False),
-        "discriminator": create_net(nets["discriminator"], rng_d, volume, train=False),
+        "supervised": losses.supervised_loss(config),
+        "adversarial_weight": config.loss.adversarial_weight,
+        "real_label_range": (config.loss.real_label_low, config.loss.real_label_high),
+        "keep_crumbs": config.fragments.keep_crumbs,
     }
 
 
@@ -168,6 +152,13 @@ def generate(
     )
     completed = models.probabilities(grid, net.output)
     return (completed, dict(left.get(models.OUTPUTS, {}))), state.moved(left)
+
+
+def complete(
+    net: Net, variables: Mapping[str, Any], partial: Volume, key: jax.Array | None = None
+) -> Volume:
+    """The probabilities of completed pots, see `models.complete`."""
+    return models.complete(net.module, net.output, variables, partial, key)
 
 
 def _complete_pots(

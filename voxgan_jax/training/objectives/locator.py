@@ -1,6 +1,5 @@
 """The network that tells where a sherd lay, about the right one of several lines."""
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,36 +8,30 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from voxgan_jax.devices import parallel
 from voxgan_jax.models import locator
 from voxgan_jax.placement import axis_maps
-from voxgan_jax.training import optimisers, updates
-from voxgan_jax.training.objectives import Nets, Objective
+from voxgan_jax.training import updates
+from voxgan_jax.training.objectives import Nets
 from voxgan_jax.training.state import Net, NetState, TrainState, Tree, create_net
 from voxgan_jax.training.updates import Examples, Pass, Scalars
 
 Maps = Float[Array, "b k h r 2"]
 
 
-def build(config: Any, nets: Nets | None = None) -> Objective:
-    """The objective with the network of a config, or with another."""
-    module, tx = locator.from_config(config.generator), optimisers.build(config, "generator")
-    nets = nets or {"generator": Net(module, tx, "logits")}
-    bound = functools.partial(
-        step,
-        nets=nets,
-        ema_decay=config.train.ema_decay,
-        accumulate_steps=config.train.accumulate_steps,
-        axis_name=parallel.step_axis(config.parallel.mode),
-    )
-    complete_maps = functools.partial(complete, nets["generator"].module)
-    return Objective(nets, functools.partial(init, nets=nets), bound, complete_maps)
+def networks(config: Any, axis_name: str | None) -> dict[str, tuple[nn.Module, str]]:
+    """The one network, whose batch statistics nobody shares, as it has none."""
+    return {"generator": (locator.from_config(config.generator), "logits")}
 
 
-def init(rng: jax.Array, nets: Nets) -> dict[str, NetState]:
+def init(rng: jax.Array, config: Any, nets: Nets) -> dict[str, NetState]:
     """The network before the first step."""
     maps = jnp.zeros((1, axis_maps.HEIGHTS, axis_maps.RINGS, 2), jnp.float32)
     return {"generator": create_net(nets["generator"], jax.random.split(rng, 3)[0], maps)}
+
+
+def options(config: Any) -> dict[str, Any]:
+    """Nothing else."""
+    return {}
 
 
 def step(
@@ -78,10 +71,10 @@ def step(
 
 
 def complete(
-    module: nn.Module, variables: Mapping[str, Any], maps: Maps, key: jax.Array | None = None
+    net: Net, variables: Mapping[str, Any], maps: Maps, key: jax.Array | None = None
 ) -> Float[Array, "b k s p"]:
     """The probability of each placement about each line of a sherd; nothing is drawn."""
-    return jax.nn.softmax(_scores(module, variables, maps), axis=(1, 2, 3))
+    return jax.nn.softmax(_scores(net.module, variables, maps), axis=(1, 2, 3))
 
 
 def _scores(module: nn.Module, variables: Mapping[str, Any], maps: Maps) -> Float[Array, "b k s p"]:

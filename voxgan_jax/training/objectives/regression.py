@@ -1,55 +1,34 @@
 """A generator that learns from the truth alone, without an adversary."""
 
-import functools
 from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+from flax import linen as nn
 
 from voxgan_jax import models
 from voxgan_jax.data import fragments
-from voxgan_jax.devices import parallel
-from voxgan_jax.training import losses, optimisers, updates
-from voxgan_jax.training.objectives import Nets, Objective
+from voxgan_jax.training import losses, updates
+from voxgan_jax.training.objectives import Nets
+from voxgan_jax.training.objectives.gan import complete as complete
 from voxgan_jax.training.objectives.gan import generate
-from voxgan_jax.training.state import Net, NetState, TrainState, Tree, create_net
+from voxgan_jax.training.objectives.gan import init as init
+from voxgan_jax.training.state import NetState, TrainState, Tree
 from voxgan_jax.training.updates import Examples, Pass, Scalars
 
 
-def build(config: Any, nets: Nets | None = None) -> Objective:
-    """The objective with the network of a config, or with another; ValueError as for `gan`."""
-    axis_name = parallel.step_axis(config.parallel.mode)
-    nets = nets or {
-        "generator": Net(
-            models.build(config.generator, axis_name=axis_name),
-            optimisers.build(config, "generator"),
-            models.output(config.generator),
-        )
+def networks(config: Any, axis_name: str | None) -> dict[str, tuple[nn.Module, str]]:
+    """The generator alone."""
+    generator = models.build(config.generator, axis_name=axis_name)
+    return {"generator": (generator, models.output(config.generator))}
+
+
+def options(config: Any) -> dict[str, Any]:
+    """The losses, and which voxels count."""
+    return {
+        "supervised": losses.supervised_loss(config),
+        "keep_crumbs": config.fragments.keep_crumbs,
     }
-    bound = functools.partial(
-        step,
-        nets=nets,
-        supervised=losses.supervised_loss(config),
-        keep_crumbs=config.fragments.keep_crumbs,
-        ema_decay=config.train.ema_decay,
-        accumulate_steps=config.train.accumulate_steps,
-        axis_name=axis_name,
-    )
-    generator = nets["generator"]
-    return Objective(
-        nets,
-        functools.partial(init, config=config, nets=nets),
-        bound,
-        functools.partial(models.complete, generator.module, generator.output),
-    )
-
-
-def init(rng: jax.Array, config: Any, nets: Nets) -> dict[str, NetState]:
-    """The generator before the first step, the same as that of `gan`."""
-    volume = jnp.zeros((1, *[config.data.resolution] * 3, 1), jnp.float32)
-    rng_g = jax.random.split(rng, 3)[0]
-    return {"generator": create_net(nets["generator"], rng_g, volume, train=False)}
 
 
 def step(
