@@ -1,7 +1,7 @@
-"""The wider generator as the authors' public code has it: 64 features and 3 residual blocks, λ = 100.
+"""The wider generator of the authors' public code: 64 features, 3 residual blocks, λ = 100.
 
-Their `Generator_wider` equals their `Generator_res` line for line (67,134,593 parameters), which the
-paper's Table 1 gives a row of its own; `configs/wide_generator.py` is the row as the table has it.
+Their `Generator_wider` equals their `Generator_res` line for line (67,134,593 parameters), though
+the paper's Table 1 has a row for each; `configs/wide_generator.py` is the row as the table has it.
 
 scripts/train.py --config configs/wide_generator_code.py --workdir runs/wide --config.data.dir=DIR
 """

@@ -71,7 +71,7 @@ show_progress() {
 }
 
 setup_venv() {
-  local base extras
+  local base extras size
   python=.venv/bin/python
   extras=$(printf '%s\n' "$@" "$(cuda_extra)" | sed '/^$/d' | paste -sd, -)
   [ "$(cat ".venv/.setup-$extras" 2>/dev/null)" = "$(setup_state "$extras")" ] && return
@@ -83,8 +83,13 @@ setup_venv() {
     base=$(find_python) || return 1
     make_venv "$base" || return 1
   fi
-  echo "Installing into .venv ($("$python" --version)${extras:+, extras: $extras}): 0.6 GB to download" \
-    "and 2.6 GB on the disk, more for a GPU; a minute or two on a fast network …"
+  case ",$extras," in
+    *,dev,*) size="0.7 GB to download and 3.2 GB" ;;
+    *,train,*) size="0.6 GB to download and 2.6 GB" ;;
+    *) size="0.2 GB to download and 1 GB" ;;
+  esac
+  echo "Installing into .venv ($("$python" --version)${extras:+, extras: $extras}): $size on the disk," \
+    "more for a GPU; a minute or two on a fast network …"
   # Debian 12's pip warns of every package without a wheel unless it is told to build one.
   if ! "$python" -m pip install --disable-pip-version-check --use-pep517 --progress-bar off \
     -c constraints.txt -e ".${extras:+[$extras]}" | show_progress; then

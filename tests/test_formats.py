@@ -42,7 +42,7 @@ def test_each_mesh_format_gives_the_voxels_back(tmp_path, suffix):
     assert scan.mesh is not None
     np.testing.assert_allclose(scan.mesh.bounds, made.bounds, atol=1e-3)
     # And each voxel where it was, in mm.
-    places = np.argwhere(scan.labels) @ scan.matrix[:3, :3].T + scan.matrix[:3, 3]
+    places = np.argwhere(scan.labels) @ scan.to_mm[:3, :3].T + scan.to_mm[:3, 3]
     assert (np.abs(places.min(0) - 1 - made.bounds[0]) < 1).all()
     assert (np.abs(places.max(0) + 1 - made.bounds[1]) < 1).all()
 

@@ -48,7 +48,7 @@ def test_the_voxels_of_a_candidate_are_those_of_the_mesh():
     assert exact.mesh is sherd and exact.placement is made
     assert exact.matrix is not None
     # Every voxel is where the mesh is.
-    where = np.argwhere(labels) @ exact.matrix[:3, :3].T + exact.matrix[:3, 3]
+    where = np.argwhere(labels) @ exact.to_mm[:3, :3].T + exact.to_mm[:3, 3]
     assert where.min(0) == pytest.approx(sherd.bounds[0], abs=2.6)
     assert where.max(0) == pytest.approx(sherd.bounds[1], abs=2.6)
 

@@ -22,9 +22,9 @@ from voxgan_jax.restore.pot import FORMATS, Completion, Writing
 WORK = pathlib.Path(pool_work.__file__)
 
 
-def mapped(function, items, workers, imports=()):
+def mapped(function, items, workers):
     """`map` by so many processes."""
-    with pool.side_by_side(workers, imports) as each:
+    with pool.side_by_side(workers, ()) as each:
         yield from each(function, items)
 
 
@@ -87,29 +87,20 @@ def test_where_a_process_dies_the_rest_is_done_here():
     assert found == [10 * number for number in range(8)]
 
 
-def test_meshes_made_elsewhere_are_the_same():
-    pot = bowl(14)
-    here = surface_of(pot)
-    imports = ("voxgan_jax.geometry.surface", "trimesh")
-    (there,) = mapped(surface_of, [pot], 2, imports)
-    assert isinstance(there, trimesh.Trimesh) and there.is_volume
-    np.testing.assert_array_equal(there.vertices, here.vertices)
-
-
-def surface_of(pot):
-    return surface.surface(surface.smooth(pot), pot, np.eye(4))
-
-
-def test_a_process_that_writes_pots_holds_no_jax(tmp_path):
+def test_a_process_that_writes_pots_makes_the_same_meshes_and_holds_no_jax(tmp_path):
     pot = np.flip(bowl(14), 2)
     labels = np.where(pot, INFERRED, 0).astype(np.uint8)
     labels[np.flip(sherd(bowl(14)), 2)] = GIVEN
     restored = Completion("a", labels, pot.astype(np.float32), surface.frame(pot.shape))
     writing = Writing(tmp_path, FORMATS)
-    ((written, held),) = mapped(pool_work.Watched(writing), [restored], 2, pool.IMPORTS)
+    with pool.side_by_side(2) as each:
+        ((written, held),) = each(pool_work.Watched(writing), [restored])
+        (there,) = each(pool_work.surface_of, [pot])
     assert {path.suffix for path in written.paths} == {f".{form}" for form in FORMATS}
     assert {"trimesh", "manifold3d", "skimage.measure", "voxgan_jax.report.page"} <= held
     assert not {"jax", "jaxlib", "flax", "voxgan_jax.inference.predict"} & held
+    assert isinstance(there, trimesh.Trimesh) and there.is_volume
+    np.testing.assert_array_equal(there.vertices, pool_work.surface_of(pot).vertices)
 
 
 def test_workers_only_where_they_pay(monkeypatch):

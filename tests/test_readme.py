@@ -8,9 +8,14 @@ from conftest import ROOT
 
 from voxgan_jax.cli import main
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/results.md", "docs/scaling.md")
+DOCUMENTS = (
+    *("README.md", "CONTRIBUTING.md"),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
+)
 _FENCED = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"^    (.*)$", re.MULTILINE)
+_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
 _SPAN = re.compile(r"`((?:scripts/|voxgan )[^`]*)`")
 
 
@@ -43,8 +48,40 @@ COMMANDS = commands()
 
 
 def test_the_documents_have_commands():
-    assert len(COMMANDS) > 60
-    assert len({words[0] for words in COMMANDS.values()}) > 12
+    assert len(COMMANDS) > 100
+    assert len({words[0] for words in COMMANDS.values()}) > 14
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 130
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_what_a_document_links_to_is_there(name):
+    for target in _LINK.findall((ROOT / name).read_text()):
+        if not target.startswith("https://"):
+            path, _, anchor = target.partition("#")
+            assert (ROOT / path).exists(), target
+            if anchor:
+                assert anchor in _anchors(ROOT / path), target
+
+
+def _anchors(path):
+    """The headings of a page as links name them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return [
+        re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    ]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_python_that_a_document_shows_can_be_compiled(name):
+    import voxgan_jax
+
+    for code in _PYTHON.findall((ROOT / name).read_text()):
+        compile(code, name, "exec")
+        for public in re.findall(r"voxgan_jax\.(\w+)", code):
+            assert public in voxgan_jax.__all__
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "scripts").iterdir()), ids=lambda path: path.name)

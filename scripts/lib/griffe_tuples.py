@@ -1,4 +1,4 @@
-"""For the API's pages: constants that are named together (`OK, FAULT = "ok", "fault"`) are each listed."""
+"""For the API's pages: constants of one line (`OK, FAULT = "ok", "fault"`) are each listed."""
 
 import ast
 from typing import Any

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from packaging.version import Version
+from packaging.requirements import Requirement
 
 from voxgan_jax.devices import accelerator
 from voxgan_jax.version import VERSION
@@ -28,20 +28,13 @@ OK, WARNING, FAULT = "ok", "warning", "fault"
 
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 
-NEEDED = {
-    "jax": "0.10",
-    "jaxlib": "0.10",
-    "flax": "0.12",
-    "jaxtyping": "0.3.2",
-    "manifold3d": "3.4",
-    "ml_collections": "1.1",
-    "numpy": "2.0",
-    "safetensors": "0.5",
-    "scikit-image": "0.25",
-    "scipy": "1.14",
-    "trimesh": "5",
-}
-"""What completing needs, and the oldest version that will do."""
+_NEEDED = (
+    *("jax>=0.10", "jaxlib>=0.10", "flax>=0.12", "jaxtyping>=0.3.2", "manifold3d>=3.4"),
+    *("ml_collections>=1.1", "numpy>=2.0", "safetensors>=0.5", "scikit-image>=0.25"),
+    *("scipy>=1.14", "trimesh>=5"),
+)
+NEEDED = {requirement.name: requirement for requirement in map(Requirement, _NEEDED)}
+"""What completing needs."""
 
 OPTIONAL = {
     "lxml": "for 3MF files",
@@ -119,15 +112,15 @@ def python(version: tuple[int, ...]) -> Finding:
 
 def package(name: str) -> Finding:
     """A package of NEEDED: there, not too old, not of BAD, and it can be imported."""
-    oldest = NEEDED[name]
-    install = f"pip install '{name}>={oldest}'"
+    (oldest,) = NEEDED[name].specifier
+    install = f"pip install '{NEEDED[name]}'"
     version = _version(name)
     if version is None:
         return Finding(name, FAULT, "not installed", install)
     if reason := BAD.get((name, version)):
         return Finding(name, FAULT, f"{version}: {reason}", "pip install 'jax==0.10.1'")
-    if Version(version).release < Version(oldest).release:
-        return Finding(name, FAULT, f"{version}: too old, {oldest} is needed", install)
+    if not oldest.contains(version, prereleases=True):
+        return Finding(name, FAULT, f"{version}: too old, {oldest.version} is needed", install)
     try:
         importlib.import_module({"scikit-image": "skimage"}.get(name, name))
     except Exception as error:  # A package that is broken may raise anything.
@@ -225,10 +218,8 @@ def available_memory(proc: str = "/proc/meminfo", group: str = "/sys/fs/cgroup")
     except (OSError, KeyError):
         return None
     try:
-        limit, used = (
-            (pathlib.Path(group) / name).read_text() for name in ("memory.max", "memory.current")
-        )
-        return min(left, int(limit) - int(used))
+        limit, used = (pathlib.Path(group, f"memory.{name}") for name in ("max", "current"))
+        return min(left, int(limit.read_text()) - int(used.read_text()))
     except (OSError, ValueError):  # No container, or "max".
         return left
 

@@ -8,21 +8,11 @@ from typing import Any
 from voxgan_jax.cli import options, result
 from voxgan_jax.version import VERSION
 
-_EXAMPLES = """\
-examples:
-  voxgan complete sherd.stl --out restored            then open restored/sherd.html
-  voxgan complete sherd.stl --unit cm --height-mm 120 --up z --out restored
-  voxgan complete scans/ --out restored               all of a folder; again: only what is missing
-  voxgan complete "scans/**/*.ply" --out restored     subfolders too
-  voxgan complete sherd.stl --hypotheses 5 --out restored
-  voxgan complete pot.vox --fragment 3 --out restored
-"""
-
 
 def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
-    help = "complete sherds: scans or voxels in, pots out"
-    parser = subparsers.add_parser("complete", help=help, epilog=_EXAMPLES)
+    what = "complete sherds: scans or voxels in, pots out"
+    parser = subparsers.add_parser("complete", help=what)
     options.add_options(parser)
     parser.set_defaults(run=run)
 

@@ -19,7 +19,7 @@ def add_synth(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.set_defaults(run=_synth)
 
 
-def _synth(args: argparse.Namespace) -> int:
+def _synth(args: argparse.Namespace) -> None:
     from voxgan_jax.data import vox
     from voxgan_jax.data.synthetic import pots
 
@@ -42,7 +42,6 @@ def _synth(args: argparse.Namespace) -> int:
             args.sheet,
         )
         print(args.sheet)
-    return 0
 
 
 def add_convert(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -58,15 +57,10 @@ def add_convert(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]
     parser.set_defaults(run=_convert)
 
 
-def _convert(args: argparse.Namespace) -> int:
-    try:
-        from voxgan_jax.torch_twin import weights
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ValueError("convert needs PyTorch: pip install 'voxgan_jax[torch]'") from None
+def _convert(args: argparse.Namespace) -> None:
+    from voxgan_jax.torch_twin import weights
+
     found = weights.convert(
         args.source, args.target, resolution=args.resolution, placement=args.placement
     )
     print(f"{args.target}: {found}")
-    return 0

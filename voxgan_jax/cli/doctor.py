@@ -6,13 +6,12 @@ import json
 from collections.abc import Callable, Sequence
 
 Run = Callable[[Sequence[str]], int]
-"""Runs the words of a command line of voxgan; returns its exit code."""
 
 
 def add_doctor(
     subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", voxgan: Run
 ) -> None:
-    """Add the command and its options; the trial runs `voxgan`."""
+    """Add the command and its options; for the trial `voxgan` runs the words of a command line."""
     parser = subparsers.add_parser("doctor", help="examine this installation, by a trial too")
     quick = "leave out the trial, which completes a synthetic pot"
     parser.add_argument("--quick", action="store_true", help=quick)
@@ -32,12 +31,8 @@ def _doctor(voxgan: Run, args: argparse.Namespace) -> int:
     faults = sum(finding.state == checks.FAULT for finding in findings)
     warnings = sum(finding.state == checks.WARNING for finding in findings)
     if args.json:
-        said = {
-            "sound": not faults,
-            "faults": faults,
-            "warnings": warnings,
-            "findings": [finding._asdict() for finding in findings],
-        }
+        said = {"sound": not faults, "faults": faults, "warnings": warnings}
+        said |= {"findings": [finding._asdict() for finding in findings]}
         print(json.dumps(said, ensure_ascii=False))
     else:
         print(_summary(faults, warnings))

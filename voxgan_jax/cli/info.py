@@ -94,8 +94,9 @@ def sentence(known: dict[str, Any]) -> str:
             if known["watertight"]
             else "not watertight: holes are filled where most directions agree"
         )
+        bodies = "one body" if known["bodies"] == 1 else f"{known['bodies']} bodies"
         return (
-            f"{known['file']}: a mesh of {known['faces']} faces in {_bodies(known['bodies'])},"
+            f"{known['file']}: a mesh of {known['faces']} faces in {bodies},"
             f" {size} mm (x × y × z); {state}"
         )
     voxels = " × ".join(map(str, known["size"]))
@@ -131,7 +132,3 @@ def _mesh(path: pathlib.Path, unit: str | None) -> dict[str, Any]:
 
 def _rounded(values: Any) -> list[float]:
     return [round(float(value), 3) for value in values]
-
-
-def _bodies(number: int) -> str:
-    return "one body" if number == 1 else f"{number} bodies"

@@ -14,6 +14,15 @@ from voxgan_jax.cli.view import add_view
 from voxgan_jax.version import VERSION
 
 EXAMPLES = {
+    "complete": (
+        "voxgan complete sherd.stl --out restored            then open restored/sherd.html",
+        "voxgan complete sherd.stl --unit cm --height-mm 120 --up z --out restored",
+        "voxgan complete scans/ --out restored               all of a folder; again: only what is"
+        " missing",
+        'voxgan complete "scans/**/*.ply" --out restored     subfolders too',
+        "voxgan complete sherd.stl --hypotheses 5 --out restored",
+        "voxgan complete pot.vox --fragment 3 --out restored",
+    ),
     "view": ("voxgan view restored/sherd_completed.stl", "voxgan view sherd.stl --out restored"),
     "info": ("voxgan info sherd.stl --unit cm", "voxgan info *.vox --json"),
     "doctor": ("voxgan doctor", "voxgan doctor --quick --json"),
@@ -23,7 +32,7 @@ EXAMPLES = {
         "voxgan convert generator.safetensors generator.pth",
     ),
 }
-"""What the help of a command ends with that has no examples of its own."""
+"""What the help of a command ends with; three spaces stand before what is said of a line."""
 
 EXIT_CODES = """\
 exit codes:
@@ -53,9 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="voxgan",
         description="Completes broken pottery on voxel grids.",
-        epilog=_examples(["voxgan complete sherd.stl --out restored"])
-        + "".join(f"  {lines[0]}\n" for lines in EXAMPLES.values())
-        + f"\n{EXIT_CODES}",
+        epilog=_epilog([lines[0].split("   ")[0] for lines in EXAMPLES.values()]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"voxgan_jax {VERSION}")
@@ -68,10 +75,10 @@ def build_parser() -> argparse.ArgumentParser:
     add_synth(subparsers)
     add_convert(subparsers)
     for name, command in subparsers.choices.items():
-        command.epilog = f"{command.epilog or _examples(EXAMPLES[name])}\n{EXIT_CODES}"
+        command.epilog = _epilog(EXAMPLES[name])
         command.formatter_class = argparse.RawDescriptionHelpFormatter
     return parser
 
 
-def _examples(lines: Sequence[str]) -> str:
-    return "\n  ".join(["examples:", *lines]) + "\n"
+def _epilog(examples: Sequence[str]) -> str:
+    return "\n  ".join(["examples:", *examples]) + f"\n\n{EXIT_CODES}"

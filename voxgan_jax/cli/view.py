@@ -21,7 +21,7 @@ def add_view(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(run=_view)
 
 
-def _view(args: argparse.Namespace) -> int:
+def _view(args: argparse.Namespace) -> None:
     page = find_page(args.file, args.out).resolve()
     address = page.as_uri()
     if open_page(address):
@@ -29,7 +29,6 @@ def _view(args: argparse.Namespace) -> int:
     else:
         print(f"{address}\nNo browser could be opened here: open this address in one, or copy")
         print(f"{page.name} to a machine that has one; it needs no other file and no network.")
-    return 0
 
 
 def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Path:

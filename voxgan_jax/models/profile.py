@@ -116,12 +116,14 @@ class ProfileNet(nn.Module):
 
 
 def fold(x: Float[Array, "b w r c"]) -> Float[Array, "b w//2 r//2 4*c"]:
+    """Four cells of heights and rings into one with four times the channels."""
     b, w, r, c = x.shape
     x = x.reshape(b, w // 2, 2, r // 2, 2, c).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(b, w // 2, r // 2, 4 * c)
 
 
 def unfold(x: Float[Array, "b w r c"]) -> Float[Array, "b 2*w 2*r c//4"]:
+    """The reverse of `fold`."""
     b, w, r, c = x.shape
     x = x.reshape(b, w, r, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5)
     return x.reshape(b, 2 * w, 2 * r, c // 4)

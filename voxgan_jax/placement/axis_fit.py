@@ -236,6 +236,7 @@ def refined(
 
 
 def beside(direction: Float[np.ndarray, "3"]) -> tuple[np.ndarray, np.ndarray]:
+    """Two directions of length 1 that are at right angles to a direction and to each other."""
     first = np.cross(direction, np.eye(3)[np.abs(direction).argmin()])
     first /= np.linalg.norm(first)
     return first, np.cross(direction, first)

@@ -56,6 +56,7 @@ def _same_area(field: Float[np.ndarray, "rows _"], target: float) -> float:
 
 
 def mirrored(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "rows _"]:
+    """A field over height and radius, and left of the axis its mirror image."""
     return np.concatenate([field[:, ::-1], field], axis=1)
 
 

@@ -193,6 +193,7 @@ def _radii(
 
 
 def crossing(ring: Float[np.ndarray, "rings"], clay: int, air: int, level: float) -> float:
+    """Where between a ring of clay and one of air beside it the clay ends, in rings."""
     if air >= len(ring):
         return float(clay)
     share = (ring[clay] - level) / max(ring[clay] - ring[air], 1e-6)
