@@ -118,7 +118,7 @@ def test_commands_follow_from_the_options(tmp_path):
         (["--data_dir", "x", "--pots", "3"], "give --vox_dir"),
         (["--quick", "--step", "3"], "unknown option '--step'"),
         (["--quick", "--split", "validation"], "the models are trained on it; see --validate"),
-        (["--quick", "--steps", "0"], "--steps 0 is below 1"),
+        (["--quick", "--steps", "0"], "--steps: 0 is below 1"),
     ],
 )
 def test_wrong_options_say_what_to_do(options, message, capsys):

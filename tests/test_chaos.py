@@ -6,7 +6,7 @@ import sys
 
 from conftest import ROOT
 
-from scripts.chaos_report import Attempt, draw, steps_lost, summarise
+from scripts.lib.chaos_report import Attempt, draw, steps_lost, summarise
 
 
 def test_three_kills_change_nothing(tmp_path):
