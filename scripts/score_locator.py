@@ -20,7 +20,8 @@ from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
 from voxgan_jax.models import locator as networks
 from voxgan_jax.models import weights
-from voxgan_jax.placement import locator, sherds
+from voxgan_jax.placement import locator
+from voxgan_jax.training import sherds
 from voxgan_jax.training.objectives import locator as objective
 from voxgan_jax.training.state import Net
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import predict
 from voxgan_jax.inference.answer import GIVEN, UNCERTAIN, Request
+from voxgan_jax.inference.completer import Completer
 from voxgan_jax.report import page_text, volumes
 from voxgan_jax.restore.pot import restore
 from voxgan_jax.scan.pose import Sherd
@@ -33,7 +33,7 @@ def probabilities(gap):
 
 def completer(volume, pool=1, several=False):
     answer = jnp.asarray(volume)[None, ..., None]
-    made = model.Completer(lambda partial: answer, SIDE, pool, "center", 0.45)
+    made = Completer(lambda partial: answer, SIDE, pool, "center", 0.45)
     if several:
         shares = jnp.asarray([[1.0]])
         made = made._replace(alternatives=lambda partial: (answer[None], shares))
