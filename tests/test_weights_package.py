@@ -139,7 +139,7 @@ def test_the_shipped_model_of_several_pots_agrees_with_its_card():
 
 
 def test_the_card_of_the_locator_agrees_with_it():
-    path = model_card.path("locator.safetensors")
+    path = model_card.path(model_card.LOCATOR)
     data = path.read_bytes()
     card = model_card.read_card(path)
     assert card["weights"]["sha256"] == hashlib.sha256(data).hexdigest()
