@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and their names in print."""
 
 import contextlib
 import os
@@ -26,3 +26,8 @@ def write_whole(path: str | pathlib.Path, content: str | bytes | bytearray) -> N
     """Write text, as UTF-8, or bytes, by `whole`: no reader sees half a file."""
     with whole(path) as unfinished:
         unfinished.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def readable(text: object) -> str:
+    """Text that can be printed and written, such as a path: bytes that are no UTF-8 are escaped."""
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")

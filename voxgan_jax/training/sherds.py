@@ -6,6 +6,7 @@ the target is shared out by how near a line is to the axis.
 """
 
 import itertools
+import math
 import pathlib
 import zlib
 from collections.abc import Iterator
@@ -107,8 +108,8 @@ def draw(
     unit = sherd.unit * float(np.exp(rng.normal(0, rng.choice([0.05, 0.3], p=[0.8, 0.2]))))
     share, degrees = nearness(sherd, lines)
     height = (sherd.fill.points - sherd.axis[0]) @ sherd.axis[1]
-    place = (height.max() + height.min()) / 2 - sherd.bottom
-    target = np.outer(_spread(-np.log(unit), locator.SCALES), _spread(place, locator.PLACES))
+    place = float((height.max() + height.min()) / 2) - sherd.bottom
+    target = np.outer(_spread(-math.log(unit), locator.SCALES), _spread(place, locator.PLACES))
     maps = axis_maps.maps(sherd.fill, sherd.surface, lines, unit)
     return maps, (share[:, None, None] * target).astype(np.float32), degrees
 
