@@ -14,21 +14,17 @@ form --config.FIELD=VALUE go to every training.
 """
 
 import argparse
-import datetime
 import importlib
 import json
 import pathlib
-import shlex
-import signal
 import sys
-import time
-from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib import command
 from scripts.lib.ablation import runs as ablation_runs
+from scripts.lib.ablation import session
 from scripts.lib.ablation.runs import Run, Say
-from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -55,35 +51,23 @@ FREE_OPTIONS = ("out", "models", "seeds")
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 1 where a run failed or nothing could be started, 130 where it was stopped."""
-    args, overrides = parse(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    command = shlex.join(["scripts/ablation.py", *(sys.argv[1:] if argv is None else argv)])
-    return commands.exit_code(
-        "ablation.py",
-        lambda: ablate(args, overrides, command),
-        stopped="the same command goes on from there",
-    )
+    return session.main("ablation.py", argv, parse, ablate)
 
 
-def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
+def ablate(args: argparse.Namespace, overrides: list[str], line: str) -> int:
     """Train, score, compare; returns the exit code."""
     runs = [
         Run(model, seed, args.out / f"{model}_seed{seed}")
         for model in args.models
         for seed in args.seeds
     ]
-    options = fixed_options(args, overrides)
+    options = session.fixed_options(args, overrides, FREE_OPTIONS)
     ablation_runs.keep_options(options, args.out)
     if is_complete(runs, args.out):
         print((args.out / "table.md").read_text(), end="")
         print(f"\nAll done before. To write it anew, delete {args.out / 'results.json'}.")
         return 0
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        elapsed = datetime.timedelta(seconds=round(time.monotonic() - started))
-        print(f"[{elapsed}] {text}", flush=True)
-
+    say = session.teller()
     data_dir = make_data(args, say, resident=RESIDENT in overrides)
     commands = {run: make_commands(run, args, data_dir, overrides) for run in runs}
     failed = [
@@ -94,31 +78,20 @@ def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
 
     # Imported late: JAX and TensorFlow take seconds, and JAX the accelerator that the runs need.
     accelerator.prepare()
-    from scripts.lib.ablation import report
+    from scripts.lib.ablation import variants_report
 
     say("comparing and drawing")
     folders: dict[str, dict[int, pathlib.Path]] = {}
     for run in runs:
         folders.setdefault(run.model, {})[run.seed] = run.folder
     without = {run.folder for run in failed}
-    results = {"command": command, "options": options, "split": args.split}
+    results = {"command": line, "options": options, "split": args.split}
     results |= {"commands": {run.folder.name: commands[run] for run in runs}}
-    results |= report.collect(folders, without, data_dir=data_dir, split=args.split)
-    report.write(results, folders, without, args.out)
+    results |= variants_report.collect(folders, without, data_dir=data_dir, split=args.split)
+    variants_report.write(results, folders, without, args.out)
     say(f"written: {args.out}")
     print(f"\n{(args.out / 'table.md').read_text()}", end="")
-    if failed:
-        names = ", ".join(run.folder.name for run in failed)
-        print(f"ablation.py: failed: {names}; each has a log.txt", file=sys.stderr)
-    return int(bool(failed))
-
-
-def fixed_options(args: argparse.Namespace, overrides: list[str]) -> dict[str, Any]:
-    """The options that all runs below one --out share, fit for JSON."""
-    options = {name: value for name, value in vars(args).items() if name not in FREE_OPTIONS}
-    for name in ("data_dir", "vox_dir"):
-        options[name] = options[name] and str(options[name].resolve())
-    return options | {"overrides": sorted(overrides)}
+    return session.complain("ablation.py", [run.folder.name for run in failed], ", ")
 
 
 def is_complete(runs: list[Run], out: pathlib.Path) -> bool:
@@ -215,33 +188,31 @@ def make_commands(
 
 def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """The options, and the overrides that go to every training."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    data = parser.add_mutually_exclusive_group(required=True)
-    data.add_argument("--data_dir", type=pathlib.Path, help="a data set of scripts/prepare_data.py")
+    parser, data = session.parser(__doc__, "a data set of scripts/prepare_data.py")
     data.add_argument("--vox_dir", type=pathlib.Path, help=".vox files, prepared in OUT/data first")
-    data.add_argument("--quick", action="store_true", help="synthetic pots at 32³, small models")
-    parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--resolution", type=int, help="side of the cube (default: 64)")
-    parser.add_argument("--pool", type=int, help="scale pots down by it (default: 64 / resolution)")
-    parser.add_argument("--pots", type=int, help="train on so many pots, by links in OUT/vox")
-    parser.add_argument("--test_pots", type=int, help="keep so many pots in the test split")
+    parser.add_argument(
+        "--resolution", type=command.positive, help="side of the cube (default: 64)"
+    )
+    parser.add_argument(
+        "--pool", type=command.positive, help="scale pots down by it (default: 64 / resolution)"
+    )
+    parser.add_argument(
+        "--pots", type=command.positive, help="train on so many pots, by links in OUT/vox"
+    )
+    parser.add_argument(
+        "--test_pots", type=command.positive, help="keep so many pots in the test split"
+    )
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--epochs", type=int, help="default: the configs' 100")
-    length.add_argument("--steps", type=int, help="training steps, in place of epochs")
-    parser.add_argument("--batch_size", type=int, help="default: the configs' 64")
-    parser.add_argument("--features", type=int, help="of the baseline (32), others in proportion")
+    length.add_argument("--epochs", type=command.positive, help="default: the configs' 100")
+    length.add_argument("--steps", type=command.positive, help="training steps, in place of epochs")
+    parser.add_argument("--batch_size", type=command.positive, help="default: the configs' 64")
+    parser.add_argument(
+        "--features", type=command.positive, help="of the baseline (32), others in proportion"
+    )
     parser.add_argument("--validate", action="store_true", help="train on train, see above")
     parser.add_argument("--split", help="scored (default: test, or validation with --validate)")
-    args, overrides = parser.parse_known_args(argv)
-    for text in overrides:
-        if not text.startswith("--config.") or "=" not in text:
-            parser.error(f"unknown option {text!r}; fields of the config: --config.FIELD=VALUE")
+    args, overrides = session.parse(parser, argv)
     if args.data_dir and (args.pots or args.test_pots):
         parser.error("--pots and --test_pots choose among .vox files: give --vox_dir")
     if args.quick:
@@ -250,21 +221,8 @@ def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
                 setattr(args, name, value)
     args.resolution = args.resolution or POT_SIDE
     args.pool = args.pool or max(POT_SIDE // args.resolution, 1)
-    for name in (
-        "resolution",
-        "pool",
-        "pots",
-        "test_pots",
-        "epochs",
-        "steps",
-        "batch_size",
-        "features",
-    ):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            parser.error(f"--{name} {getattr(args, name)} is below 1")
     # In the paper's order, whose rows are compared with the one before.
     args.models = [model for model in MODELS if model in args.models]
-    args.seeds = sorted(set(args.seeds))
     args.train_split = "train" if args.validate else "train+validation"
     args.split = args.split or ("validation" if args.validate else "test")
     if set(args.split.split("+")) & set(args.train_split.split("+")):

@@ -14,20 +14,16 @@ others go on; the exit code is then 1. Written to --out: table.md, results.json.
 """
 
 import argparse
-import datetime
 import pathlib
 import runpy
-import shlex
-import signal
 import sys
-import time
 from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scripts.lib.ablation import runs, switches
+from scripts.lib import command
+from scripts.lib.ablation import runs, session, switches
 from scripts.lib.ablation.runs import Run
-from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -52,29 +48,15 @@ FREE_OPTIONS = ("out", "parts", "seeds")
 
 def main(argv: list[str] | None = None) -> int:
     """Returns 1 where a run failed or nothing could be started, 130 where it was stopped."""
-    args, overrides = parse(argv)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    command = shlex.join(["scripts/ablation_revolve.py", *(sys.argv[1:] if argv is None else argv)])
-    return commands.exit_code(
-        "ablation_revolve.py",
-        lambda: ablate(args, overrides, command),
-        stopped="the same command goes on from there",
-    )
+    return session.main("ablation_revolve.py", argv, parse, ablate)
 
 
-def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
+def ablate(args: argparse.Namespace, overrides: list[str], line: str) -> int:
     """Train, score, compare; returns the exit code."""
     base = full_model(args, overrides)
     config = switches.apply(read_config(args.config), base)
-    options = {name: value for name, value in vars(args).items() if name not in FREE_OPTIONS}
-    options["data_dir"] = options["data_dir"] and str(options["data_dir"].resolve())
-    runs.keep_options(options | {"overrides": sorted(overrides)}, args.out)
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        elapsed = datetime.timedelta(seconds=round(time.monotonic() - started))
-        print(f"[{elapsed}] {text}", flush=True)
-
+    runs.keep_options(session.fixed_options(args, overrides, FREE_OPTIONS), args.out)
+    say = session.teller()
     data_dir = args.data_dir or make_pots(args.out)
     titles = {part: title_of(part, config, args.average) for part in (switches.FULL, *args.parts)}
     scored: dict[str, dict[int, pathlib.Path]] = {part: {} for part in titles}
@@ -97,14 +79,11 @@ def ablate(args: argparse.Namespace, overrides: list[str], command: str) -> int:
     accelerator.prepare()
     from scripts.lib.ablation import switches_report
 
-    results = {"command": command, "split": args.split, "average": args.average, "failed": failed}
+    results = {"command": line, "split": args.split, "average": args.average, "failed": failed}
     results |= {"data_dir": str(data_dir), "config": config.to_dict()}
     results |= switches_report.collect(titles, scored)
     print(f"\n{switches_report.write(results, args.out)}", end="")
-    if failed:
-        names = "; ".join(failed)
-        print(f"ablation_revolve.py: failed: {names}; each has a log.txt", file=sys.stderr)
-    return int(bool(failed))
+    return session.complain("ablation_revolve.py", failed, "; ")
 
 
 def read_config(path: str) -> Any:
@@ -206,35 +185,22 @@ def make_commands(
 
 def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """The options, and the overrides that make the full model."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    data = parser.add_mutually_exclusive_group(required=True)
-    data.add_argument("--data_dir", type=pathlib.Path, help="a cache file, or .vox files")
-    data.add_argument("--quick", action="store_true", help="synthetic pots at 32³, small models")
-    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser, _ = session.parser(__doc__, "a cache file, or .vox files")
     parser.add_argument("--config", default="configs/revolve.py", help="default: %(default)s")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--num_train_steps", type=int, help="of each run (default: the config's)")
+    parser.add_argument(
+        "--num_train_steps", type=command.positive, help="of each run (default: the config's)"
+    )
     parser.add_argument(
         "--average", type=int, choices=(1, 8), default=8, help="symmetries (default: %(default)s)"
     )
     parser.add_argument("--split", default="validation", help="scored (default: %(default)s)")
-    args, overrides = parser.parse_known_args(argv)
-    for text in overrides:
-        if not text.startswith(switches.PREFIX) or "=" not in text:
-            parser.error(f"unknown option {text!r}; fields of the config: --config.FIELD=VALUE")
-    if args.num_train_steps is not None and args.num_train_steps < 1:
-        parser.error(f"--num_train_steps {args.num_train_steps} is below 1")
+    args, overrides = session.parse(parser, argv)
     if args.quick:
         args.num_train_steps = args.num_train_steps or QUICK_STEPS
     if "train" in args.split.split("+"):
         parser.error(f"--split {args.split}: the models are trained on it")
     args.parts = [part for part in PARTS if part in args.parts]
-    args.seeds = sorted(set(args.seeds))
     return args, overrides
 
 

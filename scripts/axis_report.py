@@ -12,20 +12,18 @@ import argparse
 import pathlib
 import sys
 
-from scripts.lib import axes
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.lib import axes, command
 from voxgan_jax import models
-from voxgan_jax.cli import commands
 from voxgan_jax.data import source
-from voxgan_jax.devices import accelerator
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference import model_card
 from voxgan_jax.models import revolve, weights
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parse(argv)
-    accelerator.prepare()
-    return commands.exit_code("axis_report.py", lambda: _report(args))
+    return command.run("axis_report.py", _report, _parse(argv))
 
 
 def _report(args: argparse.Namespace) -> None:
@@ -53,18 +51,13 @@ def _report(args: argparse.Namespace) -> None:
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data_dir", type=pathlib.Path, required=True)
-    parser.add_argument("--split", default="validation", help="default: %(default)s")
+    parser = command.scoring(__doc__, "validation")
     parser.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
     parser.add_argument("--placement", choices=("center", "corner", "shifted"))
-    parser.add_argument("--every", type=int, default=1, help="score each so many-th file")
-    args = parser.parse_args(argv)
-    if args.every < 1:
-        parser.error(f"--every {args.every} is below 1")
-    return args
+    parser.add_argument(
+        "--every", type=command.positive, default=1, help="score each so many-th file"
+    )
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -15,36 +15,33 @@ import sys
 
 from tqdm import tqdm
 
-from scripts.lib import confidence_fit
-from voxgan_jax.cli import commands
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.lib import command, confidence_fit
 from voxgan_jax.data import source
-from voxgan_jax.devices import accelerator
 from voxgan_jax.evaluation import protocol
-from voxgan_jax.inference import completer as model
-from voxgan_jax.inference import model_card
+from voxgan_jax.inference import completer, model_card
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parse(argv)
-    accelerator.prepare()
-    return commands.exit_code("calibrate_confidence.py", lambda: _calibrate(args))
+    return command.run("calibrate_confidence.py", _calibrate, _parse(argv))
 
 
 def _calibrate(args: argparse.Namespace) -> None:
     weights_file = args.weights or model_card.find()
     card = model_card.read_card(weights_file)
-    completer = model.load(weights_file=weights_file)
+    model = completer.load(weights_file=weights_file)
     pots, count = source.open_split(
         args.data_dir,
         args.split,
-        resolution=completer.resolution,
-        pool=completer.pool,
-        placement=completer.placement,
+        resolution=model.resolution,
+        pool=model.pool,
+        placement=model.placement,
     )
     progress = tqdm(protocol.samples(pots), total=count, unit="file", disable=None)
-    part = confidence_fit.calibrate(completer, iter(progress), batch_size=args.batch_size)
-    command = f"scripts/calibrate_confidence.py --data_dir DIR --split {args.split}"
-    card["confidence"] = {"command": command} | part
+    part = confidence_fit.calibrate(model, iter(progress), batch_size=args.batch_size)
+    line = f"scripts/calibrate_confidence.py --data_dir DIR --split {args.split}"
+    card["confidence"] = {"command": line} | part
     print(
         f"{model_card.write_card(weights_file, card)}: {part['files']} files of {part['pots']} pots"
     )
@@ -61,13 +58,9 @@ def _calibrate(args: argparse.Namespace) -> None:
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data_dir", type=pathlib.Path, required=True)
-    parser.add_argument("--split", default="validation")
+    parser = command.scoring(__doc__, "validation")
     parser.add_argument("--weights", type=pathlib.Path, help="default: those of the package")
-    parser.add_argument("--batch_size", type=int, default=16)
+    parser.add_argument("--batch_size", type=command.positive, default=16)
     return parser.parse_args(argv)
 
 

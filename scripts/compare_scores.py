@@ -12,9 +12,11 @@ import argparse
 import pathlib
 import sys
 
-from scripts.lib.ablation import comparison
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.lib import command, scores, scores_table
 from voxgan_jax.cli import commands
-from voxgan_jax.evaluation import summary
+from voxgan_jax.files import write_whole
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,18 +26,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def _compare(args: argparse.Namespace) -> None:
     runs = zip(args.folders, args.names, strict=True)
-    answers = comparison.gather([comparison.read(folder, name) for folder, name in runs])
-    text = comparison.markdown(answers, args.reference)
+    answers = scores.gather([scores.read(folder, name) for folder, name in runs])
+    text = scores_table.markdown(answers, args.reference)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    summary.write_whole(args.out, text)
+    write_whole(args.out, text)
     print(text)
     print(f"Written: {args.out}")
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     parser.add_argument("folders", nargs="+", type=pathlib.Path, metavar="OUT_DIR")
     parser.add_argument("--names", nargs="+", help="of the folders, in order (default: their own)")
     parser.add_argument("--reference", help="the name that is compared with (default: the first)")

@@ -20,21 +20,18 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from scripts.lib.ablation import completions_figure
-from voxgan_jax.cli import commands
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.lib import command, completions_figure
 from voxgan_jax.data import source
-from voxgan_jax.devices import accelerator
-from voxgan_jax.evaluation import baselines, oracles, protocol
-from voxgan_jax.evaluation import summary as report
-from voxgan_jax.inference import completer as model
+from voxgan_jax.evaluation import baselines, oracles, protocol, summary
+from voxgan_jax.inference import completer
 
 NEEDS_TRAINING_POTS = {*baselines.NEEDS_TRAINING_POTS, *oracles.METHODS}
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parse(argv)
-    accelerator.prepare()
-    return commands.exit_code("evaluate.py", lambda: _evaluate(args))
+    return command.run("evaluate.py", _evaluate, _parse(argv))
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -51,15 +48,15 @@ def _evaluate(args: argparse.Namespace) -> None:
         progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating", disable=None),
     )
     answer = args.method or str(args.weights or args.workdir or "the package's weights")
-    summary = report.summarise(records, threshold=threshold) | {
+    scores = summary.summarise(records, threshold=threshold) | {
         "answer": answer,
         "data_dir": str(args.data_dir),
         "split": args.split,
         **place,
     }
     print(f"\n{answer} on {args.split} of {args.data_dir}, {place['placement']} placement")
-    print(report.table(summary))
-    print(f"\nWritten: {report.write(summary, records, args.out)}")
+    print(summary.table(scores))
+    print(f"\nWritten: {summary.write(scores, records, args.out)}")
     # Pictures are of what can be answered to a fragment alone.
     if shown and not isinstance(predict, protocol.Informed):
         path = args.out / "examples.png"
@@ -88,48 +85,46 @@ def _answer(
         else:
             predict, threshold = baselines.make(args.method, known)
     else:
-        completer = model.load(
+        model = completer.load(
             weights_file=args.weights,
             workdir=args.workdir,
             dtype=args.dtype,
             average=args.average,
         )
-        predict, threshold = completer.predict, completer.threshold
+        predict, threshold = model.predict, model.threshold
         place = {
-            "resolution": completer.resolution,
-            "pool": completer.pool,
-            "placement": args.placement or completer.placement,
+            "resolution": model.resolution,
+            "pool": model.pool,
+            "placement": args.placement or model.placement,
         }
     return predict, threshold if args.threshold is None else args.threshold, place
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data_dir", type=pathlib.Path, required=True)
-    parser.add_argument("--split", default="test", help="or several, as in train+validation")
+    parser = command.scoring(__doc__, "test")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     answer = parser.add_mutually_exclusive_group()
     answer.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
     answer.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
     methods = sorted([*baselines.METHODS, *oracles.METHODS])
     answer.add_argument("--method", choices=methods, help="needs no training")
-    parser.add_argument("--batch_size", type=_positive, default=16)
+    parser.add_argument("--batch_size", type=command.positive, default=16)
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16"), help="of a model's computing (default: its own)"
     )
     parser.add_argument(
         "--average",
         type=int,
-        choices=model.AVERAGES,
+        choices=completer.AVERAGES,
         help="symmetries over which a model's answers are averaged (default: 1)",
     )
     parser.add_argument(
         "--surface", action="store_true", help="Chamfer distance and F-score too (slower)"
     )
     parser.add_argument("--threshold", type=float, help="default: the model's or method's own")
-    parser.add_argument("--num_examples", type=_natural, default=6, help="pots in examples.png")
+    parser.add_argument(
+        "--num_examples", type=command.natural, default=6, help="pots in examples.png"
+    )
     parser.add_argument(
         "--placement",
         choices=source.PLACEMENTS,
@@ -140,18 +135,6 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     size.add_argument("--resolution", type=int, default=64)
     size.add_argument("--pool", type=int, default=1)
     return parser.parse_args(argv)
-
-
-def _natural(text: str) -> int:
-    if int(text) < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is below 1")
-    return int(text)
 
 
 def _spread(

@@ -19,45 +19,41 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from scripts.lib import hypothesis_scores, reliability
-from scripts.lib.ablation import completions_figure
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.lib import command, completions_figure, hypothesis_scores, reliability
 from voxgan_jax import models
-from voxgan_jax.cli import commands
 from voxgan_jax.data import source
-from voxgan_jax.devices import accelerator
 from voxgan_jax.evaluation import protocol
-from voxgan_jax.evaluation import summary as report
-from voxgan_jax.inference import alternatives
-from voxgan_jax.inference import completer as model
+from voxgan_jax.files import write_whole
+from voxgan_jax.inference import alternatives, completer
 from voxgan_jax.models import hypotheses as generators
 from voxgan_jax.models import weights
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parse(argv)
-    accelerator.prepare()
-    return commands.exit_code("evaluate_hypotheses.py", lambda: _evaluate(args))
+    return command.run("evaluate_hypotheses.py", _evaluate, _parse(argv))
 
 
 def _evaluate(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     path = args.weights or args.workdir / weights.RUN_FILE
     answer, config = _answers(path, args)
-    completer = model.load(weights_file=args.single or path)
+    model = completer.load(weights_file=args.single or path)
     place = {name: config.data[name] for name in ("resolution", "pool", "placement")}
-    if place != {name: getattr(completer, name) for name in place}:
+    if place != {name: getattr(model, name) for name in place}:
         raise ValueError(f"{args.single}: its pots are placed in another way than those of {path}")
     data = source.open_split(args.data_dir, args.split, rows=slice(0, None, args.every), **place)
     count = -(-data.num_pots // args.every)
     result = hypothesis_scores.evaluate(
-        completer.predict,
+        model.predict,
         answer,
         protocol.samples(data.pots),
         batch_size=args.batch_size,
         threshold=config.eval.threshold,
         progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating", disable=None),
     )
-    summary = hypothesis_scores.summarise(result) | {
+    scores = hypothesis_scores.summarise(result) | {
         "answer": str(path),
         "single_answer": str(args.single or path),
         "data_dir": str(args.data_dir),
@@ -66,8 +62,8 @@ def _evaluate(args: argparse.Namespace) -> None:
         **place,
     }
     print(f"\n{args.count} answers of {path} on {args.split} of {args.data_dir}")
-    print(hypothesis_scores.table(summary))
-    _write(args, summary, result)
+    print(hypothesis_scores.table(scores))
+    _write(args, scores, result)
     _draw_examples(args, answer, config.eval.threshold, result, place)
 
 
@@ -90,17 +86,17 @@ def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypothesis_s
 
 
 def _write(
-    args: argparse.Namespace, summary: dict[str, Any], result: hypothesis_scores.Result
+    args: argparse.Namespace, scores: dict[str, Any], result: hypothesis_scores.Result
 ) -> None:
     rows = [hypothesis_scores.Scores._fields, *result.scores]
     lines = (
         ",".join(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row)
         for row in rows
     )
-    report.write_whole(args.out / "per_file.csv", "\n".join(lines) + "\n")
+    write_whole(args.out / "per_file.csv", "\n".join(lines) + "\n")
     total = result.tables.sum(axis=0)
-    text = json.dumps(summary | {"reliability": total.tolist()}, indent=2, allow_nan=False)
-    report.write_whole(args.out / "metrics.json", text + "\n")
+    text = json.dumps(scores | {"reliability": total.tolist()}, indent=2, allow_nan=False)
+    write_whole(args.out / "metrics.json", text + "\n")
     reliability.draw(total, args.out / "reliability.png", f"{args.count} answers, {args.split}")
     for name in ("metrics.json", "per_file.csv", "reliability.png"):
         print(f"Written: {args.out / name}")
@@ -131,11 +127,7 @@ def _draw_examples(
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data_dir", type=pathlib.Path, required=True)
-    parser.add_argument("--split", default="test", help="or several, as in train+validation")
+    parser = command.scoring(__doc__, "test")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     known = parser.add_mutually_exclusive_group(required=True)
     known.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
@@ -143,27 +135,22 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--single", type=pathlib.Path, help="weights of the single answer (default: the same model)"
     )
-    parser.add_argument("--count", type=_positive, default=10, help="answers a file")
+    parser.add_argument("--count", type=command.positive, default=10, help="answers a file")
     parser.add_argument(
-        "--draws", type=_positive, default=alternatives.NUM_DRAWS, help="profiles drawn for them"
+        "--draws",
+        type=command.positive,
+        default=alternatives.NUM_DRAWS,
+        help="profiles drawn for them",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draws")
-    parser.add_argument("--every", type=_positive, default=1, help="score each so many-th file")
-    parser.add_argument("--batch_size", type=_positive, default=4)
-    parser.add_argument("--num_examples", type=_natural, default=6, help="pots in examples.png")
+    parser.add_argument(
+        "--every", type=command.positive, default=1, help="score each so many-th file"
+    )
+    parser.add_argument("--batch_size", type=command.positive, default=4)
+    parser.add_argument(
+        "--num_examples", type=command.natural, default=6, help="pots in examples.png"
+    )
     return parser.parse_args(argv)
-
-
-def _natural(text: str) -> int:
-    if int(text) < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is below 1")
-    return int(text)
 
 
 if __name__ == "__main__":

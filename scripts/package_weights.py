@@ -17,7 +17,9 @@ import subprocess
 import sys
 from typing import Any
 
-from scripts.lib import weights_package
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.lib import command, weights_package
 from voxgan_jax.inference import model_card
 from voxgan_jax.models import weights
 
@@ -67,9 +69,7 @@ def _commit() -> str:
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
     source.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")

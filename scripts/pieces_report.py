@@ -14,232 +14,38 @@ import argparse
 import json
 import pathlib
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Bool, Float
-from scipy import ndimage
-from tqdm import tqdm
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from voxgan_jax.cli import commands
-from voxgan_jax.data import source
-from voxgan_jax.devices import accelerator
-from voxgan_jax.evaluation import protocol, summary
+from scripts.lib import command, pieces
 from voxgan_jax.files import write_whole
-from voxgan_jax.inference import bridge
-from voxgan_jax.inference import completer as model
-
-_BATCH = 8
-_LEAST = 9
-_SCORES = ("iou", "dice", "iou_of_biggest", "dice_of_biggest")
-_TITLES = {
-    "iou": "IoU",
-    "dice": "Dice",
-    "iou_of_biggest": "IoU with the true pot's biggest piece",
-    "dice_of_biggest": "Dice with it",
-}
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parse(argv)
-    accelerator.prepare()
-    return commands.exit_code("pieces_report.py", lambda: _report(args))
+    return command.run("pieces_report.py", _report, _parse(argv))
 
 
 def _report(args: argparse.Namespace) -> None:
-    rows = json.loads(args.read.read_text()) if args.read else list(_rows(args))
+    if args.read:
+        rows = json.loads(args.read.read_text())
+    else:
+        rows = list(pieces.score(args.weights, args.data_dir, args.split, args.every))
     if args.out:
         write_whole(args.out, json.dumps(rows, indent=1) + "\n")
-    print("\n\n".join([counts(rows), kinds(rows), scores(rows)]))
-
-
-def _rows(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    completer = model.load(weights_file=args.weights)
-    if completer.pool > 1:
-        raise ValueError("a model on a coarser grid is not scored here; take one with pool 1")
-    place = {name: getattr(completer, name) for name in ("resolution", "pool", "placement")}
-    rows = slice(0, None, args.every)
-    data = source.open_split(args.data_dir, args.split, rows=rows, **place)
-    count = -(-data.num_pots // args.every)
-    samples = iter(tqdm(protocol.samples(data.pots), total=count, disable=None))
-    for batch in protocol.batches(samples, _BATCH):
-        given = np.stack([table[pot] for pot, table in zip(batch.labels, batch.given, strict=True)])
-        partial = jnp.asarray(given[..., None], jnp.float32)
-        answers = np.asarray(completer.predict(partial))[..., 0]
-        for row, sample in enumerate(batch.samples):
-            found = measured(answers[row], given[row], sample.labels > 0, completer.threshold)
-            yield {"name": sample.name, "pot": f"{sample.category}/{sample.pot}"} | found
-
-
-def measured(
-    probabilities: Float[np.ndarray, "d h w"],
-    given: Bool[np.ndarray, "d h w"],
-    truth: Bool[np.ndarray, "d h w"],
-    threshold: float,
-) -> dict[str, Any]:
-    """Pieces and scores of an answer before and after joining; `others` are all but its biggest
-    piece, those of less than nine voxels left out."""
-    places, _ = ndimage.label(truth)  # pyright: ignore
-    biggest = places == 1 + np.argmax(np.bincount(places.ravel())[1:])
-    began = time.process_time()
-    made = bridge.join(probabilities, given, threshold)
-    took = time.process_time() - began
-    before = (probabilities > threshold) | given
-    after = (made.probabilities > threshold) | given
-    row: dict[str, Any] = {
-        **made.pieces._asdict(),
-        "right": int((made.bridges & truth).sum()),
-        "of_truth": bridge.count(truth),
-        "of_given": bridge.count(given),
-        "ms": 1000 * took,
-        "others": _others(probabilities, given, truth, threshold),
-    }
-    for name, pot in (("before", before), ("after", after)):
-        pairs = (*_overlap(pot, truth), *_overlap(pot, biggest))
-        row[name] = dict(zip(_SCORES, pairs, strict=True))
-    return row
-
-
-def _overlap(
-    pot: Bool[np.ndarray, "d h w"], truth: Bool[np.ndarray, "d h w"]
-) -> tuple[float, float]:
-    """IoU and Dice."""
-    both, either = int((pot & truth).sum()), int((pot | truth).sum())
-    return both / either, 2 * both / (both + either)
-
-
-def _others(
-    probabilities: Float[np.ndarray, "d h w"],
-    given: Bool[np.ndarray, "d h w"],
-    truth: Bool[np.ndarray, "d h w"],
-    threshold: float,
-) -> list[dict[str, Any]]:
-    places, number = ndimage.label((probabilities > threshold) | given)  # pyright: ignore
-    sizes = np.bincount(places.ravel(), minlength=2)
-    sizes[0] = 0
-    body = places == sizes.argmax()
-    away = np.asarray(ndimage.distance_transform_edt(~body)) if number > 1 else np.zeros(())
-    found = []
-    for n in np.flatnonzero(sizes >= _LEAST):
-        if n != sizes.argmax():
-            part = places == n
-            least = bridge.least_between(probabilities, given, threshold, body, part)
-            found.append(
-                {
-                    "share": float(sizes[n] / sizes.sum()),
-                    "gap": float(away[part].min()),
-                    "least": least,
-                    "plate": least < bridge.LIKELY and bridge.is_plate(part, body),
-                    "given": bool((part & given).any()),
-                    "right": float((part & truth).sum() / sizes[n]),
-                }
-            )
-    return found
-
-
-def counts(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How many answers are in pieces, and what became of them."""
-    told = {
-        "the model's pot is in pieces": [row["made"] > 1 for row in rows],
-        "a bridge was laid": [row["added"] > 0 for row in rows],
-        "only dropped was something": [row["dropped"] > 0 and not row["added"] for row in rows],
-        "still in pieces": [row["left"] > 1 for row in rows],
-        "the true pot is in pieces": [row["of_truth"] > 1 for row in rows],
-        "the fragment is in pieces": [row["of_given"] > 1 for row in rows],
-    }
-    lines = [f"| of {len(rows)} files | number | share |", "|---|---|---|"]
-    for name, which in told.items():
-        lines.append(f"| {name} | {sum(which)} | {100 * np.mean(which):.1f} % |")
-    took = [row["ms"] for row in rows if row["made"] > 1] or [0.0]
-    whole = [row["ms"] for row in rows if row["made"] < 2] or [0.0]
-    added, right = (sum(row[name] for row in rows) for name in ("added", "right"))
-    lines += [
-        "",
-        f"{100 * right / max(added, 1):.0f} % of the bridges' voxels are of the true pot. A pot in"
-        f" pieces takes {np.median(took):.0f} ms (median; {max(took):.0f} at most), another"
-        f" {np.median(whole):.0f} ms.",
-    ]
-    return "\n".join(lines)
-
-
-def kinds(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What the pieces beside the biggest are: medians, and least and greatest."""
-    parts = [(row["name"], part) for row in rows for part in row["others"]]
-    head = "piece | files | pieces | share of the pot % | gap, voxels | least probable on the way"
-    lines = [f"| {head} | right % |", "|---" * 7 + "|"]
-    for title, low, high, plate in (
-        ("plate", 0, 1, True),
-        ("below 2 %", 0, bridge.CRUMB, False),
-        ("2–10 %", bridge.CRUMB, 0.1, False),
-        ("10 % or more", 0.1, 1, False),
-    ):
-        chosen = [
-            (name, part)
-            for name, part in parts
-            if part["plate"] == plate and low <= part["share"] < high
-        ]
-        if chosen:
-            cells = [
-                _spread([scale * part[key] for _, part in chosen], digits)
-                for key, scale, digits in (("share", 100, 1), ("gap", 1, 1), ("least", 1, 3))
-            ]
-            right = np.mean([part["right"] for _, part in chosen])
-            files = len({name for name, _ in chosen})
-            row = [title, str(files), str(len(chosen)), *cells, f"{100 * right:.0f}"]
-            lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines)
-
-
-def _spread(values: Sequence[float], digits: int) -> str:
-    return f"{np.median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
-
-
-def scores(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Means before joining, and paired differences with intervals over pots."""
-    lines = ["| files | | before | difference |", "|---|---|---|---|"]
-    for title, part in (
-        ("all", rows),
-        ("bridged", [row for row in rows if row["added"]]),
-        ("only dropped", [row for row in rows if row["dropped"] and not row["added"]]),
-    ):
-        for name in _SCORES if part else ():
-            before = np.array([row["before"][name] for row in part])
-            change = np.array([row["after"][name] for row in part]) - before
-            low, high = interval(change, [row["pot"] for row in part])
-            lines.append(
-                f"| {title}, {len(part)} | {_TITLES[name]} | {before.mean():.4f} |"
-                f" {change.mean():+.4f} ({low:+.4f} to {high:+.4f}) |"
-            )
-    return "\n".join(lines)
-
-
-def interval(values: Float[np.ndarray, "n"], pots: Sequence[str]) -> tuple[float, float]:
-    """The 95 % interval of a mean over files whose pots are drawn."""
-    _, cluster = np.unique(pots, return_inverse=True)
-    sums, sizes = np.bincount(cluster, values)[:, None], np.bincount(cluster).astype(float)
-    drawn = summary.bootstrap(sums, sizes, seed=0, resamples=2000)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(low), float(high)
+    print("\n\n".join([pieces.counts(rows), pieces.kinds(rows), pieces.scores(rows)]))
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data_dir", type=pathlib.Path)
-    parser.add_argument("--split", default="validation", help="default: %(default)s")
+    parser = command.scoring(__doc__, "validation", data=False)
     parser.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
-    parser.add_argument("--every", type=int, default=1, help="score each so many-th file")
+    parser.add_argument(
+        "--every", type=command.positive, default=1, help="score each so many-th file"
+    )
     parser.add_argument("--out", type=pathlib.Path, help="write every number as JSON")
     parser.add_argument("--read", type=pathlib.Path, help="such a file; nothing is computed")
     args = parser.parse_args(argv)
     if not (args.data_dir or args.read):
         parser.error("give --data_dir, or --read")
-    if args.every < 1:
-        parser.error(f"--every {args.every} is below 1")
     return args
 
 

@@ -12,18 +12,20 @@ name and reason; nothing is written then and the exit code is 1, unless --skip_b
 """
 
 import argparse
+import pathlib
 import sys
 from typing import Any
 
 from tqdm import tqdm
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.lib import command
 from voxgan_jax.cli import commands
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     parser.add_argument("--vox_dir", required=True, help="the folder of .vox files")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--out_dir", help="where the TFDS data set is written")

@@ -18,9 +18,10 @@ import optax
 
 from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
+from voxgan_jax.inference import model_card
 from voxgan_jax.models import locator as networks
 from voxgan_jax.models import weights
-from voxgan_jax.placement import locator, sherds
+from voxgan_jax.training import sherds
 from voxgan_jax.training.objectives import locator as objective
 from voxgan_jax.training.state import Net
 
@@ -34,7 +35,9 @@ def main(argv: list[str] | None = None) -> int:
 def score(args: argparse.Namespace) -> str:
     """The loss, and how often the likeliest line is within 5° of the axis, and the right way up."""
     held_out = sherds.read(args.held_out)
-    path = args.weights or (args.workdir / weights.RUN_FILE if args.workdir else locator.path())
+    path = args.weights or model_card.path(model_card.LOCATOR)
+    if args.workdir:
+        path = args.workdir / weights.RUN_FILE
     variables, config = weights.load(path)
     module = networks.from_config(config.get("generator") or config.locator)
     complete = jax.jit(functools.partial(objective.complete, Net(module, optax.identity())))

@@ -11,97 +11,33 @@ is how far apart so few points lie.
 """
 
 import argparse
+import pathlib
+import sys
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
-from scipy import ndimage
-from scipy.spatial import KDTree
 
-from voxgan_jax.cli import commands
-from voxgan_jax.data.synthetic import pots as synthetic
-from voxgan_jax.devices import accelerator
-from voxgan_jax.geometry import surface
-from voxgan_jax.inference import completer as model
-from voxgan_jax.inference import predict
-from voxgan_jax.inference.answer import GIVEN
-from voxgan_jax.report import meshes
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-SIDE = 64
-POINTS = 20_000
+from scripts.lib import command, surfaces
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pots", type=int, default=12)
-    args = parser.parse_args(argv)
-    accelerator.prepare()
-    return commands.exit_code("surface_report.py", lambda: _report(args.pots))
+    parser = command.parser(__doc__)
+    parser.add_argument("--pots", type=command.positive, default=12)
+    return command.run("surface_report.py", _report, parser.parse_args(argv))
 
 
-def _report(pots: int) -> None:
-    completer = model.load()
-    table: list[list[float]] = []
-    distances: dict[str, float] = {}
-    for seed in range(pots):
-        fine, coarse = (synthetic.make_pot(seed, None, side) for side in (2 * SIDE, SIDE))
-        half = _finer(np.subtract(coarse.shape, np.divide(fine.shape, 2)) / 2)
-        truth = _points(fine, fine.astype(np.float32), half)
-        known = np.arange(len(coarse))[:, None, None] < 0.6 * len(coarse)
-        answer = predict.complete(completer, (coarse & known).astype(np.uint8) * np.uint8(2))
-        distances = {"64, as written": _distance(truth, _written(answer.labels, answer.belief))}
-        for name, order in (("linear", 1), ("cubic", 3)):
-            field = _zoomed(answer.labels, answer.belief, order)
-            for how, smooth in (("", False), (", smoothed", True)):
-                points = _points(field > 0.5, field, _finer(), smooth=smooth)
-                distances[f"128, {name}{how}"] = _distance(truth, points)
-        table.append(list(distances.values()))
-        print(f"pot {seed}: " + ", ".join(f"{n} {v:.4f}" for n, v in distances.items()))
-    found = np.array(table)
+def _report(args: argparse.Namespace) -> None:
+    rows = []
+    for seed, row in enumerate(surfaces.distances(args.pots)):
+        rows.append(row)
+        print(f"pot {seed}: " + ", ".join(f"{n} {v:.4f}" for n, v in row.items()))
+    found = np.array([list(row.values()) for row in rows])
     more = found - found[:, :1]
-    for n, name in enumerate(distances):
+    for n, name in enumerate(rows[0]):
         error = more[:, n].std(ddof=1) / len(found) ** 0.5
         print(f"{name}: {found[:, n].mean():.4f}, {more[:, n].mean():+.4f} ± {error:.4f}")
 
 
-def _finer(corner: Float[np.ndarray, "3"] | None = None) -> Float[np.ndarray, "4 4"]:
-    """From the indices of a 128³ grid to voxels of the 64³ grid."""
-    matrix = np.diag([0.5, 0.5, 0.5, 1.0])
-    matrix[:3, 3] = -0.25 + (np.zeros(3) if corner is None else corner)
-    return matrix
-
-
-def _zoomed(
-    labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"], order: int
-) -> Float[np.ndarray, "_ _ _"]:
-    field = np.pad(np.where(labels == GIVEN, np.float32(1), belief), 1)
-    field = np.asarray(ndimage.zoom(field, 2, order=order, mode="nearest", grid_mode=True))
-    return np.clip(field[2:-2, 2:-2, 2:-2], 0, 1)
-
-
-def _written(
-    labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"]
-) -> Float[np.ndarray, "points 3"]:
-    return np.asarray(meshes.pot_surface(labels, belief, np.eye(4)).sample(POINTS, seed=0))
-
-
-def _points(
-    occupied: Bool[np.ndarray, "d h w"],
-    belief: Float[np.ndarray, "d h w"],
-    matrix: Float[np.ndarray, "4 4"],
-    *,
-    smooth: bool = True,
-) -> Float[np.ndarray, "points 3"]:
-    field = surface.smooth(occupied, belief) if smooth else np.pad(belief, 2)
-    pot = surface.surface(field, occupied, matrix, surface.find_level(field, occupied))
-    return np.asarray(pot.sample(POINTS, seed=0))
-
-
-def _distance(a: Float[np.ndarray, "n 3"], b: Float[np.ndarray, "m 3"]) -> float:
-    there, back = KDTree(a).query(b)[0], KDTree(b).query(a)[0]
-    return float(there.mean() + back.mean()) / 2
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -9,10 +9,14 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", os.path.join(os.path.dirname(__file__), "../.pytest_cache/xla")
 )
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+# Without LLVM's optimisations steps compile in half the time. XLA_FLAGS= compiles as users do.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 import pathlib
 import shutil
 import signal
+from typing import Any
 
 import jax
 import pytest
@@ -24,6 +28,12 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def on_cpu_devices(count: int) -> dict[str, str]:
+    """The environment of a process that is to see so many CPU devices."""
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={count}"
+    return os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="session")
@@ -53,21 +63,51 @@ def loose_promotion():
         yield
 
 
-@pytest.fixture
-def small_config(prepared_dir: pathlib.Path):
+def small(data_dir: pathlib.Path, source: str) -> Any:
     """A config that trains in seconds on the small data set."""
     from configs import smoke
 
     config = smoke.get_config()
-    config.data.dir = str(prepared_dir)
-    config.generator.features = 4
-    config.discriminator.features = 4
-    config.train.batch_size = 4
+    config.data.dir, config.data.source = str(data_dir), source
+    config.generator.features = config.discriminator.features = 4
+    config.train.batch_size = config.eval.batch_size = 4
     config.train.num_train_steps = 6
     config.train.log_every_steps = 2
-    config.eval.batch_size = 4
     config.checkpoint.every_steps = 2
     return config
+
+
+@pytest.fixture
+def small_config(prepared_dir: pathlib.Path):
+    """A small config on prepared data."""
+    return small(prepared_dir, "tfdata")
+
+
+@pytest.fixture
+def resident_config(vox_dir: pathlib.Path):
+    """The same on data that needs no TensorFlow."""
+    return small(vox_dir, "resident")
+
+
+def trained(config: Any, path: pathlib.Path) -> pathlib.Path:
+    """Train a config in a folder, which is returned."""
+    from voxgan_jax.training import loop
+
+    with jax.numpy_dtype_promotion("standard"):
+        loop.train(config, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_run(prepared_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A whole run of the small config, to be read or copied."""
+    return trained(small(prepared_dir, "tfdata"), tmp_path_factory.mktemp("small_run"))
+
+
+@pytest.fixture(scope="session")
+def resident_run(vox_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A whole run of the same config on data that needs no TensorFlow, to be read or copied."""
+    return trained(small(vox_dir, "resident"), tmp_path_factory.mktemp("resident_run"))
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,9 @@
 
 import fcntl
 import json
-import subprocess
 import sys
 
+import in_process
 import matplotlib.image
 import numpy as np
 import pytest
@@ -118,7 +118,7 @@ def test_commands_follow_from_the_options(tmp_path):
         (["--data_dir", "x", "--pots", "3"], "give --vox_dir"),
         (["--quick", "--step", "3"], "unknown option '--step'"),
         (["--quick", "--split", "validation"], "the models are trained on it; see --validate"),
-        (["--quick", "--steps", "0"], "--steps 0 is below 1"),
+        (["--quick", "--steps", "0"], "--steps: 0 is below 1"),
     ],
 )
 def test_wrong_options_say_what_to_do(options, message, capsys):
@@ -127,9 +127,14 @@ def test_wrong_options_say_what_to_do(options, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def ablate(*options):
-    command = [sys.executable, "scripts/ablation.py", *map(str, options)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+def in_this_process(command, log_path, python_path):
+    """Stands in for `runs.run_logged`."""
+    assert command[0] == sys.executable and python_path == str(ROOT)
+    done = in_process.run(*command[1:])
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("a") as log:
+        print(f"$ {' '.join(command)}", done.stdout, done.stderr, sep="\n", file=log)
+    return done.returncode
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +144,9 @@ def small(tmp_path_factory):
     options = ["--quick", "--out", out, "--models", "baseline", "resnet_sn", "--features", "4"]
     options += ["--batch_size", "4", "--steps", "4", "--pots", "6", "--test_pots", "3"]
     options += ["--config.train.log_every_steps=1"]
-    return out, options, ablate(*options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "run_logged", in_this_process)
+        yield out, options, in_process.run("scripts/ablation.py", *options)
 
 
 def test_one_command_gives_table_and_figures(small):
@@ -174,7 +181,7 @@ def test_one_command_gives_table_and_figures(small):
 def test_the_same_command_again_does_nothing(small):
     out, options, _ = small
     files = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-    done = ablate(*options)
+    done = in_process.run("scripts/ablation.py", *options)
     assert done.returncode == 0
     assert "All done before" in done.stdout
     assert "| + ResBlocks, lower L1 |" in done.stdout
@@ -183,7 +190,7 @@ def test_the_same_command_again_does_nothing(small):
 
 def test_other_options_in_the_same_folder_are_refused(small):
     _, options, _ = small
-    done = ablate(*options, "--config.optim.b1=0.5")
+    done = in_process.run("scripts/ablation.py", *options, "--config.optim.b1=0.5")
     assert done.returncode == 1
     assert "holds an ablation with other options" in done.stderr
     assert "overrides: ['--config.train.log_every_steps=1'] there" in done.stderr

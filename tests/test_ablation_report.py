@@ -8,10 +8,10 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from scripts.lib.ablation import completions_figure, curves_figure, data, variants
-from scripts.lib.ablation import report as ablation_report
+from scripts.lib import completions_figure, scores
+from scripts.lib.ablation import curves_figure, data, variants, variants_report
 from voxgan_jax.data import folder
-from voxgan_jax.evaluation import summary as report
+from voxgan_jax.evaluation import summary
 from voxgan_jax.evaluation.protocol import Record
 
 
@@ -24,11 +24,11 @@ BETTER = [record("B", "b1", 1.0), record("A", "a1", 0.5), record("A", "a2", 0.25
 
 
 def test_pairs_by_file_whatever_the_order():
-    pairs = variants.difference(BETTER, BASE)
+    pairs = scores.difference(BETTER, BASE)
     assert [(pair.name, pair.iou) for pair in pairs] == [("b1", 0.25), ("a1", 0.25), ("a2", -0.25)]
     # The MSE here is 0.5 - IoU / 2.
     assert [pair.mse for pair in pairs] == [-0.125, -0.125, 0.125]
-    mean = variants.mean_over_seeds([BASE, BETTER])
+    mean = scores.mean([BASE, BETTER])
     assert [row.iou for row in mean] == [0.375, 0.375, 0.875]
     assert mean[0][:5] == BASE[0][:5]
 
@@ -39,8 +39,10 @@ def test_pairs_by_file_whatever_the_order():
     ids=["a file less", "a file twice", "another fragment"],
 )
 def test_refuses_to_pair_other_files(other):
-    with pytest.raises(ValueError, match="scored on other files or fragments"):
-        variants.difference(BASE, other)
+    with pytest.raises(
+        ValueError, match="the runs were not scored on the same files, fragments and cube"
+    ):
+        scores.difference(BASE, other)
 
 
 def test_compares_each_model_with_the_one_before_and_the_baseline():
@@ -91,11 +93,12 @@ def test_table_of_one_model_on_one_pot_has_no_intervals_and_no_differences():
 
 def test_reads_the_scores_that_an_evaluation_wrote(tmp_path):
     rows = [row._replace(name=f"{row.name}, 1.vox") for row in BASE]
-    report.write(report.summarise(rows), rows, tmp_path)
-    assert variants.read_records(tmp_path / "per_file.csv") == rows
+    place = {"resolution": 32, "pool": 1, "placement": "center"}
+    summary.write(summary.summarise(rows) | place, rows, tmp_path)
+    assert scores.read(tmp_path, "a").records == rows
     (tmp_path / "per_file.csv").write_text("name,pot\na,b\n")
-    with pytest.raises(ValueError, match=r"per_file\.csv: not the scores of an evaluation"):
-        variants.read_records(tmp_path / "per_file.csv")
+    with pytest.raises(ValueError, match=r"not what scripts/evaluate\.py writes"):
+        scores.read(tmp_path, "a")
 
 
 def write_events(path, points, as_tensor=False):
@@ -142,11 +145,11 @@ def test_figure_1_has_a_colour_for_each_model(tmp_path):
 
     def runs(scale):
         values = scale * np.linspace(0.1, 0.9, 20)
-        return [{name: curves_figure.Curve(steps, values) for name in ablation_report.PANELS}]
+        return [{name: curves_figure.Curve(steps, values) for name in variants_report.PANELS}]
 
     path = tmp_path / "figure1.png"
     both = {"baseline": runs(1.0), "spectral_norm": runs(0.5)}
-    curves_figure.draw(both, ablation_report.PANELS, path)
+    curves_figure.draw(both, variants_report.PANELS, path)
     shown = colours_in(path)
     for colour in curves_figure.COLOURS[:2]:
         rgb = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]

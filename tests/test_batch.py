@@ -28,13 +28,6 @@ from voxgan_jax.report import meshes
 from voxgan_jax.restore import batch, files, pool
 
 SIDE = 16
-LOADED = functools.cache(completer.load)
-
-
-@pytest.fixture(autouse=True)
-def loaded_once(monkeypatch):
-    """A model is compiled once for all commands that name it."""
-    monkeypatch.setattr(completer, "load", LOADED)
 
 
 def sherd(seed):
@@ -46,7 +39,7 @@ def sherd(seed):
 
 @pytest.fixture(scope="module")
 def weights_file(tmp_path_factory):
-    """A model that was not trained: nothing here is about what it answers."""
+    """A model that was not trained, as nothing here is about what it answers; compiled once."""
     config = smoke.get_config()
     config.generator.features, config.data.resolution = 2, 32
     generator = models.build(config.generator)
@@ -56,7 +49,9 @@ def weights_file(tmp_path_factory):
     made = jax.tree.map(lambda leaf: rng.uniform(0, 1, leaf.shape).astype(leaf.dtype), shapes)
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     weights.save(path, made, config)
-    return path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(completer, "load", functools.cache(completer.load))
+        yield path
 
 
 def broken(folder: pathlib.Path) -> list[str]:

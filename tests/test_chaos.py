@@ -6,7 +6,7 @@ import sys
 
 from conftest import ROOT
 
-from scripts.chaos_report import Attempt, draw, steps_lost, summarise
+from scripts.lib.chaos_report import Attempt, draw, steps_lost, summarise
 
 
 def test_three_kills_change_nothing(tmp_path):
@@ -21,6 +21,9 @@ def test_three_kills_change_nothing(tmp_path):
     assert record["differences"] == []
     assert record["by_phase"] == {"start-up": 1, "training": 1, "saving": 1}
     assert record["steps_lost_max_after_sigterm"] == 0
+    # At least one start went on from a checkpoint.
+    assert any(attempt["resumed"] for attempt in record["attempts"])
+    assert record["by_signal"]["SIGKILL"] > 0
     # A checkpoint every 5 steps; the last may still be on its way.
     assert record["steps_lost_max"] <= 10
     assert record["attempts"][-1]["steps"][-1][1] == record["steps"] == 76

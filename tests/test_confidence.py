@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from restored_bowl import words
 
-from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference import confidence
+from voxgan_jax.inference.answer import Answer, Request
 from voxgan_jax.report import overview
 from voxgan_jax.restore import pot as completion
 from voxgan_jax.scan import pose
@@ -107,8 +107,8 @@ def test_every_result_shows_the_bounded_confidence():
         labels[1:7, 1:7, 1:7] = 1
         found = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
         belief = labels.astype(np.float32)
-        answer = answers.Answer(labels, 0, (0, 0, 0), belief, belief, found)
-        request = answers.Request((pose.Sherd(labels, source="a.stl", placement=placement),))
+        answer = Answer(labels, 0, (0, 0, 0), belief, belief, found)
+        request = Request((pose.Sherd(labels, source="a.stl", placement=placement),))
         pot = completion.restore(request, answer, name=word)
         assert pot.report.confidence == pot.confidence
         reports[word] = pot.report

@@ -34,7 +34,7 @@ def loaded(monkeypatch):
         asked.update(options)
         return Completer(baselines.revolve, 32, 1, "center", 0.5)
 
-    monkeypatch.setattr(evaluate.model, "load", load)
+    monkeypatch.setattr(evaluate.completer, "load", load)
     return asked
 
 

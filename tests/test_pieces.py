@@ -8,9 +8,9 @@ import pytest
 from restored_bowl import report, words
 from scipy import ndimage
 
-from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import predict
 from voxgan_jax.inference.answer import GIVEN, UNCERTAIN, Request, mark
+from voxgan_jax.inference.completer import Completer
 from voxgan_jax.report import sentences
 from voxgan_jax.report.record import Pieces, Report
 from voxgan_jax.restore.pot import restore
@@ -35,7 +35,7 @@ def probabilities(gap):
 
 def completer(volume, pool=1, several=False):
     answer = jnp.asarray(volume)[None, ..., None]
-    made = model.Completer(lambda partial: answer, SIDE, pool, "center", 0.45)
+    made = Completer(lambda partial: answer, SIDE, pool, "center", 0.45)
     if several:
         shares = jnp.asarray([[1.0]])
         made = made._replace(alternatives=lambda partial: (answer[None], shares))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scripts import pieces_report
+from scripts.lib import pieces
 
 SIDE = 24
 D, H, W = np.indices((SIDE, SIDE, SIDE))
@@ -21,7 +22,7 @@ def measured(gap, plate):
     volume[WALL & (W >= 12)] = gap
     volume[PLATE] = plate
     sherd = WALL & (D > 15) & (W < 9)
-    row = pieces_report.measured(volume.astype(np.float32), sherd, WALL | BASE | PLATE, 0.45)
+    row = pieces.measured(volume.astype(np.float32), sherd, WALL | BASE | PLATE, 0.45)
     return {"name": f"{gap}{plate}.vox", "pot": "1/pot"} | row
 
 
@@ -68,8 +69,8 @@ def test_the_tables_hold_the_numbers(rows, tmp_path, capsys):
 def test_an_interval_is_over_pots_not_files():
     values = np.array([1.0] * 20 + [0.0] * 20)
     pots = ["a"] * 20 + ["b"] * 20
-    assert pieces_report.interval(values, pots) == (0, 1)
-    low, high = pieces_report.interval(values, [f"p{n}" for n in range(40)])
+    assert pieces.interval(values, pots) == (0, 1)
+    low, high = pieces.interval(values, [f"p{n}" for n in range(40)])
     assert 0.3 < low < 0.5 < high < 0.7
 
 
@@ -78,4 +79,4 @@ def test_wrong_options_are_refused(capsys):
         with pytest.raises(SystemExit) as error:
             pieces_report.main(argv)
         assert error.value.code == 2
-    assert "--every 0 is below 1" in capsys.readouterr().err
+    assert "--every: 0 is below 1" in capsys.readouterr().err

@@ -1,6 +1,8 @@
 """Training goes on after whatever stops it: signals, a full disk, NaN, other devices."""
 
+import dataclasses
 import errno
+import functools
 import os
 import pathlib
 import shlex
@@ -12,31 +14,39 @@ import sys
 import jax
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, on_cpu_devices
 
-from configs import smoke
 from voxgan_jax.devices import interruption
 from voxgan_jax.models import weights
-from voxgan_jax.training import checkpoint, loop, workdir
+from voxgan_jax.training import build, checkpoint, loop, objectives, workdir
 from voxgan_jax.training.curves import NotFiniteError
 
 pytestmark = pytest.mark.usefixtures("loose_promotion")
 
 
 @pytest.fixture
-def config(vox_dir):
+def config(resident_config):
     """A config that trains in seconds, on data that needs no TensorFlow."""
-    config = smoke.get_config()
-    config.data.dir, config.data.source = str(vox_dir), "resident"
-    config.generator.features = config.discriminator.features = 4
-    config.train.batch_size = config.eval.batch_size = 4
-    config.train.num_train_steps = 6
-    config.checkpoint.every_steps = 2
-    return config
+    return resident_config
 
 
-def _bytes(state):
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state.nets["generator"])]
+@pytest.fixture
+def run_dir(resident_run, tmp_path):
+    """A whole run of it, to be damaged."""
+    shutil.copytree(resident_run, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def _ended(run_dir, config):
+    """Every array of a run's newest checkpoint as bytes, its data position, and its weights."""
+    abstract = jax.eval_shape(
+        functools.partial(build.initial_state, config, objectives.build(config))
+    )
+    with checkpoint.open_manager(run_dir) as manager:
+        state, position, _ = checkpoint.restore(manager, abstract)
+    state = dataclasses.replace(state, rng=jax.random.key_data(state.rng))
+    leaves = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(state)]
+    return leaves, position, (run_dir / weights.RUN_FILE).read_bytes()
 
 
 def _steps(run_dir):
@@ -45,27 +55,39 @@ def _steps(run_dir):
     return sorted(names, key=lambda name: (int(name.split(".")[0]), name))
 
 
-def test_told_to_stop_it_saves_and_goes_on(config, tmp_path):
+def _stopped_and_resumed(config, run_dir):
     """After step 3, where no checkpoint was due; then before the first step of a new start."""
-    whole = loop.train(config, tmp_path / "whole")
     with pytest.raises(interruption.InterruptedRunError, match="after step 3, which is saved"):
-        loop.train(config, tmp_path / "run", lambda step: step == 3)
-    assert _steps(tmp_path / "run") == ["2", "3"]
+        loop.train(config, run_dir, lambda step: step == 3)
+    assert _steps(run_dir) == ["2", "3"]
     with pytest.raises(interruption.InterruptedRunError, match="after step 3, which is saved"):
-        loop.train(config, tmp_path / "run", lambda step: True)
-    assert _bytes(loop.train(config, tmp_path / "run")) == _bytes(whole)
+        loop.train(config, run_dir, lambda step: True)
+    loop.train(config, run_dir)
+
+
+def test_told_to_stop_it_saves_and_goes_on(config, resident_run, tmp_path):
+    _stopped_and_resumed(config, tmp_path / "run")
+    assert _ended(tmp_path / "run", config) == _ended(resident_run, config)
     with pytest.raises(interruption.InterruptedRunError, match="before its first step"):
         loop.train(config, tmp_path / "new", lambda step: True)
 
 
-def test_after_damage_it_goes_on_from_the_checkpoint_before(config, tmp_path):
-    whole = loop.train(config, tmp_path / "run")
-    files = [(tmp_path / "run" / weights.RUN_FILE).read_bytes()]
-    (tmp_path / "run" / checkpoint.FOLDER / "6" / "state" / "manifest.ocdbt").write_bytes(b"")
-    assert _bytes(loop.train(config, tmp_path / "run")) == _bytes(whole)
-    assert _steps(tmp_path / "run") == ["2", "4", "6", "6.damaged"]
-    files.append((tmp_path / "run" / weights.RUN_FILE).read_bytes())
-    assert files[0] == files[1]
+def test_stopped_in_the_middle_of_an_epoch_with_the_last_short_batch_kept(small_config, tmp_path):
+    small_config.train.batch_size = 5
+    small_config.data.keep_last_batch = True
+    loop.train(small_config, tmp_path / "whole")
+    _stopped_and_resumed(small_config, tmp_path / "parts")
+    whole = _ended(tmp_path / "whole", small_config)
+    assert _ended(tmp_path / "parts", small_config) == whole
+    # 16 examples in batches of 5 make 4 a epoch.
+    assert whole[1].items() >= {"epoch": 1, "batch": 2}.items()
+
+
+def test_after_damage_it_goes_on_from_the_checkpoint_before(config, resident_run, run_dir):
+    (run_dir / checkpoint.FOLDER / "6" / "state" / "manifest.ocdbt").write_bytes(b"")
+    loop.train(config, run_dir)
+    assert _steps(run_dir) == ["2", "4", "6", "6.damaged"]
+    assert _ended(run_dir, config) == _ended(resident_run, config)
 
 
 def _start(config, run_dir, *overrides):
@@ -191,11 +213,9 @@ def test_a_full_disk_stops_the_run_and_names_the_last_good_checkpoint(config, sm
 
 
 @pytest.mark.parametrize("writer", ["curves", "weights"])
-def test_other_files_on_a_full_disk(config, tmp_path, monkeypatch, writer):
+def test_other_files_on_a_full_disk(config, run_dir, monkeypatch, writer):
     """As if the disk were full when the curves, or the best weights, are written."""
-    config.train.num_train_steps = 2
-    loop.train(config, tmp_path)
-    before = (tmp_path / weights.RUN_FILE).read_bytes()
+    before = (run_dir / weights.RUN_FILE).read_bytes()
 
     def full(*args, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -210,15 +230,24 @@ def test_other_files_on_a_full_disk(config, tmp_path, monkeypatch, writer):
             full() if weights.RUN_FILE in os.readlink(f"/proc/self/fd/{file}") else real(file)
 
         monkeypatch.setattr(os, "fsync", fsync)
-    config.train.num_train_steps = 4
+    config.train.num_train_steps = 8
     with pytest.raises(checkpoint.DiskError, match=r"No space left .*checkpoints/\d; make room"):
-        loop.train(config, tmp_path)
-    assert (tmp_path / weights.RUN_FILE).read_bytes() == before
-    assert not list(tmp_path.glob(".*.tmp"))
+        loop.train(config, run_dir)
+    assert (run_dir / weights.RUN_FILE).read_bytes() == before
+    assert not list(run_dir.glob(".*.tmp"))
 
 
-def test_nan_stops_the_run_and_the_checkpoint_before_it_stays(config, tmp_path, monkeypatch):
-    """NaN in the parameters alone, the losses still finite: neither a checkpoint nor weights."""
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("generator", r"generator/params/.* holds NaN .* after step 4"),
+        ("g_loss", r"g_loss is nan at step 4"),
+    ],
+)
+def test_nan_stops_the_run_and_the_checkpoint_before_it_stays(
+    config, tmp_path, monkeypatch, what, message
+):
+    """In the parameters alone, the losses still finite, or in a loss: nothing of it is saved."""
     real = loop.compile_step
 
     def poisoned(*args):
@@ -227,29 +256,30 @@ def test_nan_stops_the_run_and_the_checkpoint_before_it_stays(config, tmp_path, 
         def step(state, batch, *counts):
             state, scalars = step_fn(state, batch, *counts)
             if int(state.step) == 4:
-                net = state.nets["generator"]
-                params = jax.tree.map(lambda leaf: leaf * np.float32("nan"), net.params)
-                nets = state.nets | {"generator": net.replace(params=params)}
-                state = state.replace(nets=nets)
+                nan = np.float32("nan")
+                if what in scalars:
+                    return state, scalars | {what: scalars[what] * nan}
+                net = state.nets[what]
+                params = jax.tree.map(lambda leaf: leaf * nan, net.params)
+                nets = state.nets | {what: dataclasses.replace(net, params=params)}
+                state = dataclasses.replace(state, nets=nets)
             return state, scalars
 
         return step
 
     monkeypatch.setattr(loop, "compile_step", poisoned)
     config.train.num_train_steps = 4
-    with pytest.raises(NotFiniteError, match=r"generator/params/.* holds NaN .* after step 4"):
+    with pytest.raises(NotFiniteError, match=message):
         loop.train(config, tmp_path)
     assert _steps(tmp_path) == ["2"]
     assert not (tmp_path / weights.RUN_FILE).exists()
 
 
-def test_a_config_that_does_not_fit_names_the_fields(config, tmp_path):
-    config.train.num_train_steps = 2
-    loop.train(config, tmp_path)
-    config.train.num_train_steps = 4
+def test_a_config_that_does_not_fit_names_the_fields(config, resident_run):
+    config.train.num_train_steps = 8
     config.loss.recon_weight = 1.0
     with pytest.raises(workdir.ConfigMismatchError) as caught:
-        loop.train(config, tmp_path)
+        loop.train(config, resident_run)
     assert str(caught.value).splitlines()[1:] == [
         "  config.loss.recon_weight: 1000.0 there, 1.0 now"
     ]
@@ -294,10 +324,9 @@ print("largest difference", np.abs(resumed - whole).max(), "moved", moved)
 
 def test_resumed_on_two_devices_it_sees_the_same_data(vox_dir, tmp_path):
     """3 steps on one device and 3 on two give what 6 on one do, but for rounding (under SGD)."""
-    devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", TWO_DEVICES, str(vox_dir), str(tmp_path)],
-        env=os.environ | devices,
+        env=on_cpu_devices(2),
         capture_output=True,
         text=True,
         check=False,

@@ -2,7 +2,6 @@
 
 import collections
 import functools
-import os
 import subprocess
 import sys
 import types
@@ -11,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, on_cpu_devices
 
 from voxgan_jax.data import cache, fragments, resident, source
 from voxgan_jax.devices import parallel
@@ -232,14 +231,13 @@ print("same batches")
 
 
 def test_the_same_batches_on_1_2_and_4_devices(vox_dir):
-    env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     done = subprocess.run(
         [sys.executable, "-c", ON_DEVICES, str(vox_dir)],
         capture_output=True,
         text=True,
         check=False,
         cwd=ROOT,
-        env=env,
+        env=on_cpu_devices(4),
     )
     assert done.stdout == "same batches\n", done.stdout + done.stderr
 

@@ -8,7 +8,7 @@ import safetensors.numpy
 
 from configs import revolve
 from scripts import ablation_revolve as script
-from scripts.lib.ablation import runs, switches, switches_report
+from scripts.lib.ablation import runs, session, switches, switches_report
 from voxgan_jax.evaluation import summary
 from voxgan_jax.evaluation.protocol import Record
 
@@ -129,7 +129,7 @@ def test_quick_is_small_and_the_unet_needs_the_full_model(tmp_path):
     [
         (["--quick", "--step", "3"], "unknown option '--step'"),
         (["--quick", "--split", "train"], "the models are trained on it"),
-        (["--quick", "--num_train_steps", "0"], "--num_train_steps 0 is below 1"),
+        (["--quick", "--num_train_steps", "0"], "--num_train_steps: 0 is below 1"),
         (["--quick", "--parts", "glaze"], "invalid choice: 'glaze'"),
     ],
 )
@@ -182,7 +182,7 @@ def fake_run(run, commands, split, root, say):
 def keep_to_itself(monkeypatch):
     """The command leaves this process's JAX and signals alone."""
     monkeypatch.setattr(script.accelerator, "prepare", lambda: None)
-    monkeypatch.setattr(script.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(session.signal, "signal", lambda *_: None)
 
 
 def test_differences_are_paired_by_file_and_seed(tmp_path, monkeypatch, capsys):

@@ -12,9 +12,9 @@ from configs import locator as locator_config
 from scripts import cut_sherds, score_locator
 from voxgan_jax.data import feed as feed_lib
 from voxgan_jax.devices import parallel
-from voxgan_jax.placement import axis_maps, locator, sherds
+from voxgan_jax.placement import axis_maps, locator
 from voxgan_jax.placement.axis_maps import Lines
-from voxgan_jax.training import build, loop, objectives
+from voxgan_jax.training import build, loop, objectives, sherds
 
 SIDE, AXIS = 64, (31.5, 30.5)
 

@@ -14,7 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from voxgan_jax.files import write_whole
+
 Say = Callable[[str], None]
+
+TIMES = "times.json"
 
 PATIENCE = 300
 """Seconds that a stopped child has for saving what it did."""
@@ -37,7 +41,7 @@ def complete_run(
 ) -> bool:
     """Train and score a run as far as that was not done before.
 
-    Adds the seconds of each stage to `times.json` in its folder, those of failed and stopped starts
+    Adds the seconds of each stage to `TIMES` in its folder, those of failed and stopped starts
     included.
 
     Args:
@@ -63,7 +67,7 @@ def complete_run(
         try:
             code = run_logged([sys.executable, *rooted], log, str(root))
         finally:
-            _add_time(run.folder / "times.json", stage, time.monotonic() - start)
+            _add_time(run.folder / TIMES, stage, time.monotonic() - start)
         if code or not leaves[stage].is_file():
             reason = last_line(log)
             say(f"{name}: {stage} FAILED with exit code {code}: {reason} (see {log})")
@@ -74,14 +78,11 @@ def complete_run(
 
 def _add_time(path: pathlib.Path, stage: str, seconds: float) -> None:
     times = json.loads(path.read_text()) if path.is_file() else {}
-    write_json(path, times | {stage: round(times.get(stage, 0) + seconds, 1)})
+    _write_json(path, times | {stage: round(times.get(stage, 0) + seconds, 1)})
 
 
-def write_json(path: pathlib.Path, content: Any) -> None:
-    """Write beside the target, then rename."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+def _write_json(path: pathlib.Path, content: Any) -> None:
+    write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def keep_options(options: dict[str, Any], out: pathlib.Path) -> None:
@@ -93,7 +94,7 @@ def keep_options(options: dict[str, Any], out: pathlib.Path) -> None:
     path = out / "options.json"
     if not path.is_file():
         out.mkdir(parents=True, exist_ok=True)
-        write_json(path, options)
+        _write_json(path, options)
         return
     before = json.loads(path.read_text())
     changed = [

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import safetensors
 
-PREFIX = "--config."
+from scripts.lib.ablation.session import CONFIG
 
 
 class NoFullModelError(ValueError):
@@ -109,7 +109,7 @@ def read_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     """`--config.FIELD=VALUE` as fields and values."""
     fields = {}
     for text in overrides:
-        name, _, value = text.removeprefix(PREFIX).partition("=")
+        name, _, value = text.removeprefix(CONFIG).partition("=")
         try:
             fields[name] = ast.literal_eval(value)
         except (SyntaxError, ValueError):
@@ -119,7 +119,7 @@ def read_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 
 def write_overrides(fields: Mapping[str, Any]) -> list[str]:
     """The inverse of `read_overrides`."""
-    return [f"{PREFIX}{name}={value}" for name, value in fields.items()]
+    return [f"{CONFIG}{name}={value}" for name, value in fields.items()]
 
 
 def apply(config: Any, fields: Mapping[str, Any]) -> Any:
@@ -131,7 +131,7 @@ def apply(config: Any, fields: Mapping[str, Any]) -> Any:
     try:
         config.lock().update_from_flattened_dict(dict(fields))
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{PREFIX}FIELD=VALUE: {error}") from error
+        raise ValueError(f"{CONFIG}FIELD=VALUE: {error}") from error
     return config
 
 

@@ -2,22 +2,20 @@
 
 import importlib.metadata
 import json
-import os
 import pathlib
 import platform
 from typing import Any
 
-import jax
 import numpy as np
 
-from scripts.lib.ablation import completions_figure, curves_figure, variants
+from scripts.lib import completions_figure, scores
+from scripts.lib.ablation import curves_figure, results, variants
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import protocol, summary
-from voxgan_jax.inference import completer as model
+from voxgan_jax.evaluation import protocol
+from voxgan_jax.files import write_whole
+from voxgan_jax.inference import completer
 
-RESULTS, TABLE, FIGURE_1, FIGURE_2 = "results.json", "table.md", "figure1.png", "figure2.png"
-TIMES = "times.json"
-
+FIGURE_1, FIGURE_2 = "figure1.png", "figure2.png"
 PANELS = {
     "d_real_prob": "discriminator's probability of real pots",
     "adversarial_loss": "generator's GAN loss",
@@ -34,7 +32,7 @@ Folders = dict[str, dict[int, pathlib.Path]]
 def collect(
     folders: Folders, failed: set[pathlib.Path], *, data_dir: pathlib.Path, split: str
 ) -> dict[str, Any]:
-    """The numbers of all runs: `models` as `ablation.compare` has them, `runs`, `data`, machine.
+    """The numbers of all runs: `models` as `variants.compare` has them, `runs`, `data`, machine.
 
     Args:
         folders: of all runs; each that is not in `failed` holds an evaluation in `split`.
@@ -45,7 +43,7 @@ def collect(
     """
     records = {
         model: {
-            seed: variants.read_records(path / split / "per_file.csv")
+            seed: scores.read(path / split, model).records
             for seed, path in of_seeds.items()
             if path not in failed
         }
@@ -59,7 +57,7 @@ def collect(
         "intervals": "95 %, percentile bootstrap over pots; seeds are averaged file by file first",
         "runs": runs,
         "data": _data(folders, failed, data_dir, split),
-        "hardware": hardware(),
+        "hardware": results.hardware(),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
@@ -67,8 +65,7 @@ def collect(
 
 def _run(folder: pathlib.Path, failed: bool) -> dict[str, Any]:
     """How long a run took; `steps_per_sec` is the median over its log."""
-    times = folder / TIMES
-    seconds = json.loads(times.read_text()) if times.is_file() else {}
+    seconds = results.seconds(folder)
     if failed:
         return {"failed": True, "seconds": seconds}
     speed = curves_figure.read_scalars(folder, ["steps_per_sec"])["steps_per_sec"].values
@@ -94,25 +91,14 @@ def _data(
     return data
 
 
-def hardware() -> dict[str, Any]:
-    """What it ran on. Takes hold of JAX's devices."""
-    devices = jax.devices()
-    return {
-        "platform": devices[0].platform,
-        "devices": [device.device_kind for device in devices],
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-    }
-
-
 def write(
-    results: dict[str, Any], folders: Folders, failed: set[pathlib.Path], out: pathlib.Path
+    numbers: dict[str, Any], folders: Folders, failed: set[pathlib.Path], out: pathlib.Path
 ) -> None:
     """Write the table, then the figures of the models there are, and `results.json` last of all.
 
-    `results` is what `collect` gives, with `command`, `options` and `split` added.
+    `numbers` is what `collect` gives, with `command`, `options` and `split` added.
     """
-    summary.write_whole(out / TABLE, markdown(results, folders, failed))
+    write_whole(out / results.TABLE, markdown(numbers, folders, failed))
     curves = {
         model: [
             curves_figure.read_scalars(path, list(PANELS))
@@ -122,9 +108,8 @@ def write(
     }
     if any(curves.values()):
         curves_figure.draw(curves, PANELS, out / FIGURE_1)
-    _draw_completions(results, folders, failed, out / FIGURE_2)
-    text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
-    summary.write_whole(out / RESULTS, text + "\n")
+    _draw_completions(numbers, folders, failed, out / FIGURE_2)
+    results.write(numbers, out)
 
 
 def _finished(folders: Folders, failed: set[pathlib.Path], model: str) -> list[pathlib.Path]:
@@ -132,17 +117,18 @@ def _finished(folders: Folders, failed: set[pathlib.Path], model: str) -> list[p
 
 
 def _draw_completions(
-    results: dict[str, Any], folders: Folders, failed: set[pathlib.Path], path: pathlib.Path
+    numbers: dict[str, Any], folders: Folders, failed: set[pathlib.Path], path: pathlib.Path
 ) -> None:
     shown = {m: runs[0] for m in COMPLETIONS_OF if (runs := _finished(folders, failed, m))}
     if not shown:
         return
-    split = results["split"]
-    completers = {name: model.load(workdir=folder) for name, folder in shown.items()}
+    split = numbers["split"]
+    completers = {name: completer.load(workdir=folder) for name, folder in shown.items()}
     answers = {name: (each.predict, each.threshold) for name, each in completers.items()}
-    records = variants.read_records(next(iter(shown.values())) / split / "per_file.csv")
+    model, folder = next(iter(shown.items()))
+    records = scores.read(folder / split, model).records
     names = completions_figure.choose_files(records, _POTS_SHOWN)
-    data = results["data"]
+    data = numbers["data"]
     place = {name: data[name] for name in ("resolution", "pool", "placement")}
     pots = source.open_split(data["dir"], split, **place).pots
     wanted = (item for item in pots if item.name in names)
@@ -150,7 +136,7 @@ def _draw_completions(
     completions_figure.draw(answers, samples, path)
 
 
-def markdown(results: dict[str, Any], folders: Folders, failed: set[pathlib.Path]) -> str:
+def markdown(numbers: dict[str, Any], folders: Folders, failed: set[pathlib.Path]) -> str:
     """The contents of `table.md`."""
     failed_seeds = {
         model: [seed for seed, path in of_seeds.items() if path in failed]
@@ -159,14 +145,14 @@ def markdown(results: dict[str, Any], folders: Folders, failed: set[pathlib.Path
     return f"""\
 # Table 1, ours beside the paper's
 
-{variants.table(results["models"], failed_seeds)}
+{variants.table(numbers["models"], failed_seeds)}
 
-{_notes(results)}
+{_notes(numbers)}
 """
 
 
-def _notes(results: dict[str, Any]) -> str:
-    data, machine = results["data"], results["hardware"]
+def _notes(numbers: dict[str, Any]) -> str:
+    data, machine = numbers["data"], numbers["hardware"]
     parts = [
         f"{split}: {count['files']} files of {count['pots']} pots"
         for split, count in data.items()
@@ -174,12 +160,12 @@ def _notes(results: dict[str, Any]) -> str:
     ]
     where = f" at {data['resolution']}³, pool {data['pool']}, {data['placement']}" if parts else ""
     devices = ", ".join(machine["devices"])
-    kind = "Synthetic pots" if results["options"]["quick"] else "Data"
+    kind = "Synthetic pots" if numbers["options"]["quick"] else "Data"
     return (
         f"In brackets: 95 % intervals over pots; seeds are averaged file by file first. Differences"
-        f" are paired by file. Scored on {results['split']}, one fixed fragment a file, with the"
+        f" are paired by file. Scored on {numbers['split']}, one fixed fragment a file, with the"
         " last weights of each run.\n\n"
         f"{kind}{where}: {'; '.join(parts) or '-'}. On {machine['platform']} ({devices}),"
-        f" {machine['cores']} cores, jax {results['versions']['jax']}.\n\n"
-        f"    {results['command']}"
+        f" {machine['cores']} cores, jax {numbers['versions']['jax']}.\n\n"
+        f"    {numbers['command']}"
     )

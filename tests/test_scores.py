@@ -5,7 +5,7 @@ import json
 import pytest
 
 from scripts import compare_scores
-from scripts.lib.ablation import comparison
+from scripts.lib import scores
 from voxgan_jax.evaluation import summary
 from voxgan_jax.evaluation.protocol import Record
 
@@ -92,10 +92,10 @@ def test_folders_of_one_name_are_averaged_file_by_file(tmp_path):
 
 
 def test_a_difference_leaves_out_what_one_side_lacks():
-    (row, *_) = comparison.combine([records(0.3, True), records(0.1)], [1.0, -1.0])
+    (row, *_) = scores.difference(records(0.3, True), records(0.1))
     assert row.chamfer is None
     assert row.iou == pytest.approx(0.2) and row.dice == 0
-    (row, *_) = comparison.combine([records(0.3, True), records(0.1, True)], [0.5, 0.5])
+    (row, *_) = scores.mean([records(0.3, True), records(0.1, True)])
     assert (row[:5], row.chamfer) == (records()[0][:5], pytest.approx(2.2))
 
 
@@ -110,9 +110,9 @@ def test_a_difference_leaves_out_what_one_side_lacks():
 )
 def test_other_files_cannot_be_compared(rows, settings, message, tmp_path):
     folders = [write(tmp_path / "a", records()), write(tmp_path / "other", rows, **settings)]
-    answers = [comparison.read(folders[0], "a"), comparison.read(folders[1], "other")]
+    answers = [scores.read(folders[0], "a"), scores.read(folders[1], "other")]
     with pytest.raises(ValueError, match=message):
-        comparison.gather(answers)
+        scores.gather(answers)
 
 
 def test_errors_are_one_line(tmp_path, capsys):

@@ -22,7 +22,7 @@ from voxgan_jax.placement import axis_fit, axis_maps, axis_search, locator
 from voxgan_jax.placement.axis_maps import Fill, Lines
 from voxgan_jax.scan.walls import Wall
 
-_DEGREES, _ASIDE, _SHARE = 2.5, 0.8, 0.06
+_NEAR_DEGREES, _NEAR_VOXELS, _NEAR_SHARE = 2.5, 0.8, 0.06
 """Lines within so much of the axis (voxels, or share of its distance) are nearly as good."""
 
 _WRONG = ((0.7, 0.08, 3.5), (1.0, 0.15, 8.0), (1.0, 0.15, 8.0), (2.0, 0.3, 16.0), (1.0, 0.5, 2.0))
@@ -161,8 +161,8 @@ def nearness(sherd: Sherd, lines: Lines) -> tuple[Float[np.ndarray, "k"], Float[
     degrees = np.degrees(np.arccos(np.clip(lines.directions @ up, -1, 1)))
     offset = level - lines.points
     offset = offset - (offset * lines.directions).sum(1, keepdims=True) * lines.directions
-    allowed = max(_ASIDE, _SHARE * float(np.linalg.norm(level - middle)))
-    far = (degrees / _DEGREES) ** 2 + (np.linalg.norm(offset, axis=1) / allowed) ** 2
+    allowed = max(_NEAR_VOXELS, _NEAR_SHARE * float(np.linalg.norm(level - middle)))
+    far = (degrees / _NEAR_DEGREES) ** 2 + (np.linalg.norm(offset, axis=1) / allowed) ** 2
     share = np.exp(-0.5 * (far - far.min()))
     return share / share.sum(), degrees
 

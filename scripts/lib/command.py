@@ -1,0 +1,52 @@
+"""What the command lines of scripts share: their parser, their kinds of numbers, how they start."""
+
+import argparse
+import functools
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from voxgan_jax.cli import commands
+from voxgan_jax.devices import accelerator
+
+
+def parser(text: str | None, **options: Any) -> argparse.ArgumentParser:
+    """A parser whose --help shows a module's text as it stands; `options` are argparse's."""
+    return argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter, **options
+    )
+
+
+def scoring(text: str | None, split: str, *, data: bool = True) -> argparse.ArgumentParser:
+    """A parser with the data set and the split that are scored.
+
+    Args:
+        split: the default.
+        data: whether the data set must be named.
+    """
+    made = parser(text)
+    made.add_argument("--data_dir", type=pathlib.Path, required=data)
+    made.add_argument("--split", default=split, help="or several, as in a+b (default: %(default)s)")
+    return made
+
+
+def natural(text: str) -> int:
+    """A whole number from 0."""
+    return _at_least(0, text)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    return _at_least(1, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    if int(text) < least:
+        raise argparse.ArgumentTypeError(f"{text} is below {least}")
+    return int(text)
+
+
+def run(name: str, work: Callable[[Any], int | None], args: argparse.Namespace) -> int:
+    """Prepare the accelerator, do the work of a script, and return its exit code."""
+    accelerator.prepare()
+    return commands.exit_code(name, functools.partial(work, args))
