@@ -6,8 +6,9 @@ import json
 import pytest
 
 from scripts import evaluate
+from scripts.lib import baselines
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import baselines, protocol
+from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference.completer import Completer
 
 

@@ -1,7 +1,5 @@
-"""Placing in the cube, changing resolution and packing bits."""
+"""Placing in the cube and changing resolution."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -156,29 +154,3 @@ def test_downsampling_noise_at_64_agrees_with_counting_each_label():
     votes = np.stack([(blocks == label).sum(1) for label in range(1, 19)], 1)
     winners = np.where(votes.any(1), votes.argmax(1) + 1, 0).reshape(32, 32, 32)
     np.testing.assert_array_equal(grid.downsample(labels, 2), winners)
-
-
-def test_packed_volumes_take_32_kib_in_numpys_order():
-    volumes = random_labels((2, 64, 64, 64))
-    packed = grid.pack_bits(volumes)
-    assert packed.shape == (2, 32 * 1024) and packed.dtype == np.uint8
-    np.testing.assert_array_equal(packed[1], np.packbits(volumes[1] > 0))
-    np.testing.assert_array_equal(grid.unpack_bits(packed, (64, 64, 64)), volumes > 0)
-    assert grid.pack_bits(np.array([[[True, 0, 0, 0, 0, 0, 0, True, True]]])).tolist() == [129, 128]
-
-
-def test_a_single_volume_of_a_size_that_is_no_multiple_of_eight():
-    volume = random_labels((3, 5, 7), fill=0.5)
-    packed = grid.pack_bits(volume)
-    assert packed.shape == (14,)
-    np.testing.assert_array_equal(grid.unpack_bits(packed, (3, 5, 7)), volume > 0)
-
-
-def test_packing_is_the_same_inside_jit():
-    volumes = random_labels((2, 8, 8, 8))
-    packed = jax.jit(grid.pack_bits)(jnp.asarray(volumes))
-    assert isinstance(packed, jax.Array)
-    np.testing.assert_array_equal(packed, grid.pack_bits(volumes))
-    unpacked = jax.jit(lambda bits: grid.unpack_bits(bits, (8, 8, 8)))(packed)
-    assert unpacked.dtype == jnp.uint8
-    np.testing.assert_array_equal(unpacked, volumes > 0)

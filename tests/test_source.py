@@ -40,11 +40,3 @@ def test_shifted_pots_can_be_pooled(vox_dir):
     ).pots
     (centred, *_) = source.open_split(vox_dir, "test", resolution=16, pool=2).pots
     assert np.count_nonzero(pooled.labels) == np.count_nonzero(centred.labels) > 100
-
-
-def test_pots_to_learn_from_stay_in_the_centre(vox_dir, cache_file):
-    for data_dir in (vox_dir, cache_file):
-        known = source.training_pots(data_dir, resolution=32)
-        shifted = source.training_pots(data_dir, resolution=32, placement="shifted")
-        for pot, other in zip(known, shifted, strict=True):
-            np.testing.assert_array_equal(pot.labels, other.labels)

@@ -8,8 +8,8 @@ import safetensors.numpy
 
 from configs import revolve
 from scripts import ablation_revolve as script
+from scripts.lib import summary
 from scripts.lib.ablation import runs, session, switches, switches_report
-from voxgan_jax.evaluation import summary
 from voxgan_jax.evaluation.protocol import Record
 
 

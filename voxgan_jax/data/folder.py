@@ -9,7 +9,7 @@ import hashlib
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -56,8 +56,6 @@ class PotFile(NamedTuple):
     category: str
     size: tuple[int, int, int]
 
-
-Item = TypeVar("Item", PotPath, PotFile)
 
 Reasons = list[tuple[pathlib.Path, str]]
 """Files that cannot be used, and why."""
@@ -145,15 +143,6 @@ def split_pots(keys: Sequence[tuple[str, str]], share: float, seed: int) -> set[
     if len(distinct) > 1:
         count = min(max(count, 1), len(distinct) - 1)
     return set(distinct[:count])
-
-
-def first_of_each_pot(items: Iterable[Item]) -> Iterator[Item]:
-    """Drop the further files of a pot: they show the same geometry, broken in another way."""
-    seen = set()
-    for item in items:
-        if (item.category, item.pot) not in seen:
-            seen.add((item.category, item.pot))
-            yield item
 
 
 def read(

@@ -1,10 +1,10 @@
-"""Pots in a cube: placing, changing resolution, packing bits."""
+"""Pots in a cube: placing, changing resolution."""
 
 import hashlib
 import math
 
 import numpy as np
-from jaxtyping import Array, Shaped, UInt8
+from jaxtyping import Shaped, UInt8
 
 PLACEMENTS = ("center", "corner")
 
@@ -129,23 +129,3 @@ def upsample(
     for axis in range(3):
         volume = volume.repeat(factor, axis)
     return volume
-
-
-def pack_bits(
-    volume: Shaped[np.ndarray, "*b d h w"] | Shaped[Array, "*b d h w"],
-) -> UInt8[np.ndarray, "*b bytes"] | UInt8[Array, "*b bytes"]:
-    """Eight cells to a byte, nonzero as 1, in the order of `numpy.packbits`: 64³ in 32 KiB.
-
-    Takes NumPy or JAX arrays, jitted or not, and returns the same kind.
-    """
-    xp = volume.__array_namespace__()
-    return xp.packbits((volume != 0).reshape(*volume.shape[:-3], -1), axis=-1)
-
-
-def unpack_bits(
-    packed: UInt8[np.ndarray, "*b bytes"] | UInt8[Array, "*b bytes"], shape: tuple[int, int, int]
-) -> UInt8[np.ndarray, "*b d h w"] | UInt8[Array, "*b d h w"]:
-    """The inverse of `pack_bits` for volumes of `shape`: 0 and 1."""
-    xp = packed.__array_namespace__()
-    bits = xp.unpackbits(packed, axis=-1, count=math.prod(shape))
-    return bits.reshape(*packed.shape[:-1], *shape)
