@@ -27,11 +27,11 @@ from scripts.lib import (
     command,
     completions_figure,
     oracles,
+    shifted,
     summary,
     surface_scores,
     training_pots,
 )
-from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference import completer
 
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
 def _evaluate(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     predict, threshold, place = _answer(args)
-    pots, count = source.open_split(args.data_dir, args.split, **place)
+    pots, count = shifted.open_split(args.data_dir, args.split, **place)
     shown: list[protocol.Sample] = []
     records = protocol.evaluate(
         predict,
@@ -135,7 +135,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--placement",
-        choices=source.PLACEMENTS,
+        choices=shifted.PLACEMENTS,
         help="of the pots (default: a model's own, center for --method); shifted hides their axis:"
         " each file's pot is moved to a place drawn from its name",
     )

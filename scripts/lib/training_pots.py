@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Array, Shaped, UInt8
 
+from scripts.lib import shifted
 from voxgan_jax.data import folder, source
 
 TRAIN_SPLITS = ("train", "validation")
@@ -29,8 +30,7 @@ def read(
         FileNotFoundError, CacheError: see `source.open_data`.
         ValueError: no pots are left to learn from.
     """
-    if place.get("placement") == source.SHIFTED:
-        place["placement"] = "center"
+    place = shifted.centred(place)
     data = source.open_data(data_dir, **place)
     wanted = [name for name in TRAIN_SPLITS if name not in leave_out.split("+")]
     split = "+".join(name for name in wanted if name in data.counts)

@@ -8,12 +8,7 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from voxgan_jax.data import cache, folder, grid
-
-SHIFTED = "shifted"
-"""The placement for scoring without a known axis: pots read in the centre, then `grid.shift`."""
-
-PLACEMENTS = (*grid.PLACEMENTS, SHIFTED)
+from voxgan_jax.data import cache, folder
 
 
 class Split(NamedTuple):
@@ -37,21 +32,12 @@ def open_data(data_dir: str | pathlib.Path, **place: Any) -> Data:
     Args:
         data_dir: a folder of `.vox` files, one of prepared data sets (see `builder`), or a cache
             file (see `cache`).
-        place: resolution, pool, placement; see `grid.place`. With placement "shifted" each file's
-            pot is read in the centre and moved by `grid.shift`, so the data is that of "center".
+        place: resolution, pool, placement; see `grid.place`.
 
     Raises:
         FileNotFoundError: no data there, or not placed in this way.
         CacheError: a cache file that is damaged, or whose pots are placed in another way.
     """
-    if place.get("placement") == SHIFTED:
-        centred = open_data(data_dir, **place | {"placement": "center"})
-        return centred._replace(
-            read=lambda split, rows: (
-                item._replace(labels=grid.shift(item.labels, item.name))
-                for item in centred.read(split, rows)
-            )
-        )
     if pathlib.Path(data_dir).is_file():
         packed = cache.load(data_dir, **place)
         read = functools.partial(cache.read_split, packed)
