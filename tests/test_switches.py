@@ -124,21 +124,6 @@ def test_quick_is_small_and_the_unet_needs_the_full_model(tmp_path):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--quick", "--step", "3"], "unknown option '--step'"),
-        (["--quick", "--split", "train"], "the models are trained on it"),
-        (["--quick", "--num_train_steps", "0"], "--num_train_steps: 0 is below 1"),
-        (["--quick", "--parts", "glaze"], "invalid choice: 'glaze'"),
-    ],
-)
-def test_wrong_options_say_what_to_do(options, message, capsys):
-    with pytest.raises(SystemExit):
-        script.parse([*options, "--out", "x"])
-    assert message in capsys.readouterr().err
-
-
 def test_what_cannot_be_is_said_in_one_line(tmp_path, monkeypatch, capsys):
     keep_to_itself(monkeypatch)
     out = ["--out", str(tmp_path / "out"), "--data_dir", str(tmp_path)]
