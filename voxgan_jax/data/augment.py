@@ -88,9 +88,10 @@ def augment_batch(
     rows = labels.shape[0] * parts
     rng = jax.random.fold_in(rng, step)
 
-    def uniform(number: int, count: int, least: float, most: float) -> Float[Array, "b {count}"]:
-        draw = functools.partial(jax.random.uniform, minval=least, maxval=most)
-        return parallel.own_rows(draw(jax.random.fold_in(rng, number), (rows, count)), axis_name)
+    def uniform(number: int, count: int, low: float = 0.0, high: float = 1.0) -> jax.Array:
+        key = jax.random.fold_in(rng, number)
+        drawn = jax.random.uniform(key, (rows, count), minval=low, maxval=high)
+        return parallel.own_rows(drawn, axis_name)
 
     ids = jax.random.randint(rng, (rows,), 0, symmetry.COUNT if turn else 1)
     ids = parallel.own_rows(ids, axis_name)
@@ -99,11 +100,11 @@ def augment_batch(
     limits = jnp.array([labels.shape[1:]], jnp.int32)
     if any(scales):
         low, high = (jnp.log1p(jnp.array([scales]) * sign) for sign in (-1, 1))
-        factors = jnp.exp(low + uniform(1, 2, 0, 1) * (high - low))
+        factors = jnp.exp(low + uniform(1, 2) * (high - low))
         sizes = stretched_sizes(old_sizes, factors, limits, keep_longest=keep_longest)
     room = limits - sizes
     if shift:
-        starts = (uniform(2, 3, 0, 1) * (room + 1).astype(jnp.float32)).astype(jnp.int32)
+        starts = (uniform(2, 3) * (room + 1).astype(jnp.float32)).astype(jnp.int32)
     elif placement == "center":
         starts = jnp.clip(starts + (old_sizes - sizes) // 2, 0, room)
     waves = uniform(3, sum(NUM_WAVES), -warp, warp) if warp else None
