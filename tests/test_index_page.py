@@ -6,6 +6,8 @@ from restored_bowl import restored
 
 from voxgan_jax.report import index, profile
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module")
 def view():

@@ -10,6 +10,8 @@ from restored_bowl import NAME, restored
 
 from voxgan_jax.report import page, page_text, profile, volumes
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module")
 def view():
