@@ -18,9 +18,10 @@ import optax
 
 from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
+from voxgan_jax.inference import model_card
 from voxgan_jax.models import locator as networks
 from voxgan_jax.models import weights
-from voxgan_jax.placement import locator, sherds
+from voxgan_jax.training import sherds
 from voxgan_jax.training.objectives import locator as objective
 from voxgan_jax.training.state import Net
 
@@ -34,7 +35,9 @@ def main(argv: list[str] | None = None) -> int:
 def score(args: argparse.Namespace) -> str:
     """The loss, and how often the likeliest line is within 5° of the axis, and the right way up."""
     held_out = sherds.read(args.held_out)
-    path = args.weights or (args.workdir / weights.RUN_FILE if args.workdir else locator.path())
+    path = args.weights or model_card.path(model_card.LOCATOR)
+    if args.workdir:
+        path = args.workdir / weights.RUN_FILE
     variables, config = weights.load(path)
     module = networks.from_config(config.get("generator") or config.locator)
     complete = jax.jit(functools.partial(objective.complete, Net(module, optax.identity())))
@@ -44,6 +47,8 @@ def score(args: argparse.Namespace) -> str:
         shares = np.asarray(complete(variables, maps[None]))[0]
         losses.append(-(targets * np.log(np.maximum(shares, np.finfo(np.float32).tiny))).sum())
         missed.append(degrees[shares.sum((1, 2)).argmax()])
+    if args.out:
+        weights.save(args.out, variables, config, half=True)
     off = np.minimum(missed, 180 - np.array(missed))
     return (
         f"{len(held_out)} sherds held out: loss {np.mean(losses):.3f}, axis within 5°"
@@ -62,6 +67,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--held_out", type=pathlib.Path, required=True)
     parser.add_argument("--lines", type=int, default=12, help="of each sherd; 2, or 12 and more")
+    parser.add_argument("--out", type=pathlib.Path, help="store the weights there as float16")
     return parser.parse_args(argv)
 
 

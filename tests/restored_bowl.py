@@ -1,15 +1,79 @@
 """A restored bowl as a page shows it."""
 
+import dataclasses
+from typing import Any
+
 import numpy as np
+import trimesh
 from turned_pots import bowl, sherd
 
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
-from voxgan_jax.report import missing_piece, page, volumes
-from voxgan_jax.report import profile as section
+from voxgan_jax.inference.confidence import Confidence
+from voxgan_jax.report import drawing, measures, meshes, missing_piece, page, profile, record
 
 NAME = 'A <b>"pot"</b> & </script><script>boom()</script>'
 STEP = 5.0
+
+MEASURES = measures.Measures(
+    height_mm=111.0,
+    rim_diameter_mm=None,
+    base_diameter_mm=None,
+    max_diameter_mm=None,
+    wall_mm=None,
+    volume_ml=500.0,
+    capacity_ml=None,
+    round_share=1.0,
+)
+
+PLACE = record.Place(
+    sentence="Ha",
+    confidence=0.1,
+    word="low",
+    axis_point_mm=(0.0, 0.0, 0.0),
+    axis_direction=(0.0, 0.0, 1.0),
+    voxel_mm=STEP,
+    height_mm=111.0,
+    diameter_mm=100.0,
+    above_base_mm=50.0,
+    score=1.0,
+)
+
+
+def placement(sentence: str, word: str, confidence: float) -> record.Placement:
+    """A sherd's place as a report has it, with one other."""
+    told = {"sentence": sentence, "word": word, "confidence": confidence}
+    return record.Placement(**vars(PLACE) | told, runner_ups=(PLACE,))
+
+
+def report(**changes: Any) -> record.Report:
+    """The least that is known of a pot, and what a test says besides."""
+    plain = record.Report(
+        name="sherd",
+        version="9.8.7",
+        given_voxels=320,
+        inferred_voxels=680,
+        uncertain_voxels=0,
+        share_inferred=0.68,
+        left_out_voxels=0,
+        pieces=None,
+        voxel_mm=STEP,
+        scale=record.GIVEN_SCALE,
+        measures=MEASURES,
+        confidence=None,
+        placement=None,
+        hypotheses=(),
+        transform=((1.0, 0.0, 0.0, 0.0),) * 4,
+        missing=None,
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+def words(said: record.Report) -> str:
+    """The page of a report, of a box and without a drawing; white space is one blank."""
+    box = trimesh.creation.box()
+    labels = np.full(len(box.faces), INFERRED)
+    return " ".join(page.page(page.View(said, box, labels, None, None, (), np.eye(4), "")).split())
 
 
 def restored() -> page.View:
@@ -20,42 +84,43 @@ def restored() -> page.View:
     labels[(labels == INFERRED) & (np.indices(pot.shape)[2] > 16)] = UNCERTAIN
     matrix = surface.frame(pot.shape, STEP, up="z")
     belief = pot.astype(np.float32)
-    field = surface.smooth(pot, belief, given)
-    whole = surface.surface(field, pot, matrix, surface.find_level(field, pot))
-    original = surface.surface(surface.smooth(given), given, matrix)
-    piece = missing_piece.missing_piece(whole, original, STEP)
+    made = meshes.surfaces(labels, belief, matrix)
+    piece = missing_piece.missing_piece(made.pot, made.original, STEP)
     assert piece is not None
-    wider = whole.copy()
+    wider = made.pot.copy()
     wider.vertices = (wider.vertices - wider.centroid) * [1.15, 1.15, 1.0] + wider.centroid
-    profile = section.profile(labels, belief, STEP)
-    counts = {label: int((labels == label).sum()) for label in volumes.NAMES}
+    section = profile.profile_of(labels, belief, STEP)
+    counts = {label: int((labels == label).sum()) for label in meshes.NAMES}
     added = counts[INFERRED] + counts[UNCERTAIN]
-    report = {
-        "version": "9.8.7",
-        "model": {"name": "revolve64", "trained_on": "<850> pots", "limits": ["No <handles>."]},
-        "given_voxels": counts[GIVEN],
-        "inferred_voxels": added,
-        "uncertain_voxels": counts[UNCERTAIN],
-        "share_inferred": added / sum(counts.values()),
-        "voxel_mm": STEP,
-        "scale": "given",
-        "measures": section.measures(profile),
-        "confidence": {"word": "fair", "expected_iou": 0.64, "sentence": "fair: it is in crumbs"},
-        "placement": {"sentence": "Rim up.", "confidence": 0.8, "runner_ups": [{"sentence": "Ha"}]},
-        "missing": {"volume_mm3": 1234.0, "gap_mm": 0.31, "pieces": 2, "clearance_mm": 0.2},
-        "hypotheses": [{"share": 0.25, "measures": {"height_mm": 111.0}}],
-        "input": {"file": "a.VOX"},
-        "options": {"threshold": None, "formats": ["stl", "html"], "deep": {"er": True}},
-    }
-    return page.View(
+    said = report(
         name=NAME,
-        pot=whole,
-        labels=surface.face_labels(whole, labels, matrix),
-        original=original,
+        given_voxels=counts[GIVEN],
+        inferred_voxels=added,
+        uncertain_voxels=counts[UNCERTAIN],
+        share_inferred=added / sum(counts.values()),
+        measures=measures.measure(section),
+        confidence=Confidence("fair", 0.64, "fair: it is in crumbs"),
+        placement=placement("Placed: rim up; confidence high (0.80)", "high", 0.8),
+        missing=record.Missing(volume_mm3=1234.0, gap_mm=0.31, pieces=2, clearance_mm=0.2),
+        hypotheses=(record.Hypothesis(share=0.25, measures=MEASURES),),
+        model=record.Model(
+            file="revolve64.safetensors",
+            sha256="1a",
+            trained_on="<pots>",
+            pots=850,
+            limits=("No <handles>.",),
+        ),
+        input=record.Input(file="a.VOX", bytes=9, sha256="2b"),
+        options={"voxel_mm": 5.0, "formats": ["stl", "html"], "whole_cube": True},
+    )
+    return page.View(
+        report=said,
+        pot=made.pot,
+        labels=made.labels,
+        original=made.original,
         missing=piece.mesh,
         hypotheses=[wider],
         matrix=matrix,
-        report=report,
+        drawing=drawing.svg(section),
         files=["a b_completed.stl", 'q"<i>.json', "javascript:alert(1)"],
-        drawing=section.drawing(profile),
     )

@@ -70,15 +70,15 @@ def test_a_grid_in_memory_is_the_pots_box():
     # A grid's axes are (d, h, w), those of an array (x, y, z) with the axis along z, rim on top.
     volume = np.flip(labels, 2).transpose(0, 1, 2)
     pot = voxgan_jax.complete(volume, name="mine", voxel_mm=2.0)
-    assert pot.name == "mine" and "input" not in pot.report
+    assert pot.name == "mine" and pot.report.input is None
     assert (pot.labels == GIVEN).sum() == (labels > 0).sum()
     assert pot.pot.is_volume and pot.missing is not None and pot.missing.is_volume
     low, high = pot.pot.bounds
     # The walls that were given stand where the array has them, in mm.
     cells = np.argwhere(volume) * 2.0
     assert (low < cells.min(axis=0) + 1.5).all() and (high > cells.max(axis=0) + 0.5).all()
-    assert pot.report["voxel_mm"] == 2.0 and pot.report["scale"] == "given"
-    assert pot.report["measures"]["height_mm"] == pytest.approx(high[2] - low[2], abs=2.0)
+    assert pot.report.voxel_mm == 2.0 and pot.report.scaled
+    assert pot.report.measures.height_mm == pytest.approx(high[2] - low[2], abs=2.0)
     assert pot.confidence is not None and 0 < pot.confidence.expected_iou < 1
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from changed_pots import REBOX, apply, augmented, box_of, pot, solid
+from changed_pots import AUGMENT, REBOX, apply, augmented, box_of, pot, solid
 
 from voxgan_jax.data import augment, grid
 
@@ -95,12 +95,11 @@ def test_all_eight_are_drawn_equally_often_and_follow_from_key_and_step():
 )
 def test_rows_under_a_mapped_axis_are_those_of_the_whole_batch(options):
     labels = jnp.asarray(np.stack([grid.place(pot((5, 8, 4), s), 8) for s in range(6)]))
-    whole = augment.augment_batch({"labels": labels}, jax.random.key(0), jnp.int32(5), **options)
-    divided = jax.vmap(
-        functools.partial(augment.augment_batch, axis_name="data", **options),
-        in_axes=({"labels": 0}, None, None),
-        axis_name="data",
-    )({"labels": labels.reshape(3, 2, 8, 8, 8)}, jax.random.key(0), jnp.int32(5))
+    whole = AUGMENT({"labels": labels}, jax.random.key(0), jnp.int32(5), **options)
+    of_each = functools.partial(augment.augment_batch, axis_name="data", **options)
+    mapped = jax.vmap(of_each, in_axes=({"labels": 0}, None, None), axis_name="data")
+    batch = {"labels": labels.reshape(3, 2, 8, 8, 8)}
+    divided = jax.jit(mapped)(batch, jax.random.key(0), jnp.int32(5))
     np.testing.assert_array_equal(divided["labels"].reshape(6, 8, 8, 8), whole["labels"])
 
 

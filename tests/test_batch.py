@@ -24,17 +24,10 @@ from voxgan_jax.data.synthetic import pots
 from voxgan_jax.inference import completer
 from voxgan_jax.inference.answer import GIVEN
 from voxgan_jax.models import weights
-from voxgan_jax.report import volumes
+from voxgan_jax.report import meshes
 from voxgan_jax.restore import batch, files, pool
 
 SIDE = 16
-LOADED = functools.cache(completer.load)
-
-
-@pytest.fixture(autouse=True)
-def loaded_once(monkeypatch):
-    """A model is compiled once for all commands that name it."""
-    monkeypatch.setattr(completer, "load", LOADED)
 
 
 def sherd(seed):
@@ -46,7 +39,7 @@ def sherd(seed):
 
 @pytest.fixture(scope="module")
 def weights_file(tmp_path_factory):
-    """A model that was not trained: nothing here is about what it answers."""
+    """A model that was not trained, as nothing here is about what it answers; compiled once."""
     config = smoke.get_config()
     config.generator.features, config.data.resolution = 2, 32
     generator = models.build(config.generator)
@@ -56,7 +49,9 @@ def weights_file(tmp_path_factory):
     made = jax.tree.map(lambda leaf: rng.uniform(0, 1, leaf.shape).astype(leaf.dtype), shapes)
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     weights.save(path, made, config)
-    return path
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(completer, "load", functools.cache(completer.load))
+        yield path
 
 
 def broken(folder: pathlib.Path) -> list[str]:
@@ -117,7 +112,7 @@ def test_files_go_in_batches_and_a_bad_one_stops_no_other(tmp_path):
         vox.write(path, labels)
     names[1].write_bytes(names[1].read_bytes()[:50])
     vox.write(names[3], np.ones((17, 4, 4), np.uint8))
-    options = {"batch_size": 2, "ids": [4], "formats": volumes.FORMATS}
+    options = {"batch_size": 2, "ids": [4], "formats": meshes.FORMATS}
     done = list(batch.complete_files(model, names, tmp_path / "out", **options))
     assert calls == [2, 2, 2]
     for n in (0, 2, 4):
@@ -125,7 +120,7 @@ def test_files_go_in_batches_and_a_bad_one_stops_no_other(tmp_path):
         assert not isinstance(result, Exception)
         written, completion = result
         stem = f"{names[n].stem}_fragment4_completed"
-        assert written.paths == [tmp_path / "out" / f"{stem}.{form}" for form in volumes.FORMATS]
+        assert written.paths == [tmp_path / "out" / f"{stem}.{form}" for form in meshes.FORMATS]
         assert all(path.is_file() for path in written.paths)
         assert (completion.labels == GIVEN).sum() == 1
     assert isinstance(done[1], vox.VoxError) and "b.vox" in str(done[1])

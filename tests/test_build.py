@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("loose_promotion")
 
 def small_revolve(**generator):
     config = revolve.get_config()
-    config.data.resolution = 16
+    config.data.resolution, config.generator.axis = 16, "centre"
     config.generator.update({"features": 2, "bottleneck": 4} | generator)
     return config
 

@@ -160,7 +160,7 @@ def test_bad_files_are_listed_or_left_out(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["pots.npz", "vox"]
 
 
-def test_a_failed_write_leaves_the_old_file(cache_file, tmp_path, monkeypatch):
+def test_a_failed_write_leaves_the_old_file(vox_dir, cache_file, tmp_path, monkeypatch):
     path = tmp_path / "pots.npz"
     path.write_bytes(cache_file.read_bytes())
     before = path.read_bytes()
@@ -170,7 +170,7 @@ def test_a_failed_write_leaves_the_old_file(cache_file, tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(OSError, match="No space left"):
-        cache._save(path, {"header": np.zeros(1, np.uint8)})
+        cache.write(path, vox_dir, resolution=32)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 

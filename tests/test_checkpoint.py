@@ -153,7 +153,7 @@ def test_damage_that_reads_well_is_found_by_the_digests(tmp_path, monkeypatch, w
             _save(manager, 2)
         manager.wait_until_finished()
         assert int(checkpoint.restore(manager, _abstract()).state.step) == 1
-    assert "generator/params/kernel is not as it was saved" in warnings[0]
+    assert "nets/discriminator/params/kernel is not as it was saved" in warnings[0]
 
 
 def test_all_damaged_is_one_error_and_nothing_moves(two_checkpoints, tmp_path):

@@ -6,30 +6,29 @@ import sys
 from typing import Any, cast
 
 import pytest
+from restored_bowl import MEASURES, placement, report
 
 from voxgan_jax.cli import main
 from voxgan_jax.cli import result as cli_result
 from voxgan_jax.data import vox
 from voxgan_jax.inference import bridge, confidence
-from voxgan_jax.report import profile, volumes
-from voxgan_jax.restore import batch
+from voxgan_jax.report import codec, measures, record
+from voxgan_jax.restore import batch, pot
 
-PLACED = {"sentence": "Placed by its shape: a pot 447 mm high", "word": "low"}
+PLACED = placement("Placed by its shape: a pot 447 mm high", "low", 0.3)
+SURE = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
 
 
 class Answered:
     """Stands for a completion: what is said of it beside its report."""
 
-    confidence = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
-    left_out = 0
     shift = (0, 0, 0)
 
 
 def result(missing_mm3: float, **said: Any) -> batch.Result:
-    report: dict[str, Any] = {"placement": None, "hypotheses": [], "scale": "given"}
-    report |= {"pieces": None, "given_voxels": 3045, "inferred_voxels": 12687, "measures": {}}
+    told = report(given_voxels=3045, inferred_voxels=12687, confidence=SURE, **said)
     paths = [pathlib.Path("done/sherd.stl"), pathlib.Path("done/sherd.html")]
-    written = volumes.Written(paths, 6e6, missing_mm3, 0.776, 2, report | said)
+    written = pot.Written(paths, told, 6e6, missing_mm3, 0.776, 2)
     return batch.Result(written, cast(Any, Answered()))
 
 
@@ -49,24 +48,25 @@ def test_volumes_are_written_out(cubic_mm, said):
 def test_the_place_follows_the_confidence():
     lines = cli_result.in_words(result(1.0, placement=PLACED)).splitlines()
     assert lines[1] == "  confidence high: expected IoU with the true pot 0.77"
-    assert lines[2] == f"  {PLACED['sentence']}"
+    assert lines[2] == f"  {PLACED.sentence}"
 
 
 def test_hypotheses_are_told_with_their_likelihoods():
-    others = [{"share": 0.6875}, {"share": 0.0938}]
+    others = tuple(record.Hypothesis(share=n, measures=MEASURES) for n in (0.6875, 0.0938))
     assert "how likely: 69 %, 9 %" in cli_result.in_words(result(1.0, hypotheses=others))
-    assert json.loads(cli_result.as_json(result(1.0, hypotheses=others)))["hypotheses"] == others
+    said = json.loads(cli_result.as_json(result(1.0, hypotheses=others)))
+    assert said["hypotheses"] == codec.plain(others)
 
 
 def test_what_was_joined_is_told():
-    found = bridge.Pieces(made=5, left=2, added=300, dropped=7).summary(15732)
+    found = record.Pieces.of(bridge.Pieces(made=5, left=2, added=300, dropped=7), 15732)
     several = result(1.0, pieces=found)
     assert cli_result.in_words(several).splitlines()[2:4] == [
         "  joined by a guess: 2 % of the pot bridges its 5 pieces",
         "  in 2 pieces that no likely wall joins",
     ]
-    assert json.loads(cli_result.as_json(several))["joined"] == found
-    whole = result(1.0, pieces=bridge.Pieces(made=1, left=1, added=0, dropped=0).summary(9))
+    assert json.loads(cli_result.as_json(several))["joined"] == codec.plain(found)
+    whole = result(1.0, pieces=record.Pieces.of(bridge.Pieces(1, 1), 9))
     for one in (whole, result(1.0)):
         words = cli_result.in_words(one)
         assert "joined" not in words and "likely wall" not in words
@@ -74,7 +74,7 @@ def test_what_was_joined_is_told():
 
 
 def test_without_a_scale_it_says_so():
-    lines = cli_result.in_words(result(1.0, scale=profile.NO_SCALE)).splitlines()
+    lines = cli_result.in_words(result(1.0, scale=measures.NO_SCALE)).splitlines()
     assert lines[-1] == "  no scale given; 1 voxel taken as 1 mm (see --voxel-mm)"
     assert "scale" not in cli_result.in_words(result(1.0))
 

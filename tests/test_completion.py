@@ -16,7 +16,7 @@ from voxgan_jax.data import folder, grid, vox
 from voxgan_jax.inference import completer as model
 from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.models import weights
-from voxgan_jax.report import volumes
+from voxgan_jax.report import meshes
 from voxgan_jax.restore import batch
 
 
@@ -98,8 +98,8 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     scene = vox.read_scene(target)
     np.testing.assert_array_equal(scene.labels, done.labels)
     assert scene.palette is not None
-    assert scene.palette[GIVEN].tolist() == list(volumes.COLOURS[GIVEN])
-    assert scene.palette[INFERRED].tolist() == list(volumes.COLOURS[INFERRED])
+    assert scene.palette[GIVEN].tolist() == list(meshes.COLOURS[GIVEN])
+    assert scene.palette[INFERRED].tolist() == list(meshes.COLOURS[INFERRED])
 
 
 def test_reduced_precision_is_near_and_other_dtypes_are_refused(saved):

@@ -4,11 +4,11 @@ import csv
 
 import numpy as np
 import pytest
+from restored_bowl import words
 
-from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference import confidence
-from voxgan_jax.report import index as index_page
-from voxgan_jax.report import overview, page_text
+from voxgan_jax.inference.answer import Answer, Request
+from voxgan_jax.report import overview
 from voxgan_jax.restore import pot as completion
 from voxgan_jax.scan import pose
 
@@ -107,16 +107,16 @@ def test_every_result_shows_the_bounded_confidence():
         labels[1:7, 1:7, 1:7] = 1
         found = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
         belief = labels.astype(np.float32)
-        answer = answers.Answer(labels, 0, (0, 0, 0), belief, belief, found)
-        request = answers.Request((pose.Sherd(labels, source="a.stl", placement=placement),))
+        answer = Answer(labels, 0, (0, 0, 0), belief, belief, found)
+        request = Request((pose.Sherd(labels, source="a.stl", placement=placement),))
         pot = completion.restore(request, answer, name=word)
-        assert pot.report["confidence"] == (pot.confidence and pot.confidence._asdict())
+        assert pot.report.confidence == pot.confidence
         reports[word] = pot.report
-    page = page_text.confidence(reports["low"])
+    page = words(reports["low"])
     assert '<p class="grade">Low</p><p>The confidence of its place is low (0.19); if it' in page
-    assert '<p class="grade">High</p><p>Expected IoU' in page_text.confidence(reports["high"])
-    index = index_page.index([{"name": word, "report": reports[word]} for word in reports])
-    assert ">low <span" in index and "≤\xa00.77</span>" in index
+    assert '<p class="grade">High</p><p>Expected IoU' in words(reports["high"])
+    index = overview.index([overview.Row(report, "", "") for report in reports.values()])
+    assert ">low <span" in index and "≤&nbsp;0.77</span>" in index
     assert 'data-value="2.77">high <span class="soft">0.77</span>' in index
     lines = list(csv.DictReader(overview.summary(list(reports.values()), []).splitlines()))
     told = [(line["confidence"], line["placement"], line["expected_iou"]) for line in lines]

@@ -12,8 +12,8 @@ from voxgan_jax.data.synthetic import pots
 from voxgan_jax.data.synthetic.fracture import fracture
 from voxgan_jax.evaluation import baselines, protocol
 from voxgan_jax.geometry import wheel
-from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import confidence
+from voxgan_jax.inference.completer import Completer
 
 SIDE = 32
 
@@ -41,7 +41,7 @@ def make_samples(count, seed):
 
 @pytest.fixture(scope="module")
 def part():
-    completer = model.Completer(revolve_softly, SIDE, 1, "center", 0.5)
+    completer = Completer(revolve_softly, SIDE, 1, "center", 0.5)
     return confidence_fit.calibrate(completer, make_samples(40, 0), batch_size=8)
 
 
@@ -99,7 +99,7 @@ def test_the_expected_iou_follows_the_true_one():
         for number, sample in enumerate(samples)
     ]
     batches = iter(np.stack(fogged).reshape(5, 8, SIDE, SIDE, SIDE, 1))
-    completer = model.Completer(lambda partial: jnp.asarray(next(batches)), SIDE, 1, "center", 0.5)
+    completer = Completer(lambda partial: jnp.asarray(next(batches)), SIDE, 1, "center", 0.5)
     part = confidence_fit.calibrate(completer, samples, batch_size=8)
     assert part["files"] == part["pots"] == 40
     for half in part["crossed"]:
@@ -123,7 +123,7 @@ def test_fit_finds_a_logistic_rule():
 
 
 def test_one_pot_is_too_few():
-    completer = model.Completer(revolve_softly, SIDE, 1, "center", 0.5)
+    completer = Completer(revolve_softly, SIDE, 1, "center", 0.5)
     with pytest.raises(ValueError, match="give two"):
         confidence_fit.calibrate(completer, make_samples(1, 0), batch_size=1)
 

@@ -125,7 +125,7 @@ def test_auxiliary_losses_have_weights_and_switches():
     outputs = {"profile_logits": logits, "axis": axis}
     config = revolve.get_config()
     config.loss.profile_weight = 2.5
-    found = losses.auxiliary_losses(config)(outputs, complete, partial)
+    found = losses.auxiliary_losses(config, outputs, complete, partial)
     assert set(found) == {"profile_loss"}
     np.testing.assert_allclose(
         found["profile_loss"],
@@ -133,7 +133,6 @@ def test_auxiliary_losses_have_weights_and_switches():
         rtol=1e-6,
     )
     # The paper's generators leave nothing behind.
-    assert losses.auxiliary_losses(config)({}, complete, partial) == {}
+    assert losses.auxiliary_losses(config, {}, complete, partial) == {}
     config.loss.profile_weight = 0.0
-    assert losses.auxiliary_losses(config)(outputs, complete, partial) == {}
-    assert losses.no_auxiliary(outputs, complete, partial) == {}
+    assert losses.auxiliary_losses(config, outputs, complete, partial) == {}

@@ -5,9 +5,9 @@ import shutil
 import numpy as np
 import pytest
 
-from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import confidence, model_card, predict
 from voxgan_jax.inference.answer import GIVEN, Request
+from voxgan_jax.inference.completer import load
 from voxgan_jax.models import weights
 from voxgan_jax.scan.pose import Sherd
 
@@ -16,13 +16,13 @@ def test_without_a_name_the_model_of_the_package_is_taken(run_file, tmp_path, mo
     target = tmp_path / "tiny.safetensors"
     monkeypatch.setattr(model_card, "path", lambda name=model_card.NAME: target)
     with pytest.raises(FileNotFoundError, match="comes without trained weights; name a file by"):
-        model.load()
+        load()
     wide = {name: [-9.0, 9.0] for name in confidence.SUSPICIONS}
     slopes = dict.fromkeys(confidence.Features._fields, 0.0)
     rule = confidence.Rule(1.5, slopes, wide)
     shutil.copy(run_file, target)
     model_card.write_card(target, {"confidence": rule._asdict()})
-    completer = model.load()
+    completer = load()
     assert completer.resolution == 32
     assert completer.rule == rule
     labels = np.zeros((20, 20, 20), np.uint8)
@@ -31,8 +31,8 @@ def test_without_a_name_the_model_of_the_package_is_taken(run_file, tmp_path, mo
     assert done.confidence is not None
     assert done.confidence.sentence == "high: expected IoU with the true pot 0.82"
     with pytest.raises(ValueError, match="name either a weights file or the folder"):
-        model.load(weights_file=run_file, workdir=tmp_path)
-    assert model.load(weights_file=run_file).rule is None
+        load(weights_file=run_file, workdir=tmp_path)
+    assert load(weights_file=run_file).rule is None
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", "\udcff"])
@@ -41,9 +41,9 @@ def test_a_broken_card_is_named_with_the_remedy(content, run_file):
     card.write_bytes(content.encode("utf-8", "surrogateescape"))
     said = r"generator\.json: not a card.*; put back the card .* or delete this one"
     with pytest.raises(weights.WeightsError, match=said):
-        model.load(weights_file=run_file)
+        load(weights_file=run_file)
     card.unlink()
-    assert model.load(weights_file=run_file).rule is None
+    assert load(weights_file=run_file).rule is None
 
 
 def test_missing_weights_are_named_with_the_remedy(tmp_path, monkeypatch):
@@ -62,7 +62,7 @@ def test_missing_weights_are_named_with_the_remedy(tmp_path, monkeypatch):
 def test_several_pots_keep_the_sherd_and_differ():
     labels = np.zeros((64, 64, 64), np.uint8)
     labels[4:8, 20:44, 10:40] = 2
-    completer = model.load(num_hypotheses=3)
+    completer = load(num_hypotheses=3)
     (answer,) = predict.complete_batch(completer, [Request((Sherd(labels),))])
     assert len(answer.hypotheses) == 3
     shares = [other.share for other in answer.hypotheses]
@@ -82,6 +82,6 @@ def test_the_shipped_model_says_what_is_no_sherd():
     for d, h in ((8, 8), (8, 52), (52, 8), (52, 52)):
         table[d : d + 4, h : h + 4, 10:54] = 2
     requests = [Request((Sherd(shape),)) for shape in shapes]
-    for done in predict.complete_batch(model.load(), requests):
+    for done in predict.complete_batch(load(), requests):
         assert done.confidence is not None
         assert done.confidence.sentence.startswith(confidence.STRANGE)

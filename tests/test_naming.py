@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from voxgan_jax.report import naming
+from voxgan_jax.restore import naming
 
 
 def named(*paths, below="/d"):

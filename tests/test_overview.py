@@ -1,10 +1,14 @@
-"""The overview of a batch: written as the batch runs, cheaply, and at its end."""
+"""The overview of a batch: written as the batch runs, cheaply, and at its end; in a browser."""
 
 import csv
+import dataclasses
 
 import pytest
+from browser import Opened, launched
+from restored_bowl import MEASURES, restored
+from restored_bowl import report as told
 
-from voxgan_jax.report import overview
+from voxgan_jax.report import measures, overview
 
 
 class Clock:
@@ -26,7 +30,8 @@ class Clock:
 
 
 def report(number):
-    return {"name": f"sherd{number:02}", "measures": {"height_mm": 100.0 + number}}
+    found = dataclasses.replace(MEASURES, height_mm=100.0 + number)
+    return told(name=f"sherd{number:02}", measures=found)
 
 
 def heading(folder):
@@ -92,8 +97,9 @@ def test_nowhere_nothing_is_written(tmp_path, monkeypatch):
 
 
 def test_numbers_are_plain_and_a_failed_file_is_named_once(tmp_path):
-    measures = {"height_mm": 0.0, "volume_ml": 1796312.345, "capacity_ml": 837.6764, "wall_mm": 7.0}
-    done = {"name": "a", "measures": measures, "share_inferred": 0.87654321}
+    found = {"height_mm": 0.0, "volume_ml": 1796312.345, "capacity_ml": 837.6764, "wall_mm": 7.0}
+    found = dataclasses.replace(MEASURES, **found)
+    done = told(name="a", measures=found, share_inferred=0.87654321)
     failed = overview.Failure("bad", "scans/bad.vox", "scans/bad.vox: it holds no voxel")
     overview.write_overview(tmp_path, [done], [failed])
     with (tmp_path / "summary.csv").open(encoding="utf-8") as file:
@@ -103,3 +109,64 @@ def test_numbers_are_plain_and_a_failed_file_is_named_once(tmp_path):
     assert bad["error"] == "scans/bad.vox: it holds no voxel"
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert text.count("scans/bad.vox") == 1 and "</strong> it holds no voxel<" in text
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with launched() as browser:
+        yield browser
+
+
+def test_the_index_sorts_filters_and_lists_what_failed(chromium, tmp_path):
+    view = restored()
+    known = dataclasses.replace(view.report, scale=measures.NO_SCALE)
+    rows = [
+        overview.Row(dataclasses.replace(said, name=name), f"{name}.html", view.drawing)
+        for name, said in (
+            ("pot 10", dataclasses.replace(known, measures=wide(90.0))),
+            ("pot 9", dataclasses.replace(known, measures=wide(1200.0))),
+            ("pot 8", told()),
+        )
+    ]
+    failed = [overview.Failure("bad", "<i>bad.vox", "it holds no voxel & more")]
+    (tmp_path / "index.html").write_text(overview.index(rows, failed), encoding="utf-8")
+    shown = Opened(chromium, tmp_path / "index.html")
+
+    def names():
+        return shown.page.locator("#pots tbody tr:visible th").all_inner_texts()
+
+    assert shown.page.locator("h1").inner_text() == "3 pots restored, one file failed"
+    assert names() == ["pot 10", "pot 9", "pot 8"]
+    shown.page.get_by_role("button", name="Name").click()
+    assert names() == ["pot 8", "pot 9", "pot 10"]
+    for expected in (["pot 10", "pot 9", "pot 8"], ["pot 9", "pot 10", "pot 8"]):
+        shown.page.get_by_role("button", name="Diameter").click()
+        assert names() == expected
+    assert shown.page.locator("th[aria-sort=descending]").inner_text().startswith("Diameter")
+    shown.page.fill("#filter", "FAIR 9")
+    assert names() == ["pot 9"]
+    assert shown.page.locator("#found").inner_text() == "1 of 3"
+    assert "<i>bad.vox it holds no voxel & more" in shown.page.locator(".failures").inner_text()
+    href = shown.page.locator("th a").first.get_attribute("href")
+    assert href in {f"./pot%20{n}.html" for n in (8, 9, 10)}
+    assert shown.page.locator("#pots svg").count() == 3
+    assert shown.requests == [(tmp_path / "index.html").as_uri()] and shown.complaints == []
+    shown.page.set_viewport_size({"width": 360, "height": 700})
+    shown.page.fill("#filter", "")
+    shown.page.get_by_role("button", name="Confidence").click()
+    assert names()[-1] == "pot 8"
+    assert "90.0\u00a0mm*" in shown.page.locator("#pots").inner_text()
+    assert "Sizes marked * are in voxels" in shown.page.locator("header").inner_text()
+    assert shown.page.evaluate("document.documentElement.scrollWidth") == 360
+    shown.page.close()
+
+
+def wide(diameter):
+    return dataclasses.replace(MEASURES, max_diameter_mm=diameter)
+
+
+def test_a_batch_of_failures_only_has_no_table(tmp_path):
+    overview.write_overview(tmp_path, [], [overview.Failure("a", "a", "b")])
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert "0 pots restored, one file failed" in text and 'id="pots"' not in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index.html", "summary.csv"]

@@ -1,14 +1,15 @@
 """The page of a restored pot, in a real browser: what it shows, and that it asks nobody."""
 
+import dataclasses
 import json
 import re
 
 import numpy as np
 import pytest
 from browser import Opened, launched
-from restored_bowl import NAME, restored
+from restored_bowl import NAME, report, restored
 
-from voxgan_jax.report import page, page_text, profile, volumes
+from voxgan_jax.report import measures, meshes, page, render, sentences
 
 pytestmark = pytest.mark.browser
 
@@ -47,7 +48,7 @@ def test_the_page_needs_no_network_and_complains_of_nothing(opened, made):
     assert opened.complaints == []
     assert made.stat().st_size < 3_000_000
     # Nothing to fetch: no address in what the page adds to the bundle.
-    own = made.read_text(encoding="utf-8").replace(page.asset("three_viewer.min.js"), "")
+    own = made.read_text(encoding="utf-8").replace(render.asset("three_viewer.min.js"), "")
     assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)", own) == []
 
 
@@ -65,7 +66,7 @@ def test_the_picture_is_of_the_pot(opened):
 @pytest.mark.parametrize(
     "switch",
     ["part=pot", "part=original", "part=missing", "part=hypothesis-1"]
-    + [f'label="{label}"' for label in volumes.NAMES]
+    + [f'label="{label}"' for label in meshes.NAMES]
     + ["cut"],
 )
 def test_each_switch_changes_the_picture_and_back(opened, switch):
@@ -162,17 +163,23 @@ def test_all_is_said_and_nothing_from_outside_is_markup(opened, view):
     text = opened.page.locator("body").inner_text()
     assert opened.page.locator("h1").inner_text() == NAME
     assert opened.page.title() == f"{NAME}: restored pot"
-    share = round(100 * view.report["share_inferred"])
-    assert f"{share} % of this pot is a guess by a model (revolve64) trained on <850> pots; do" in (
-        text
+    share = round(100 * view.report.share_inferred)
+    assert (
+        f"{share} % of this pot is a guess by a model (revolve64) trained on 850 pots of <pots>; do"
+        in (text)
     )
-    for said in ("Fair", "It is in crumbs.", "Rim up.", "80 %", "Ha", "2 pieces of 1.23 ml"):
+    for said in (
+        "Fair",
+        "It is in crumbs.",
+        "Placed: rim up; confidence high (0.80).",
+        "Ha.",
+        "2 pieces of 1.23 ml",
+    ):
         assert said in text
     assert "height 111 mm, likelihood 25 %" in text and "No <handles>." in text
     assert "No scale given" not in text
-    assert "0.31 mm" in text and "9.8.7" in text and "Option: deep: er" in text
-    height = view.report["measures"]["height_mm"]
-    assert page_text.number(height, "mm") in text
+    assert "0.31 mm" in text and "9.8.7" in text and "Option: whole cube" in text
+    assert sentences.number(view.report.measures.height_mm, "mm") in text
     links = opened.page.evaluate(
         "[...document.querySelectorAll('a[download]')].map((a) => a.getAttribute('href'))"
     )
@@ -235,8 +242,8 @@ def test_the_drawing_is_printed_at_a_round_scale(chromium, made, view):
 
 
 def test_without_a_scale_all_is_in_voxels(chromium, view, tmp_path):
-    said = {"scale": profile.NO_SCALE}
-    page.write_page(tmp_path / "pot.html", view._replace(report=view.report | said))
+    said = dataclasses.replace(view.report, scale=measures.NO_SCALE)
+    page.write_page(tmp_path / "pot.html", view._replace(report=said))
     shown = Opened(chromium, tmp_path / "pot.html")
     text = shown.page.locator("main").inner_text()
     assert "No scale given; 1 voxel taken as 1 mm" in text
@@ -262,7 +269,7 @@ def test_without_webgl_the_page_says_so_and_shows_the_rest(chromium, made):
 
 
 def test_a_page_with_next_to_nothing_works(chromium, view, tmp_path):
-    bare = page.View("bare", view.pot, view.labels, None, None, (), view.matrix, {})
+    bare = page.View(report(), view.pot, view.labels, None, None, (), view.matrix, "")
     page.write_page(tmp_path / "bare.html", bare)
     shown = Opened(chromium, tmp_path / "bare.html")
     assert shown.page.locator("#viewer").get_attribute("data-state") == "ready"

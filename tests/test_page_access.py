@@ -1,10 +1,12 @@
 """Both pages for those who use no mouse or hear the page read: names, focus, contrast."""
 
+import dataclasses
+
 import pytest
 from browser import Opened, launched
 from restored_bowl import restored
 
-from voxgan_jax.report import index, page
+from voxgan_jax.report import overview, page
 
 _CONTROLS = {"application", "button", "checkbox", "link", "searchbox", "DisclosureTriangle"}
 _NAMED = _CONTROLS | {"image", "group", "region", "table", "columnheader", "rowheader"}
@@ -52,11 +54,11 @@ def folder(tmp_path_factory):
     view, path = restored(), tmp_path_factory.mktemp("access")
     page.write_page(path / "pot.html", view)
     rows = [
-        {"name": "a", "page": "pot.html", "drawing": view.drawing, "report": view.report},
-        {"name": "b", "page": "", "drawing": view.drawing, "report": view.report},
-        {"name": "c.vox", "error": "it holds no voxel"},
+        overview.Row(dataclasses.replace(view.report, name=name), shown, view.drawing)
+        for name, shown in (("a", "pot.html"), ("b", ""))
     ]
-    index.index_page(path / "index.html", rows, 9)
+    failed = [overview.Failure("c", "c.vox", "it holds no voxel")]
+    (path / "index.html").write_text(overview.index(rows, failed, 9), encoding="utf-8")
     return path
 
 

@@ -102,7 +102,6 @@ def make_axis_aware(mode="jit"):
     config = revolve.get_config()
     config.data.resolution, config.parallel.mode = 16, mode
     config.generator.features, config.generator.bottleneck = 2, 4
-    config.generator.residual_features = 2
     config.loss.recon, config.loss.recon_weight = "bce_dice", 1.0
     nets = objectives.build(config).nets
     sgd = {name: net._replace(tx=optax.sgd(0.3)) for name, net in nets.items()}

@@ -5,12 +5,14 @@ import json
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from restored_bowl import report, words
 from scipy import ndimage
 
-from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import predict
-from voxgan_jax.inference.answer import GIVEN, UNCERTAIN, Request
-from voxgan_jax.report import page_text, volumes
+from voxgan_jax.inference.answer import GIVEN, UNCERTAIN, Request, mark
+from voxgan_jax.inference.completer import Completer
+from voxgan_jax.report import sentences
+from voxgan_jax.report.record import Pieces, Report
 from voxgan_jax.restore.pot import restore
 from voxgan_jax.scan.pose import Sherd
 
@@ -33,7 +35,7 @@ def probabilities(gap):
 
 def completer(volume, pool=1, several=False):
     answer = jnp.asarray(volume)[None, ..., None]
-    made = model.Completer(lambda partial: answer, SIDE, pool, "center", 0.45)
+    made = Completer(lambda partial: answer, SIDE, pool, "center", 0.45)
     if several:
         shares = jnp.asarray([[1.0]])
         made = made._replace(alternatives=lambda partial: (answer[None], shares))
@@ -61,7 +63,7 @@ def test_the_bridge_is_uncertain_and_what_was_given_stays(answer):
     np.testing.assert_array_equal(done.probabilities > 0.45, done.belief > 0.5)
     assert 0.5 < done.belief[bridge].mean() < 0.7
     # However sure its surroundings are, a bridge stays a guess.
-    marked = volumes.mark(done.labels, np.ones_like(done.belief))
+    marked = mark(done.labels, np.ones_like(done.belief))
     np.testing.assert_array_equal(marked == UNCERTAIN, bridge)
 
 
@@ -93,12 +95,12 @@ def test_meshes_report_and_page_are_those_of_the_joined_pot(answer, tmp_path):
     total = report["given_voxels"] + report["inferred_voxels"]
     assert found["share_bridges"] == pytest.approx(bridge / total, abs=1e-4)
     assert report["uncertain_voxels"] >= bridge
-    text = page_text.shares(report)
+    text = words(Report.from_json(report))
     assert "Joined by a guess" in text and "in 3 pieces" in text
-    assert page_text.percent(found["share_bridges"]) in text
+    assert sentences.percent(found["share_bridges"]) in text
     assert found["dropped_voxels"] == PLATE.sum()
     assert found["share_dropped"] == pytest.approx(PLATE.sum() / (total + PLATE.sum()), abs=1e-6)
-    assert page_text.percent(found["share_dropped"]) in text and "falls apart" not in text
+    assert sentences.percent(found["share_dropped"]) in text and "falls apart" not in text
 
 
 def test_the_page_says_what_stays_apart_and_nothing_of_a_whole_pot():
@@ -108,10 +110,10 @@ def test_the_page_says_what_stays_apart_and_nothing_of_a_whole_pot():
     assert done.pieces is not None and done.pieces == (1, 1, 0, 0)
     assert done.probabilities is not None
     np.testing.assert_array_equal(done.probabilities, volume)
-    assert page_text.pieces({"pieces": done.pieces.summary(100)}) == ""
-    assert page_text.pieces({}) == page_text.pieces({"pieces": None}) == ""
+    assert sentences.pieces(report(pieces=Pieces.of(done.pieces, 100))) == []
+    assert sentences.pieces(report(pieces=None)) == []
     both = (SHERD | PLATE).astype(np.uint8)
     apart = predict.complete(completer(volume), both)
     assert apart.pieces is not None and apart.pieces == (2, 2, 0, 0)
-    text = page_text.pieces({"pieces": apart.pieces.summary(100)})
+    text = str(sentences.pieces(report(pieces=Pieces.of(apart.pieces, 100))))
     assert "In 2 pieces" in text and "falls apart" in text and "guess" not in text

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import turned_sherds
 
+from voxgan_jax.inference import model_card
 from voxgan_jax.placement import axis_fit, axis_maps, locator, place, propose
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, inverse, matrix
@@ -181,6 +182,7 @@ def test_the_locators_answer_turns_with_the_map():
 
 
 def test_the_package_holds_the_locator():
-    assert locator.path().is_file() and locator.path().stat().st_size < 2_000_000
+    path = model_card.path(model_card.LOCATOR)
+    assert path.is_file() and path.stat().st_size < 2_000_000
     with pytest.raises(FileNotFoundError):
         locator.load(pathlib.Path("none.safetensors"))

@@ -90,6 +90,17 @@ def test_what_says_what_runs_it_can_be_run(path):
         assert path.stat().st_mode & 0o111 == 0o111, f"chmod +x scripts/{path.name}"
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "scripts").glob("*.py")), ids=lambda path: path.name
+)
+def test_a_script_finds_what_lies_beside_the_package(path):
+    """Run by its path Python looks for modules in scripts/ alone, not in the folder above it."""
+    text = path.read_text()
+    found = re.search(r"^ *(from|import) (scripts|configs)\b", text, re.MULTILINE)
+    if found:
+        assert "sys.path.insert(0" in text[: found.start()], "add the clone's folder to sys.path"
+
+
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_of_the_documents_exists_and_knows_its_options(line):
     first, *rest = COMMANDS[line]

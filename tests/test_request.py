@@ -64,7 +64,7 @@ def test_whether_a_file_says_how_big_it_is(tmp_path):
         ("a.stl", {"rim": True, "as_is": True}, "--rim has no use with --as-is"),
         ("a.npy", {"axis": (0, 0, 1)}, "--axis has no use for a file of voxels"),
         ("a.stl", {"height_mm": -1.0}, "--height-mm -1: give a size above 0"),
-        ("a.stl", {"height_mm": 20.0}, "no placement agrees with what is given"),
+        ("a.stl", {"up": "z", "height_mm": 20.0}, "no placement agrees with what is given"),
     ],
 )
 def test_options_that_do_not_go_together(scan, tmp_path, name, facts, said):

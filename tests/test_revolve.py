@@ -187,7 +187,7 @@ def test_a_run_learns_and_its_weights_complete_pots(vox_dir, tmp_path, monkeypat
     config = revolve_config.get_config()
     config.data.dir, config.data.resolution = str(vox_dir), 32
     config.generator.features, config.generator.bottleneck = 4, 16
-    config.train.batch_size = config.eval.batch_size = 8
+    config.train.batch_size, config.eval.split = 8, ""
     config.train.num_train_steps, config.train.ema_decay = 60, 0.8
     config.optim.generator_learning_rate = 1e-2
     config.train.log_every_steps, config.checkpoint.every_steps = 5, 60

@@ -250,14 +250,15 @@ def test_discriminator_normalises_all_five_and_keeps_its_parameters():
 def test_a_step_moves_the_vectors_three_times():
     """Twice with the discriminator's parameters before the step, once with those after it."""
     config = smoke.get_config()
-    config.generator.features = config.discriminator.features = 4
+    config.data.resolution = 16
+    config.generator.features = config.discriminator.features = 2
     config.discriminator.spectral_norm_iterations = 1
     nets = objectives.build(config).nets
     sgd = {name: net._replace(tx=optax.sgd(0.5)) for name, net in nets.items()}
     objective = objectives.build(config, sgd)
     rng = np.random.default_rng(0)
     batch = {
-        "labels": jnp.asarray(rng.integers(0, 4, (2, 32, 32, 32)), jnp.uint8),
+        "labels": jnp.asarray(rng.integers(0, 4, (2, 16, 16, 16)), jnp.uint8),
         "given": jnp.asarray(np.eye(256, dtype=bool)[[2, 3]]),
     }
     state = jax.jit(functools.partial(build.initial_state, config, objective))()

@@ -14,7 +14,7 @@ from configs import revolve
 from voxgan_jax import models
 from voxgan_jax.devices import parallel
 from voxgan_jax.training import build, loop, losses, objectives
-from voxgan_jax.training.state import Net, inference_variables
+from voxgan_jax.training.state import Net
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_learns_one_batch_and_keeps_an_average(batch):
                 second,
             )
     assert recon[-1] < 0.3 * recon[0]
-    averaged = inference_variables(state)["params"]
+    averaged = state.variables()["params"]
     assert averaged is state.ema_params
 
 

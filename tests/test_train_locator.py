@@ -1,20 +1,20 @@
 """Training the locator: what is cut, what it is shown, and that its weights can be used."""
 
+import functools
 import itertools
 from typing import Any
 
 import jax
 import numpy as np
-import optax
 import pytest
 
 from configs import locator as locator_config
 from scripts import cut_sherds, score_locator
 from voxgan_jax.data import feed as feed_lib
 from voxgan_jax.devices import parallel
-from voxgan_jax.placement import axis_maps, locator, sherds
+from voxgan_jax.placement import axis_maps, locator
 from voxgan_jax.placement.axis_maps import Lines
-from voxgan_jax.training import build, loop, objectives
+from voxgan_jax.training import build, loop, objectives, sherds
 
 SIDE, AXIS = 64, (31.5, 30.5)
 
@@ -94,38 +94,40 @@ def test_what_is_drawn_belongs_together(packed):
     assert len(both) == 2 and target[0].sum() == pytest.approx(1, rel=1e-4)
 
 
-def small_config(path, steps):
+def small_config(path):
     config = locator_config.get_config()
-    config.data.dir = str(path)
+    config.data.dir, config.data.lines = str(path), 2
     config.generator.features, config.generator.bottleneck = 2, 4
-    config.train.batch_size, config.train.num_train_steps = 2, steps
+    config.train.batch_size, config.train.num_train_steps = 2, 2
     return config
 
 
 @pytest.mark.usefixtures("loose_promotion")
 def test_a_run_leaves_weights_that_can_be_used_and_gone_on_from(packed, tmp_path, capsys):
-    config = small_config(packed, 2)
-    config.data.lines = 2
+    config = small_config(packed)
     state = loop.train(config, tmp_path / "first")
     assert set(state.nets) == {"generator"}
     first, second = (tmp_path / name / "generator.safetensors" for name in ("first", "second"))
-    config = small_config(packed, 1)
+    config = small_config(packed)
     config.train.init_weights = str(first)
     loop.train(config, tmp_path / "second")
+    half = tmp_path / "half.safetensors"
     asked = ["--workdir", str(tmp_path / "second"), "--held_out", str(packed)]
+    asked += ["--lines", "2", "--out", str(half)]
     assert score_locator.main(asked) == 0
     assert "2 sherds held out: loss" in capsys.readouterr().out
     maps = np.zeros((1, axis_maps.HEIGHTS, axis_maps.RINGS, 2), np.float32)
     scores = [locator.load(path)(maps) for path in (first, second)]
     assert scores[0].shape == (1, 2, len(locator.SCALES), len(locator.PLACES))
     assert np.abs(scores[0] - scores[1]).max() > 0
+    np.testing.assert_allclose(locator.load(half)(maps), scores[1], atol=1e-3)
+    assert half.stat().st_size < 0.7 * second.stat().st_size
 
 
+@pytest.mark.usefixtures("loose_promotion")
 def test_batches_follow_from_the_step_and_a_step_lowers_the_loss(packed):
     """The loss is the cross-entropy of the placements about both lines, with the targets."""
-    config = small_config(packed, 1)
-    config.data.lines = 2
-    mesh = parallel.make_mesh(jax.devices()[:1])
+    config, mesh = small_config(packed), parallel.make_mesh()
     feed = feed_lib.open_feed(config, mesh)
     assert feed.plan == (1, 2) and feed.draw is None
     batches = list(itertools.islice(feed.items(3), 2))
@@ -133,11 +135,10 @@ def test_batches_follow_from_the_step_and_a_step_lowers_the_loss(packed):
     jax.tree.map(np.testing.assert_array_equal, batches[1], again)
     assert np.abs(batches[0]["maps"] - again["maps"]).max() > 0
 
-    nets = objectives.build(config).nets
-    sgd = {name: net._replace(tx=optax.sgd(0.01)) for name, net in nets.items()}
-    objective = objectives.build(config, sgd)
-    state = jax.jit(lambda: build.initial_state(config, objective))()
-    step = jax.jit(objective.step)
+    objective = objectives.build(config)
+    create = functools.partial(build.initial_state, config, objective)
+    state = jax.jit(create, out_shardings=parallel.replicated(mesh))()
+    step = loop.compile_step(config, objective, mesh)
     variables = state.nets["generator"].variables()
     shares = np.asarray(jax.jit(objective.complete)(variables, again["maps"]))
     assert shares.shape == again["targets"].shape
@@ -152,6 +153,6 @@ def test_a_missing_file_is_named_with_what_makes_it(tmp_path, capsys):
     assert score_locator.main(["--held_out", str(tmp_path / "none.npz")]) == 1
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and "none.npz: there is no such file; scripts/cut_sherds.py" in said[0]
-    config = small_config(tmp_path / "none.npz", 1)
+    config = small_config(tmp_path / "none.npz")
     with pytest.raises(FileNotFoundError, match=r"none\.npz: there is no such file"):
         loop.train(config, tmp_path / "run")

@@ -12,8 +12,8 @@ import safetensors.numpy
 from configs import smoke
 from scripts.lib import weights_package
 from voxgan_jax import models
-from voxgan_jax.inference import completer as model
 from voxgan_jax.inference import confidence, model_card
+from voxgan_jax.inference.completer import load
 from voxgan_jax.models import weights
 
 SUMMARY = {
@@ -126,7 +126,7 @@ def test_the_shipped_card_agrees_with_the_shipped_weights():
     assert confidence.from_card(card) is not None
     text = model_card.card_path(model_card.path()).read_text(encoding="utf-8")
     assert '"/' not in text
-    assert model.load().resolution == card["config"]["data"]["resolution"] == 64
+    assert load().resolution == card["config"]["data"]["resolution"] == 64
 
 
 def test_the_shipped_model_of_several_pots_agrees_with_its_card():
@@ -139,7 +139,7 @@ def test_the_shipped_model_of_several_pots_agrees_with_its_card():
 
 
 def test_the_card_of_the_locator_agrees_with_it():
-    path = model_card.path("locator.safetensors")
+    path = model_card.path(model_card.LOCATOR)
     data = path.read_bytes()
     card = model_card.read_card(path)
     assert card["weights"]["sha256"] == hashlib.sha256(data).hexdigest()

@@ -15,10 +15,12 @@ class Tuples(griffe.Extension):
             if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Tuple):
                 for name, value in _pairs(statement):
                     known = griffe.Attribute(
-                        name, lineno=statement.lineno, endlineno=statement.end_lineno, value=value
+                        name,
+                        value=value,
+                        lineno=statement.lineno,
+                        endlineno=statement.end_lineno,
+                        docstring=griffe.Docstring(_text(after)) if _text(after) else None,
                     )
-                    if text := _text(after):
-                        known.docstring = griffe.Docstring(text, parent=known)
                     mod.set_member(name, known)
 
 

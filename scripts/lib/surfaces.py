@@ -11,7 +11,7 @@ from voxgan_jax.data.synthetic import pots as synthetic
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference import completer, predict
 from voxgan_jax.inference.answer import GIVEN
-from voxgan_jax.report import volumes
+from voxgan_jax.report import meshes
 
 SIDE = 64
 POINTS = 20_000
@@ -53,8 +53,7 @@ def _zoomed(
 def _written(
     labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"]
 ) -> Float[np.ndarray, "points 3"]:
-    made = volumes.surfaces(labels, belief, np.eye(4), with_piece=False)
-    return np.asarray(made.pot.sample(POINTS, seed=0))
+    return np.asarray(meshes.pot_surface(labels, belief, np.eye(4)).sample(POINTS, seed=0))
 
 
 def _points(

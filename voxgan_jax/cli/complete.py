@@ -2,11 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from voxgan_jax.cli import options, result
 from voxgan_jax.version import VERSION
+
+if TYPE_CHECKING:
+    from voxgan_jax.report.record import Report
 
 
 def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,8 +26,9 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from voxgan_jax.devices import accelerator
+    from voxgan_jax.files import readable
     from voxgan_jax.inference import completer
-    from voxgan_jax.report import naming, overview
+    from voxgan_jax.report import overview
     from voxgan_jax.restore import batch, files, pool
 
     names = files.collect(args.files)
@@ -72,12 +76,12 @@ def run(args: argparse.Namespace) -> int:
             progress.update()
             if isinstance(made, Exception):
                 all_of_them.fail(overview.Failure(names[path], str(path), str(made)))
-                tqdm.write(naming.readable(f"voxgan: {made}"), file=sys.stderr)
+                tqdm.write(readable(f"voxgan: {made}"), file=sys.stderr)
                 continue
             all_of_them.add(made.written.report)
             if not args.quiet:
                 said = result.as_json(made) if args.json else result.in_words(made)
-                tqdm.write(naming.readable(said))
+                tqdm.write(readable(said))
     failed = len(all_of_them.failed)
     if wanted and not silent:
         faults = f", {'one file' if failed == 1 else f'{failed} files'} failed" if failed else ""
@@ -87,15 +91,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _tell(text: str) -> None:
     """Say what is being done to who sits at a terminal: one sherd has no bar of progress."""
-    from voxgan_jax.report import naming
+    from voxgan_jax.files import readable
 
     if sys.stderr.isatty():
-        print(naming.readable(text), file=sys.stderr, flush=True)
+        print(readable(text), file=sys.stderr, flush=True)
 
 
-def _told_before(args: argparse.Namespace, reports: Sequence[Mapping[str, Any]]) -> str:
+def _told_before(args: argparse.Namespace, reports: "Sequence[Report]") -> str:
     if len(reports) > 1:
         return f"{len(reports)} completed before, as they would be now (see --again)"
-    page = any(name.endswith(".html") for name in reports[0]["files"])
-    file = args.out / f"{reports[0]['name']}.{'html' if page else 'json'}"
+    page = any(name.endswith(".html") for name in reports[0].files or ())
+    file = args.out / f"{reports[0].name}.{'html' if page else 'json'}"
     return f"{file}: completed before, as it would be now (see --again)"

@@ -21,14 +21,14 @@ def add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _info(args: argparse.Namespace) -> int:
-    from voxgan_jax.report import naming
+    from voxgan_jax.files import readable
 
     failed = 0
     for path in args.files:
         try:
             known = describe(path, args.unit, args.voxel_mm)
         except (OSError, ValueError) as error:
-            print(naming.readable(f"voxgan: {error}"), file=sys.stderr)
+            print(readable(f"voxgan: {error}"), file=sys.stderr)
             failed += 1
             continue
         print(json.dumps(known, ensure_ascii=False) if args.json else sentence(known))
@@ -55,18 +55,18 @@ def describe(
     import numpy as np
 
     from voxgan_jax.data import fragments, vox
-    from voxgan_jax.report import naming
+    from voxgan_jax.files import readable
     from voxgan_jax.scan import formats
 
     path = pathlib.Path(path)
     if formats.is_mesh(path):
-        return {"file": naming.readable(path), "kind": "mesh"} | _mesh(path, unit)
+        return {"file": readable(path), "kind": "mesh"} | _mesh(path, unit)
     sherd = formats.read(path, unit=unit, voxel_mm=voxel_mm)
     labels = sherd.labels
     counts = fragments.voxel_counts(labels)
     total = int(counts[1:].sum())
     known = {
-        "file": naming.readable(path),
+        "file": readable(path),
         "kind": "voxels",
         "size": list(labels.shape),
         "size_mm": _rounded(np.abs(sherd.to_mm[:3, :3]) @ np.array(labels.shape)),
@@ -85,12 +85,12 @@ def describe(
 
 def sentence(known: dict[str, Any]) -> str:
     """`describe` in words, a line each."""
-    from voxgan_jax.report import page_text
+    from voxgan_jax.report import sentences
 
     size = " × ".join(f"{side:g}" for side in known["size_mm"])
     if known["kind"] == "mesh":
         state = (
-            f"watertight, {page_text.number(known['volume_mm3'] / 1000, 'cm³')}"
+            f"watertight, {sentences.number(known['volume_mm3'] / 1000, 'cm³')}"
             if known["watertight"]
             else "not watertight: holes are filled where most directions agree"
         )

@@ -142,8 +142,8 @@ def prepare(
     pool: int = 1,
     placement: str = "center",
     skip_bad: bool = False,
-    progress: Any = lambda items: items,
-) -> tuple[dict[str, int], list[tuple[pathlib.Path, str]]]:
+    progress: folder.Progress = iter,
+) -> tuple[dict[str, int], folder.Reasons]:
     """Build the TFDS data set of a folder below `out_dir`; one that is there already is replaced.
 
     All files are read once before anything is written.
@@ -155,11 +155,9 @@ def prepare(
         folder.BadFilesError: some files cannot be read or placed and `skip_bad` is not set.
     """
     place = {"resolution": resolution, "pool": pool, "placement": placement}
-    bad = [
-        (item.path, pot)
-        for item in progress(folder.scan(vox_dir))
-        if isinstance(pot := folder.read_or_reason(item, **place), str)
-    ]
+    bad: folder.Reasons = []
+    for _ in folder.read_all(vox_dir, bad, progress, **place):
+        pass
     if bad and not skip_bad:
         raise folder.BadFilesError(bad)
     wanted = place_config(**place)

@@ -7,17 +7,16 @@ file in the order of `folder.scan`.
 """
 
 import json
-import os
 import pathlib
-import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
 from voxgan_jax.data import folder
+from voxgan_jax.files import whole
 
 FORMAT = "voxgan_jax cache 1"
 # Each stands for a list of byte strings: `<name>` joins them, `<name>_ends` says where each ends.
@@ -51,8 +50,8 @@ def write(
     pool: int = 1,
     placement: str = "center",
     skip_bad: bool = False,
-    progress: Callable[[Iterable[folder.PotPath]], Iterable[folder.PotPath]] = iter,
-) -> tuple[dict[str, int], list[tuple[pathlib.Path, str]]]:
+    progress: folder.Progress = iter,
+) -> tuple[dict[str, int], folder.Reasons]:
     """Pack all splits of a folder of `.vox` files into one file; one that is there is replaced.
 
     Returns:
@@ -64,14 +63,10 @@ def write(
     """
     path = pathlib.Path(path)
     place = {"resolution": resolution, "pool": pool, "placement": placement}
-    files, bad = [], []
-    outline_of, labels = [], []
+    files, outline_of, labels = [], [], []
+    bad: folder.Reasons = []
     outlines: dict[bytes, int] = {}
-    for item in progress(folder.scan(vox_dir)):
-        pot = folder.read_or_reason(item, **place)
-        if isinstance(pot, str):
-            bad.append((item.path, pot))
-            continue
+    for item, pot in folder.read_all(vox_dir, bad, progress, **place):
         occupied = pot.labels > 0
         outline = np.packbits(occupied).tobytes()
         outline_of.append(outlines.setdefault(outline, len(outlines)))
@@ -85,7 +80,10 @@ def write(
         "outline_of": np.asarray(outline_of, np.int32),
     }
     arrays |= _join("outlines", [zlib.compress(outline, 9) for outline in outlines])
-    _save(path, arrays | _join("labels", labels))
+    arrays |= _join("labels", labels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, **arrays)
     return counts(files), bad
 
 
@@ -174,18 +172,6 @@ def _join(name: str, parts: list[bytes]) -> dict[str, np.ndarray]:
 def _split(arrays: Any, name: str) -> list[bytes]:
     data, ends = arrays[name].tobytes(), arrays[f"{name}_ends"].tolist()
     return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-
-
-def _save(path: pathlib.Path, arrays: dict[str, Any]) -> None:
-    """Write beside the place and rename: the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _words(place: dict[str, Any]) -> str:

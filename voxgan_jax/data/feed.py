@@ -12,7 +12,7 @@ Batch = Mapping[str, Any]
 SOURCES = {
     "tfdata": "voxgan_jax.data.pipeline",
     "resident": "voxgan_jax.data.resident",
-    "sherds": "voxgan_jax.placement.sherds",
+    "sherds": "voxgan_jax.training.sherds",
 }
 """The modules whose `open_feed(config, mesh)` reads the data, by `config.data.source`."""
 

@@ -8,7 +8,7 @@ share their geometry. Validation pots, a tenth, are cut from the train split.
 import hashlib
 import pathlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -58,6 +58,12 @@ class PotFile(NamedTuple):
 
 
 Item = TypeVar("Item", PotPath, PotFile)
+
+Reasons = list[tuple[pathlib.Path, str]]
+"""Files that cannot be used, and why."""
+
+Progress = Callable[[Iterable[PotPath]], Iterable[PotPath]]
+"""Hands files on and shows how far it is, such as `tqdm`."""
 
 
 def is_prepared(data_dir: str | pathlib.Path) -> bool:
@@ -164,10 +170,19 @@ def read(
     return PotFile(placed, item.path.name, item.pot, item.category, labels.shape)
 
 
-def read_or_reason(item: PotPath, **place: Any) -> PotFile | str:
-    """What `read` gives, or, where a file cannot be used, the reason, without its path."""
-    try:
-        pot = read(item, **place)
-    except (vox.VoxError, grid.FitError, OSError) as error:
-        return str(error).removeprefix(f"{item.path}: ")
-    return pot if pot.labels.any() else "it holds no voxel"
+def read_all(
+    vox_dir: str | pathlib.Path, bad: Reasons, progress: Progress = iter, **place: Any
+) -> Iterator[tuple[PotPath, PotFile]]:
+    """What `scan` finds in a folder and `read` can use; the others are added to `bad`.
+
+    The reasons are without the files' paths.
+    """
+    for item in progress(scan(vox_dir)):
+        try:
+            pot = read(item, **place)
+            if pot.labels.any():
+                yield item, pot
+            else:
+                bad.append((item.path, "it holds no voxel"))
+        except (vox.VoxError, grid.FitError, OSError) as error:
+            bad.append((item.path, str(error).removeprefix(f"{item.path}: ")))

@@ -158,6 +158,6 @@ def volumes(
     labels: UInt8[Array, "b d h w"], given: Bool[Array, "b 256"], keep_crumbs: bool = True
 ) -> tuple[Float[Array, "b d h w 1"], Float[Array, "b d h w 1"]]:
     """What `select` gives, as the float32 that networks take."""
+    xp = labels.__array_namespace__()
     partial, complete = select(labels, given, keep_crumbs)
-    float32 = labels.__array_namespace__().float32
-    return partial.astype(float32), complete.astype(float32)
+    return xp.asarray(partial, xp.float32), xp.asarray(complete, xp.float32)

@@ -12,7 +12,6 @@ a model filled to MagicaVoxel's last voxel.
 import colorsys
 import os
 import pathlib
-import uuid
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from jaxtyping import Shaped, UInt8
 
 from voxgan_jax.data import vox_scene
 from voxgan_jax.data.vox_scene import Fault, Node, VoxelModel, unpack
+from voxgan_jax.files import whole
 
 VERSIONS = (150, 200)
 MAX_SIDE = 256  # coordinates are one byte
@@ -96,7 +96,7 @@ def write(
     """Write labels as a `.vox` file of one model that MagicaVoxel and pyvox open.
 
     Row k of `palette` is the RGBA colour of label k; `fragment_palette()` by default. The file
-    appears whole or not at all: it is written beside its place and renamed.
+    appears whole or not at all.
 
     Raises:
         ValueError: labels that are no whole numbers of 0…255, or a side outside 1…256.
@@ -120,12 +120,8 @@ def write(
     # Entry i of the file's palette is the colour of index i + 1 (pyvox is off by one here).
     colors = np.roll(fragment_palette() if palette is None else palette, -1, axis=0)
     vox = Vox([Model(Size(size_x, size_y, size_z), voxels)], [Color(*c) for c in colors.tolist()])
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        VoxWriter(str(temporary), vox).write()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as unfinished:
+        VoxWriter(str(unfinished), vox).write()
 
 
 def fragment_palette() -> UInt8[np.ndarray, "256 4"]:

@@ -5,7 +5,6 @@ would give, at a fraction of the time and with panels that share one scale exact
 `matplotlib.figure.Figure` is used, so nothing here touches pyplot's global state or a display.
 """
 
-import os
 import pathlib
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from scipy import ndimage
 from skimage import measure
 
 from voxgan_jax.data import vox
+from voxgan_jax.files import whole
 from voxgan_jax.inference.answer import GIVEN, INFERRED, MISSING
 
 _TERRACOTTA, _BLUE_GREY, _SAND = (0.82, 0.47, 0.32), (0.70, 0.77, 0.84), (0.91, 0.82, 0.70)
@@ -252,11 +252,7 @@ def _write(figure: Figure, text: str, x: float, y: float, rotation: float = 0.0)
 
 
 def save(figure: Figure, path: pathlib.Path) -> None:
-    """Write beside the target, then rename: a picture that exists is whole."""
+    """Write a picture, in the format that its name ends in, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        figure.savefig(partial, dpi=_DPI)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole(path) as unfinished:
+        figure.savefig(unfinished, dpi=_DPI, format=path.suffix[1:] or None)

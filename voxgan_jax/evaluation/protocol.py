@@ -94,12 +94,7 @@ def batches(samples: Iterable[Sample], batch_size: int) -> Iterator[Batch]:
         yield Batch(group, labels, given, np.arange(batch_size) < len(group))
 
 
-@jax.jit
-def _inputs(
-    labels: UInt8[Array, "b d h w"], given: Bool[Array, "b 256"]
-) -> tuple[Float[Array, "b d h w 1"], Float[Array, "b d h w 1"]]:
-    partial, complete = fragments.select(labels, given)
-    return jnp.asarray(partial, jnp.float32), jnp.asarray(complete, jnp.float32)
+_inputs = jax.jit(fragments.volumes)
 
 
 @functools.partial(jax.jit, static_argnames="threshold")

@@ -78,6 +78,11 @@ def axes(up: str) -> tuple[int, tuple[int, int]]:
     return axis, ((axis + 1) % 3, (axis + 2) % 3)
 
 
+def step_of(matrix: Float[np.ndarray, "4 4"]) -> float:
+    """The side of a voxel, in the coordinates of such a `frame`."""
+    return float(abs(np.linalg.det(matrix[:3, :3])) ** (1 / 3))
+
+
 def smooth(
     occupied: Bool[np.ndarray, "d h w"],
     probabilities: Float[np.ndarray, "d h w"] | None = None,
@@ -176,8 +181,7 @@ def face_labels(
     matrix: Float[np.ndarray, "4 4"],
 ) -> Int[np.ndarray, "faces"]:
     """The label of the voxel next to each face of a mesh, below the face's middle."""
-    step = abs(np.linalg.det(matrix[:3, :3])) ** (1 / 3)
-    below = mesh.triangles_center - 0.25 * step * mesh.face_normals
+    below = mesh.triangles_center - 0.25 * step_of(matrix) * mesh.face_normals
     places = (below - matrix[:3, 3]) @ np.linalg.inv(matrix[:3, :3]).T
     cells = np.clip(np.rint(places).astype(int) + 1, 0, np.add(labels.shape, 1))
     padded = np.pad(labels, 1)

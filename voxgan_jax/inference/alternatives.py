@@ -22,7 +22,7 @@ Volume = Float[Array, "b d h w 1"]
 NUM_DRAWS = 32
 NUM_ROUNDS = 6
 _SURE = 1e-4
-_ASIDE = 1.5
+_AXIS_WEIGHT = 1.5
 """Of axes a voxel apart, beside profiles: at 64³ a pot's walls then count 1.5² · 64² cells."""
 
 
@@ -109,7 +109,7 @@ def cluster(
     scale = jnp.sqrt(sizes)[None, None, :]
     flat = (profiles * scale).reshape(len(profiles), -1)
     # From their mean, so that squares lose nothing by rounding.
-    middle, unit = axes.mean(axis=0, keepdims=True), 1.0 / (_ASIDE * profiles.shape[1])
+    middle, unit = axes.mean(axis=0, keepdims=True), 1.0 / (_AXIS_WEIGHT * profiles.shape[1])
     points = jnp.concatenate([flat, (axes - middle) / unit], axis=1)
 
     def squares(centres: Float[Array, "k v"]) -> Float[Array, "n k"]:

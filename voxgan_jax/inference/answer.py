@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from scipy import ndimage
 
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence
@@ -16,6 +17,14 @@ from voxgan_jax.scan.pose import Sherd
 GIVEN, INFERRED, UNCERTAIN, MISSING = 1, 2, 3, 4
 """What a voxel of a pot is: part of the sherd; added to it; added without much certainty; of the
 true pot, where that is known, what was not given."""
+
+SURE = 0.85
+"""Where the inferred voxels around have less belief on average, a voxel is uncertain. On 56
+validation files (every 20th), with weights that had not seen them (D in docs/results.md), 25 % of
+the inferred voxels were; 56 % of these were right, and 93 % of the others."""
+
+_AROUND = 1.5
+"""The sigma of that average, in voxels."""
 
 
 class Request(NamedTuple):
@@ -58,3 +67,19 @@ class Answer(NamedTuple):
     confidence: Confidence | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
     pieces: Pieces | None = None
+
+
+def mark(
+    labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"]
+) -> UInt8[np.ndarray, "d h w"]:
+    """Labels in which inferred voxels are UNCERTAIN where they were, or the belief around is below
+    SURE.
+
+    The mean is one over inferred voxels, with Gaussian weights: at any wall's surface the belief of
+    single voxels goes down, however sure the wall is.
+    """
+    inferred = labels > GIVEN
+    weight = ndimage.gaussian_filter(inferred.astype(np.float32), _AROUND)
+    around = ndimage.gaussian_filter(np.where(inferred, belief, np.float32(0)), _AROUND)
+    sure = (around >= SURE * np.maximum(weight, np.float32(1e-6))) & (labels != UNCERTAIN)
+    return np.where(inferred, np.where(sure, np.uint8(INFERRED), np.uint8(UNCERTAIN)), labels)

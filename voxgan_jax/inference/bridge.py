@@ -50,17 +50,6 @@ class Pieces(NamedTuple):
     added: int = 0
     dropped: int = 0
 
-    def summary(self, total: int) -> dict[str, int | float]:
-        """For a report, of a pot that has so many voxels; what was dropped is a share of it all."""
-        return {
-            "made": self.made,
-            "left": self.left,
-            "bridge_voxels": self.added,
-            "share_bridges": round(self.added / max(total, 1), 4),
-            "dropped_voxels": self.dropped,
-            "share_dropped": round(self.dropped / max(total + self.dropped, 1), 6),
-        }
-
 
 class Joined(NamedTuple):
     """A pot in one piece, if that could be had.

@@ -15,6 +15,8 @@ from voxgan_jax.models import weights
 NAME = "revolve64.safetensors"
 HYPOTHESES = "hypotheses64.safetensors"
 """The model that gives several pots for one sherd."""
+LOCATOR = "locator.safetensors"
+"""The network that finds out where a sherd lay, see `placement.locator`."""
 
 _WITHOUT = {
     NAME: "this voxgan_jax comes without trained weights; name a file by --weights or a run's"

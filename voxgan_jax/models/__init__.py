@@ -11,7 +11,6 @@ What else the losses look at it leaves, in training, in the collection `OUTPUTS`
 """
 
 import importlib
-import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -46,11 +45,13 @@ def find(kind: str) -> Any:
     Raises:
         ValueError: no such kind; the known ones are named.
     """
-    name = f"{__name__}.{_RENAMED.get(kind, kind)}"
-    module = importlib.import_module(name) if importlib.util.find_spec(name) else None
-    if not hasattr(module, "OUTPUT"):
-        raise ValueError(f"unknown config.generator.kind {kind!r}; known: {', '.join(_kinds())}")
-    return module
+    name = _RENAMED.get(kind, kind)
+    if name not in _names() or not hasattr(_module(name), "OUTPUT"):
+        written = {module: kind for kind, module in _RENAMED.items()}
+        known = [written.get(n, n) for n in _names() if hasattr(_module(n), "OUTPUT")]
+        listing = ", ".join(sorted(known))
+        raise ValueError(f"unknown config.generator.kind {kind!r}; known: {listing}")
+    return _module(name)
 
 
 def build(config: Any, *, axis_name: str | None = None) -> nn.Module:
@@ -105,9 +106,9 @@ def complete(
     return probabilities(grid, kind)
 
 
-def _kinds() -> list[str]:
-    """The names of all kinds of generators, as configs write them."""
-    written = {module: kind for kind, module in _RENAMED.items()}
-    names = [info.name for info in pkgutil.iter_modules(__path__)]
-    found = [n for n in names if hasattr(importlib.import_module(f"{__name__}.{n}"), "OUTPUT")]
-    return sorted(written.get(name, name) for name in found)
+def _names() -> list[str]:
+    return [info.name for info in pkgutil.iter_modules(__path__)]
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"{__name__}.{name}")

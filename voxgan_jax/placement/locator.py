@@ -7,7 +7,6 @@ were trained on (configs/locator.py).
 """
 
 import functools
-import importlib.resources
 import pathlib
 from collections.abc import Callable
 
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from voxgan_jax.inference import model_card
 from voxgan_jax.models import locator, weights
 from voxgan_jax.models.locator import CUBE as CUBE
 from voxgan_jax.models.locator import PLACES, SCALES
@@ -25,8 +25,6 @@ LONGEST = 62
 
 USUAL_WALL = 2.9
 """The median thickness of the walls of such pots in voxels, as `scan.walls.wall` measures it."""
-
-NAME = "locator.safetensors"
 
 AT_ONCE = 128
 """Maps that the network is given at once."""
@@ -43,19 +41,14 @@ def both_ways(
     return scores.reshape(2, len(maps), len(SCALES), len(PLACES)).swapaxes(0, 1)
 
 
-def path() -> pathlib.Path:
-    """Where the package keeps this network's weights."""
-    return pathlib.Path(str(importlib.resources.files("voxgan_jax"))) / "weights" / NAME
-
-
 @functools.cache
 def load(file: pathlib.Path | None = None) -> Locate:
-    """The network with its weights, compiled.
+    """The network with its weights, the package's where no others are named, compiled.
 
     Raises:
         FileNotFoundError, WeightsError: see `weights.load`.
     """
-    variables, config = weights.load(file or path())
+    variables, config = weights.load(file or model_card.path(model_card.LOCATOR))
     net = locator.from_config(config.get("generator") or config.locator)
     compiled = jax.jit(functools.partial(both_ways, net))
 

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     import trimesh
 
 _MAX_CELLS = 4_000_000
+"""So many points at most hold distances; of a bigger piece they lie further apart."""
 _ROUNDS = 6
+"""So often at most the cut is made."""
 _CRUMB = 8
+"""Voxels: bodies of less volume are left out."""
 _FINE = 2
+"""So many points a voxel hold distances along each axis."""
 _CUT = 0.19
+"""In voxels, by how much marching cubes on those points cut the original's corners."""
 _LEAF = 40
+"""Points in a leaf of the tree; more make it quicker to build and slower to ask."""
 
 
 class MissingPiece(NamedTuple):
@@ -47,7 +53,7 @@ def missing_piece(
 
     Args:
         completed: watertight, in mm.
-        original: in mm; it may have holes, and is then taken as `solid.inside` sees it.
+        original: in mm; it may have holes, and is then taken as `voxelise.inside` sees it.
         step: the side of a voxel in mm.
         clearance: in mm, at least 0.
 
@@ -65,7 +71,6 @@ def missing_piece(
     closed = original.is_volume
     exact = _manifold(original.vertices, original.faces) if closed else None
     samples = voxelise.sample(original, step / 4)
-    # Marching cubes on the grid of distances cut the original's corners by so much.
     tree = _tree(samples)
     levels = _distances(original, samples, tree, step, clearance + step / 2)
     level = clearance + _CUT * step

@@ -14,10 +14,13 @@ from voxgan_jax.report.profile import Profile
 _UP = 4
 """Rings are read so many times as densely, rows twice that: both an eighth of a voxel."""
 _SIGMA = 0.45
+"""By so much, in voxels, the fields are smoothed that lines are drawn through."""
 _MIDDLE = np.pi / 4
 """Where the middle of the sherd is shown: half-way from the centre line to the edge."""
 _TURN = 0.6
+"""An edge turns sharply from so many radians on."""
 _APART = 2.5
+"""Lines that run round are drawn no nearer to each other along the edge, in voxels."""
 _SPECK = 12
 """Holes in the sherd's face of fewer square voxels than this are not drawn."""
 

@@ -5,12 +5,14 @@ import csv
 import io
 import pathlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
-from voxgan_jax.files import write_whole
-from voxgan_jax.report import naming
+from voxgan_jax.files import readable, write_whole
+from voxgan_jax.inference.confidence import WORDS
+from voxgan_jax.report import sentences
+from voxgan_jax.report.record import Report
+from voxgan_jax.report.render import render
 
 INDEX, SUMMARY = "index.html", "summary.csv"
 
@@ -20,15 +22,24 @@ EVERY = 60.0
 _IDLE = 50
 """So many times as long as writing takes is waited at least before the next."""
 
-_MEASURES = (
-    "height_mm",
-    "max_diameter_mm",
-    "rim_diameter_mm",
-    "base_diameter_mm",
-    "wall_mm",
-    "volume_ml",
-    "capacity_ml",
-)
+_COLUMNS: dict[str, Callable[[Report], float | str | None]] = {
+    "name": lambda report: report.name,
+    "input": lambda report: report.input and report.input.file,
+    "height_mm": lambda report: report.measures.height_mm,
+    "max_diameter_mm": lambda report: report.measures.max_diameter_mm,
+    "rim_diameter_mm": lambda report: report.measures.rim_diameter_mm,
+    "base_diameter_mm": lambda report: report.measures.base_diameter_mm,
+    "wall_mm": lambda report: report.measures.wall_mm,
+    "volume_ml": lambda report: report.measures.volume_ml,
+    "capacity_ml": lambda report: report.measures.capacity_ml,
+    "share_inferred": lambda report: report.share_inferred,
+    "missing_mm3": lambda report: report.missing and report.missing.volume_mm3,
+    "confidence": lambda report: report.confidence and report.confidence.word,
+    "expected_iou": lambda report: report.confidence and report.confidence.expected_iou,
+    "placement": lambda report: report.placement and report.placement.word,
+    "error": lambda _: None,
+}
+"""The columns of the table, and what of a report stands there."""
 
 
 class Failure(NamedTuple):
@@ -37,6 +48,26 @@ class Failure(NamedTuple):
     name: str
     file: str
     error: str
+
+    @property
+    def reason(self) -> str:
+        """Why, without the file's path, with which most errors begin."""
+        return self.error.removeprefix(f"{self.file}: ")
+
+
+class Row(NamedTuple):
+    """A restored pot in the table: its report, the path of its page from the table's folder ("" if
+    it has none), and its section drawing as SVG text."""
+
+    report: Report
+    page: str
+    drawing: str
+
+    @property
+    def trust(self) -> float | None:
+        """What its confidence sorts by: first the word and then the expected IoU."""
+        found = self.report.confidence
+        return found and WORDS[::-1].index(found.word) + found.expected_iou
 
 
 class Overview:
@@ -56,7 +87,7 @@ class Overview:
         self,
         out_dir: pathlib.Path | None,
         total: int,
-        done: Iterable[Mapping[str, Any]] = (),
+        done: Iterable[Report] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.out_dir, self.total = out_dir, total
@@ -66,25 +97,20 @@ class Overview:
     def __enter__(self) -> "Overview":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.write()
         elif self.done or self.failed:
             self._try_to_write()
 
-    def add(self, report: Mapping[str, Any]) -> None:
-        """A file was completed; its report is as in `NAME.json`."""
+    def add(self, report: Report) -> None:
+        """A file was completed."""
         self.done.append(report)
         self._write_where_due()
 
     def fail(self, failure: Failure) -> None:
         """A file could not be completed."""
-        self.failed.append(Failure(*map(naming.readable, failure)))
+        self.failed.append(Failure(*map(readable, failure)))
         self._write_where_due()
 
     def _write_where_due(self) -> None:
@@ -104,87 +130,60 @@ class Overview:
         """Write both files, each whole or not at all."""
         if self.out_dir is None:
             return
-        done = sorted(self.done, key=lambda report: str(report["name"]))
+        done = sorted(self.done, key=lambda report: report.name)
         write_overview(self.out_dir, done, self.failed, self.total)
 
 
 def write_overview(
     out_dir: pathlib.Path,
-    done: Sequence[Mapping[str, Any]],
+    done: Sequence[Report],
     failed: Sequence[Failure],
     total: int | None = None,
 ) -> list[pathlib.Path]:
     """Write `index.html` and `summary.csv` of these reports and of the files that failed.
 
     Args:
-        done: reports as in `NAME.json`.
         total: how many files there are to be; None: no more than these.
     """
-    from voxgan_jax.report import index
-
-    rows: list[dict[str, Any]] = []
-    for report in done:
-        drawing = out_dir / f"{report['name']}_section.svg"
-        page = out_dir / f"{report['name']}.html"
-        rows.append(
-            {
-                "name": report["name"],
-                "page": f"{report['name']}.html" if page.is_file() else "",
-                "drawing": drawing.read_text(encoding="utf-8") if drawing.is_file() else "",
-                "report": dict(report),
-            }
-        )
-    rows += [
-        # Most errors begin with the file's path, which stands before them already.
-        {"name": failure.file, "error": failure.error.removeprefix(f"{failure.file}: ")}
-        for failure in failed
-    ]
     out_dir.mkdir(parents=True, exist_ok=True)
-    index.index_page(out_dir / INDEX, rows, total)
+    rows = [_row(out_dir, report) for report in done]
+    write_whole(out_dir / INDEX, index(rows, failed, total))
     write_whole(out_dir / SUMMARY, summary(done, failed))
     return [out_dir / INDEX, out_dir / SUMMARY]
 
 
-def summary(done: Sequence[Mapping[str, Any]], failed: Sequence[Failure]) -> str:
-    """One line a file, as CSV: what was measured, or why it failed."""
-    columns = (
-        "name",
-        "input",
-        *_MEASURES,
-        "share_inferred",
-        "missing_mm3",
-        "confidence",
-        "expected_iou",
-        "placement",
-        "error",
+def _row(out_dir: pathlib.Path, report: Report) -> Row:
+    """A pot with what lies beside its report."""
+    drawing, page = (out_dir / f"{report.name}{end}" for end in ("_section.svg", ".html"))
+    return Row(
+        report,
+        f"{report.name}.html" if page.is_file() else "",
+        drawing.read_text(encoding="utf-8") if drawing.is_file() else "",
     )
+
+
+def index(rows: Sequence[Row], failed: Sequence[Failure] = (), total: int | None = None) -> str:
+    """The overview as HTML; the arguments are those of `write_overview`."""
+    left = max(0, (total or 0) - len(rows) - len(failed))
+    return render("index.html.j2", rows=rows, failed=failed, left=left, total=total, say=sentences)
+
+
+def summary(done: Sequence[Report], failed: Sequence[Failure]) -> str:
+    """One line a file, as CSV: what was measured, or why it failed."""
     text = io.StringIO()
-    table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    table = csv.DictWriter(text, _COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
     for report in done:
-        trust, missing = report.get("confidence") or {}, report.get("missing") or {}
-        measures = report.get("measures") or {}
-        table.writerow(
-            {
-                "name": report["name"],
-                "input": (report.get("input") or {}).get("file", ""),
-                **{name: _number(measures.get(name)) for name in _MEASURES},
-                "share_inferred": _number(report.get("share_inferred")),
-                "missing_mm3": _number(missing.get("volume_mm3")),
-                "confidence": trust.get("word", ""),
-                "expected_iou": _number(trust.get("expected_iou")),
-                "placement": (report.get("placement") or {}).get("word", ""),
-            }
-        )
+        table.writerow({name: _cell(tell(report)) for name, tell in _COLUMNS.items()})
     for failure in failed:
         table.writerow({"name": failure.name, "input": failure.file, "error": failure.error})
     return text.getvalue()
 
 
-def _number(value: float | None) -> str:
-    """Six digits that count, or all before the point; never as 1e+06."""
-    if value is None:
-        return ""
+def _cell(value: float | str | None) -> str:
+    """Of a number six digits that count, or all before the point; never as 1e+06."""
+    if value is None or isinstance(value, str):
+        return value or ""
     digits = max(0, 6 - len(str(int(abs(value)))))
     text = f"{value:.{digits}f}"
     return text.rstrip("0").rstrip(".") if digits else text

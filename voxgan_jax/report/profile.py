@@ -1,12 +1,11 @@
-"""The profile of a pot: its wall in section, averaged about the axis, and what is measured on it.
+"""The profile of a pot: its wall in section, averaged about the axis.
 
 A pot that was made on the wheel is told by one half section. It is averaged over all directions
-about the axis; handles and spouts, which stand in few of them, drop out. The base is at the end of
-the grid that `scans.read` puts it, high w.
+about the axis; handles and spouts, which stand in few of them, drop out. The base is at high w, as
+`scan.formats.read` stands a pot.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -16,12 +15,16 @@ from voxgan_jax.geometry import wheel
 from voxgan_jax.inference.answer import GIVEN
 
 _ANGLES = 180
+"""Directions about the axis in which a pot is read, 2° apart."""
 RING = 0.5
+"""The width of a ring in voxels."""
 _LEVELS = (0.25, 0.6)
-_ROUND = 0.15
-"""Rings with less clay than this, a handle, say, are no part of the profile's volume."""
+"""Between these shares of clay lies the one at which the wall ends."""
+_HANDLE = 0.15
+"""Rings with a lower share of clay, of a handle, say, are no part of the profile's volume."""
 _CRUMB, _FAR = 0.025, 3.0
-"""Pieces of the section of less volume, further off the rest in voxels, are left out of it."""
+"""Pieces of the section with a lower share of its volume, and further off the rest than so many
+voxels, are left out of it."""
 FINE = 4
 """So many times as densely is a profile read where it is measured."""
 
@@ -32,11 +35,10 @@ class Profile(NamedTuple):
     `clay` is the share of each ring that is clay, 1 inside the wall and 0 in the air, in rings half
     a voxel wide from the axis out; the wall ends at `level`. `known` is 1 where the sherd shows the
     wall in some direction. `heights` are the rows' middles in mm above the pot's lowest point,
-    `outer` and `inner` the radii there in mm, NaN where there is no clay; inner is 0 where the pot
-    is closed, in its base. `given` is the share of a row's clay that the sherd has. `seen` tells in
-    which directions (counterclockwise, seen from above) the sherd is what shows outside. `clay_ml`
-    is the volume of all voxels, `round_share` how much of it lies within a
-    voxel of the profile's wall.
+    `outer` the outer radii there in mm, NaN where there is no clay. `given` is the share of a row's
+    clay that the sherd has. `seen` tells in which directions (counterclockwise, seen from above)
+    the sherd is what shows outside. `clay_ml` is the volume of all voxels, `round_share` how much
+    of it lies within a voxel of the profile's wall.
     """
 
     clay: Float[np.ndarray, "rows rings"]
@@ -44,7 +46,6 @@ class Profile(NamedTuple):
     level: float
     heights: Float[np.ndarray, "rows"]
     outer: Float[np.ndarray, "rows"]
-    inner: Float[np.ndarray, "rows"]
     given: Float[np.ndarray, "rows"]
     seen: Bool[np.ndarray, "rows angles"]
     step_mm: float
@@ -52,34 +53,26 @@ class Profile(NamedTuple):
     round_share: float
 
 
-def profile(
+def profile_of(
     labels: UInt8[np.ndarray, "d h w"],
     belief: Float[np.ndarray, "d h w"],
     step_mm: float,
-    axis: tuple[float, float] | None = None,
-    *,
-    base: str = "high",
 ) -> Profile:
-    """The profile of a completed pot.
+    """The profile of a completed pot about the axis that its clay has (`wheel.find_axis`).
 
     Args:
         labels: `GIVEN` and what is inferred.
         belief: probabilities, more than 0.5 where a voxel was added; they place the wall more
             finely than the voxels do.
         step_mm: the side of a voxel.
-        axis: where it stands in d and h, in voxels from the centre of voxel 0; None finds it.
-        base: the end of w where it is, "high", as `scans.read` stands a pot, or "low".
 
     Raises:
-        ValueError: no voxel is occupied, or another end.
+        ValueError: no voxel is occupied.
     """
-    if base not in ("high", "low"):
-        raise ValueError(f"base {base!r} is neither high nor low")
+    centre = wheel.find_axis(labels > 0)
+    # From the base up, as one sees it: a grid is the mirror image of what stands in space.
+    labels, belief = np.flip(labels, 2), np.flip(belief, 2)
     occupied = labels > 0
-    centre = wheel.find_axis(occupied) if axis is None else axis
-    if base == "high":
-        labels, belief = np.flip(labels, 2), np.flip(belief, 2)
-        occupied = labels > 0
     rows = np.flatnonzero(occupied.any(axis=(0, 1)))
     # With two rows above and two below.
     labels, belief = (
@@ -88,8 +81,7 @@ def profile(
     )
     given, occupied = labels == GIVEN, labels > 0
     sure = np.where(given, 1.0, belief).astype(np.float32)
-    # A grid turned over is seen from below.
-    angles = np.arange(_ANGLES) * (2 * np.pi / _ANGLES) * (1 if base == "high" else -1)
+    angles = np.arange(_ANGLES) * (2 * np.pi / _ANGLES)
     clay, voxels, sherd = (
         _polar(part, centre, angles)
         for part in (sure, occupied.astype(np.float32), given.astype(np.float32))
@@ -101,14 +93,12 @@ def profile(
     volume = mean * np.arange(mean.shape[1])
     near = np.asarray(ndimage.binary_dilation(section > level, np.ones((3, 5), bool)))
     share = given.sum(axis=(0, 1)) / np.maximum(occupied.sum(axis=(0, 1)), 1)
-    outer, inner = _radii(section, level, step_mm)
     return Profile(
         clay=section,
         known=known,
         level=level,
         heights=(np.arange(len(section)) - 1.5) * step_mm,
-        outer=outer,
-        inner=inner,
+        outer=outer_radii(section, level) * RING * step_mm,
         given=share,
         seen=_seen(voxels, sherd),
         step_mm=step_mm,
@@ -144,7 +134,7 @@ def _level(clay: Float[np.ndarray, "rows rings"], voxels: Float[np.ndarray, "row
     0.5 but for thin walls that are not quite round.
     """
     ring = np.arange(clay.shape[1])
-    target = float((np.where(voxels < _ROUND, 0, voxels) @ ring).sum())
+    target = float((np.where(voxels < _HANDLE, 0, voxels) @ ring).sum())
     low, high = _LEVELS
     fine, radius = finer(clay), np.arange(clay.shape[1] * FINE) / FINE
     for _ in range(8):
@@ -176,20 +166,13 @@ def finer(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "_ _"]:
     return ndimage.map_coordinates(field, places, order=1, mode="nearest")
 
 
-def _radii(
-    clay: Float[np.ndarray, "rows rings"], level: float, step_mm: float
-) -> tuple[Float[np.ndarray, "rows"], Float[np.ndarray, "rows"]]:
-    """The outer radius of each row and the inner one of its outermost wall, in mm."""
-    outer, inner = np.full(len(clay), np.nan), np.full(len(clay), np.nan)
-    for row, ring in enumerate(clay):
-        inside = ring > level
-        if not inside.any():
-            continue
-        last = int(np.flatnonzero(inside)[-1])
-        air = np.flatnonzero(~inside[:last])
-        outer[row] = crossing(ring, last, last + 1, level)
-        inner[row] = crossing(ring, int(air[-1]) + 1, int(air[-1]), level) if air.size else 0
-    return outer * RING * step_mm, inner * RING * step_mm
+def outer_radii(clay: Float[np.ndarray, "rows rings"], level: float) -> Float[np.ndarray, "rows"]:
+    """The outer radius of each row of a section in rings, NaN where there is no clay."""
+    outer = np.full(len(clay), np.nan)
+    for row in np.flatnonzero((clay > level).any(axis=1)):
+        last = int(np.flatnonzero(clay[row] > level)[-1])
+        outer[row] = crossing(clay[row], last, last + 1, level)
+    return outer
 
 
 def crossing(ring: Float[np.ndarray, "rings"], clay: int, air: int, level: float) -> float:
@@ -208,41 +191,3 @@ def _seen(
     last = inside.shape[1] - 1 - np.argmax(inside[:, ::-1], axis=1)
     shown = np.take_along_axis(sherd, last[:, None], axis=1)[:, 0] > 0.5
     return shown & inside.any(axis=1)
-
-
-NO_SCALE = "no scale given; 1 voxel taken as 1 mm"
-"""What is said where nobody told how big a voxel is."""
-
-
-def drawing(
-    profile: Profile, found: Mapping[str, Any] | None = None, *, scaled: bool = True
-) -> str:
-    """The profile as archaeologists draw it, as SVG text (`section_drawing.svg`).
-
-    Args:
-        found: its measures, where they are at hand.
-        scaled: False where nobody told how big a voxel is: sizes are then in voxels.
-    """
-    from voxgan_jax.report import drawing as section_drawing
-
-    return section_drawing.svg(profile, found or measures(profile), scaled=scaled)
-
-
-def measures(profile: Profile) -> dict[str, Any]:
-    """What is measured on a profile, ready for JSON (`section_measures.found`).
-
-    `height_mm`; `rim_diameter_mm`, `base_diameter_mm` and `max_diameter_mm`, all outside;
-    `wall_mm`, the median distance from inside to outside; `volume_ml` of clay; `capacity_ml` up to
-    the rim; `round_share`, how much of the clay lies within the profile. Wall and capacity are None
-    where the pot holds nothing, as its base is open or has a hole, say; of what is nowhere round
-    there are only height and volume.
-
-    Base and rim are measured where the outer line of the wall, from half a wall's thickness away
-    led on straight, meets the plane that the pot stands on, or that of its highest point: what one
-    measures at a foot and a lip whose edges were not rounded, chamfered or worn. They are no less
-    than the resting surface, and no more than is reached within that half thickness. On synthetic
-    pots this is right within half a voxel (tests/test_section_measures.py).
-    """
-    from voxgan_jax.report import measures as section_measures
-
-    return section_measures.found(profile)

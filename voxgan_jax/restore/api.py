@@ -36,7 +36,7 @@ def complete(
         import voxgan_jax
 
         pot = voxgan_jax.complete("sherd.stl", unit="cm")
-        print(pot.report["measures"]["height_mm"], pot.confidence.sentence)
+        print(pot.report.measures.height_mm, pot.confidence.sentence)
         pot.missing.export("missing.stl")
         pot.write("restored")
 

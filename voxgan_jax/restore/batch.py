@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from voxgan_jax.inference import predict
 from voxgan_jax.inference.answer import Answer, Request
 from voxgan_jax.inference.completer import Completer
-from voxgan_jax.report import volumes
 from voxgan_jax.restore import files, pot
 from voxgan_jax.restore.pool import Each
 from voxgan_jax.restore.request import is_placed, read_request
@@ -16,7 +15,7 @@ from voxgan_jax.restore.request import is_placed, read_request
 class Result(NamedTuple):
     """A completed file: what was written, and the restored pot."""
 
-    written: volumes.Written
+    written: pot.Written
     completion: pot.Completion
 
 

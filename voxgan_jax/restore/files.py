@@ -9,7 +9,9 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from voxgan_jax.report import naming
+from voxgan_jax.files import readable
+from voxgan_jax.report.record import Report
+from voxgan_jax.restore import naming
 from voxgan_jax.scan import formats
 
 _OURS = ("_completed", "_missing")
@@ -77,7 +79,7 @@ def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
     """
     data = pathlib.Path(path).read_bytes()
     return {
-        "file": naming.readable(pathlib.Path(path).name),
+        "file": readable(pathlib.Path(path).name),
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
@@ -85,7 +87,7 @@ def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
 
 def finished(
     names: Mapping[pathlib.Path, str], out_dir: pathlib.Path, about: Mapping[str, Any]
-) -> dict[pathlib.Path, dict[str, Any]]:
+) -> dict[pathlib.Path, Report]:
     """The reports of files that an earlier run completed, by the same model with the same options.
 
     A file is not among them where anything differs, or where a file that its report names has gone.
@@ -99,9 +101,7 @@ def finished(
     return {path: report for path, report in reports.items() if report}
 
 
-def _finished(
-    path: pathlib.Path, stem: pathlib.Path, about: Mapping[str, Any]
-) -> dict[str, Any] | None:
+def _finished(path: pathlib.Path, stem: pathlib.Path, about: Mapping[str, Any]) -> Report | None:
     others = sorted(stem.parent.glob(f"{glob.escape(stem.name)}_fragment*.json"))
     for target in (stem.with_name(f"{stem.name}.json"), *others):
         try:
@@ -109,7 +109,7 @@ def _finished(
             same = all(report.get(key) == value for key, value in about.items())
             same = same and report["input"] == fingerprint(path)
             if same and all((target.parent / made).is_file() for made in report["files"]):
-                return report
+                return Report.from_json(report)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return None

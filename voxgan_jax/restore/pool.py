@@ -24,10 +24,6 @@ Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 IMPORTS = (
     "voxgan_jax.restore.pot",
-    "voxgan_jax.report.missing_piece",
-    "voxgan_jax.report.page",
-    "voxgan_jax.report.drawing",
-    "voxgan_jax.report.measures",
     "manifold3d",
     "pyvox.writer",
     "skimage.measure",

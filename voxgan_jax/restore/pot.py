@@ -13,18 +13,45 @@ from jaxtyping import Float, UInt8
 
 from voxgan_jax.files import write_whole
 from voxgan_jax.geometry import surface
-from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Answer, Hypothesis, Request
+from voxgan_jax.inference.answer import (
+    GIVEN,
+    INFERRED,
+    UNCERTAIN,
+    Answer,
+    Hypothesis,
+    Request,
+    mark,
+)
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
-from voxgan_jax.report import naming, volumes
-from voxgan_jax.report import profile as section
+from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, page, record
+from voxgan_jax.report.measures import Measures
+from voxgan_jax.report.profile import Profile, profile_of
+from voxgan_jax.report.record import Report
+from voxgan_jax.restore import naming
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
     import trimesh
 
-FORMATS = (*volumes.FORMATS, "svg", "html", "json")
+FORMATS = (*meshes.FORMATS, "svg", "html", "json")
 """What `Completion.write` can write. "stl" brings the missing piece and the hypotheses as well."""
+
+
+class Written(NamedTuple):
+    """The files of one pot, their report, and what was measured of the meshes among them.
+
+    `volume_mm3` is that of the completed pot, `missing_mm3` that of the missing piece; `gap_mm` is
+    its least distance from the original, `pieces` how many bodies it has. Zeros where no such mesh
+    was asked for or nothing is missing.
+    """
+
+    paths: list[pathlib.Path]
+    report: Report
+    volume_mm3: float = 0.0
+    missing_mm3: float = 0.0
+    gap_mm: float = 0.0
+    pieces: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +60,7 @@ class Completion:
 
     Attributes:
         name: the input's, without its ending; "a/sherd" is written into the folder a.
-        labels: GIVEN, INFERRED and UNCERTAIN of `outputs`, 0 where nothing is.
+        labels: `GIVEN`, `INFERRED` and `UNCERTAIN` of `inference.answer`, 0 where nothing is.
         belief: how probable each voxel is, from 0 to 1, above 0.5 where one was added.
         matrix: from the grid's indices to mm.
         confidence: how far to trust it and its placement; None for a model without calibration.
@@ -66,15 +93,18 @@ class Completion:
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
-    def surfaces(self) -> volumes.Surfaces:
-        """The restored pot, the original and the missing piece as meshes in mm."""
-        return volumes.surfaces(
-            self.labels,
-            self.belief,
-            self.matrix,
-            clearance_mm=self.clearance_mm,
-            original=self.original,
-        )
+    def surfaces(self) -> meshes.Surfaces:
+        """The restored pot, with the labels of its faces, and the original, as meshes in mm."""
+        return meshes.surfaces(self.labels, self.belief, self.matrix, self.original)
+
+    @functools.cached_property
+    def piece(self) -> missing_piece.MissingPiece | None:
+        """The missing piece and how far it stays from the original; None where nothing is missing.
+
+        It takes longer than all the rest.
+        """
+        pot, _, original = self.surfaces
+        return missing_piece.missing_piece(pot, original, self.voxel_mm, self.clearance_mm)
 
     @property
     def pot(self) -> "trimesh.Trimesh":
@@ -84,68 +114,76 @@ class Completion:
     @property
     def missing(self) -> "trimesh.Trimesh | None":
         """The missing piece, watertight; None where nothing is missing."""
-        return self.surfaces.piece and self.surfaces.piece.mesh
+        return self.piece and self.piece.mesh
 
     @functools.cached_property
     def hypothesis_meshes(self) -> "list[trimesh.Trimesh]":
         """The surfaces of `hypotheses`."""
-        return [_surface(other.labels, other.belief, self.matrix) for other in self.hypotheses]
+        return [
+            meshes.pot_surface(each.labels, each.belief, self.matrix) for each in self.hypotheses
+        ]
+
+    @property
+    def voxel_mm(self) -> float:
+        """The side of a voxel."""
+        return surface.step_of(self.matrix)
 
     @functools.cached_property
-    def profile(self) -> section.Profile:
+    def profile(self) -> Profile:
         """The pot's wall in section."""
-        step = volumes.step_of(self.matrix)
-        return section.profile(self.labels, self.belief, step)
+        return profile_of(self.labels, self.belief, self.voxel_mm)
 
     @functools.cached_property
     def drawing(self) -> str:
         """The section drawing, as SVG."""
-        return section.drawing(self.profile, self.measures, scaled=self.scaled)
+        return drawing.svg(self.profile, self.measures, scaled=self.scaled)
 
     @functools.cached_property
-    def measures(self) -> dict[str, Any]:
-        """What is measured on the pot (`section.measures`)."""
-        return section.measures(self.profile)
+    def measures(self) -> Measures:
+        """What is measured on the pot."""
+        return measures.measure(self.profile)
 
     @functools.cached_property
-    def report(self) -> dict[str, Any]:
-        """What `NAME.json` holds but for the missing piece: counts, measures, confidence."""
+    def report(self) -> Report:
+        """All that is known of the pot but for the missing piece and the files."""
         given = int((self.labels == GIVEN).sum())
         uncertain = int((self.labels == UNCERTAIN).sum())
         added = int((self.labels == INFERRED).sum()) + uncertain
-        return {
-            "name": self.name,
-            "version": VERSION,
-            "given_voxels": given,
-            "inferred_voxels": added,
-            "uncertain_voxels": uncertain,
-            "share_inferred": round(added / max(given + added, 1), 4),
-            "left_out_voxels": self.left_out,
-            "pieces": self.pieces and self.pieces.summary(given + added),
-            "voxel_mm": round(volumes.step_of(self.matrix), 6),
-            "scale": "given" if self.scaled else section.NO_SCALE,
-            "measures": self.measures,
-            "confidence": self.confidence and self.confidence._asdict(),
-            "placement": self.placement,
-            "hypotheses": [
-                {
-                    "share": round(other.share, 4),
-                    "measures": section.measures(
-                        section.profile(other.labels, other.belief, volumes.step_of(self.matrix))
+        return Report(
+            name=self.name,
+            version=VERSION,
+            given_voxels=given,
+            inferred_voxels=added,
+            uncertain_voxels=uncertain,
+            share_inferred=round(added / max(given + added, 1), 4),
+            left_out_voxels=self.left_out,
+            pieces=self.pieces and record.Pieces.of(self.pieces, given + added),
+            voxel_mm=round(self.voxel_mm, 6),
+            scale=record.GIVEN_SCALE if self.scaled else measures.NO_SCALE,
+            measures=self.measures,
+            confidence=self.confidence,
+            placement=codec.read(record.Placement | None, self.placement),
+            hypotheses=tuple(
+                record.Hypothesis(
+                    share=round(other.share, 4),
+                    measures=measures.measure(
+                        profile_of(other.labels, other.belief, self.voxel_mm)
                     ),
-                }
+                )
                 for other in self.hypotheses
-            ],
-            "transform": np.round(self.matrix, 9).tolist(),
-            **self.about,
-        }
+            ),
+            transform=tuple(map(tuple, np.round(self.matrix, 9).tolist())),
+            model=codec.read(record.Model | None, self.about.get("model")),
+            options=self.about.get("options"),
+            input=codec.read(record.Input | None, self.about.get("input")),
+            missing=None,
+        )
 
-    def write(
-        self, out_dir: str | pathlib.Path, formats: Sequence[str] = FORMATS
-    ) -> volumes.Written:
+    def write(self, out_dir: str | pathlib.Path, formats: Sequence[str] = FORMATS) -> Written:
         """Write what is asked for, each file whole or not at all, `NAME.json` last.
 
-        So where `NAME.json` is, all else is.
+        So where `NAME.json` is, all else is. Meshes that an earlier run left and this one does not
+        have, of a missing piece or of hypotheses, are removed.
 
         Args:
             formats: of FORMATS.
@@ -157,64 +195,68 @@ class Completion:
         unknown = sorted(set(formats) - set(FORMATS))
         if unknown:
             raise ValueError(f"no format {unknown[0]!r}; there are {', '.join(FORMATS)}")
-        folder = pathlib.Path(out_dir)
-        stem = folder / self.name
+        stem = pathlib.Path(out_dir) / self.name
         stem.parent.mkdir(parents=True, exist_ok=True)
-        made = self.surfaces if {"stl", "html"} & set(formats) else None
-        written = volumes.write(
-            stem,
-            self.labels,
-            self.belief,
-            self.matrix,
-            formats=formats,
-            clearance_mm=self.clearance_mm,
-            original=self.original,
-            made=made,
-        )
-        paths = list(written.paths)
+        piece = self.piece if {"stl", "html"} & set(formats) else None
+        made = self.surfaces if {"stl", "glb", "html"} & set(formats) else None
+        paths = meshes.write(stem, formats, self.labels, made)
         if "stl" in formats:
-            paths += self._write_hypotheses(stem)
-        report = self.report | {"missing": made and _missing(made, self.clearance_mm)}
+            paths += self._write_parts(stem)
+        report = dataclasses.replace(self.report, missing=piece and self._said(piece))
         if "svg" in formats:
-            paths.append(folder / f"{self.name}_section.svg")
+            paths.append(pathlib.Path(f"{stem}_section.svg"))
             write_whole(paths[-1], self.drawing)
         if "html" in formats:
-            paths.append(folder / f"{self.name}.html")
-            self._write_page(paths[-1], report, [path.name for path in paths[:-1]])
-        report |= {"files": [path.name for path in paths]}
+            files = [path.name for path in paths]
+            paths.append(pathlib.Path(f"{stem}.html"))
+            page.write_page(paths[-1], self._view(report, files))
+        report = dataclasses.replace(report, files=tuple(path.name for path in paths))
         if "json" in formats:
-            paths.append(folder / f"{self.name}.json")
-            text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+            paths.append(pathlib.Path(f"{stem}.json"))
+            text = json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
             write_whole(paths[-1], text + "\n")
-        return written._replace(paths=paths, report=report)
+        written = Written(paths, report)
+        if made and {"stl", "glb"} & set(formats):
+            written = written._replace(volume_mm3=float(made.pot.volume))
+        if piece and "stl" in formats:
+            volume = float(piece.mesh.volume)
+            written = written._replace(missing_mm3=volume, gap_mm=piece.gap, pieces=piece.pieces)
+        return written
 
-    def _write_hypotheses(self, stem: pathlib.Path) -> list[pathlib.Path]:
-        paths = []
-        # An earlier run may have been asked for more.
+    def _write_parts(self, stem: pathlib.Path) -> list[pathlib.Path]:
+        """Write the missing piece and the hypotheses, as STL."""
         for older in stem.parent.glob(f"{glob.escape(stem.name)}_hypothesis*.stl"):
             older.unlink()
-        for number, other in enumerate(self.hypothesis_meshes, 1):
-            paths.append(pathlib.Path(f"{stem}_hypothesis{number}.stl"))
-            surface.write_stl(paths[-1], other)
-        return paths
+        parts = {f"hypothesis{n}": mesh for n, mesh in enumerate(self.hypothesis_meshes, 1)}
+        if self.missing is None:
+            pathlib.Path(f"{stem}_missing.stl").unlink(missing_ok=True)
+        else:
+            parts = {"missing": self.missing, **parts}
+        for name, mesh in parts.items():
+            surface.write_stl(f"{stem}_{name}.stl", mesh)
+        return [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
 
-    def _write_page(self, path: pathlib.Path, report: dict[str, Any], files: list[str]) -> None:
-        from voxgan_jax.report import page
+    def _said(self, piece: missing_piece.MissingPiece) -> record.Missing:
+        """What the report says of the missing piece."""
+        return record.Missing(
+            volume_mm3=round(float(piece.mesh.volume), 3),
+            gap_mm=round(piece.gap, 4),
+            pieces=piece.pieces,
+            clearance_mm=self.clearance_mm,
+        )
 
-        made = self.surfaces
-        view = page.View(
-            name=self.name,
-            pot=made.pot,
-            labels=made.labels,
-            original=made.original,
-            missing=made.piece and made.piece.mesh,
+    def _view(self, report: Report, files: Sequence[str]) -> page.View:
+        return page.View(
+            pot=self.pot,
+            labels=self.surfaces.labels,
+            original=self.surfaces.original,
+            missing=self.missing,
             hypotheses=self.hypothesis_meshes,
             matrix=self.matrix,
             report=report,
             files=files,
             drawing=self.drawing,
         )
-        page.write_page(path, view)
 
 
 class Writing(NamedTuple):
@@ -223,7 +265,7 @@ class Writing(NamedTuple):
     out_dir: pathlib.Path
     formats: tuple[str, ...]
 
-    def __call__(self, restored: Completion) -> volumes.Written | OSError | ValueError:
+    def __call__(self, restored: Completion) -> Written | OSError | ValueError:
         try:
             return restored.write(self.out_dir, self.formats)
         except (OSError, ValueError) as error:
@@ -248,7 +290,7 @@ def restore(
     placement = sherd.placement and sherd.placement.summary()
     return Completion(
         name=(name or naming.plain(pathlib.Path(sherd.source).stem)) + suffix,
-        labels=volumes.mark(labels, answer.belief),
+        labels=mark(labels, answer.belief),
         belief=answer.belief,
         matrix=sherd.to_mm @ moved,
         confidence=bounded(answer.confidence, placement),
@@ -264,24 +306,3 @@ def restore(
         probabilities=answer.probabilities,
         about=about or {},
     )
-
-
-def _surface(
-    labels: UInt8[np.ndarray, "d h w"],
-    belief: Float[np.ndarray, "d h w"],
-    matrix: Float[np.ndarray, "4 4"],
-) -> "trimesh.Trimesh":
-    field = surface.smooth(labels > 0, belief, labels == GIVEN)
-    return surface.surface(field, labels > 0, matrix, surface.find_level(field, labels > 0))
-
-
-def _missing(made: volumes.Surfaces, clearance_mm: float) -> dict[str, Any] | None:
-    """What the report says of the missing piece."""
-    if made.piece is None:
-        return None
-    return {
-        "volume_mm3": round(float(made.piece.mesh.volume), 3),
-        "gap_mm": round(made.piece.gap, 4),
-        "pieces": made.piece.pieces,
-        "clearance_mm": clearance_mm,
-    }

@@ -10,7 +10,7 @@ from absl import logging
 
 from voxgan_jax.models import weights
 from voxgan_jax.training.objectives import Objective
-from voxgan_jax.training.state import TrainState, Tree, create_state
+from voxgan_jax.training.state import TrainState, Tree
 
 
 def initial_state(config: Any, objective: Objective) -> TrainState:
@@ -19,20 +19,18 @@ def initial_state(config: Any, objective: Objective) -> TrainState:
     Parameters that the weights file `config.train.init_weights` has, if one is named, are taken
     over.
     """
-    rng = jax.random.key(config.seed)
-    state = create_state(
-        jax.random.split(rng, 3)[2], objective.init(rng), keep_ema=config.train.ema_decay > 0
-    )
-    if not config.train.init_weights:
-        return state
-    params, _ = weights.load(config.train.init_weights)
-    generator = state.nets["generator"]
-    params = take_over(generator.params, params["params"], config.train.init_weights)
-    return dataclasses.replace(
-        state,
-        nets=state.nets | {"generator": dataclasses.replace(generator, params=params)},
+    rng, source = jax.random.key(config.seed), config.train.init_weights
+    nets = objective.init(rng)
+    params = nets["generator"].params
+    if source:
+        params = take_over(params, weights.load(source)[0]["params"], source)
+        nets["generator"] = dataclasses.replace(nets["generator"], params=params)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        rng=jax.random.split(rng, 3)[2],
+        nets=nets,
         # Not the same arrays: the step gives up the memory of each.
-        ema_params=jax.tree.map(jnp.array, params) if state.ema_params else {},
+        ema_params=jax.tree.map(jnp.array, params) if config.train.ema_decay > 0 else {},
     )
 
 

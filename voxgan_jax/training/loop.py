@@ -26,7 +26,7 @@ from voxgan_jax.training import (
     workdir,
 )
 from voxgan_jax.training.objectives import Objective
-from voxgan_jax.training.state import TrainState, inference_variables
+from voxgan_jax.training.state import TrainState
 
 
 def train(
@@ -88,7 +88,7 @@ def train(
                 curves.require_finite(step, scalars)
                 if evaluating:
                     integrity.require_finite(state)
-                    variables = parallel.own_copy(inference_variables(state), mesh)
+                    variables = parallel.own_copy(state.variables(), mesh)
                     means = validation.scores(config, functools.partial(predict, variables))
                     write(step, {f"eval_{name}": value for name, value in means.items()})
                     iou = means["iou"]
@@ -221,7 +221,7 @@ def _position(step: int, plan: feed_lib.EpochPlan, data: str) -> dict[str, Any]:
 def _save_weights(config: Any, state: TrainState, run_dir: str | pathlib.Path) -> None:
     if not processes.is_primary():
         return
-    variables = jax.device_get(inference_variables(state))
+    variables = jax.device_get(state.variables())
     weights.save(pathlib.Path(run_dir) / weights.RUN_FILE, variables, config)
 
 

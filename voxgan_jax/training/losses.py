@@ -16,10 +16,6 @@ Volume = Float[Array, "b d h w 1"]
 ReconLoss = Callable[[Volume, Volume, Volume], Float[Array, " b"]]
 """`loss(completed, complete, partial)`."""
 
-Auxiliary = Callable[[Mapping[str, Any], Volume, Volume], dict[str, Float[Array, " b"]]]
-"""`losses(outputs, complete, partial)`, by name."""
-
-
 Supervised = Callable[..., tuple[Float[Array, ""], dict[str, Float[Array, ""]]]]
 """`supervised(completed, outputs, complete, partial)`: the weighted sum of means, and its parts."""
 
@@ -118,14 +114,13 @@ def choose_recon_loss(name: str) -> ReconLoss:
 def supervised_loss(config: Any) -> Supervised:
     """All that the generator pays for being off the truth, weighted as `config.loss` says.
 
-    Its parts are `recon_loss`, before it is weighted, and those of `auxiliary_losses`; a part whose
-    weight is 0 is not computed.
+    Its parts are `recon_loss`, before it is weighted, and `auxiliary_losses`; what has no weight is
+    not computed.
 
     Raises:
         ValueError: an unknown reconstruction loss.
     """
     recon_loss, recon_weight = choose_recon_loss(config.loss.recon), config.loss.recon_weight
-    auxiliary = auxiliary_losses(config)
 
     def supervised(
         completed: Volume, outputs: Mapping[str, Any], complete: Volume, partial: Volume
@@ -134,7 +129,7 @@ def supervised_loss(config: Any) -> Supervised:
         if recon_weight:
             parts["recon_loss"] = recon_loss(completed, complete, partial).mean()
             total += recon_weight * parts["recon_loss"]
-        for name, values in auxiliary(outputs, complete, partial).items():
+        for name, values in auxiliary_losses(config, outputs, complete, partial).items():
             parts[name] = values.mean()
             total += parts[name]
         return total, parts
@@ -142,30 +137,26 @@ def supervised_loss(config: Any) -> Supervised:
     return supervised
 
 
-def auxiliary_losses(config: Any) -> Auxiliary:
-    """The losses of a config on what a generator leaves in `OUTPUTS`, by name, already weighted.
+def auxiliary_losses(
+    config: Any, outputs: Mapping[str, Any], complete: Volume, partial: Volume
+) -> dict[str, Float[Array, " b"]]:
+    """The losses on what a generator leaves in `OUTPUTS`, by name, already weighted.
 
     Only those whose weight in `config.loss` is above 0.
     """
-
-    weights = config.loss
-
-    def losses(outputs: Mapping[str, Any], complete: Volume, partial: Volume) -> dict[str, Array]:
-        found = {}
-        if weights.profile_weight > 0 and "profile_logits" in outputs:
-            found["profile_loss"] = weights.profile_weight * profile_loss(
-                outputs["profile_logits"],
-                outputs["axis"],
-                complete,
-                partial,
-                ring_width=config.generator.ring_width,
-            )
-        if weights.axis_weight > 0 and "axis_logits" in outputs:
-            found["axis_loss"] = weights.axis_weight * axis.axis_loss(
-                outputs["axis_logits"], rings.round_axis(complete)
-            )
-        if weights.kl_weight > 0 and "posterior_mean" in outputs:
-            found["kl_loss"] = weights.kl_weight * hypotheses.kl_divergence(outputs)
-        return found
-
-    return losses
+    weights, found = config.loss, {}
+    if weights.profile_weight > 0 and "profile_logits" in outputs:
+        found["profile_loss"] = weights.profile_weight * profile_loss(
+            outputs["profile_logits"],
+            outputs["axis"],
+            complete,
+            partial,
+            ring_width=config.generator.ring_width,
+        )
+    if weights.axis_weight > 0 and "axis_logits" in outputs:
+        found["axis_loss"] = weights.axis_weight * axis.axis_loss(
+            outputs["axis_logits"], rings.round_axis(complete)
+        )
+    if weights.kl_weight > 0 and "posterior_mean" in outputs:
+        found["kl_loss"] = weights.kl_weight * hypotheses.kl_divergence(outputs)
+    return found

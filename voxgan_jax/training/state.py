@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import flax.struct
 import jax
-import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
@@ -62,6 +61,10 @@ class TrainState:
     nets: dict[str, NetState]
     ema_params: Tree
 
+    def variables(self) -> dict[str, Tree]:
+        """The generator's collections for completing: averaged parameters where there are any."""
+        return self.nets["generator"].variables(self.ema_params or None)
+
 
 def create_net(net: Net, rng: jax.Array, *example: jax.Array, **fields: Any) -> NetState:
     """A network before the first step, for inputs like `example`; may be traced."""
@@ -72,20 +75,3 @@ def create_net(net: Net, rng: jax.Array, *example: jax.Array, **fields: Any) -> 
         spectral_stats=variables.get("spectral_stats", {}),
         opt_state=net.tx.init(variables["params"]),
     )
-
-
-def create_state(
-    rng: jax.Array, nets: Mapping[str, NetState], *, keep_ema: bool = False
-) -> TrainState:
-    """The state before the first step; `rng` is that of the run."""
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        rng=rng,
-        nets=dict(nets),
-        ema_params=nets["generator"].params if keep_ema else {},
-    )
-
-
-def inference_variables(state: TrainState) -> dict[str, Tree]:
-    """The generator's collections for completing: averaged parameters where there are any."""
-    return state.nets["generator"].variables(state.ema_params or None)

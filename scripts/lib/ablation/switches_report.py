@@ -9,7 +9,8 @@ import jax
 
 from scripts.lib import scores, tables
 from scripts.lib.ablation import results, switches
-from voxgan_jax.evaluation import protocol, summary
+from voxgan_jax.evaluation import summary
+from voxgan_jax.evaluation.protocol import Record
 from voxgan_jax.files import write_whole
 
 Scored = Mapping[str, Mapping[int, pathlib.Path]]
@@ -46,7 +47,7 @@ def collect(titles: Mapping[str, str], scored: Scored) -> dict[str, Any]:
     return {"parts": parts, "hardware": results.hardware(), "jax": jax.__version__}
 
 
-def _mean(of_seeds: Mapping[int, pathlib.Path], seeds: Iterable[int]) -> list[protocol.Record]:
+def _mean(of_seeds: Mapping[int, pathlib.Path], seeds: Iterable[int]) -> list[Record]:
     """Each file's scores, averaged over these seeds."""
     return scores.mean([scores.read(of_seeds[seed], str(seed)).records for seed in seeds])
 

@@ -94,7 +94,6 @@ def _stages(sherds: Sequence[pathlib.Path], out: pathlib.Path) -> dict[str, Spen
     """What each stage takes for all sherds, one after another."""
     from voxgan_jax.inference import completer as model
     from voxgan_jax.inference import predict
-    from voxgan_jax.report import missing_piece, volumes
     from voxgan_jax.restore import pot
     from voxgan_jax.restore.request import read_request
 
@@ -121,19 +120,10 @@ def _stages(sherds: Sequence[pathlib.Path], out: pathlib.Path) -> dict[str, Spen
             answers += predict.complete_batch(completer, part, rows=rows)
     for request, answer in zip(asked, answers, strict=True):
         restored = pot.restore(request, answer)
-        place = restored.matrix
         with stage("meshes"):
-            made = volumes.surfaces(
-                restored.labels,
-                restored.belief,
-                place,
-                original=restored.original,
-                with_piece=False,
-            )
+            _ = restored.surfaces
         with stage("missing piece"):
-            step, clearance = volumes.step_of(place), restored.clearance_mm
-            piece = missing_piece.missing_piece(made.pot, made.original, step, clearance)
-        vars(restored)["surfaces"] = made._replace(piece=piece)
+            _ = restored.piece
         with stage("files"):
             restored.write(out)
     return spent

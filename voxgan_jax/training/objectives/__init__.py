@@ -15,7 +15,6 @@ A module has
 
 import functools
 import importlib
-import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -52,11 +51,10 @@ def build(config: Any, nets: Nets | None = None) -> Objective:
     Raises:
         ValueError: no such objective, the known ones are named; or a value that it does not know.
     """
-    name = f"{__name__}.{config.objective}"
-    if not importlib.util.find_spec(name):
-        known = ", ".join(sorted(info.name for info in pkgutil.iter_modules(__path__)))
-        raise ValueError(f"unknown config.objective {config.objective!r}; known: {known}")
-    module, bind = importlib.import_module(name), functools.partial
+    name, known = config.objective, sorted(info.name for info in pkgutil.iter_modules(__path__))
+    if name not in known:
+        raise ValueError(f"unknown config.objective {name!r}; known: {', '.join(known)}")
+    module, bind = importlib.import_module(f"{__name__}.{name}"), functools.partial
     axis_name = parallel.step_axis(config.parallel.mode)
     nets = nets or {
         net: Net(network, optimisers.build(config, net), output)

@@ -47,7 +47,7 @@ def step(
 
     Args:
         batch: float32 `maps` (b, k, h, r, 2) and `targets` (b, k, s, p), which sum to 1 a sherd;
-            see `placement.sherds`.
+            see `training.sherds`.
         accumulate_steps, axis_name: as for `gan.step`.
 
     Returns:

@@ -1,5 +1,5 @@
 // The 3D view of a restored pot's page: a turntable with switches. What it shows lies in the page as
-// JSON (completion/page_meshes.py), lengths in mm; it asks the network for nothing.
+// JSON (report/scene.py), lengths in mm; it asks the network for nothing.
 import {
   AmbientLight, BackSide, BufferAttribute, BufferGeometry, Color, DirectionalLight, DoubleSide,
   FrontSide, Group, Matrix4, Mesh, MeshBasicMaterial, MeshLambertMaterial, OrthographicCamera, Plane,

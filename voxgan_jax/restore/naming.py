@@ -42,11 +42,6 @@ def plain(name: str) -> str:
     return re.sub("[\ud800-\udfff]", "_", name)
 
 
-def readable(text: object) -> str:
-    """Text that can be printed and written, such as a path: bytes that are no UTF-8 are escaped."""
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _doubles(chosen: Mapping[pathlib.Path, str]) -> list[list[pathlib.Path]]:
     """The files that have one name, or one that is taken."""
     groups = defaultdict(list)

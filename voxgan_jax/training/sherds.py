@@ -6,6 +6,7 @@ the target is shared out by how near a line is to the axis.
 """
 
 import itertools
+import math
 import pathlib
 import zlib
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from voxgan_jax.placement import axis_fit, axis_maps, axis_search, locator
 from voxgan_jax.placement.axis_maps import Fill, Lines
 from voxgan_jax.scan.walls import Wall
 
-_DEGREES, _ASIDE, _SHARE = 2.5, 0.8, 0.06
+_NEAR_DEGREES, _NEAR_VOXELS, _NEAR_SHARE = 2.5, 0.8, 0.06
 """Lines within so much of the axis (voxels, or share of its distance) are nearly as good."""
 
 _WRONG = ((0.7, 0.08, 3.5), (1.0, 0.15, 8.0), (1.0, 0.15, 8.0), (2.0, 0.3, 16.0), (1.0, 0.5, 2.0))
@@ -107,8 +108,8 @@ def draw(
     unit = sherd.unit * float(np.exp(rng.normal(0, rng.choice([0.05, 0.3], p=[0.8, 0.2]))))
     share, degrees = nearness(sherd, lines)
     height = (sherd.fill.points - sherd.axis[0]) @ sherd.axis[1]
-    place = (height.max() + height.min()) / 2 - sherd.bottom
-    target = np.outer(_spread(-np.log(unit), locator.SCALES), _spread(place, locator.PLACES))
+    place = float((height.max() + height.min()) / 2) - sherd.bottom
+    target = np.outer(_spread(-math.log(unit), locator.SCALES), _spread(place, locator.PLACES))
     maps = axis_maps.maps(sherd.fill, sherd.surface, lines, unit)
     return maps, (share[:, None, None] * target).astype(np.float32), degrees
 
@@ -160,8 +161,8 @@ def nearness(sherd: Sherd, lines: Lines) -> tuple[Float[np.ndarray, "k"], Float[
     degrees = np.degrees(np.arccos(np.clip(lines.directions @ up, -1, 1)))
     offset = level - lines.points
     offset = offset - (offset * lines.directions).sum(1, keepdims=True) * lines.directions
-    allowed = max(_ASIDE, _SHARE * float(np.linalg.norm(level - middle)))
-    far = (degrees / _DEGREES) ** 2 + (np.linalg.norm(offset, axis=1) / allowed) ** 2
+    allowed = max(_NEAR_VOXELS, _NEAR_SHARE * float(np.linalg.norm(level - middle)))
+    far = (degrees / _NEAR_DEGREES) ** 2 + (np.linalg.norm(offset, axis=1) / allowed) ** 2
     share = np.exp(-0.5 * (far - far.min()))
     return share / share.sum(), degrees
 

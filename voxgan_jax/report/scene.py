@@ -11,8 +11,9 @@ from jaxtyping import Float, Int, Shaped
 from scipy import sparse
 from scipy.spatial import KDTree
 
+from voxgan_jax.geometry import simplify
 from voxgan_jax.inference.answer import GIVEN
-from voxgan_jax.report import volumes
+from voxgan_jax.report import meshes
 
 if TYPE_CHECKING:
     import trimesh
@@ -21,11 +22,11 @@ POT, PIECE, HYPOTHESES = 60_000, 36_000, 60_000
 """Faces: of the pot; of the original and of the missing piece, each; of all hypotheses together."""
 
 _CORNERS = 65_535
-_ROUNDS = 12
-_MANY = 300_000
+"""So many corners, and so many steps along each axis, are told apart by 16 bits."""
 _CALM, _CALMER = 3, 24
+"""So often labels are averaged over neighbouring faces: what is given, and what is inferred."""
 _OTHER = ("#8c6d9e", "#5d8a72", "#b08a3c", "#5f7fa8", "#a0655f", "#6f7d4f")
-"""Colours of hypotheses, in turn: none of outputs.COLOURS."""
+"""Colours of hypotheses, in turn: none of `meshes.COLOURS`."""
 
 
 def pack(
@@ -44,11 +45,11 @@ def pack(
         budget: about so many faces at most.
     """
     labels = calmed(mesh, labels)
-    thin = thinned(mesh, budget)
+    thin = simplify.thinned(mesh, budget)
     if thin is not mesh and len(thin.faces):
         labels = labels[KDTree(mesh.triangles_center).query(thin.triangles_center)[1]]
     low, high = thin.bounds
-    step = np.maximum(high - low, 1e-9) / 65_535
+    step = np.maximum(high - low, 1e-9) / _CORNERS
     corners = np.rint((thin.vertices - low) / step).astype("<u2")
     kind = "<u2" if len(corners) <= _CORNERS else "<u4"
     return {
@@ -111,64 +112,8 @@ def hypothesis_colour(index: int) -> str:
 
 def colour_of(label: int) -> str:
     """A label's colour as "#rrggbb"."""
-    red, green, blue = volumes.COLOURS[label][:3]
+    red, green, blue = meshes.COLOURS[label][:3]
     return f"#{red:02x}{green:02x}{blue:02x}"
-
-
-def thinned(mesh: "trimesh.Trimesh", budget: int) -> "trimesh.Trimesh":
-    """The mesh with about `budget` faces at most, or itself where it has no more.
-
-    What bounds a body keeps its shape within a tolerance that grows until it is enough; of anything
-    else, a scan with holes or of very many faces, the corners in one cell of a grid become one.
-    """
-    if len(mesh.faces) <= budget:
-        return mesh
-    size = float(np.linalg.norm(mesh.extents))
-    if len(mesh.faces) <= _MANY and mesh.is_volume:
-        found = _simplified(mesh, budget, size)
-        if found is not None:
-            return found
-    cell = size / np.sqrt(budget)
-    found = _clustered(mesh, cell)
-    while len(found.faces) > budget:
-        cell *= 1.25
-        found = _clustered(mesh, cell)
-    return found
-
-
-def _simplified(mesh: "trimesh.Trimesh", budget: int, size: float) -> "trimesh.Trimesh | None":
-    """A watertight mesh within a tolerance of the given one; None where it cannot be had."""
-    import manifold3d
-    import trimesh
-
-    body = manifold3d.Manifold(
-        manifold3d.Mesh(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32))
-    )
-    if body.status() != manifold3d.Error.NoError:
-        return None
-    tolerance = 2e-4 * size
-    for _ in range(_ROUNDS):
-        body = body.simplify(tolerance)
-        if body.num_tri() <= budget:
-            made = body.to_mesh()
-            return trimesh.Trimesh(made.vert_properties[:, :3], made.tri_verts, process=False)
-        tolerance *= 1.6
-    return None
-
-
-def _clustered(mesh: "trimesh.Trimesh", cell: float) -> "trimesh.Trimesh":
-    """The mesh with one corner for each cell of a grid, the mean of those in it."""
-    import trimesh
-
-    cells = np.floor((mesh.vertices - mesh.bounds[0]) / cell).astype(int)
-    _, where, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    where = where.ravel()
-    corners = np.zeros((len(count), 3))
-    np.add.at(corners, where, mesh.vertices)
-    faces = where[mesh.faces]
-    kept = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
-    _, first = np.unique(np.sort(faces[kept], axis=1), axis=0, return_index=True)
-    return trimesh.Trimesh(corners / count[:, None], faces[kept][np.sort(first)], process=False)
 
 
 def place(

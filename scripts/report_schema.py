@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+"""Write docs/report.schema.json, the JSON schema of the reports of restored pots, anew.
+
+    scripts/report_schema.py
+
+It follows from voxgan_jax/report/record.py; tests/test_record.py knows a stale one.
+"""
+
+import json
+import pathlib
+
+from voxgan_jax.files import write_whole
+from voxgan_jax.report import record
+
+TARGET = pathlib.Path(__file__).resolve().parent.parent / "docs" / "report.schema.json"
+
+
+def main() -> None:
+    text = json.dumps(record.schema(), indent=2, ensure_ascii=False)
+    write_whole(TARGET, text + "\n")
+    print(f"Written: {TARGET}")
+
+
+if __name__ == "__main__":
+    main()

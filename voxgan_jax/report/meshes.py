@@ -1,0 +1,112 @@
+"""The surfaces of a completed pot, and its files of voxels and surfaces."""
+
+import pathlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+
+from voxgan_jax.data import vox
+from voxgan_jax.geometry import surface
+from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
+
+if TYPE_CHECKING:
+    import trimesh
+
+COLOURS = {
+    GIVEN: (190, 92, 52, 255),
+    INFERRED: (158, 176, 190, 255),
+    UNCERTAIN: (226, 214, 180, 255),
+}
+"""Terracotta for what was given, a pale blue-grey for what was inferred, sand for the doubtful."""
+
+NAMES = {GIVEN: "given", INFERRED: "inferred", UNCERTAIN: "uncertain"}
+
+FORMATS = ("vox", "stl", "glb")
+
+
+class Surfaces(NamedTuple):
+    """What is drawn, in mm.
+
+    `labels` are those of the faces of `pot`. `original` is the scan, or the surface of the given
+    voxels.
+    """
+
+    pot: "trimesh.Trimesh"
+    labels: Int[np.ndarray, " faces"]
+    original: "trimesh.Trimesh"
+
+
+def surfaces(
+    labels: UInt8[np.ndarray, "d h w"],
+    belief: Float[np.ndarray, "d h w"],
+    matrix: Float[np.ndarray, "4 4"],
+    original: "trimesh.Trimesh | None" = None,
+) -> Surfaces:
+    """The surfaces of a pot, smooth and watertight.
+
+    Args:
+        labels: as `inference.answer.mark` gives them.
+        belief: probabilities, more than 0.5 where a voxel was added.
+        matrix: from the grid's indices to mm (`surface.frame`).
+        original: the scan in mm; None takes the surface of the given voxels.
+    """
+    pot, level = _drawn(labels, belief, matrix)
+    if original is None:
+        given = labels == GIVEN
+        original = surface.surface(surface.smooth(given), given, matrix, level)
+    return Surfaces(pot, surface.face_labels(pot, labels, matrix), original)
+
+
+def pot_surface(
+    labels: UInt8[np.ndarray, "d h w"],
+    belief: Float[np.ndarray, "d h w"],
+    matrix: Float[np.ndarray, "4 4"],
+) -> "trimesh.Trimesh":
+    """The surface of a pot alone; the arguments are those of `surfaces`."""
+    return _drawn(labels, belief, matrix)[0]
+
+
+def _drawn(
+    labels: UInt8[np.ndarray, "d h w"],
+    belief: Float[np.ndarray, "d h w"],
+    matrix: Float[np.ndarray, "4 4"],
+) -> "tuple[trimesh.Trimesh, float]":
+    """The surface of a pot, and the level of the field through which it was drawn."""
+    field = surface.smooth(labels > 0, belief, labels == GIVEN)
+    level = surface.find_level(field, labels > 0)
+    return surface.surface(field, labels > 0, matrix, level), level
+
+
+def write(
+    stem: pathlib.Path,
+    formats: Iterable[str],
+    labels: UInt8[np.ndarray, "d h w"],
+    made: Surfaces | None,
+) -> list[pathlib.Path]:
+    """Write `STEM_completed.vox`, `.stl` and `.glb`, those of FORMATS that are asked for.
+
+    Args:
+        labels: as `inference.answer.mark` gives them.
+        made: the surfaces; None will do for "vox" alone.
+    """
+    targets = {
+        form: pathlib.Path(f"{stem}_completed.{form}") for form in FORMATS if form in formats
+    }
+    if "vox" in targets:
+        vox.write(targets["vox"], labels, palette=palette())
+    if made and "stl" in targets:
+        surface.write_stl(targets["stl"], made.pot)
+    if made and "glb" in targets:
+        parts = {label: (NAMES[label], COLOURS[label]) for label in NAMES}
+        surface.write_glb(targets["glb"], made.pot, made.labels, parts)
+    return list(targets.values())
+
+
+def palette() -> UInt8[np.ndarray, "256 4"]:
+    """The fragments' palette with COLOURS in it."""
+    table = vox.fragment_palette()
+    for label, colour in COLOURS.items():
+        table[label] = colour
+    return table

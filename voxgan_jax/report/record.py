@@ -1,0 +1,163 @@
+"""The report of a restored pot: what `NAME.json` holds, as a record, and its schema.
+
+Whatever shows a report, the page, the batch's overview, the console, reads this record. A field
+that is None by default is left out of the JSON where it is None; any other stands there as null.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from voxgan_jax.inference import bridge
+from voxgan_jax.inference.confidence import Confidence
+from voxgan_jax.report import codec
+from voxgan_jax.report.measures import NO_SCALE, Measures
+
+GIVEN_SCALE = "given"
+"""What `scale` is where it is known how big a voxel is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pieces:
+    """In how many pieces the model's pot came, and what was done about it."""
+
+    made: Annotated[int, "pieces of the model's pot"]
+    left: Annotated[int, "pieces after bridges were laid and crumbs dropped"]
+    bridge_voxels: Annotated[int, "voxels added to join pieces, where a wall is likeliest"]
+    share_bridges: Annotated[float, "those, as a share of the pot"]
+    dropped_voxels: Annotated[int, "voxels of the model's pot left out, loose in the air or crumbs"]
+    share_dropped: Annotated[float, "those, as a share of the model's pot"]
+
+    @classmethod
+    def of(cls, found: bridge.Pieces, total: int) -> "Pieces":
+        """The pieces of a pot that has so many voxels."""
+        return cls(
+            made=found.made,
+            left=found.left,
+            bridge_voxels=found.added,
+            share_bridges=round(found.added / max(total, 1), 4),
+            dropped_voxels=found.dropped,
+            share_dropped=round(found.dropped / max(total + found.dropped, 1), 6),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the sherd may have been in its pot; lengths and directions are those of the scan."""
+
+    sentence: Annotated[str, "the place in plain words"]
+    confidence: Annotated[float, "how likely this place is, 0 to 1"]
+    word: Annotated[str, "high, fair or low"]
+    axis_point_mm: Annotated[tuple[float, ...], "a point of the pot's axis (x, y, z)"]
+    axis_direction: Annotated[tuple[float, ...], "of the axis, from base to rim, of length 1"]
+    voxel_mm: Annotated[float, "the side of the model's voxels"]
+    height_mm: Annotated[float, "of the pot that the model saw"]
+    diameter_mm: Annotated[float, "of that pot, the greatest"]
+    above_base_mm: Annotated[float, "the height of the sherd's middle"]
+    score: Annotated[float, "a logarithm of the likelihood"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement(Place):
+    """The place that was taken, found by the sherd's shape."""
+
+    runner_ups: Annotated[tuple[Place, ...], "the next best places, the likeliest first"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hypothesis:
+    """Another pot that the sherd may come from."""
+
+    share: Annotated[float, "how likely it is next to the others, 0 to 1"]
+    measures: Measures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The weights that answered: what a weights file and its card say."""
+
+    file: str
+    sha256: str
+    kind: Annotated[str | None, "of generator"] = None
+    threshold: Annotated[float | None, "the model's own: voxels above this were added"] = None
+    trained_on: str | None = None
+    pots: Annotated[int | None, "how many it was trained on"] = None
+    source: Annotated[str | None, "of the pots"] = None
+    commit: Annotated[str | None, "of the code that trained it"] = None
+    limits: Annotated[tuple[str, ...] | None, "what no answer of the model tells"] = None
+    hypotheses_file: Annotated[str | None, "the weights that gave the other pots"] = None
+    hypotheses_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """The file that was read."""
+
+    file: Annotated[str, "its name without folders"]
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missing:
+    """The missing piece: what the restored pot adds to the original."""
+
+    volume_mm3: float
+    gap_mm: Annotated[float, "measured: the least distance from the original"]
+    pieces: Annotated[int, "how many separate bodies it has"]
+    clearance_mm: Annotated[float, "the distance that was asked for"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All that is known of a restored pot; lengths in mm of the input's coordinates."""
+
+    name: Annotated[str, "of the results; with folders where a batch has subfolders"]
+    version: Annotated[str, "of voxgan_jax"]
+    given_voxels: int
+    inferred_voxels: Annotated[int, "all that were added, the uncertain ones too"]
+    uncertain_voxels: Annotated[int, "those of which the model is not sure"]
+    share_inferred: Annotated[float, "0 to 1, of the voxels"]
+    left_out_voxels: Annotated[int, "added by the model outside the box asked for"]
+    pieces: Annotated[Pieces | None, "null where the model did not tell"]
+    voxel_mm: Annotated[float, "the side of a voxel"]
+    scale: Annotated[str, f"'{GIVEN_SCALE}', or '{NO_SCALE}'"]
+    measures: Measures
+    confidence: Annotated[Confidence | None, "null where the model was not calibrated"]
+    placement: Annotated[Placement | None, "null where the sherd lies as the file has it"]
+    hypotheses: Annotated[tuple[Hypothesis, ...], "other pots, the likeliest first"]
+    transform: Annotated[
+        tuple[tuple[float, ...], ...], "4 × 4, from the grid's indices to coordinates in mm"
+    ]
+    model: Model | None = None
+    options: Annotated[Mapping[str, Any] | None, "what was asked for, by the options' names"] = None
+    input: Input | None = None
+    missing: Annotated[Missing | None, "null where nothing is missing or no mesh was made"]
+    files: Annotated[tuple[str, ...] | None, "written before this one, names beside it"] = None
+
+    @property
+    def scaled(self) -> bool:
+        """Whether sizes are of this world; otherwise a voxel was taken as 1 mm."""
+        return self.scale == GIVEN_SCALE
+
+    def to_json(self) -> dict[str, Any]:
+        """What `NAME.json` holds."""
+        return codec.plain(self)
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "Report":
+        """A report that was written before; what this version does not know is left out.
+
+        Raises:
+            TypeError, AttributeError, KeyError, ValueError: it is no report.
+        """
+        return codec.read(cls, found)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of `NAME.json`, which is kept in docs/report.schema.json."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "The report of a restored pot, as voxgan_jax writes it",
+        **codec.schema(Report),
+    }

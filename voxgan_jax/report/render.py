@@ -1,0 +1,50 @@
+"""Templates of HTML and SVG, filled in: whatever is put into one is escaped."""
+
+import functools
+import importlib.resources
+import json
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+
+def render(name: str, **values: Any) -> str:
+    """The text of a template in the folder `templates`.
+
+    Raises:
+        jinja2.UndefinedError: it asks for a value that was not given.
+    """
+    return _environment().get_template(name).render(values)
+
+
+def asset(name: str) -> Markup:
+    """A file of the package's folder `viewer`."""
+    folder = importlib.resources.files("voxgan_jax") / "viewer"
+    return Markup((folder / name).read_text(encoding="utf-8"))
+
+
+def script_json(value: Any) -> Markup:
+    """JSON that may stand in a script element, whatever its strings hold."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    for sign in "<\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
+
+
+def _fixed(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}"
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("voxgan_jax", "report/templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"fixed": _fixed, "script_json": script_json}
+    environment.globals["asset"] = asset
+    return environment

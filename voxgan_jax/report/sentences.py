@@ -1,0 +1,222 @@
+"""What a report says, in words and numbers: plain text, which a template marks up and escapes."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
+from voxgan_jax.report import meshes
+from voxgan_jax.report.measures import Measures
+from voxgan_jax.report.record import Hypothesis, Report
+
+_CAPACITY = "Capacity to the rim"
+
+_ROUND_ENOUGH = 0.9
+"""A pot of which a lower share of the clay lies where a turned pot would have it is not round."""
+
+_FILES = (
+    ("_completed.vox", "the whole pot in voxels, MagicaVoxel"),
+    ("_completed.stl", "the whole pot, watertight, in mm"),
+    ("_completed.glb", "the whole pot in colours, in metres"),
+    ("_missing.stl", "the missing piece, to print, in mm"),
+    ("_section.svg", "the drawing, in mm"),
+    (".json", "this report for machines"),
+    (".stl", "another possible pot, in mm"),
+)
+
+
+class Share(NamedTuple):
+    """A kind of voxels: its label, what it is called, how many of them, their percentage."""
+
+    label: int
+    name: str
+    voxels: int
+    percent: str
+
+
+def percent(value: float) -> str:
+    """0.68 as "68 %"; never 0 or 100 for what is only near it."""
+    rounded = round(100 * value)
+    if rounded == 0 and value > 0:
+        return "less than 1 %"
+    return "more than 99 %" if rounded == 100 and value < 1 else f"{rounded} %"
+
+
+def number(value: float, unit: str) -> str:
+    """A size with three digits at most, no finer than a tenth of a mm: "157 mm", "2.38 l"."""
+    if unit == "ml" and value >= 1000:
+        value, unit = value / 1000, "l"
+    digits = max(0, 3 - len(str(int(abs(value)))))
+    text = f"{value:,.{min(digits, 1) if unit == 'mm' else digits}f}".replace(",", " ")
+    return f"{text} {unit}"
+
+
+def size(value: float, unit: str, scaled: bool) -> str:
+    """As `number`, but in voxels where no scale is known."""
+    if scaled:
+        return number(value, unit)
+    if unit == "mm":
+        return number(value, unit).removesuffix(unit) + "voxels"
+    return f"{1000 * value:,.0f} voxels".replace(",", " ")
+
+
+def statement(report: Report) -> str:
+    """That, and how much of it, is a guess."""
+    if report.share_inferred == 0:
+        return "Nothing of this pot is inferred: all of it was given."
+    amount = percent(report.share_inferred)
+    return (
+        f"{amount[0].upper()}{amount[1:]} of this pot is a guess by {_model(report)};"
+        " do not cite it as a find."
+    )
+
+
+def _model(report: Report) -> str:
+    """The model, and what it was trained on."""
+    if report.model is None:
+        return "a model"
+    said = f"a model ({report.model.file.removesuffix('.safetensors')})"
+    if report.model.trained_on is None:
+        return said
+    pots = "" if report.model.pots is None else f"{report.model.pots} pots of "
+    return f"{said} trained on {pots}{report.model.trained_on}"
+
+
+def shares(report: Report) -> list[Share]:
+    """What is given, inferred and uncertain; those that are whole per cent make 100 together."""
+    doubtful = report.uncertain_voxels
+    found = {
+        GIVEN: report.given_voxels,
+        INFERRED: report.inferred_voxels - doubtful,
+        UNCERTAIN: doubtful,
+    }
+    total = sum(found.values())
+    amounts = _percents([count / total for count in found.values()])
+    return [
+        Share(label, meshes.NAMES[label], count, amount)
+        for (label, count), amount in zip(found.items(), amounts, strict=True)
+        if count
+    ]
+
+
+def _percents(shares: Sequence[float]) -> list[str]:
+    """Shares of one whole in per cent: those that are whole numbers make 100 together."""
+    whole = [int(100 * share) for share in shares]
+    order = sorted(range(len(shares)), key=lambda place: whole[place] - 100 * shares[place])
+    for place in order[: 100 - sum(whole)]:
+        whole[place] += 1
+    pairs = zip(whole, shares, strict=True)
+    return [f"{part} %" if 0 < part < 100 else percent(share) for part, share in pairs]
+
+
+def pieces(report: Report) -> list[tuple[str, str]]:
+    """What became of the pieces of a pot that the model made in several, each with its title."""
+    found, notes = report.pieces, []
+    if found is None:
+        return []
+    if found.bridge_voxels:
+        text = (
+            f"the model made this pot in {found.made} pieces. Between them"
+            f" {percent(found.share_bridges)} of the pot was added where the model finds a wall"
+            " likeliest, drawn as uncertain; the true wall may run elsewhere."
+        )
+        notes.append(("Joined by a guess:", text))
+    if found.dropped_voxels:
+        text = (
+            f"{percent(found.share_dropped)} of the model's pot, which hung loose in the air or was"
+            " crumbs."
+        )
+        notes.append(("Left out:", text))
+    if found.left > 1:
+        text = (
+            "what was given touches the rest nowhere, or no likely wall leads there, so they stay"
+            " apart; printed, this pot falls apart."
+        )
+        notes.append((f"In {found.left} pieces:", text))
+    return notes
+
+
+def measures(report: Report) -> list[tuple[str, str]]:
+    """The measurements, each with its title."""
+    found = report.measures
+    rows = [
+        (title, size(value, unit, report.scaled))
+        for title, value, unit in (
+            ("Height", found.height_mm, "mm"),
+            ("Rim diameter", found.rim_diameter_mm, "mm"),
+            ("Greatest diameter", found.max_diameter_mm, "mm"),
+            ("Base diameter", found.base_diameter_mm, "mm"),
+            ("Wall thickness", found.wall_mm, "mm"),
+            ("Volume of clay", found.volume_ml, "ml"),
+            (_CAPACITY, found.capacity_ml, "ml"),
+        )
+        if value is not None
+    ]
+    # Of what is not round there is no capacity either, but no diameter to go with it.
+    if found.max_diameter_mm is not None and found.capacity_ml is None:
+        rows.append((_CAPACITY, "unknown: its base has a hole"))
+    rows.append(("Share inferred", percent(report.share_inferred)))
+    if report.scaled:
+        rows.append(("One voxel", number(report.voxel_mm, "mm")))
+    return rows
+
+
+def is_round(found: Measures) -> bool:
+    """Whether the clay lies where a turned pot would have it, or the page has to say otherwise."""
+    return found.round_share >= _ROUND_ENOUGH
+
+
+def said(sentence: str) -> str:
+    """With a capital and a full stop."""
+    stop = "" if sentence.endswith((".", "!", "?")) else "."
+    return sentence[:1].upper() + sentence[1:] + stop
+
+
+def missing(report: Report) -> str:
+    """The missing piece in a sentence; empty where there is none."""
+    found, unit = report.missing, "mm" if report.scaled else "voxels"
+    if found is None:
+        return ""
+    bodies = "One piece" if found.pieces == 1 else f"{found.pieces} pieces"
+    return (
+        f"{bodies} of {size(found.volume_mm3 / 1000, 'ml', report.scaled)}, nowhere nearer to the"
+        f" original than {found.gap_mm:.2f} {unit} ({found.clearance_mm:g} {unit} were asked for)."
+    )
+
+
+def hypothesis(other: Hypothesis, scaled: bool) -> str:
+    """The main measures of another pot, and how likely it is."""
+    found = other.measures
+    words = [
+        f"{title} {size(value, unit, scaled)}"
+        for title, value, unit in (
+            ("height", found.height_mm, "mm"),
+            ("rim", found.rim_diameter_mm, "mm"),
+            ("holds", found.capacity_ml, "ml"),
+        )
+        if value is not None
+    ]
+    return ", ".join([*words, f"likelihood {percent(other.share)}"])
+
+
+def file(name: str) -> str:
+    """What a file beside the page is; empty for one that is none of ours."""
+    return next((text for end, text in _FILES if name.endswith(end)), "")
+
+
+def details(report: Report) -> list[tuple[str, str]]:
+    """All that is needed to do it again: version, model, input, options, each with its name."""
+    said = report.to_json()
+    model = {name: value for name, value in said.get("model", {}).items() if name != "limits"}
+    parts = (("Model", model), ("Input", said.get("input", {})), ("Option", report.options or {}))
+    rows = [
+        (f"{title}: {name.replace('_', ' ')}", _value(value))
+        for title, part in parts
+        for name, value in part.items()
+    ]
+    return [("voxgan_jax", report.version), *rows]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return "yes" if value is True else str(value)
