@@ -34,7 +34,7 @@ def start(variant):
 
 
 def variables(variant, net):
-    return jax.device_get(getattr(start(variant).state, net).variables())
+    return jax.device_get(start(variant).state.nets[net].variables())
 
 
 @pytest.mark.parametrize(
