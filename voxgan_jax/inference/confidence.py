@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage, special
 
 from voxgan_jax.geometry import wheel
+from voxgan_jax.scan.pose import Placement
 
 HIGH, FAIR = 0.75, 0.55
 """From this expected IoU on, a completion is trusted: much, and somewhat."""
@@ -172,7 +173,7 @@ def judge(rule: Rule, features: Features) -> Confidence:
     return Confidence(word, expected, f"{word}: expected IoU with the true pot {expected:.2f}")
 
 
-def bounded(found: Confidence | None, placement: Mapping[str, Any] | None) -> Confidence | None:
+def bounded(found: Confidence | None, placement: Placement | None) -> Confidence | None:
     """A confidence as it is to be shown: no higher than that of the place of the sherd.
 
     `judge` takes the sherd to lie where it was placed. Where that is not sure, the lesser of the
@@ -180,15 +181,15 @@ def bounded(found: Confidence | None, placement: Mapping[str, Any] | None) -> Co
     which lay there.
 
     Args:
-        placement: what a report says of it (`Placement.summary`); None where none was estimated.
+        placement: None where none was estimated.
     """
-    place = (placement or {}).get("word", "high")
-    if found is None or placement is None or place == "high":
+    if found is None or placement is None or placement.word == "high":
         return found
+    place, share = placement.word, round(placement.share, 3)
     word = max(found.word, place, key=WORDS.index)
     sentence = (
-        f"{word}: the confidence of its place is {place} ({placement['confidence']:.2f}); if it lay"
-        f" there as placed, that of the pot is {found.sentence}"
+        f"{word}: the confidence of its place is {place} ({share:.2f}); if it lay there as"
+        f" placed, that of the pot is {found.sentence}"
     )
     return found._replace(word=word, sentence=sentence)
 

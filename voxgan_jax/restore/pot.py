@@ -86,7 +86,7 @@ class Completion:
     hypotheses: tuple[Hypothesis, ...] = ()
     pieces: Pieces | None = None
     original: "trimesh.Trimesh | None" = None
-    placement: Mapping[str, Any] | None = None
+    placement: record.Placement | None = None
     clearance_mm: float = 0.2
     scaled: bool = True
     probabilities: Float[np.ndarray, "r r r"] | None = None
@@ -162,7 +162,7 @@ class Completion:
             scale=record.GIVEN_SCALE if self.scaled else measures.NO_SCALE,
             measures=self.measures,
             confidence=self.confidence,
-            placement=codec.read(record.Placement | None, self.placement),
+            placement=self.placement,
             hypotheses=tuple(
                 record.Hypothesis(
                     share=round(other.share, 4),
@@ -209,7 +209,16 @@ class Completion:
         if "html" in formats:
             files = [path.name for path in paths]
             paths.append(pathlib.Path(f"{stem}.html"))
-            page.write_page(paths[-1], self._view(report, files))
+            view = page.View(
+                report=report,
+                surfaces=self.surfaces,
+                missing=self.missing,
+                hypotheses=self.hypothesis_meshes,
+                matrix=self.matrix,
+                drawing=self.drawing,
+                files=files,
+            )
+            page.write_page(paths[-1], view)
         report = dataclasses.replace(report, files=tuple(path.name for path in paths))
         if "json" in formats:
             paths.append(pathlib.Path(f"{stem}.json"))
@@ -245,19 +254,6 @@ class Completion:
             clearance_mm=self.clearance_mm,
         )
 
-    def _view(self, report: Report, files: Sequence[str]) -> page.View:
-        return page.View(
-            pot=self.pot,
-            labels=self.surfaces.labels,
-            original=self.surfaces.original,
-            missing=self.missing,
-            hypotheses=self.hypothesis_meshes,
-            matrix=self.matrix,
-            report=report,
-            files=files,
-            drawing=self.drawing,
-        )
-
 
 class Writing(NamedTuple):
     """Writes a restored pot; a class, so that another process can be told to do it."""
@@ -287,20 +283,19 @@ def restore(
     # The whole cube begins before the input's box; in h it is the far end that `shift` counts.
     moved = np.eye(4)
     moved[:3, 3] = -y, -(labels.shape[1] - z - sherd.labels.shape[1]), -x
-    placement = sherd.placement and sherd.placement.summary()
     return Completion(
         name=(name or naming.plain(pathlib.Path(sherd.source).stem)) + suffix,
         labels=mark(labels, answer.belief),
         belief=answer.belief,
         matrix=sherd.to_mm @ moved,
-        confidence=bounded(answer.confidence, placement),
+        confidence=bounded(answer.confidence, sherd.placement),
         left_out=answer.left_out,
         shift=answer.shift,
         hypotheses=answer.hypotheses,
         pieces=answer.pieces,
         # Of several sherds their voxels stand for all.
         original=sherd.mesh if len(request.sherds) == 1 else None,
-        placement=placement,
+        placement=sherd.placement and record.Placement.of(sherd.placement),
         clearance_mm=clearance_mm,
         scaled=sherd.scaled,
         probabilities=answer.probabilities,
