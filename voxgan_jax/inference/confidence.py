@@ -17,6 +17,9 @@ from scipy import ndimage, special
 from voxgan_jax.geometry import wheel
 from voxgan_jax.scan.pose import Placement
 
+Voxels = Bool[np.ndarray, "r r r"]
+Volume = Float[np.ndarray, "r r r"]
+
 HIGH, FAIR = 0.75, 0.55
 """From this expected IoU on, a completion is trusted: much, and somewhat."""
 
@@ -74,11 +77,7 @@ class Confidence(NamedTuple):
     sentence: str
 
 
-def measure(
-    partial: Bool[np.ndarray, "r r r"],
-    probabilities: Float[np.ndarray, "r r r"],
-    threshold: float = 0.5,
-) -> Features:
+def measure(partial: Voxels, probabilities: Volume, threshold: float = 0.5) -> Features:
     """The features of one answer, both grids in the model's cube, whose middle is the axis.
 
     Args:
@@ -87,7 +86,6 @@ def measure(
         threshold: the one that turns it into voxels; what is given belongs to it anyway.
     """
     given = int(partial.sum())
-    sure = np.where(partial, 1.0, probabilities)
     answer = partial | (probabilities > threshold)
     (box,) = ndimage.find_objects(partial.astype(np.uint8))
     sherd = np.pad(partial[box], 1)
@@ -95,7 +93,7 @@ def measure(
     depth = np.asarray(ndimage.distance_transform_edt(sherd))
     hit, sector = _directions(partial)
     return Features(
-        own_iou=float(sure[answer].sum() / (answer.sum() + sure[~answer].sum())),
+        own_iou=own_iou(partial, probabilities, threshold),
         log_share=float(np.log10(given / answer.sum())),
         support=_support(partial, probabilities),
         filled=float(given / (answer & hit[sector]).sum()),
@@ -105,9 +103,14 @@ def measure(
     )
 
 
-def _directions(
-    partial: Bool[np.ndarray, "r r r"],
-) -> tuple[Bool[np.ndarray, "sectors r"], Int[np.ndarray, "r r"]]:
+def own_iou(partial: Voxels, probabilities: Volume, threshold: float) -> float:
+    """The IoU that is to be expected of an answer if every probability is right."""
+    sure = np.where(partial, 1.0, probabilities)
+    answer = partial | (probabilities > threshold)
+    return float(sure[answer].sum() / (answer.sum() + sure[~answer].sum()))
+
+
+def _directions(partial: Voxels) -> tuple[Bool[np.ndarray, "sectors r"], Int[np.ndarray, "r r"]]:
     """In which directions from the axis there is sherd at each height, and the columns' ones."""
     side = partial.shape[0]
     offset = np.arange(side) - (side - 1) / 2
@@ -131,9 +134,7 @@ def _branches(
     return float(np.mean(runs[used] / np.array(present)[used]))
 
 
-def _support(
-    partial: Bool[np.ndarray, "r r r"], probabilities: Float[np.ndarray, "r r r"]
-) -> float:
+def _support(partial: Voxels, probabilities: Volume) -> float:
     """The mean over given voxels of the probability of their ring where nothing is given.
 
     A voxel whose ring is given all round has none to ask; it is left out, and so are all in the

@@ -131,7 +131,9 @@ def _answer(
     made = bridge.join(probabilities, given, threshold)
     inferred = np.where(made.probabilities > threshold, np.uint8(INFERRED), np.uint8(0))
     inferred[made.bridges] = UNCERTAIN
-    belief = np.interp(made.probabilities, *_halved(threshold)).astype(np.float32)
+    # Polygons from [0, 1] to itself that take the threshold to 0.5.
+    middle = min(max(threshold, 1e-6), 1 - 1e-6)
+    belief = np.interp(made.probabilities, [0, middle, 1], [0, 0.5, 1]).astype(np.float32)
     cube = inferred
     if completer.pool > 1:
         cube = grid.upsample(inferred, completer.pool)
@@ -154,8 +156,3 @@ def _answer(
         dropped=made.pieces.dropped * completer.pool**3,
     )
     return Answer(kept, left_out, shift, made.probabilities, belief, pieces=pieces)
-
-
-def _halved(threshold: float) -> tuple[list[float], list[float]]:
-    """The two polygons of a map from [0, 1] to itself that takes the threshold to 0.5."""
-    return [0.0, min(max(threshold, 1e-6), 1 - 1e-6), 1.0], [0.0, 0.5, 1.0]

@@ -9,6 +9,7 @@ turned surface: what is no wall, with another wall behind it, is left out.
 A sherd of a sphere or of a cylinder, and a flat one, fits many axes: several are returned.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,10 @@ from jaxtyping import Bool, Float
 from scipy import optimize
 
 from voxgan_jax.scan.walls import Wall
+
+Points = Float[np.ndarray, "n 3"]
+Values = Float[np.ndarray, "n"]
+Vector = Float[np.ndarray, "3"]
 
 _DIRECTIONS = 800
 _TRIED_POINTS = 500
@@ -39,16 +44,12 @@ class Axis(NamedTuple):
     `error` is how far the wall lies from being round about it, in mm: the median residual.
     """
 
-    point: Float[np.ndarray, "3"]
-    direction: Float[np.ndarray, "3"]
+    point: Vector
+    direction: Vector
     error: float
 
 
-def find(
-    surface: Wall,
-    direction: Float[np.ndarray, "3"] | None = None,
-    widest: float | None = None,
-) -> list[Axis]:
+def find(surface: Wall, direction: Vector | None = None, widest: float | None = None) -> list[Axis]:
     """The likeliest axes, best first; one alone where its direction is known.
 
     Where it is known that no point lies further from the axis than `widest`, in mm, such axes come
@@ -69,7 +70,7 @@ def find(
         cost = cost + (np.array(reach) > MEASURED * widest)
     found: list[Axis] = []
     few = Wall(points[some], normals[some], surface.anchors[some], surface.thickness)
-    for index in apart(directions, cost):
+    for index in starts(directions, cost):
         start = Axis(centres[index], directions[index], 0.0)
         axis = refined(few, start, free=direction is None, widest=widest)
         if axis is not None:
@@ -88,7 +89,7 @@ def find(
     return [_pulled(axis, points, widest) for axis in found]
 
 
-def _pulled(axis: Axis, points: Float[np.ndarray, "n 3"], widest: float) -> Axis:
+def _pulled(axis: Axis, points: Points, widest: float) -> Axis:
     """An axis that lies too far off, moved straight towards the sherd as far as is needed."""
     beyond = _reach(axis, points) - widest
     aside = points.mean(0) - axis.point
@@ -99,14 +100,12 @@ def _pulled(axis: Axis, points: Float[np.ndarray, "n 3"], widest: float) -> Axis
     return axis._replace(point=axis.point + min(beyond / distance, 1.0) * aside)
 
 
-def _reach(axis: Axis, points: Float[np.ndarray, "n 3"]) -> float:
+def _reach(axis: Axis, points: Points) -> float:
     """How far from the axis the sherd reaches, but for a hundredth of it."""
     return float(np.quantile(cylindrical(axis, points)[0], 0.99))
 
 
-def cylindrical(
-    axis: Axis, points: Float[np.ndarray, "n 3"]
-) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+def cylindrical(axis: Axis, points: Points) -> tuple[Values, Values]:
     """Radius and height (from the axis' point, along its direction) of points."""
     offset = points - axis.point
     height = offset @ axis.direction
@@ -114,7 +113,7 @@ def cylindrical(
     return np.linalg.norm(across, axis=1), height
 
 
-def hemisphere(count: int) -> Float[np.ndarray, "n 3"]:
+def hemisphere(count: int) -> Points:
     """Directions evenly over half a sphere (Fibonacci's lattice)."""
     n = np.arange(count) + 0.5
     z, turn = n / count, np.pi * (1 + 5**0.5) * n
@@ -123,9 +122,7 @@ def hemisphere(count: int) -> Float[np.ndarray, "n 3"]:
 
 
 def nearest_lines(
-    directions: Float[np.ndarray, "k 3"],
-    points: Float[np.ndarray, "n 3"],
-    normals: Float[np.ndarray, "n 3"],
+    directions: Float[np.ndarray, "k 3"], points: Points, normals: Points
 ) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k 3"]]:
     """For each direction the line that the normals miss by the least, and by how much.
 
@@ -154,28 +151,28 @@ def nearest_lines(
     return cost, middle + centre
 
 
-def apart(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) -> list[int]:
+def apart(cost: Values, near: Callable[[int], Bool[np.ndarray, "n"]], count: int) -> list[int]:
+    """The place of the least cost, that of the least which is not near it, and so on."""
+    left = np.array(cost, float)
+    chosen: list[int] = []
+    while len(chosen) < count and np.isfinite(left).any():
+        chosen.append(int(left.argmin()))
+        left[near(chosen[-1])] = np.inf
+    return chosen
+
+
+def starts(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) -> list[int]:
     """The best direction, the best far from it, and so on: where many serve, several are kept.
 
     Args:
         directions: unit vectors, either way round.
     """
-    left = cost.copy()
-    chosen: list[int] = []
-    while len(chosen) < _STARTS and np.isfinite(left).any():
-        chosen.append(int(left.argmin()))
-        near = np.abs(directions @ directions[chosen[-1]]) > np.cos(np.radians(_APART_DEGREES))
-        left[near] = np.inf
-    return chosen
+    alike = np.cos(np.radians(_APART_DEGREES))
+    return apart(cost, lambda n: np.abs(directions @ directions[n]) > alike, _STARTS)
 
 
 def refined(
-    surface: Wall,
-    start: Axis,
-    *,
-    free: bool = True,
-    rounds: int = 3,
-    widest: float | None = None,
+    surface: Wall, start: Axis, *, free: bool = True, rounds: int = 3, widest: float | None = None
 ) -> Axis | None:
     """The axis near a line about which the two walls fall on two lines, as smooth as a profile is.
 
@@ -235,7 +232,7 @@ def refined(
     return axis._replace(error=float(np.median(np.abs(distance))))
 
 
-def beside(direction: Float[np.ndarray, "3"]) -> tuple[np.ndarray, np.ndarray]:
+def beside(direction: Vector) -> tuple[np.ndarray, np.ndarray]:
     """Two directions of length 1 that are at right angles to a direction and to each other."""
     first = np.cross(direction, np.eye(3)[np.abs(direction).argmin()])
     first /= np.linalg.norm(first)
@@ -243,11 +240,7 @@ def beside(direction: Float[np.ndarray, "3"]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _profile_frame(
-    axis: Axis,
-    points: Float[np.ndarray, "n 3"],
-    normals: Float[np.ndarray, "n 3"],
-    radius: Float[np.ndarray, "n"],
-    height: Float[np.ndarray, "n"],
+    axis: Axis, points: Points, normals: Points, radius: Values, height: Values
 ) -> tuple[Float[np.ndarray, "2 2"], Bool[np.ndarray, "n"]]:
     """The directions along and across the profile in (radius, height), and which wall is which."""
     profile = np.stack([radius, height], 1)
@@ -264,8 +257,8 @@ def _residuals(
     surface: Wall,
     frame: Float[np.ndarray, "2 2"],
     side: Bool[np.ndarray, "n"],
-    weight: Float[np.ndarray, "n"],
-) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    weight: Values,
+) -> tuple[Values, Values, Values]:
     """The distances from the lines, the sines of the normals' tilts, and the radii."""
     radius, height = cylindrical(axis, surface.points)
     along, across = frame @ np.stack([radius, height])

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from scipy import special
 
 from voxgan_jax.inference.completer import Completer
+from voxgan_jax.inference.confidence import own_iou
 from voxgan_jax.placement import locator
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, matrix, same, spans
 from voxgan_jax.placement.propose import candidates
@@ -117,15 +118,6 @@ def judged(
         share=0.0,
         own_iou=expected,
     )
-
-
-def own_iou(
-    given: Bool[np.ndarray, "r r r"], answer: Float[np.ndarray, "r r r"], threshold: float
-) -> float:
-    """The IoU that is to be expected of an answer if every probability is right."""
-    sure = np.where(given, 1.0, answer)
-    pot = given | (answer > threshold)
-    return float(sure[pot].sum() / (pot.sum() + sure[~pot].sum()))
 
 
 def _logit(share: float) -> float:

@@ -21,6 +21,9 @@ from voxgan_jax.scan.walls import Wall
 if TYPE_CHECKING:
     import trimesh
 
+Values = Float[np.ndarray, "n"]
+Scales = Float[np.ndarray, "s"]
+
 MAX_AXES = 5
 _FINE = 5
 _MAX_CELLS = 6_000_000
@@ -79,12 +82,11 @@ def candidates(
     tables -= special.logsumexp(tables)
     found: list[Candidate] = []
     for axis, table in zip(axes, tables, strict=True):
-        radius, height = axis_fit.cylindrical(axis, filled.points)
+        found += _upright(axis, filled.points, table[0], unit, known)
         # Given, it points from base to rim already.
-        for way in (0, 1) if known.direction is None else (0,):
-            upright = axis if way == 0 else axis._replace(direction=-axis.direction)
-            rise = height if way == 0 else -height
-            found += _of_one_way(upright, radius, rise, table[way], unit, known)
+        if known.direction is None:
+            other = axis._replace(direction=-axis.direction)
+            found += _upright(other, filled.points, table[1], unit, known)
     found.sort(key=lambda candidate: -candidate.log_share)
     if not found or found[0].log_share < _UNLIKELY:
         raise ValueError(
@@ -150,15 +152,15 @@ def _usual_wall(filled: Fill, mesh: "trimesh.Trimesh") -> float:
     return 2 * len(filled.points) * filled.volume / float(mesh.area)
 
 
-def _of_one_way(
+def _upright(
     axis: Axis,
-    radius: Float[np.ndarray, "n"],
-    height: Float[np.ndarray, "n"],
+    points: Float[np.ndarray, "n 3"],
     table: Float[np.ndarray, "s p"],
     unit: float,
     known: Known,
 ) -> list[Candidate]:
-    """The candidates of one axis with one end up, each for a group of scales and places."""
+    """The candidates of an axis from base to rim, each for a group of scales and places."""
+    radius, height = axis_fit.cylindrical(axis, points)
     if _bigger(known, radius, height):
         return []
     scales, prior, fixed = _scales(unit, known)
@@ -178,7 +180,7 @@ def _of_one_way(
     return made
 
 
-def _bigger(known: Known, radius: Float[np.ndarray, "n"], height: Float[np.ndarray, "n"]) -> bool:
+def _bigger(known: Known, radius: Values, height: Values) -> bool:
     """Whether the sherd is bigger than its pot is said to be, by more than a measuring error."""
     high = known.height is not None and np.ptp(height) > axis_fit.MEASURED * known.height
     wide = (
@@ -188,9 +190,7 @@ def _bigger(known: Known, radius: Float[np.ndarray, "n"], height: Float[np.ndarr
     return bool(high or wide)
 
 
-def _scales(
-    unit: float, known: Known
-) -> tuple[Float[np.ndarray, "s"], Float[np.ndarray, "s"], bool]:
+def _scales(unit: float, known: Known) -> tuple[Scales, Scales, bool]:
     """Logarithms of the voxel's side in units, how likely they are by what is known, and whether
     that tells all."""
     free = locator.SCALES
@@ -213,9 +213,7 @@ def _scales(
     return scales, np.array([share, *[spread] * len(beyond)]), False
 
 
-def _fits(
-    voxels: Float[np.ndarray, "s"], radius: Float[np.ndarray, "n"], height: Float[np.ndarray, "n"]
-) -> Bool[np.ndarray, "s p"]:
+def _fits(voxels: Scales, radius: Values, height: Values) -> Bool[np.ndarray, "s p"]:
     """Which scales and places keep the sherd in the cube, but for a voxel."""
     slack = 1.5
     half = (height.max() - height.min()) / 2 / voxels
@@ -225,9 +223,7 @@ def _fits(
     return wide[:, None] & low & high
 
 
-def _groups(
-    table: Float[np.ndarray, "s p"], scales: Float[np.ndarray, "s"]
-) -> list[tuple[float, float, float]]:
+def _groups(table: Float[np.ndarray, "s p"], scales: Scales) -> list[tuple[float, float, float]]:
     """Cells that are much the same, taken together: their mean scale and place, and the logarithm
     of their sum."""
     left = np.where(table > max(float(table.max()) - _FAR, 1.5 * _UNLIKELY), table, -np.inf)

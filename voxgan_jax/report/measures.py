@@ -16,6 +16,8 @@ from scipy import ndimage
 
 from voxgan_jax.report.profile import FINE, RING, Profile, crossing, finer, outer_radii
 
+Region = Bool[np.ndarray, "rows rings"]
+
 NO_SCALE = "no scale given; 1 voxel taken as 1 mm"
 """What is said where nobody told how big a voxel is."""
 
@@ -130,7 +132,7 @@ def _end(away: Float[np.ndarray, "rows"], outer: Float[np.ndarray, "rows"], reac
     return float(np.clip(led, least, bounds[away <= reach + _BLUR].max()))
 
 
-def _held(clay: Bool[np.ndarray, "rows rings"]) -> Bool[np.ndarray, "rows rings"]:
+def _held(clay: Region) -> Region:
     """Where water stands when the pot is full: the air above its floor, up to where it runs out."""
     from skimage import measure
 
@@ -141,7 +143,7 @@ def _held(clay: Bool[np.ndarray, "rows rings"]) -> Bool[np.ndarray, "rows rings"
         return nothing
     start = floor + int(np.argmax(~column[floor:]))
 
-    def filled(surface: int) -> Bool[np.ndarray, "rows rings"]:
+    def filled(surface: int) -> Region:
         air = ~clay & (np.arange(len(clay)) < surface)[:, None]
         rooms = np.asarray(measure.label(air, connectivity=1))
         return np.asarray(rooms == rooms[start, 0]) if surface > start else nothing
@@ -154,7 +156,7 @@ def _held(clay: Bool[np.ndarray, "rows rings"]) -> Bool[np.ndarray, "rows rings"
     return filled(low)
 
 
-def _leaks(clay: Bool[np.ndarray, "rows rings"], held: Bool[np.ndarray, "rows rings"]) -> bool:
+def _leaks(clay: Region, held: Region) -> bool:
     """Whether the water is a puddle on a base with a hole: the wall stands higher above it than
     the water is deep."""
     wet = np.flatnonzero(held.any(axis=1))
@@ -162,9 +164,7 @@ def _leaks(clay: Bool[np.ndarray, "rows rings"], held: Bool[np.ndarray, "rows ri
     return top - int(wet[-1]) > len(wet)
 
 
-def _wall(
-    clay: Bool[np.ndarray, "rows rings"], held: Bool[np.ndarray, "rows rings"], cell: float
-) -> float:
+def _wall(clay: Region, held: Region, cell: float) -> float:
     """The median distance in mm from the water's edge to the air outside."""
     outside = np.pad(~clay & ~held, ((0, 0), (0, 1)), constant_values=True)
     # What is above the water is not outside the wall.

@@ -52,7 +52,7 @@ def surfaces(
         matrix: from the grid's indices to mm (`surface.frame`).
         original: the scan in mm; None takes the surface of the given voxels.
     """
-    pot, level = _drawn(labels, belief, matrix)
+    pot, level = pot_surface(labels, belief, matrix)
     if original is None:
         given = labels == GIVEN
         original = surface.surface(surface.smooth(given), given, matrix, level)
@@ -60,15 +60,6 @@ def surfaces(
 
 
 def pot_surface(
-    labels: UInt8[np.ndarray, "d h w"],
-    belief: Float[np.ndarray, "d h w"],
-    matrix: Float[np.ndarray, "4 4"],
-) -> "trimesh.Trimesh":
-    """The surface of a pot alone; the arguments are those of `surfaces`."""
-    return _drawn(labels, belief, matrix)[0]
-
-
-def _drawn(
     labels: UInt8[np.ndarray, "d h w"],
     belief: Float[np.ndarray, "d h w"],
     matrix: Float[np.ndarray, "4 4"],

@@ -119,9 +119,8 @@ class Completion:
     @functools.cached_property
     def hypothesis_meshes(self) -> "list[trimesh.Trimesh]":
         """The surfaces of `hypotheses`."""
-        return [
-            meshes.pot_surface(each.labels, each.belief, self.matrix) for each in self.hypotheses
-        ]
+        draw = meshes.pot_surface
+        return [draw(other.labels, other.belief, self.matrix)[0] for other in self.hypotheses]
 
     @property
     def voxel_mm(self) -> float:
