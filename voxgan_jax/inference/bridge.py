@@ -33,14 +33,14 @@ THIN = 2
 BELIEF = 0.65
 """What is made of a bridge's voxels, where 0.5 is the threshold: a guess, but one to be drawn."""
 
-_LEAST_WALL = 2.0
-_AROUND = 8.0
-_AIR = 1e-3
+_LEAST_WALL = 2.0  # voxels, of a bridge
+_AROUND = 8.0  # voxels from a bridge's ends, where walls tell how thick it is
+_AIR = 1e-3  # less probable clay than this costs a way no more
 _POWER = 2.0
 """A way costs this power of what makes clay improbable: with less, ways are cut short."""
-_SMOOTH = 1.5
-_FINE = 4
-_MOST = 40
+_SMOOTH = 1.5  # cells: sigma by which a way is smoothed
+_FINE = 4  # points a voxel along a way, and rings
+_MOST = 40  # pieces that are looked at
 
 
 class Pieces(NamedTuple):

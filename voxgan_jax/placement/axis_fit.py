@@ -21,21 +21,22 @@ from voxgan_jax.scan.walls import Wall
 Points = Float[np.ndarray, "n 3"]
 Values = Float[np.ndarray, "n"]
 Vector = Float[np.ndarray, "3"]
+Frame = tuple[Float[np.ndarray, "2 2"], Bool[np.ndarray, "n"]]
 
-_DIRECTIONS = 800
-_TRIED_POINTS = 500
-_STARTS = 18
-_KEPT = 6
-_APART_DEGREES = 20.0
-_ALIKE_DEGREES = 8.0
-_FIRST_TILT, _TILT_WORTH = 0.3, 1.5
+_DIRECTIONS = 800  # tried, over half a sphere
+_TRIED_POINTS = 500  # of the sherd, with which they are tried
+_STARTS = 18  # directions from which a fit begins
+_KEPT = 6  # of those fits, to be fitted to all points
+_APART_DEGREES = 20.0  # between the starts
+_ALIKE_DEGREES = 8.0  # axes nearer to each other may be one
+_FIRST_TILT, _TILT_WORTH = 0.3, 1.5  # of a normal's sine: in walls; in spreads of distances
 _WIDEST_WALLS, _WIDEST_SIZES = 16.0, 5.0
 """No pot's radius is so many times its wall, or the sherd's own size."""
 
 MEASURED = 1.1
 """So many times the size that is told of its pot a sherd may seem to have."""
 
-_DEGREE = 4
+_DEGREE = 4  # of the polynomials that the profile is fitted by
 
 
 class Axis(NamedTuple):
@@ -49,42 +50,32 @@ class Axis(NamedTuple):
     error: float
 
 
-def find(surface: Wall, direction: Vector | None = None, widest: float | None = None) -> list[Axis]:
+def find(surface: Wall, direction: Vector | None = None, widest: float = np.inf) -> list[Axis]:
     """The likeliest axes, best first; one alone where its direction is known.
 
-    Where it is known that no point lies further from the axis than `widest`, in mm, such axes come
-    before others.
+    Axes from which no point lies further than `widest`, in mm, come before others.
     """
     points, normals = surface.points, surface.normals
     size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
+    free = direction is None
+    directions = hemisphere(_DIRECTIONS)
     if direction is not None:
         directions = (np.asarray(direction, float) / np.linalg.norm(direction))[None]
-    else:
-        directions = hemisphere(_DIRECTIONS)
     some = slice(None, None, max(len(points) // _TRIED_POINTS, 1))
     cost, centres = nearest_lines(directions, surface.anchors[some], normals[some])
-    if widest is not None:
-        reach = [
-            _reach(Axis(*line, 0.0), points[some]) for line in zip(centres, directions, strict=True)
-        ]
-        cost = cost + (np.array(reach) > MEASURED * widest)
-    found: list[Axis] = []
+    lines = [Axis(*line, 0.0) for line in zip(centres, directions, strict=True)]
+    if np.isfinite(widest):
+        cost = cost + np.array([_reach(line, points[some]) > MEASURED * widest for line in lines])
     few = Wall(points[some], normals[some], surface.anchors[some], surface.thickness)
-    for index in starts(directions, cost):
-        start = Axis(centres[index], directions[index], 0.0)
-        axis = refined(few, start, free=direction is None, widest=widest)
-        if axis is not None:
-            found.append(axis)
 
     def worth(axis: Axis) -> tuple[bool, float]:
-        far = widest is not None and _reach(axis, points) > MEASURED * widest
-        return bool(far), axis.error
+        return bool(_reach(axis, points) > MEASURED * widest), axis.error
 
-    found = distinct(sorted(found, key=worth), size)[:_KEPT]
-    free = direction is None
+    rough = [refined(few, lines[n], free=free, widest=widest) for n in starts(directions, cost)]
+    found = distinct(sorted(filter(None, rough), key=worth), size)[:_KEPT]
     fine = [refined(surface, axis, free=free, rounds=2, widest=widest) for axis in found]
     found = distinct(sorted(filter(None, fine), key=worth), size)
-    if widest is None or any(not worth(axis)[0] for axis in found):
+    if any(not worth(axis)[0] for axis in found):
         return found
     return [_pulled(axis, points, widest) for axis in found]
 
@@ -172,7 +163,7 @@ def starts(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) -
 
 
 def refined(
-    surface: Wall, start: Axis, *, free: bool = True, rounds: int = 3, widest: float | None = None
+    surface: Wall, start: Axis, *, free: bool = True, rounds: int = 3, widest: float = np.inf
 ) -> Axis | None:
     """The axis near a line about which the two walls fall on two lines, as smooth as a profile is.
 
@@ -181,7 +172,7 @@ def refined(
 
     Args:
         free: its direction may change, not its place alone.
-        widest: no point lies further from the axis, in mm, if that is known.
+        widest: no point lies further from the axis, in mm.
 
     Returns:
         None where the fit fails.
@@ -190,7 +181,7 @@ def refined(
     scale = surface.thickness or float(np.linalg.norm(np.ptp(points, axis=0))) / 20
     size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
     limit = _WIDEST_WALLS * surface.thickness if surface.thickness else _WIDEST_SIZES * size
-    limit = limit if widest is None else min(limit, widest)
+    limit = min(limit, widest)
     axis = start
     middle = points.mean(0)
     weight, tilt = np.ones(len(points)), _FIRST_TILT * scale
@@ -198,7 +189,7 @@ def refined(
     for _ in range(rounds):
         first, second = beside(axis.direction)
         radius, height = cylindrical(axis, points)
-        frame, side = _profile_frame(axis, points, normals, radius, height)
+        frame = _profile_frame(axis, points, normals, radius, height)
 
         def moved(x: Float[np.ndarray, "m"], axis=axis, first=first, second=second) -> Axis:
             direction = axis.direction
@@ -208,8 +199,8 @@ def refined(
             point = axis.point + scale * (x[0] * first + x[1] * second)
             return Axis(point, direction, 0.0)
 
-        def residuals(x: Float[np.ndarray, "m"], frame=frame, side=side, weight=weight, tilt=tilt):
-            distance, sine, radius = _residuals(moved(x), surface, frame, side, weight)
+        def residuals(x: Float[np.ndarray, "m"], frame=frame, weight=weight, tilt=tilt):
+            distance, sine, radius = _residuals(moved(x), surface, frame, weight)
             root = np.sqrt(weight)
             # Else a plane's axis would lie anywhere.
             beyond = 0.1 * np.sqrt(len(points)) * max(float(np.median(radius)) - limit, 0.0)
@@ -224,7 +215,7 @@ def refined(
         axis = axis._replace(
             point=axis.point + ((middle - axis.point) @ axis.direction) * axis.direction
         )
-        distance, sine, _ = _residuals(axis, surface, frame, side, weight)
+        distance, sine, _ = _residuals(axis, surface, frame, weight)
         spread = 1.5 * np.median(np.abs(distance)) + 1e-9 * scale
         weight = 1 / (1 + (distance / (2 * spread)) ** 2)
         # Each by what it is worth: on a smooth scan the places, on a coarse one the normals too.
@@ -241,7 +232,7 @@ def beside(direction: Vector) -> tuple[np.ndarray, np.ndarray]:
 
 def _profile_frame(
     axis: Axis, points: Points, normals: Points, radius: Values, height: Values
-) -> tuple[Float[np.ndarray, "2 2"], Bool[np.ndarray, "n"]]:
+) -> Frame:
     """The directions along and across the profile in (radius, height), and which wall is which."""
     profile = np.stack([radius, height], 1)
     along = np.linalg.svd(profile - profile.mean(0), full_matrices=False)[2][0]
@@ -253,15 +244,12 @@ def _profile_frame(
 
 
 def _residuals(
-    axis: Axis,
-    surface: Wall,
-    frame: Float[np.ndarray, "2 2"],
-    side: Bool[np.ndarray, "n"],
-    weight: Values,
+    axis: Axis, surface: Wall, frame: Frame, weight: Values
 ) -> tuple[Values, Values, Values]:
     """The distances from the lines, the sines of the normals' tilts, and the radii."""
     radius, height = cylindrical(axis, surface.points)
-    along, across = frame @ np.stack([radius, height])
+    turn, side = frame
+    along, across = turn @ np.stack([radius, height])
     middle, half = (along.max() + along.min()) / 2, max(np.ptp(along) / 2, 1e-9)
     basis = np.polynomial.legendre.legvander((along - middle) / half, _DEGREE)
     basis = np.hstack([basis, np.where(side, 1, -1)[:, None] * basis[:, :3]])

@@ -17,18 +17,18 @@ from voxgan_jax.scan.walls import Wall
 
 Vector = Float[np.ndarray, "3"]
 
-_DIRECTIONS = 300
+_DIRECTIONS = 300  # over half a sphere
 _DISTANCES = (0.7, 1.0, 1.4)
 """Lines are tried at these shares of the distance at which the normals meet best."""
 
 _ROUNDS = ((24, 5.0, 1.2, 0.15), (16, 2.5, 0.6, 0.08), (10, 1.2, 0.3, 0.04))
 """How many lines are kept, and by how much they are varied: degrees, units, share of distance."""
 
-_VARIED = 12
-_KEPT = 8
-_MUCH_BETTER = 0.6
-_APART_DEGREES, _APART_UNITS, _APART_SHARE = 6.0, 2.0, 0.1
-_POINTS = 300
+_VARIED = 12  # lines made of each that is kept
+_KEPT = 8  # at the end
+_MUCH_BETTER = 0.6  # share of the error that a long fit must come down to
+_APART_DEGREES, _APART_UNITS, _APART_SHARE = 6.0, 2.0, 0.1  # the last: of the distance
+_POINTS = 300  # of the sherd, by which the first lines are found
 
 Score = Callable[[Lines], Float[np.ndarray, "k"]]
 """How well the sherd suits each line as its pot's axis, either end up: a logarithm."""

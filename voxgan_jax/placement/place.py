@@ -30,8 +30,8 @@ CUBE = locator.CUBE
 ROWS = 16
 """Placements that the model completes at once."""
 
-BATCHES = 1
-RUNNER_UPS = 3
+BATCHES = 1  # of so many placements
+RUNNER_UPS = 3  # told beside the best
 WEIGHTS = (0.85, 0.4)
 """What `Candidate.log_share` and the logit of the IoU that the model expects of its own answer are
 worth, as logarithms of likelihood."""
@@ -41,8 +41,8 @@ TRUST = (-1.1, 0.8, 0.4)
 and what the logits of its share among the candidates and of that IoU are worth. Fitted to
 64 fragments of 30 validation pots; docs/results.md tells how well they do on other pots."""
 
-_ROW_ERROR = 1.5
-_SIZE_ERROR = 0.04
+_ROW_ERROR = 1.5  # voxels, standard deviation of where a rim or base is seen
+_SIZE_ERROR = 0.04  # likewise, of the logarithm of a size that the model sees
 
 
 def place(

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 Values = Float[np.ndarray, "n"]
 Scales = Float[np.ndarray, "s"]
 
-MAX_AXES = 5
-_FINE = 5
-_MAX_CELLS = 6_000_000
-_UNLIKELY = -30.0
-_FAR = 9.0
-_MAX_GROUPS = 8
+MAX_AXES = 5  # of a sherd, whose placements are looked at
+_FINE = 5  # points a wall's thickness that fill a sherd
+_MAX_CELLS = 6_000_000  # of the grid of these points
+_UNLIKELY = -30.0  # logarithm of likelihood: what cannot be
+_FAR = 9.0  # likewise, below the best: what is not worth a look
+_MAX_GROUPS = 8  # placements of one axis, one end up
 _SIZE_ERROR = 0.03
 """Standard deviation of the logarithm of a size that is given: what is measured is not exact."""
 _AXIS_WEIGHT = 3.0
@@ -76,9 +76,7 @@ def candidates(
             " where the scan lies as it did in its pot"
         )
     tables = tables_of(axis_search.lines_of(axes))
-    errors = np.array([axis.error for axis in axes])
-    worth = -_AXIS_WEIGHT * np.log(np.maximum(errors, 1e-3 * unit))
-    tables = tables + worth[:, None, None, None]
+    tables = tables + _roundness(axes, unit)[:, None, None, None]
     tables -= special.logsumexp(tables)
     found: list[Candidate] = []
     for axis, table in zip(axes, tables, strict=True):
@@ -108,7 +106,7 @@ def _axes(
     Args:
         view: a few points of the sherd and of its walls, `surface`.
     """
-    widest = None if known.diameter is None else known.diameter / 2
+    highest, widest = known.height or np.inf, (known.diameter or np.inf) / 2
     if known.direction is not None:
         return axis_fit.find(surface, np.asarray(known.direction, float), widest)[:1]
     scales, prior, _ = _scales(unit, known)
@@ -117,24 +115,24 @@ def _axes(
         tables = _at_scales(tables_of(lines), scales) + prior[:, None]
         radius, height = axis_maps.cylindrical(view[0].points, *lines)
         beyond = np.zeros(len(tables))
-        for told, found in (
-            (known.height, np.ptp(height, axis=0)),
-            (widest, np.quantile(radius, 0.99, axis=0)),
-        ):
-            if told is not None:
-                beyond += np.maximum(found / told - axis_fit.MEASURED, 0) * _BEYOND
+        shown = (np.ptp(height, axis=0), np.quantile(radius, 0.99, axis=0))
+        for told, found in zip((highest, widest), shown, strict=True):
+            beyond += np.maximum(found / told - axis_fit.MEASURED, 0) * _BEYOND
         return special.logsumexp(tables, axis=(1, 2, 3)) - beyond
 
     found = axis_search.search(view[1], unit, score, axis_fit.find(surface, None, widest))
     if not found:
         return []
-    errors = np.array([axis.error for axis in found])
-    value = score(axis_search.lines_of(found)) - _AXIS_WEIGHT * np.log(
-        np.maximum(errors, 1e-3 * unit)
-    )
+    value = score(axis_search.lines_of(found)) + _roundness(found, unit)
     size = float(np.linalg.norm(surface.points - surface.points.mean(0), axis=1).max())
     best = [found[n] for n in np.argsort(-value)]
     return axis_fit.distinct(best, size)[:MAX_AXES]
+
+
+def _roundness(axes: list[Axis], unit: float) -> Float[np.ndarray, "k"]:
+    """How much the sherd's surface speaks for each axis, as a logarithm of likelihood."""
+    errors = np.array([axis.error for axis in axes])
+    return -_AXIS_WEIGHT * np.log(np.maximum(errors, 1e-3 * unit))
 
 
 def _at_scales(
@@ -161,7 +159,8 @@ def _upright(
 ) -> list[Candidate]:
     """The candidates of an axis from base to rim, each for a group of scales and places."""
     radius, height = axis_fit.cylindrical(axis, points)
-    if _bigger(known, radius, height):
+    highest, widest = (axis_fit.MEASURED * (size or np.inf) for size in known[1:3])
+    if np.ptp(height) > highest or 2 * np.quantile(radius, 0.99) > widest:
         return []
     scales, prior, fixed = _scales(unit, known)
     table = _at_scales(table, scales)
@@ -170,8 +169,7 @@ def _upright(
     table = np.where(inside[:, None] | fixed, table, _UNLIKELY)
     table = table + prior[:, None]
     voxels = unit * np.exp(scales)
-    fits = _fits(voxels, radius, height)
-    table = np.where(fits, table, 2 * _UNLIKELY)
+    table = np.where(_fits(voxels, radius, height), table, 2 * _UNLIKELY)
     middle = (height.max() + height.min()) / 2
     made = []
     for log_scale, place, share in _groups(table, scales):
@@ -180,37 +178,24 @@ def _upright(
     return made
 
 
-def _bigger(known: Known, radius: Values, height: Values) -> bool:
-    """Whether the sherd is bigger than its pot is said to be, by more than a measuring error."""
-    high = known.height is not None and np.ptp(height) > axis_fit.MEASURED * known.height
-    wide = (
-        known.diameter is not None
-        and 2 * np.quantile(radius, 0.99) > axis_fit.MEASURED * known.diameter
-    )
-    return bool(high or wide)
-
-
 def _scales(unit: float, known: Known) -> tuple[Scales, Scales, bool]:
     """Logarithms of the voxel's side in units, how likely they are by what is known, and whether
     that tells all."""
     free = locator.SCALES
-    size = [known.height, known.diameter]
     if known.voxel is not None:
         return np.log([known.voxel / unit]), np.zeros(1), True
-    if None not in size:
-        longest = max(side for side in size if side is not None)
-        return np.log([longest / locator.LONGEST / unit]), np.zeros(1), True
-    if known.height is None and known.diameter is None:
+    sizes = [size for size in (known.height, known.diameter) if size is not None]
+    if not sizes:
         return free, np.zeros(len(free)), False
-    side = known.height or known.diameter or 1.0
+    least = float(np.log(max(sizes) / locator.LONGEST / unit))
+    if len(sizes) == 2:
+        return np.array([least]), np.zeros(1), True
     share, other = _WIDEST_LOG_SHARE, _HIGHEST_LOG_SHARE
     if known.height is not None:
         share, other = other, share
-    least = float(np.log(side / locator.LONGEST / unit))
     beyond = free[free > least + _SIZE_ERROR]
-    scales = np.array([least, *beyond])
-    spread = other - np.log(max(len(beyond), 1)) if len(beyond) else other
-    return scales, np.array([share, *[spread] * len(beyond)]), False
+    spread = other - np.log(max(len(beyond), 1))
+    return np.array([least, *beyond]), np.array([share, *[spread] * len(beyond)]), False
 
 
 def _fits(voxels: Scales, radius: Values, height: Values) -> Bool[np.ndarray, "s p"]:

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
 Points = Float[np.ndarray, "n 3"]
 
-POINTS = 2500
-_NOT_A_WALL = 0.3
+POINTS = 2500  # on a sherd
+_NOT_A_WALL = 0.3  # share of them; with fewer on walls, the scan is an open shell
 
 
 class Wall(NamedTuple):
     """Points on a sherd's two walls, in mm.
 
     `normals` are outward unit normals, smoothed, and `anchors` the places that they belong to, near
-    the points; `thickness` is the median distance from one wall
-    to the other, None where the scan shows only one; `other` tells the second wall's points.
+    the points; `thickness` is the median distance from one wall to the other, None where the scan
+    shows only one.
     """
 
     points: Points
