@@ -45,21 +45,19 @@ class Measures:
     round_share: Annotated[float, "how much of the clay lies where a turned pot would have it"]
 
 
+_UNKNOWN = dict.fromkeys(
+    ("rim_diameter_mm", "base_diameter_mm", "max_diameter_mm", "wall_mm", "capacity_ml")
+)
+"""Of what is nowhere round."""
+
+
 def measure(profile: Profile) -> Measures:
     """What is measured on a profile, rounded: mm to 2 digits after the point, ml to 3."""
     step = profile.step_mm
-    rows = np.flatnonzero(np.isfinite(profile.outer))
-    if not rows.size:
-        return Measures(
-            height_mm=round((len(profile.clay) - 4) * step, 2),
-            rim_diameter_mm=None,
-            base_diameter_mm=None,
-            max_diameter_mm=None,
-            wall_mm=None,
-            volume_ml=round(profile.clay_ml, 3),
-            capacity_ml=None,
-            round_share=0.0,
-        )
+    volume = round(profile.clay_ml, 3)
+    if not np.isfinite(profile.outer).any():
+        height = round((len(profile.clay) - 4) * step, 2)
+        return Measures(height_mm=height, volume_ml=volume, round_share=0.0, **_UNKNOWN)
     dense = finer(profile.clay)
     fine = dense > profile.level
     held = _held(fine)
@@ -78,7 +76,7 @@ def measure(profile: Profile) -> Measures:
         base_diameter_mm=round(2 * base * step, 2),
         max_diameter_mm=round(2 * float(np.nanmax(profile.outer)), 2),
         wall_mm=None if wall is None else round(wall, 2),
-        volume_ml=round(profile.clay_ml, 3),
+        volume_ml=volume,
         capacity_ml=None if capacity is None else round(capacity, 3),
         round_share=round(profile.round_share, 3),
     )

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, UInt8
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface
-from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
+from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 
 if TYPE_CHECKING:
     import trimesh
@@ -39,8 +39,8 @@ class Surfaces(NamedTuple):
 
 
 def surfaces(
-    labels: UInt8[np.ndarray, "d h w"],
-    belief: Float[np.ndarray, "d h w"],
+    labels: Labels,
+    belief: Belief,
     matrix: Float[np.ndarray, "4 4"],
     original: "trimesh.Trimesh | None" = None,
 ) -> Surfaces:
@@ -60,9 +60,7 @@ def surfaces(
 
 
 def pot_surface(
-    labels: UInt8[np.ndarray, "d h w"],
-    belief: Float[np.ndarray, "d h w"],
-    matrix: Float[np.ndarray, "4 4"],
+    labels: Labels, belief: Belief, matrix: Float[np.ndarray, "4 4"]
 ) -> "tuple[trimesh.Trimesh, float]":
     """The surface of a pot, and the level of the field through which it was drawn."""
     field = surface.smooth(labels > 0, belief, labels == GIVEN)
@@ -71,10 +69,7 @@ def pot_surface(
 
 
 def write(
-    stem: pathlib.Path,
-    formats: Iterable[str],
-    labels: UInt8[np.ndarray, "d h w"],
-    made: Surfaces | None,
+    stem: pathlib.Path, formats: Iterable[str], labels: Labels, made: Surfaces | None
 ) -> list[pathlib.Path]:
     """Write `STEM_completed.vox`, `.stl` and `.glb`, those of FORMATS that are asked for.
 

@@ -8,11 +8,11 @@ about the axis; handles and spouts, which stand in few of them, drop out. The ba
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from voxgan_jax.geometry import wheel
-from voxgan_jax.inference.answer import GIVEN
+from voxgan_jax.inference.answer import GIVEN, Labels
 
 Section = Float[np.ndarray, "rows rings"]
 
@@ -55,9 +55,7 @@ class Profile(NamedTuple):
     round_share: float
 
 
-def profile_of(
-    labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"], step_mm: float
-) -> Profile:
+def profile_of(labels: Labels, belief: Float[np.ndarray, "d h w"], step_mm: float) -> Profile:
     """The profile of a completed pot about the axis that its clay has (`wheel.find_axis`).
 
     Args:

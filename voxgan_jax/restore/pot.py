@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from voxgan_jax.files import write_whole
 from voxgan_jax.geometry import surface
@@ -18,7 +18,9 @@ from voxgan_jax.inference.answer import (
     INFERRED,
     UNCERTAIN,
     Answer,
+    Belief,
     Hypothesis,
+    Labels,
     Request,
     mark,
 )
@@ -77,8 +79,8 @@ class Completion:
     """
 
     name: str
-    labels: UInt8[np.ndarray, "d h w"]
-    belief: Float[np.ndarray, "d h w"]
+    labels: Labels
+    belief: Belief
     matrix: Float[np.ndarray, "4 4"]
     confidence: Confidence | None = None
     left_out: int = 0
@@ -201,7 +203,13 @@ class Completion:
         paths = meshes.write(stem, formats, self.labels, made)
         if "stl" in formats:
             paths += self._write_parts(stem)
-        report = dataclasses.replace(self.report, missing=piece and self._said(piece))
+        missing = piece and record.Missing(
+            volume_mm3=round(float(piece.mesh.volume), 3),
+            gap_mm=round(piece.gap, 4),
+            pieces=piece.pieces,
+            clearance_mm=self.clearance_mm,
+        )
+        report = dataclasses.replace(self.report, missing=missing)
         if "svg" in formats:
             paths.append(pathlib.Path(f"{stem}_section.svg"))
             write_whole(paths[-1], self.drawing)
@@ -244,27 +252,15 @@ class Completion:
             surface.write_stl(f"{stem}_{name}.stl", mesh)
         return [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
 
-    def _said(self, piece: missing_piece.MissingPiece) -> record.Missing:
-        """What the report says of the missing piece."""
-        return record.Missing(
-            volume_mm3=round(float(piece.mesh.volume), 3),
-            gap_mm=round(piece.gap, 4),
-            pieces=piece.pieces,
-            clearance_mm=self.clearance_mm,
-        )
 
-
-class Writing(NamedTuple):
-    """Writes a restored pot; a class, so that another process can be told to do it."""
-
-    out_dir: pathlib.Path
-    formats: tuple[str, ...]
-
-    def __call__(self, restored: Completion) -> Written | OSError | ValueError:
-        try:
-            return restored.write(self.out_dir, self.formats)
-        except (OSError, ValueError) as error:
-            return error
+def write(
+    out_dir: pathlib.Path, formats: Sequence[str], restored: Completion
+) -> Written | OSError | ValueError:
+    """Write a restored pot, or return why that is not possible: another process cannot raise it."""
+    try:
+        return restored.write(out_dir, formats)
+    except (OSError, ValueError) as error:
+        return error
 
 
 def restore(
