@@ -73,8 +73,7 @@ def place(
     for start in range(0, len(likely), ROWS):
         chosen = likely[start : start + ROWS]
         given = np.zeros((ROWS, *[side] * 3), bool)
-        for row, candidate in enumerate(chosen):
-            given[row] = given_cells(candidate, points, volume, side)
+        given[: len(chosen)] = [given_cells(each, points, volume, side) for each in chosen]
         answers = np.asarray(completer.predict(jnp.asarray(given[..., None], jnp.float32)))
         for row, candidate in enumerate(chosen):
             if given[row].any():
