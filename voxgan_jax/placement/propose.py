@@ -63,7 +63,9 @@ def candidates(
     """
     surface = walls.wall(mesh)
     filled = fill(mesh, surface.thickness)
-    unit = (surface.thickness or _usual_wall(filled, mesh)) / locator.USUAL_WALL
+    # Where two walls were not told apart, a sherd is as thick as twice its volume by its area.
+    thickness = surface.thickness or 2 * len(filled.points) * filled.volume / float(mesh.area)
+    unit = thickness / locator.USUAL_WALL
     view = axis_maps.thinned(filled, surface, np.random.default_rng(0))
 
     def tables_of(lines: Lines) -> Float[np.ndarray, "k 2 s p"]:
@@ -143,11 +145,6 @@ def _at_scales(
     low = np.minimum(where.astype(int), len(locator.SCALES) - 2)
     share = (where - low)[:, None]
     return (1 - share) * tables[..., low, :] + share * tables[..., low + 1, :]
-
-
-def _usual_wall(filled: Fill, mesh: "trimesh.Trimesh") -> float:
-    """The thickness of a sherd whose two walls were not told apart: twice its volume by area."""
-    return 2 * len(filled.points) * filled.volume / float(mesh.area)
 
 
 def _upright(
