@@ -41,12 +41,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--every", type=command.positive, default=1, help="score each so many-th file"
     )
-    parser.add_argument("--out", type=pathlib.Path, help="write every number as JSON")
-    parser.add_argument("--read", type=pathlib.Path, help="such a file; nothing is computed")
-    args = parser.parse_args(argv)
-    if not (args.data_dir or args.read):
-        parser.error("give --data_dir, or --read")
-    return args
+    return command.parse_readable(parser, argv)
 
 
 if __name__ == "__main__":

@@ -60,13 +60,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--least_share", type=float, default=0.04, help="of the pot's voxels")
     parser.add_argument("--told", nargs="+", choices=placements.TOLD, default=placements.TOLD)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=pathlib.Path, help="write every number as JSON")
-    parser.add_argument("--read", type=pathlib.Path, help="such a file; nothing is computed")
     parser.add_argument("--figure", type=pathlib.Path, help="draw the curves of errors")
-    args = parser.parse_args(argv)
-    if not (args.data_dir or args.read):
-        parser.error("give --data_dir, or --read")
-    return args
+    return command.parse_readable(parser, argv)
 
 
 if __name__ == "__main__":

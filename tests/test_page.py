@@ -12,6 +12,8 @@ from restored_bowl import NAME, report, restored
 
 from voxgan_jax.report import measures, meshes, page, render, sentences
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module")
 def view():

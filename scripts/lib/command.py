@@ -30,6 +30,16 @@ def scoring(text: str | None, split: str, *, data: bool = True) -> argparse.Argu
     return made
 
 
+def parse_readable(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """Parse for a report whose numbers can be kept and read again, with `--out` and `--read`."""
+    parser.add_argument("--out", type=pathlib.Path, help="write every number as JSON")
+    parser.add_argument("--read", type=pathlib.Path, help="such a file; nothing is computed")
+    args = parser.parse_args(argv)
+    if not (args.data_dir or args.read):
+        parser.error("give --data_dir, or --read")
+    return args
+
+
 def natural(text: str) -> int:
     """A whole number from 0."""
     return _at_least(0, text)
