@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scripts.lib import command, confidence_fit
+from scripts.lib import command, confidence_fit, weights_package
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference import completer, model_card
@@ -42,9 +42,8 @@ def _calibrate(args: argparse.Namespace) -> None:
     part = confidence_fit.calibrate(model, iter(progress), batch_size=args.batch_size)
     line = f"scripts/calibrate_confidence.py --data_dir DIR --split {args.split}"
     card["confidence"] = {"command": line} | part
-    print(
-        f"{model_card.write_card(weights_file, card)}: {part['files']} files of {part['pots']} pots"
-    )
+    target = weights_package.write_card(weights_file, card)
+    print(f"{target}: {part['files']} files of {part['pots']} pots")
     for half in part["crossed"]:
         words = ", ".join(
             f"{word} {100 * said['share']:.0f} % (mean IoU {said['mean_iou'] or 0:.2f})"

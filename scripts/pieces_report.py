@@ -41,7 +41,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--every", type=command.positive, default=1, help="score each so many-th file"
     )
-    return command.reread(parser, argv)
+    return command.parse_readable(parser, argv)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--told", nargs="+", choices=placements.TOLD, default=placements.TOLD)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--figure", type=pathlib.Path, help="draw the curves of errors")
-    return command.reread(parser, argv)
+    return command.parse_readable(parser, argv)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,18 @@ It follows from voxgan_jax/report/record.py; tests/test_record.py knows a stale 
 
 import json
 import pathlib
+import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.lib import report_schema
 from voxgan_jax.files import write_whole
-from voxgan_jax.report import record
 
 TARGET = pathlib.Path(__file__).resolve().parent.parent / "docs" / "report.schema.json"
 
 
 def main() -> None:
-    text = json.dumps(record.schema(), indent=2, ensure_ascii=False)
+    text = json.dumps(report_schema.schema(), indent=2, ensure_ascii=False)
     write_whole(TARGET, text + "\n")
     print(f"Written: {TARGET}")
 

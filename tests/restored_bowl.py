@@ -73,7 +73,8 @@ def words(said: record.Report) -> str:
     """The page of a report, of a box and without a drawing; white space is one blank."""
     box = trimesh.creation.box()
     labels = np.full(len(box.faces), INFERRED)
-    return " ".join(page.page(page.View(said, box, labels, None, None, (), np.eye(4), "")).split())
+    alone = meshes.Surfaces(box, labels, trimesh.Trimesh())
+    return " ".join(page.page(page.View(said, alone, None, (), np.eye(4), "")).split())
 
 
 def restored() -> page.View:
@@ -115,9 +116,7 @@ def restored() -> page.View:
     )
     return page.View(
         report=said,
-        pot=made.pot,
-        labels=made.labels,
-        original=made.original,
+        surfaces=made,
         missing=piece.mesh,
         hypotheses=[wider],
         matrix=matrix,

@@ -19,6 +19,11 @@ def box(volume, d, h, w):
     volume[slice(*d), slice(*h), slice(*w)] = True
 
 
+def placement(share):
+    up = np.array([0.0, 0.0, 1.0])
+    return pose.Placement(np.eye(4), np.zeros(3), up, 1.0, 90.0, 80.0, 40.0, -1.0, share)
+
+
 def test_features_of_a_known_answer():
     """A tube about the axis, its wall at radii from 8 to 12, of which one half is given."""
     offset = np.arange(SIDE) - (SIDE - 1) / 2
@@ -69,27 +74,28 @@ def test_words(iou, word):
 
 
 @pytest.mark.parametrize(
-    ("own", "place", "least"),
+    ("own", "place", "share", "least"),
     [
-        ("high", "low", "low"),
-        ("high", "fair", "fair"),
-        ("fair", "low", "low"),
-        ("low", "fair", "low"),
+        ("high", "low", 0.191, "low"),
+        ("high", "fair", 0.411, "fair"),
+        ("fair", "low", 0.191, "low"),
+        ("low", "fair", 0.411, "low"),
     ],
 )
-def test_a_doubtful_place_bounds_the_confidence(own, place, least):
+def test_a_doubtful_place_bounds_the_confidence(own, place, share, least):
     found = confidence.Confidence(own, 0.77, f"{own}: expected IoU with the true pot 0.77")
-    bounded = confidence.bounded(found, {"word": place, "confidence": 0.191})
+    bounded = confidence.bounded(found, placement(share))
     assert bounded == (
         least,
         0.77,
-        f"{least}: the confidence of its place is {place} (0.19); if it lay there as placed, that"
-        f" of the pot is {found.sentence}",
+        f"{least}: the confidence of its place is {place} ({share:.2f}); if it lay there as"
+        f" placed, that of the pot is {found.sentence}",
     )
 
 
-@pytest.mark.parametrize("place", [None, {"word": "high", "confidence": 0.9}, {"sentence": "Up."}])
-def test_a_sure_place_leaves_the_confidence(place):
+@pytest.mark.parametrize("share", [None, 0.9])
+def test_a_sure_place_leaves_the_confidence(share):
+    place = share and placement(share)
     found = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
     assert confidence.bounded(found, place) is found
     assert confidence.bounded(None, place) is None
@@ -99,16 +105,14 @@ def test_every_result_shows_the_bounded_confidence():
     share = {"high": 0.9, "low": 0.19}
     reports = {}
     for word, value in share.items():
-        placement = pose.Placement(
-            np.eye(4), np.zeros(3), np.array([0.0, 0.0, 1.0]), 1.0, 90.0, 80.0, 40.0, -1.0, value
-        )
-        assert placement.word == word
+        place = placement(value)
+        assert place.word == word
         labels = np.zeros((8, 8, 8), np.uint8)
         labels[1:7, 1:7, 1:7] = 1
         found = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
         belief = labels.astype(np.float32)
         answer = Answer(labels, 0, (0, 0, 0), belief, belief, found)
-        request = Request((pose.Sherd(labels, source="a.stl", placement=placement),))
+        request = Request((pose.Sherd(labels, source="a.stl", placement=place),))
         pot = completion.restore(request, answer, name=word)
         assert pot.report.confidence == pot.confidence
         reports[word] = pot.report

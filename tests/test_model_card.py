@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from scripts.lib import weights_package
 from voxgan_jax.inference import confidence, model_card, predict
 from voxgan_jax.inference.answer import GIVEN, Request
 from voxgan_jax.inference.completer import load
@@ -21,7 +22,7 @@ def test_without_a_name_the_model_of_the_package_is_taken(run_file, tmp_path, mo
     slopes = dict.fromkeys(confidence.Features._fields, 0.0)
     rule = confidence.Rule(1.5, slopes, wide)
     shutil.copy(run_file, target)
-    model_card.write_card(target, {"confidence": rule._asdict()})
+    weights_package.write_card(target, {"confidence": rule._asdict()})
     completer = load()
     assert completer.resolution == 32
     assert completer.rule == rule

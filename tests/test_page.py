@@ -6,10 +6,13 @@ import re
 
 import numpy as np
 import pytest
+import trimesh
 from browser import Opened, launched
 from restored_bowl import NAME, report, restored
 
 from voxgan_jax.report import measures, meshes, page, render, sentences
+
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +49,7 @@ def test_the_page_needs_no_network_and_complains_of_nothing(opened, made):
     assert opened.complaints == []
     assert made.stat().st_size < 3_000_000
     # Nothing to fetch: no address in what the page adds to the bundle.
-    own = made.read_text(encoding="utf-8").replace(render.asset("three_viewer.min.js"), "")
+    own = made.read_text(encoding="utf-8").replace(render.asset("vendor/three_viewer.min.js"), "")
     assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)", own) == []
 
 
@@ -267,7 +270,8 @@ def test_without_webgl_the_page_says_so_and_shows_the_rest(chromium, made):
 
 
 def test_a_page_with_next_to_nothing_works(chromium, view, tmp_path):
-    bare = page.View(report(), view.pot, view.labels, None, None, (), view.matrix, "")
+    alone = view.surfaces._replace(original=trimesh.Trimesh())
+    bare = page.View(report(), alone, None, (), view.matrix, "")
     page.write_page(tmp_path / "bare.html", bare)
     shown = Opened(chromium, tmp_path / "bare.html")
     assert shown.page.locator("#viewer").get_attribute("data-state") == "ready"

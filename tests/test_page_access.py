@@ -46,6 +46,8 @@ _FOCUS = """() => {
   return [element.tagName, seen.some((s) => s.outlineStyle !== "none" && s.outlineWidth === "2px")];
 }"""
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

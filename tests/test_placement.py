@@ -10,6 +10,7 @@ from voxgan_jax.inference import model_card
 from voxgan_jax.placement import axis_fit, axis_maps, locator, place, propose
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, inverse, matrix
+from voxgan_jax.report import codec, record
 from voxgan_jax.scan import formats, pose
 
 
@@ -93,9 +94,10 @@ def test_shares_are_those_of_what_is_much_the_same():
         place.ranked([], points)
 
 
-def test_the_summary_says_it_in_plain_words():
+def test_the_report_says_it_in_plain_words():
     other = placement_of(candidate(3.0))._replace(share=0.2)
-    said = placement_of(candidate())._replace(share=0.75, runner_ups=(other,)).summary()
+    found = placement_of(candidate())._replace(share=0.75, runner_ups=(other,))
+    said = codec.plain(record.Placement.of(found))
     assert said["sentence"] == (
         "Placed by its shape: a pot 120 mm high and 90 mm wide, the sherd's middle 30 mm above its"
         " base, the rim towards (0, 0, 1); confidence high (0.75)"
@@ -103,7 +105,7 @@ def test_the_summary_says_it_in_plain_words():
     assert said["confidence"] == 0.75 and said["word"] == "high"
     assert said["runner_ups"][0]["voxel_mm"] == 3.0
     assert "runner_ups" not in said["runner_ups"][0]
-    unsure = placement_of(candidate())._replace(share=0.3).summary()["sentence"]
+    unsure = record.Placement.of(placement_of(candidate())._replace(share=0.3)).sentence
     assert "confidence low (0.30): other places and sizes" in unsure and "--axis" in unsure
 
 

@@ -1,5 +1,6 @@
 """Work side by side: in order, past a process that dies, and gone when it is stopped."""
 
+import functools
 import os
 import pathlib
 import signal
@@ -17,7 +18,7 @@ from turned_pots import bowl, sherd
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.restore import pool
-from voxgan_jax.restore.pot import FORMATS, Completion, Writing
+from voxgan_jax.restore.pot import FORMATS, Completion, write
 
 WORK = pathlib.Path(pool_work.__file__)
 
@@ -92,7 +93,7 @@ def test_a_process_that_writes_pots_makes_the_same_meshes_and_holds_no_jax(tmp_p
     labels = np.where(pot, INFERRED, 0).astype(np.uint8)
     labels[np.flip(sherd(bowl(14)), 2)] = GIVEN
     restored = Completion("a", labels, pot.astype(np.float32), surface.frame(pot.shape))
-    writing = Writing(tmp_path, FORMATS)
+    writing = functools.partial(write, tmp_path, FORMATS)
     with pool.side_by_side(2) as each:
         ((written, held),) = each(pool_work.Watched(writing), [restored])
         (there,) = each(pool_work.surface_of, [pot])

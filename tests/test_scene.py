@@ -31,13 +31,16 @@ def view():
 
 def test_a_packed_mesh_is_the_mesh_to_16_bits(view):
     groups = {label: (name, "#000000") for label, name in meshes.NAMES.items()}
-    part = scene.pack("pot", view.pot, groups, view.labels, 10**6)
+    part = scene.pack("pot", view.surfaces.pot, groups, view.surfaces.labels, 10**6)
     corners, faces = unpacked(part)
-    assert np.abs(corners - view.pot.vertices).max() <= max(view.pot.extents) / 65_535
+    assert (
+        np.abs(corners - view.surfaces.pot.vertices).max()
+        <= max(view.surfaces.pot.extents) / 65_535
+    )
     assert [group["name"] for group in part["groups"]] == list(meshes.NAMES.values())
-    assert sum(map(len, faces)) == len(view.pot.faces) and part["closed"]
+    assert sum(map(len, faces)) == len(view.surfaces.pot.faces) and part["closed"]
     found = trimesh.Trimesh(corners, np.concatenate(faces), process=False)
-    assert found.volume == pytest.approx(view.pot.volume, rel=1e-4)
+    assert found.volume == pytest.approx(view.surfaces.pot.volume, rel=1e-4)
     json.dumps(part, allow_nan=False)
 
 
@@ -53,8 +56,8 @@ def test_more_corners_than_16_bits_number_are_kept():
 
 def test_a_thinned_pot_keeps_its_colours_in_place(view):
     groups = {label: (name, "#000000") for label, name in meshes.NAMES.items()}
-    whole = scene.pack("pot", view.pot, groups, view.labels, 10**6)
-    thin = scene.pack("pot", view.pot, groups, view.labels, 1500)
+    whole = scene.pack("pot", view.surfaces.pot, groups, view.surfaces.labels, 10**6)
+    thin = scene.pack("pot", view.surfaces.pot, groups, view.surfaces.labels, 1500)
     boxes = []
     for part in (whole, thin):
         corners, faces = unpacked(part)
@@ -81,17 +84,17 @@ def test_speckle_is_calmed_and_borders_stay():
 
 
 def test_the_view_stands_a_pot_however_it_lies(view):
-    found = scene.place(view.pot, view.labels, view.matrix)
+    found = scene.place(view.surfaces.pot, view.surfaces.labels, view.matrix)
     assert found["up"] == pytest.approx([0, 0, 1])
-    assert found["height"] == pytest.approx(view.pot.extents[2])
+    assert found["height"] == pytest.approx(view.surfaces.pot.extents[2])
     centre = np.array(found["centre"])
-    assert centre == pytest.approx(view.pot.bounds.mean(axis=0), abs=0.3 * STEP)
-    sherd = view.original.centroid - centre
+    assert centre == pytest.approx(view.surfaces.pot.bounds.mean(axis=0), abs=0.3 * STEP)
+    sherd = view.surfaces.original.centroid - centre
     assert np.array(found["front"]) @ sherd > 0.95 * np.hypot(*sherd[:2])
     turn = trimesh.transformations.rotation_matrix(1.0, [1, 2, 3], [30, 0, 0])
-    other = view.pot.copy()
+    other = view.surfaces.pot.copy()
     other.apply_transform(turn)
-    moved = scene.place(other, view.labels, turn @ view.matrix)
+    moved = scene.place(other, view.surfaces.labels, turn @ view.matrix)
     for name in ("up", "front"):
         assert moved[name] == pytest.approx((turn[:3, :3] @ found[name]).tolist(), abs=1e-6)
     assert moved["radius"] == pytest.approx(found["radius"])
@@ -99,7 +102,7 @@ def test_the_view_stands_a_pot_however_it_lies(view):
 
 
 def test_a_pot_without_a_sherd_can_be_stood_as_well(view):
-    labels = np.full(len(view.pot.faces), INFERRED)
-    found = scene.place(view.pot, labels, surface.frame((24, 24, 24), STEP, up="z"))
+    labels = np.full(len(view.surfaces.pot.faces), INFERRED)
+    found = scene.place(view.surfaces.pot, labels, surface.frame((24, 24, 24), STEP, up="z"))
     assert np.linalg.norm(found["front"]) == pytest.approx(1)
     assert np.dot(found["front"], found["up"]) == pytest.approx(0)

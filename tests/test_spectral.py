@@ -164,6 +164,7 @@ def test_bfloat16_iterates_in_float32():
     assert 1e-4 < difference < 0.03
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(("ci", "co"), SIZES)
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
 def test_equals_the_hook_of_torch(ci, co, train):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
 # ruff: noqa: E402
 
 from scripts import compare_torch
@@ -33,7 +34,7 @@ def start(variant):
 
 
 def variables(variant, net):
-    return jax.device_get(getattr(start(variant).state, net).variables())
+    return jax.device_get(start(variant).state.nets[net].variables())
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_the_card(run_file, tmp_path):
 def test_packed_again_the_same_weights_keep_their_confidence(run_file, tmp_path):
     target = tmp_path / "tiny.safetensors"
     card = package(run_file, target) | {"confidence": {"intercept": 1.0}}
-    model_card.write_card(target, card)
+    weights_package.write_card(target, card)
     assert package(run_file, target)["confidence"] == {"intercept": 1.0}
     variables, config = weights.load(run_file)
     weights.save(run_file, jax.tree.map(lambda leaf: leaf + 1, variables), config)

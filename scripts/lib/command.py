@@ -30,13 +30,13 @@ def scoring(text: str | None, split: str, *, data: bool = True) -> argparse.Argu
     return made
 
 
-def reread(made: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
-    """Parse what a report is told that writes its numbers and can be made of them again."""
-    made.add_argument("--out", type=pathlib.Path, help="write every number as JSON")
-    made.add_argument("--read", type=pathlib.Path, help="such a file; nothing is computed")
-    args = made.parse_args(argv)
+def parse_readable(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """Parse for a report whose numbers can be kept and read again, with `--out` and `--read`."""
+    parser.add_argument("--out", type=pathlib.Path, help="write every number as JSON")
+    parser.add_argument("--read", type=pathlib.Path, help="such a file; nothing is computed")
+    args = parser.parse_args(argv)
     if not (args.data_dir or args.read):
-        made.error("give --data_dir, or --read")
+        parser.error("give --data_dir, or --read")
     return args
 
 

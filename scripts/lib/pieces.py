@@ -112,7 +112,8 @@ def _others(
     for n in np.flatnonzero(sizes >= _LEAST):
         if n != sizes.argmax():
             part = places == n
-            least = bridge.least_between(probabilities, given, threshold, body, part)
+            profile = bridge.profile_of(probabilities, given, threshold)
+            _, least = bridge.way_between(profile, body, part)
             found.append(
                 {
                     "share": float(sizes[n] / sizes.sum()),

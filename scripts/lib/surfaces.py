@@ -53,7 +53,7 @@ def _zoomed(
 def _written(
     labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"]
 ) -> Float[np.ndarray, "points 3"]:
-    return np.asarray(meshes.pot_surface(labels, belief, np.eye(4)).sample(POINTS, seed=0))
+    return np.asarray(meshes.pot_surface(labels, belief, np.eye(4))[0].sample(POINTS, seed=0))
 
 
 def _points(

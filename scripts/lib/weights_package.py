@@ -1,6 +1,7 @@
 """Putting a run's weights into the package: as float16, with a card that says what they are."""
 
 import hashlib
+import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from voxgan_jax.files import write_whole
 from voxgan_jax.inference import model_card
 from voxgan_jax.models import weights
 
@@ -87,8 +89,16 @@ def package(
         card["confidence"] = dict(confidence)
     elif before.get("weights") == card["weights"] and "confidence" in before:
         card["confidence"] = before["confidence"]
-    model_card.write_card(target, card)
+    write_card(target, card)
     return card
+
+
+def write_card(weights_file: str | pathlib.Path, card: Mapping[str, Any]) -> pathlib.Path:
+    """Write the card beside its weights file, whole or not at all; returns its path."""
+    target = model_card.card_path(weights_file)
+    text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False)
+    write_whole(target, text + "\n")
+    return target
 
 
 def _metrics(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,16 +5,9 @@ import select
 import sys
 from collections.abc import Callable
 
-EXTRAS = {
-    "importlib_resources": "train",
-    "optax": "train",
-    "orbax": "train",
-    "tensorboard": "train",
-    "tensorboardX": "train",
-    "tensorflow": "train",
-    "tensorflow_datasets": "train",
-    "torch": "torch",
-}
+_TRAINING = ("importlib_resources", "optax", "orbax", "tensorboard", "tensorboardX")
+_TRAINING += ("tensorflow", "tensorflow_datasets")
+EXTRAS = dict.fromkeys(_TRAINING, "train") | {"torch": "torch"}
 """Packages that restoring does without, and the extra of voxgan_jax that brings each."""
 
 

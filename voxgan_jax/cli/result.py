@@ -4,7 +4,6 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from voxgan_jax.report.record import Report
     from voxgan_jax.restore import batch
 
 
@@ -47,7 +46,12 @@ def in_words(result: "batch.Result") -> str:
         lines.append(f"confidence {report.confidence.sentence}")
     if report.placement:
         lines.append(report.placement.sentence)
-    lines += _joined(report)
+    joined = report.pieces
+    if joined and joined.bridge_voxels:
+        share = sentences.percent(joined.share_bridges)
+        lines.append(f"joined by a guess: {share} of the pot bridges its {joined.made} pieces")
+    if joined and joined.left > 1:
+        lines.append(f"in {joined.left} pieces that no likely wall joins")
     if report.hypotheses:
         likely = ", ".join(f"{100 * other.share:.0f} %" for other in report.hypotheses)
         lines.append(f"other pots that it may come from, and how likely: {likely}")
@@ -65,16 +69,3 @@ def in_words(result: "batch.Result") -> str:
     if any(shift):
         lines.append(f"coordinates moved by {shift} (x, y, z)")
     return "\n  ".join(lines)
-
-
-def _joined(report: "Report") -> list[str]:
-    """What was done where the model made the pot in several pieces."""
-    from voxgan_jax.report import sentences
-
-    found, lines = report.pieces, []
-    if found and found.bridge_voxels:
-        share = sentences.percent(found.share_bridges)
-        lines.append(f"joined by a guess: {share} of the pot bridges its {found.made} pieces")
-    if found and found.left > 1:
-        lines.append(f"in {found.left} pieces that no likely wall joins")
-    return lines

@@ -6,7 +6,6 @@ the draws.
 """
 
 import functools
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -14,10 +13,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from voxgan_jax.models import OUTPUTS, hypotheses
+from voxgan_jax.models import OUTPUTS, Volume, hypotheses
 from voxgan_jax.models.profile import ProfileNet
-
-Volume = Float[Array, "b d h w 1"]
+from voxgan_jax.models.weights import Variables
 
 NUM_DRAWS = 32
 NUM_ROUNDS = 6
@@ -28,7 +26,7 @@ _AXIS_WEIGHT = 1.5
 
 def complete(
     generator: hypotheses.Model,
-    variables: Mapping[str, Any],
+    variables: Variables,
     partial: Volume,
     rng: Key[Array, ""],
     count: int,
@@ -76,7 +74,7 @@ def complete(
 
 def draw_profiles(
     generator: hypotheses.Model,
-    variables: Mapping[str, Any],
+    variables: Variables,
     partial: Volume,
     rng: Key[Array, ""],
     draws: int,

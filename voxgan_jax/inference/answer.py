@@ -14,6 +14,12 @@ from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.scan.pose import Sherd
 
+Labels = UInt8[np.ndarray, "d h w"]
+"""A grid of what is named next, 0 where nothing is."""
+
+Belief = Float[np.ndarray, "d h w"]
+"""How probable each voxel is, 0 to 1."""
+
 GIVEN, INFERRED, UNCERTAIN, MISSING = 1, 2, 3, 4
 """What a voxel of a pot is: part of the sherd; added to it; added without much certainty; of the
 true pot, where that is known, what was not given."""
@@ -69,9 +75,7 @@ class Answer(NamedTuple):
     pieces: Pieces | None = None
 
 
-def mark(
-    labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"]
-) -> UInt8[np.ndarray, "d h w"]:
+def mark(labels: Labels, belief: Belief) -> Labels:
     """Labels in which inferred voxels are UNCERTAIN where they were, or the belief around is below
     SURE.
 

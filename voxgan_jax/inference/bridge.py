@@ -15,6 +15,9 @@ from scipy import ndimage, sparse, spatial
 
 from voxgan_jax.geometry import wheel
 
+Voxels = Bool[np.ndarray, "d h w"]
+Volume = Float[np.ndarray, "d h w"]
+
 CRUMB = 0.02
 """Pieces with a smaller share of the pot's voxels are dropped, if they hold nothing given. Of 31 on
 1,120 validation answers that were no plates and had more than 8 voxels, 21 were mostly wrong."""
@@ -30,14 +33,14 @@ THIN = 2
 BELIEF = 0.65
 """What is made of a bridge's voxels, where 0.5 is the threshold: a guess, but one to be drawn."""
 
-_LEAST_WALL = 2.0
-_AROUND = 8.0
-_AIR = 1e-3
+_LEAST_WALL = 2.0  # voxels, of a bridge
+_AROUND = 8.0  # voxels from a bridge's ends, where walls tell how thick it is
+_AIR = 1e-3  # less probable clay than this costs a way no more
 _POWER = 2.0
 """A way costs this power of what makes clay improbable: with less, ways are cut short."""
-_SMOOTH = 1.5
-_FINE = 4
-_MOST = 40
+_SMOOTH = 1.5  # cells: sigma by which a way is smoothed
+_FINE = 4  # points a voxel along a way, and rings
+_MOST = 40  # pieces that are looked at
 
 
 class Pieces(NamedTuple):
@@ -58,12 +61,12 @@ class Joined(NamedTuple):
     voxels that were added.
     """
 
-    probabilities: Float[np.ndarray, "d h w"]
-    bridges: Bool[np.ndarray, "d h w"]
+    probabilities: Volume
+    bridges: Voxels
     pieces: Pieces
 
 
-class _Profile(NamedTuple):
+class Profile(NamedTuple):
     """A grid seen over radius and height: in rings a voxel apart about an axis, whose `radius` each
     column has. `weights` share each column out between two rings, `mean` is how probable clay is.
     """
@@ -73,9 +76,7 @@ class _Profile(NamedTuple):
     mean: Float[np.ndarray, "rings w"]
 
 
-def join(
-    probabilities: Float[np.ndarray, "d h w"], given: Bool[np.ndarray, "d h w"], threshold: float
-) -> Joined:
+def join(probabilities: Volume, given: Voxels, threshold: float) -> Joined:
     """Join the pieces of a pot to the biggest one.
 
     A pot in one piece comes back as it is. Where no likely way leads to a piece, it stays apart if
@@ -104,8 +105,8 @@ def join(
         part = places == sizes.argmax()
         bridge = np.where(_seam(body, part), _probability(BELIEF, threshold), np.float32(0))
         if not bridge.any():
-            profile = profile or _profile(probabilities, given, threshold)
-            path, least = _way(profile, body, part)
+            profile = profile or profile_of(probabilities, given, threshold)
+            path, least = way_between(profile, body, part)
             holds = bool((part & given).any())
             if least >= LIKELY or not (holds or is_plate(part, body)):
                 bridge = _ring(profile, path, body | part, threshold)
@@ -127,29 +128,18 @@ def join(
     return Joined(found, bridges & ~dropped, pieces)
 
 
-def count(occupied: Bool[np.ndarray, "d h w"]) -> int:
+def count(occupied: Voxels) -> int:
     """How many pieces a pot has."""
     return _pieces(occupied)[1]
 
 
-def least_between(
-    probabilities: Float[np.ndarray, "d h w"],
-    given: Bool[np.ndarray, "d h w"],
-    threshold: float,
-    body: Bool[np.ndarray, "d h w"],
-    part: Bool[np.ndarray, "d h w"],
-) -> float:
-    """How probable clay is where it is least so on the likeliest way between two pieces."""
-    return _way(_profile(probabilities, given, threshold), body, part)[1]
-
-
-def _pieces(occupied: Bool[np.ndarray, "d h w"]) -> tuple[Int[np.ndarray, "d h w"], int]:
+def _pieces(occupied: Voxels) -> tuple[Int[np.ndarray, "d h w"], int]:
     places, number = ndimage.label(occupied)  # pyright: ignore
     return places, int(number)
 
 
 def _sizes(
-    places: Int[np.ndarray, "d h w"], given: Bool[np.ndarray, "d h w"]
+    places: Int[np.ndarray, "d h w"], given: Voxels
 ) -> tuple[Int[np.ndarray, "numbers"], Bool[np.ndarray, "numbers"]]:
     """How many voxels each piece has, 0 for the air's number, and which of them are crumbs."""
     sizes = np.bincount(places.ravel())
@@ -160,9 +150,7 @@ def _sizes(
     return sizes, small
 
 
-def _seam(
-    body: Bool[np.ndarray, "d h w"], part: Bool[np.ndarray, "d h w"]
-) -> Bool[np.ndarray, "d h w"]:
+def _seam(body: Voxels, part: Voxels) -> Voxels:
     """The voxels that join two pieces which touch by edges or corners, or are a voxel apart."""
     faces = [_grown(each) for each in (body, part)]
     seam = faces[0] & faces[1]
@@ -173,7 +161,7 @@ def _seam(
     return seam & ~body & ~part
 
 
-def _grown(piece: Bool[np.ndarray, "d h w"], *, corners: bool = False) -> Bool[np.ndarray, "d h w"]:
+def _grown(piece: Voxels, *, corners: bool = False) -> Voxels:
     """A piece with all voxels that share a face with it, or even a corner."""
     grown = piece.copy()
     for axis in range(3):
@@ -184,16 +172,14 @@ def _grown(piece: Bool[np.ndarray, "d h w"], *, corners: bool = False) -> Bool[n
     return grown
 
 
-def is_plate(part: Bool[np.ndarray, "d h w"], body: Bool[np.ndarray, "d h w"]) -> bool:
+def is_plate(part: Voxels, body: Voxels) -> bool:
     """Whether a piece is thin and lies between the ends of another, or a voxel beyond."""
     rows, ends = (np.flatnonzero(each.any(axis=(0, 1))) for each in (part, body))
     within = ends[0] - 1 <= rows[0] and rows[-1] <= ends[-1] + 1
     return bool(within and rows[-1] - rows[0] < THIN)
 
 
-def _profile(
-    probabilities: Float[np.ndarray, "d h w"], given: Bool[np.ndarray, "d h w"], threshold: float
-) -> _Profile:
+def profile_of(probabilities: Volume, given: Voxels, threshold: float) -> Profile:
     """The mean of each ring's voxels that are not given, about the axis where rings differ most.
 
     Tried are the cube's middle and the axes of what is there, and of what is likely.
@@ -211,15 +197,15 @@ def _profile(
         weights = sparse.csr_array(shares.T.astype(np.float32))
         total, size = weights @ clay, np.maximum(weights @ free.astype(np.float32), 1e-3)
         # The sum of squares that the means account for.
-        found.append((float((total**2 / size).sum()), _Profile(radius, weights, total / size)))
+        found.append((float((total**2 / size).sum()), Profile(radius, weights, total / size)))
     profile = max(found, key=lambda each: each[0])[1]
     # There may be no column so near the axis.
     profile.mean[0] = np.maximum(profile.mean[0], profile.mean[1])
     return profile
 
 
-def _way(
-    profile: _Profile, body: Bool[np.ndarray, "d h w"], part: Bool[np.ndarray, "d h w"]
+def way_between(
+    profile: Profile, body: Voxels, part: Voxels
 ) -> tuple[Int[np.ndarray, "n 2"], float]:
     """The cells from one piece to another where clay is most probable, and the least of these."""
     from skimage import graph
@@ -236,12 +222,7 @@ def _way(
     return path, float(profile.mean[tuple(between.T)].min()) if len(between) else 1.0
 
 
-def _ring(
-    profile: _Profile,
-    path: Int[np.ndarray, "n 2"],
-    clay: Bool[np.ndarray, "d h w"],
-    threshold: float,
-) -> Float[np.ndarray, "d h w"]:
+def _ring(profile: Profile, path: Int[np.ndarray, "n 2"], clay: Voxels, threshold: float) -> Volume:
     """Probabilities of a ring along a path, as thick as the wall at its ends."""
     w = clay.shape[2]
     share = profile.weights @ clay.reshape(-1, w).astype(np.float32)

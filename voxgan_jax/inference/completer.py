@@ -8,13 +8,13 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from voxgan_jax import models
 from voxgan_jax.devices import parallel
 from voxgan_jax.geometry import symmetry
 from voxgan_jax.inference import alternatives, confidence, model_card
-from voxgan_jax.models import hypotheses, weights
+from voxgan_jax.models import Volume, hypotheses, weights
 
 AVERAGES = (1, symmetry.COUNT)
 """Over so many symmetries an answer can be averaged."""
@@ -29,13 +29,13 @@ class Completer(NamedTuple):
     where none were asked for. `about` says which weights these are, for a report.
     """
 
-    predict: Callable[[Float[Array, "b d h w 1"]], Float[Array, "b d h w 1"]]
+    predict: Callable[[Volume], Volume]
     resolution: int
     pool: int
     placement: str
     threshold: float
     rule: confidence.Rule | None = None
-    alternatives: Callable[[Float[Array, "b d h w 1"]], tuple[Array, Array]] | None = None
+    alternatives: Callable[[Volume], tuple[Array, Array]] | None = None
     about: Mapping[str, Any] = {}
 
 
@@ -139,7 +139,7 @@ def _about(
 
 def divided(
     apply: Callable[..., Any], variables: Any, devices: Sequence[Any], average: int = 1
-) -> Callable[[Float[Array, "b d h w 1"]], Float[Array, "b d h w 1"]]:
+) -> Callable[[Volume], Volume]:
     """`apply(variables, ·)` compiled, the rows of its argument divided among devices.
 
     Any number of rows will do: empty pots are added to make them come out even. With an `average`
@@ -152,9 +152,7 @@ def divided(
     mesh = parallel.make_mesh(list(devices))
     whole, rows = parallel.replicated(mesh), parallel.batch_sharding(mesh)
 
-    def answer(
-        variables: Any, partial: Float[Array, "b d h w 1"], number: Int[Array, ""]
-    ) -> Float[Array, "b d h w 1"]:
+    def answer(variables: Any, partial: Volume, number: Int[Array, ""]) -> Volume:
         completed = apply(variables, symmetry.turn(partial, number))
         return symmetry.turn_back(completed, number)
 
@@ -164,7 +162,7 @@ def divided(
     plain = jax.jit(apply, in_shardings=(whole, rows), out_shardings=rows)
     turned = jax.jit(answer, in_shardings=(whole, rows, whole), out_shardings=rows)
 
-    def predict(partial: Float[Array, "b d h w 1"]) -> Float[Array, "b d h w 1"]:
+    def predict(partial: Volume) -> Volume:
         count = len(partial)
         spare = -count % mesh.size
         if spare:

@@ -15,6 +15,10 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage, special
 
 from voxgan_jax.geometry import wheel
+from voxgan_jax.scan.pose import Placement
+
+Voxels = Bool[np.ndarray, "r r r"]
+Volume = Float[np.ndarray, "r r r"]
 
 HIGH, FAIR = 0.75, 0.55
 """From this expected IoU on, a completion is trusted: much, and somewhat."""
@@ -73,11 +77,7 @@ class Confidence(NamedTuple):
     sentence: str
 
 
-def measure(
-    partial: Bool[np.ndarray, "r r r"],
-    probabilities: Float[np.ndarray, "r r r"],
-    threshold: float = 0.5,
-) -> Features:
+def measure(partial: Voxels, probabilities: Volume, threshold: float = 0.5) -> Features:
     """The features of one answer, both grids in the model's cube, whose middle is the axis.
 
     Args:
@@ -86,7 +86,6 @@ def measure(
         threshold: the one that turns it into voxels; what is given belongs to it anyway.
     """
     given = int(partial.sum())
-    sure = np.where(partial, 1.0, probabilities)
     answer = partial | (probabilities > threshold)
     (box,) = ndimage.find_objects(partial.astype(np.uint8))
     sherd = np.pad(partial[box], 1)
@@ -94,7 +93,7 @@ def measure(
     depth = np.asarray(ndimage.distance_transform_edt(sherd))
     hit, sector = _directions(partial)
     return Features(
-        own_iou=float(sure[answer].sum() / (answer.sum() + sure[~answer].sum())),
+        own_iou=own_iou(partial, probabilities, threshold),
         log_share=float(np.log10(given / answer.sum())),
         support=_support(partial, probabilities),
         filled=float(given / (answer & hit[sector]).sum()),
@@ -104,9 +103,14 @@ def measure(
     )
 
 
-def _directions(
-    partial: Bool[np.ndarray, "r r r"],
-) -> tuple[Bool[np.ndarray, "sectors r"], Int[np.ndarray, "r r"]]:
+def own_iou(partial: Voxels, probabilities: Volume, threshold: float) -> float:
+    """The IoU that is to be expected of an answer if every probability is right."""
+    sure = np.where(partial, 1.0, probabilities)
+    answer = partial | (probabilities > threshold)
+    return float(sure[answer].sum() / (answer.sum() + sure[~answer].sum()))
+
+
+def _directions(partial: Voxels) -> tuple[Bool[np.ndarray, "sectors r"], Int[np.ndarray, "r r"]]:
     """In which directions from the axis there is sherd at each height, and the columns' ones."""
     side = partial.shape[0]
     offset = np.arange(side) - (side - 1) / 2
@@ -130,9 +134,7 @@ def _branches(
     return float(np.mean(runs[used] / np.array(present)[used]))
 
 
-def _support(
-    partial: Bool[np.ndarray, "r r r"], probabilities: Float[np.ndarray, "r r r"]
-) -> float:
+def _support(partial: Voxels, probabilities: Volume) -> float:
     """The mean over given voxels of the probability of their ring where nothing is given.
 
     A voxel whose ring is given all round has none to ask; it is left out, and so are all in the
@@ -172,7 +174,7 @@ def judge(rule: Rule, features: Features) -> Confidence:
     return Confidence(word, expected, f"{word}: expected IoU with the true pot {expected:.2f}")
 
 
-def bounded(found: Confidence | None, placement: Mapping[str, Any] | None) -> Confidence | None:
+def bounded(found: Confidence | None, placement: Placement | None) -> Confidence | None:
     """A confidence as it is to be shown: no higher than that of the place of the sherd.
 
     `judge` takes the sherd to lie where it was placed. Where that is not sure, the lesser of the
@@ -180,15 +182,15 @@ def bounded(found: Confidence | None, placement: Mapping[str, Any] | None) -> Co
     which lay there.
 
     Args:
-        placement: what a report says of it (`Placement.summary`); None where none was estimated.
+        placement: None where none was estimated.
     """
-    place = (placement or {}).get("word", "high")
-    if found is None or placement is None or place == "high":
+    if found is None or placement is None or placement.word == "high":
         return found
+    place, share = placement.word, round(placement.share, 3)
     word = max(found.word, place, key=WORDS.index)
     sentence = (
-        f"{word}: the confidence of its place is {place} ({placement['confidence']:.2f}); if it lay"
-        f" there as placed, that of the pot is {found.sentence}"
+        f"{word}: the confidence of its place is {place} ({share:.2f}); if it lay there as"
+        f" placed, that of the pot is {found.sentence}"
     )
     return found._replace(word=word, sentence=sentence)
 

@@ -6,10 +6,8 @@ The card is a JSON file beside a weights file, of the same name.
 import importlib.resources
 import json
 import pathlib
-from collections.abc import Mapping
 from typing import Any
 
-from voxgan_jax.files import write_whole
 from voxgan_jax.models import weights
 
 NAME = "revolve64.safetensors"
@@ -71,11 +69,3 @@ def read_card(weights_file: str | pathlib.Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise weights.WeightsError(f"{card}: not a card, which is a JSON object; {_RENEW}")
     return found
-
-
-def write_card(weights_file: str | pathlib.Path, card: Mapping[str, Any]) -> pathlib.Path:
-    """Write the card beside its weights file, whole or not at all; returns its path."""
-    target = card_path(weights_file)
-    text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False)
-    write_whole(target, text + "\n")
-    return target

@@ -1,5 +1,6 @@
 """Completing sherds with a trained generator: grids in, answers out."""
 
+import functools
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -88,25 +89,21 @@ def complete_batch(
     for row, request in enumerate(requests):
         partial[row, ..., 0] = _given_cells(completer, request)
     probabilities = np.asarray(completer.predict(jnp.asarray(partial)))[..., 0]
-    answers = []
-    for row, box in enumerate(boxes):
-        given = partial[row, ..., 0] > 0
-        answer = _answer(completer, box, given, probabilities[row], cut, whole_cube)
-        if completer.rule is not None:
-            # The model's own answer and threshold, for which the rule was fitted.
-            features = measure(given, probabilities[row], completer.threshold)
-            answer = answer._replace(confidence=judge(completer.rule, features))
-        answers.append(answer)
-    if completer.alternatives is None:
-        return answers
-    others, shares = (np.asarray(part) for part in completer.alternatives(jnp.asarray(partial)))
-    for row, box in enumerate(boxes):
-        given = partial[row, ..., 0] > 0
-        hypotheses = []
-        for other, share in zip(others[:, row, ..., 0], shares[:, row], strict=True):
-            made = _answer(completer, box, given, other, cut, whole_cube)
-            hypotheses.append(Hypothesis(made.labels, made.belief, float(share)))
-        answers[row] = answers[row]._replace(hypotheses=tuple(hypotheses))
+    given = partial[: len(boxes), ..., 0] > 0
+    answer = functools.partial(_answer, completer, threshold=cut, whole_cube=whole_cube)
+    answers = list(map(answer, boxes, given, probabilities))
+    if completer.rule is not None:
+        # The model's own answer and threshold, for which the rule was fitted.
+        for row, cells in enumerate(given):
+            features = measure(cells, probabilities[row], completer.threshold)
+            answers[row] = answers[row]._replace(confidence=judge(completer.rule, features))
+    if completer.alternatives is not None:
+        others, shares = map(np.asarray, completer.alternatives(jnp.asarray(partial)))
+        for row, (box, cells) in enumerate(zip(boxes, given, strict=True)):
+            made = [answer(box, cells, other) for other in others[:, row, ..., 0]]
+            pots = zip(made, shares[:, row].tolist(), strict=True)
+            several = tuple(Hypothesis(pot.labels, pot.belief, share) for pot, share in pots)
+            answers[row] = answers[row]._replace(hypotheses=several)
     return answers
 
 
@@ -141,7 +138,9 @@ def _answer(
     made = bridge.join(probabilities, given, threshold)
     inferred = np.where(made.probabilities > threshold, np.uint8(INFERRED), np.uint8(0))
     inferred[made.bridges] = UNCERTAIN
-    belief = np.interp(made.probabilities, *_halved(threshold)).astype(np.float32)
+    # Polygons from [0, 1] to itself that take the threshold to 0.5.
+    middle = min(max(threshold, 1e-6), 1 - 1e-6)
+    belief = np.interp(made.probabilities, [0, middle, 1], [0, 0.5, 1]).astype(np.float32)
     cube = inferred
     if completer.pool > 1:
         cube = grid.upsample(inferred, completer.pool)
@@ -164,8 +163,3 @@ def _answer(
         dropped=made.pieces.dropped * completer.pool**3,
     )
     return Answer(kept, left_out, shift, made.probabilities, belief, pieces=pieces)
-
-
-def _halved(threshold: float) -> tuple[list[float], list[float]]:
-    """The two polygons of a map from [0, 1] to itself that takes the threshold to 0.5."""
-    return [0.0, min(max(threshold, 1e-6), 1 - 1e-6), 1.0], [0.0, 0.5, 1.0]

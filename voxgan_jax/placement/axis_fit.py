@@ -9,6 +9,7 @@ turned surface: what is no wall, with another wall behind it, is left out.
 A sherd of a sphere or of a cylinder, and a flat one, fits many axes: several are returned.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -17,20 +18,25 @@ from scipy import optimize
 
 from voxgan_jax.scan.walls import Wall
 
-_DIRECTIONS = 800
-_TRIED_POINTS = 500
-_STARTS = 18
-_KEPT = 6
-_APART_DEGREES = 20.0
-_ALIKE_DEGREES = 8.0
-_FIRST_TILT, _TILT_WORTH = 0.3, 1.5
+Points = Float[np.ndarray, "n 3"]
+Values = Float[np.ndarray, "n"]
+Vector = Float[np.ndarray, "3"]
+Frame = tuple[Float[np.ndarray, "2 2"], Bool[np.ndarray, "n"]]
+
+_DIRECTIONS = 800  # tried, over half a sphere
+_TRIED_POINTS = 500  # of the sherd, with which they are tried
+_STARTS = 18  # directions from which a fit begins
+_KEPT = 6  # of those fits, to be fitted to all points
+_APART_DEGREES = 20.0  # between the starts
+_ALIKE_DEGREES = 8.0  # axes nearer to each other may be one
+_FIRST_TILT, _TILT_WORTH = 0.3, 1.5  # of a normal's sine: in walls; in spreads of distances
 _WIDEST_WALLS, _WIDEST_SIZES = 16.0, 5.0
 """No pot's radius is so many times its wall, or the sherd's own size."""
 
 MEASURED = 1.1
 """So many times the size that is told of its pot a sherd may seem to have."""
 
-_DEGREE = 4
+_DEGREE = 4  # of the polynomials that the profile is fitted by
 
 
 class Axis(NamedTuple):
@@ -39,56 +45,42 @@ class Axis(NamedTuple):
     `error` is how far the wall lies from being round about it, in mm: the median residual.
     """
 
-    point: Float[np.ndarray, "3"]
-    direction: Float[np.ndarray, "3"]
+    point: Vector
+    direction: Vector
     error: float
 
 
-def find(
-    surface: Wall,
-    direction: Float[np.ndarray, "3"] | None = None,
-    widest: float | None = None,
-) -> list[Axis]:
+def find(surface: Wall, direction: Vector | None = None, widest: float = np.inf) -> list[Axis]:
     """The likeliest axes, best first; one alone where its direction is known.
 
-    Where it is known that no point lies further from the axis than `widest`, in mm, such axes come
-    before others.
+    Axes from which no point lies further than `widest`, in mm, come before others.
     """
     points, normals = surface.points, surface.normals
     size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
+    free = direction is None
+    directions = hemisphere(_DIRECTIONS)
     if direction is not None:
         directions = (np.asarray(direction, float) / np.linalg.norm(direction))[None]
-    else:
-        directions = hemisphere(_DIRECTIONS)
     some = slice(None, None, max(len(points) // _TRIED_POINTS, 1))
     cost, centres = nearest_lines(directions, surface.anchors[some], normals[some])
-    if widest is not None:
-        reach = [
-            _reach(Axis(*line, 0.0), points[some]) for line in zip(centres, directions, strict=True)
-        ]
-        cost = cost + (np.array(reach) > MEASURED * widest)
-    found: list[Axis] = []
+    lines = [Axis(*line, 0.0) for line in zip(centres, directions, strict=True)]
+    if np.isfinite(widest):
+        cost = cost + np.array([_reach(line, points[some]) > MEASURED * widest for line in lines])
     few = Wall(points[some], normals[some], surface.anchors[some], surface.thickness)
-    for index in apart(directions, cost):
-        start = Axis(centres[index], directions[index], 0.0)
-        axis = refined(few, start, free=direction is None, widest=widest)
-        if axis is not None:
-            found.append(axis)
 
     def worth(axis: Axis) -> tuple[bool, float]:
-        far = widest is not None and _reach(axis, points) > MEASURED * widest
-        return bool(far), axis.error
+        return bool(_reach(axis, points) > MEASURED * widest), axis.error
 
-    found = distinct(sorted(found, key=worth), size)[:_KEPT]
-    free = direction is None
+    rough = [refined(few, lines[n], free=free, widest=widest) for n in starts(directions, cost)]
+    found = distinct(sorted(filter(None, rough), key=worth), size)[:_KEPT]
     fine = [refined(surface, axis, free=free, rounds=2, widest=widest) for axis in found]
     found = distinct(sorted(filter(None, fine), key=worth), size)
-    if widest is None or any(not worth(axis)[0] for axis in found):
+    if any(not worth(axis)[0] for axis in found):
         return found
     return [_pulled(axis, points, widest) for axis in found]
 
 
-def _pulled(axis: Axis, points: Float[np.ndarray, "n 3"], widest: float) -> Axis:
+def _pulled(axis: Axis, points: Points, widest: float) -> Axis:
     """An axis that lies too far off, moved straight towards the sherd as far as is needed."""
     beyond = _reach(axis, points) - widest
     aside = points.mean(0) - axis.point
@@ -99,14 +91,12 @@ def _pulled(axis: Axis, points: Float[np.ndarray, "n 3"], widest: float) -> Axis
     return axis._replace(point=axis.point + min(beyond / distance, 1.0) * aside)
 
 
-def _reach(axis: Axis, points: Float[np.ndarray, "n 3"]) -> float:
+def _reach(axis: Axis, points: Points) -> float:
     """How far from the axis the sherd reaches, but for a hundredth of it."""
     return float(np.quantile(cylindrical(axis, points)[0], 0.99))
 
 
-def cylindrical(
-    axis: Axis, points: Float[np.ndarray, "n 3"]
-) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+def cylindrical(axis: Axis, points: Points) -> tuple[Values, Values]:
     """Radius and height (from the axis' point, along its direction) of points."""
     offset = points - axis.point
     height = offset @ axis.direction
@@ -114,7 +104,7 @@ def cylindrical(
     return np.linalg.norm(across, axis=1), height
 
 
-def hemisphere(count: int) -> Float[np.ndarray, "n 3"]:
+def hemisphere(count: int) -> Points:
     """Directions evenly over half a sphere (Fibonacci's lattice)."""
     n = np.arange(count) + 0.5
     z, turn = n / count, np.pi * (1 + 5**0.5) * n
@@ -123,9 +113,7 @@ def hemisphere(count: int) -> Float[np.ndarray, "n 3"]:
 
 
 def nearest_lines(
-    directions: Float[np.ndarray, "k 3"],
-    points: Float[np.ndarray, "n 3"],
-    normals: Float[np.ndarray, "n 3"],
+    directions: Float[np.ndarray, "k 3"], points: Points, normals: Points
 ) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k 3"]]:
     """For each direction the line that the normals miss by the least, and by how much.
 
@@ -154,28 +142,28 @@ def nearest_lines(
     return cost, middle + centre
 
 
-def apart(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) -> list[int]:
+def apart(cost: Values, near: Callable[[int], Bool[np.ndarray, "n"]], count: int) -> list[int]:
+    """The place of the least cost, that of the least which is not near it, and so on."""
+    left = np.array(cost, float)
+    chosen: list[int] = []
+    while len(chosen) < count and np.isfinite(left).any():
+        chosen.append(int(left.argmin()))
+        left[near(chosen[-1])] = np.inf
+    return chosen
+
+
+def starts(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) -> list[int]:
     """The best direction, the best far from it, and so on: where many serve, several are kept.
 
     Args:
         directions: unit vectors, either way round.
     """
-    left = cost.copy()
-    chosen: list[int] = []
-    while len(chosen) < _STARTS and np.isfinite(left).any():
-        chosen.append(int(left.argmin()))
-        near = np.abs(directions @ directions[chosen[-1]]) > np.cos(np.radians(_APART_DEGREES))
-        left[near] = np.inf
-    return chosen
+    alike = np.cos(np.radians(_APART_DEGREES))
+    return apart(cost, lambda n: np.abs(directions @ directions[n]) > alike, _STARTS)
 
 
 def refined(
-    surface: Wall,
-    start: Axis,
-    *,
-    free: bool = True,
-    rounds: int = 3,
-    widest: float | None = None,
+    surface: Wall, start: Axis, *, free: bool = True, rounds: int = 3, widest: float = np.inf
 ) -> Axis | None:
     """The axis near a line about which the two walls fall on two lines, as smooth as a profile is.
 
@@ -184,7 +172,7 @@ def refined(
 
     Args:
         free: its direction may change, not its place alone.
-        widest: no point lies further from the axis, in mm, if that is known.
+        widest: no point lies further from the axis, in mm.
 
     Returns:
         None where the fit fails.
@@ -193,7 +181,7 @@ def refined(
     scale = surface.thickness or float(np.linalg.norm(np.ptp(points, axis=0))) / 20
     size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
     limit = _WIDEST_WALLS * surface.thickness if surface.thickness else _WIDEST_SIZES * size
-    limit = limit if widest is None else min(limit, widest)
+    limit = min(limit, widest)
     axis = start
     middle = points.mean(0)
     weight, tilt = np.ones(len(points)), _FIRST_TILT * scale
@@ -201,7 +189,7 @@ def refined(
     for _ in range(rounds):
         first, second = beside(axis.direction)
         radius, height = cylindrical(axis, points)
-        frame, side = _profile_frame(axis, points, normals, radius, height)
+        frame = _profile_frame(axis, points, normals, radius, height)
 
         def moved(x: Float[np.ndarray, "m"], axis=axis, first=first, second=second) -> Axis:
             direction = axis.direction
@@ -211,8 +199,8 @@ def refined(
             point = axis.point + scale * (x[0] * first + x[1] * second)
             return Axis(point, direction, 0.0)
 
-        def residuals(x: Float[np.ndarray, "m"], frame=frame, side=side, weight=weight, tilt=tilt):
-            distance, sine, radius = _residuals(moved(x), surface, frame, side, weight)
+        def residuals(x: Float[np.ndarray, "m"], frame=frame, weight=weight, tilt=tilt):
+            distance, sine, radius = _residuals(moved(x), surface, frame, weight)
             root = np.sqrt(weight)
             # Else a plane's axis would lie anywhere.
             beyond = 0.1 * np.sqrt(len(points)) * max(float(np.median(radius)) - limit, 0.0)
@@ -227,7 +215,7 @@ def refined(
         axis = axis._replace(
             point=axis.point + ((middle - axis.point) @ axis.direction) * axis.direction
         )
-        distance, sine, _ = _residuals(axis, surface, frame, side, weight)
+        distance, sine, _ = _residuals(axis, surface, frame, weight)
         spread = 1.5 * np.median(np.abs(distance)) + 1e-9 * scale
         weight = 1 / (1 + (distance / (2 * spread)) ** 2)
         # Each by what it is worth: on a smooth scan the places, on a coarse one the normals too.
@@ -235,7 +223,7 @@ def refined(
     return axis._replace(error=float(np.median(np.abs(distance))))
 
 
-def beside(direction: Float[np.ndarray, "3"]) -> tuple[np.ndarray, np.ndarray]:
+def beside(direction: Vector) -> tuple[np.ndarray, np.ndarray]:
     """Two directions of length 1 that are at right angles to a direction and to each other."""
     first = np.cross(direction, np.eye(3)[np.abs(direction).argmin()])
     first /= np.linalg.norm(first)
@@ -243,12 +231,8 @@ def beside(direction: Float[np.ndarray, "3"]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _profile_frame(
-    axis: Axis,
-    points: Float[np.ndarray, "n 3"],
-    normals: Float[np.ndarray, "n 3"],
-    radius: Float[np.ndarray, "n"],
-    height: Float[np.ndarray, "n"],
-) -> tuple[Float[np.ndarray, "2 2"], Bool[np.ndarray, "n"]]:
+    axis: Axis, points: Points, normals: Points, radius: Values, height: Values
+) -> Frame:
     """The directions along and across the profile in (radius, height), and which wall is which."""
     profile = np.stack([radius, height], 1)
     along = np.linalg.svd(profile - profile.mean(0), full_matrices=False)[2][0]
@@ -260,15 +244,12 @@ def _profile_frame(
 
 
 def _residuals(
-    axis: Axis,
-    surface: Wall,
-    frame: Float[np.ndarray, "2 2"],
-    side: Bool[np.ndarray, "n"],
-    weight: Float[np.ndarray, "n"],
-) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    axis: Axis, surface: Wall, frame: Frame, weight: Values
+) -> tuple[Values, Values, Values]:
     """The distances from the lines, the sines of the normals' tilts, and the radii."""
     radius, height = cylindrical(axis, surface.points)
-    along, across = frame @ np.stack([radius, height])
+    turn, side = frame
+    along, across = turn @ np.stack([radius, height])
     middle, half = (along.max() + along.min()) / 2, max(np.ptp(along) / 2, 1e-9)
     basis = np.polynomial.legendre.legvander((along - middle) / half, _DEGREE)
     basis = np.hstack([basis, np.where(side, 1, -1)[:, None] * basis[:, :3]])

@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from voxgan_jax.scan.walls import Wall
 
-HEIGHTS, RINGS = 96, 64
-_AT_ONCE = 128
+HEIGHTS, RINGS = 96, 64  # of a map, each a unit wide
+_AT_ONCE = 128  # lines
 
 
 class Lines(NamedTuple):

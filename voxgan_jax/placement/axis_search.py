@@ -8,25 +8,27 @@ by it, the best are varied, and each that is left is fitted to the surface.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from voxgan_jax.placement import axis_fit
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.axis_maps import Lines
 from voxgan_jax.scan.walls import Wall
 
-_DIRECTIONS = 300
+Vector = Float[np.ndarray, "3"]
+
+_DIRECTIONS = 300  # over half a sphere
 _DISTANCES = (0.7, 1.0, 1.4)
 """Lines are tried at these shares of the distance at which the normals meet best."""
 
 _ROUNDS = ((24, 5.0, 1.2, 0.15), (16, 2.5, 0.6, 0.08), (10, 1.2, 0.3, 0.04))
 """How many lines are kept, and by how much they are varied: degrees, units, share of distance."""
 
-_VARIED = 12
-_KEPT = 8
-_MUCH_BETTER = 0.6
-_APART_DEGREES, _APART_UNITS, _APART_SHARE = 6.0, 2.0, 0.1
-_POINTS = 300
+_VARIED = 12  # lines made of each that is kept
+_KEPT = 8  # at the end
+_MUCH_BETTER = 0.6  # share of the error that a long fit must come down to
+_APART_DEGREES, _APART_UNITS, _APART_SHARE = 6.0, 2.0, 0.1  # the last: of the distance
+_POINTS = 300  # of the sherd, by which the first lines are found
 
 Score = Callable[[Lines], Float[np.ndarray, "k"]]
 """How well the sherd suits each line as its pot's axis, either end up: a logarithm."""
@@ -73,9 +75,9 @@ def _mended(surface: Wall, line: Axis) -> list[Axis]:
 
 def varied(
     rng: np.random.Generator,
-    point: Float[np.ndarray, "3"],
-    direction: Float[np.ndarray, "3"],
-    middle: Float[np.ndarray, "3"],
+    point: Vector,
+    direction: Vector,
+    middle: Vector,
     degrees: float,
     aside: float,
     share: float,
@@ -99,7 +101,7 @@ def varied(
     return Lines(shifted, turned / np.linalg.norm(turned, axis=1, keepdims=True))
 
 
-def _everywhere(surface: Wall, middle: Float[np.ndarray, "3"]) -> Lines:
+def _everywhere(surface: Wall, middle: Vector) -> Lines:
     """In every direction the line that the normals meet best, and lines nearer and farther."""
     some = slice(None, None, max(len(surface.points) // _POINTS, 1))
     directions = axis_fit.hemisphere(_DIRECTIONS)
@@ -115,29 +117,27 @@ def lines_of(axes: Sequence[Axis]) -> Lines:
     return Lines(points, np.array([axis.direction for axis in axes]).reshape(-1, 3))
 
 
-def _joined(several: Sequence[Lines], middle: Float[np.ndarray, "3"]) -> Lines:
+def _joined(several: Sequence[Lines], middle: Vector) -> Lines:
     points, directions = (np.concatenate(part) for part in zip(*several, strict=True))
     return _level(Lines(points, directions), middle)
 
 
-def _level(lines: Lines, middle: Float[np.ndarray, "3"]) -> Lines:
+def _level(lines: Lines, middle: Vector) -> Lines:
     """The same lines, the point of each next to the middle of the sherd."""
     along = ((middle - lines.points) * lines.directions).sum(1, keepdims=True)
     return lines._replace(points=lines.points + along * lines.directions)
 
 
 def _apart(
-    lines: Lines, value: Float[np.ndarray, "k"], middle: Float[np.ndarray, "3"], unit: float, n: int
+    lines: Lines, value: Float[np.ndarray, "k"], middle: Vector, unit: float, n: int
 ) -> list[int]:
     """The best line, the best that differs from it, and so on."""
-    left = np.array(value, float)
-    kept: list[int] = []
-    while len(kept) < n and np.isfinite(left).any():
-        best = int(left.argmax())
-        kept.append(best)
-        alike = np.abs(lines.directions @ lines.directions[best])
-        aside = lines.points - lines.points[best]
+    cosine = np.cos(np.radians(_APART_DEGREES))
+
+    def near(best: int) -> Bool[np.ndarray, "k"]:
+        aside = np.linalg.norm(lines.points - lines.points[best], axis=1)
         distance = np.linalg.norm(lines.points[best] - middle)
-        near = np.linalg.norm(aside, axis=1) < max(_APART_UNITS * unit, _APART_SHARE * distance)
-        left[(alike > np.cos(np.radians(_APART_DEGREES))) & near] = -np.inf
-    return kept
+        close = aside < max(_APART_UNITS * unit, _APART_SHARE * distance)
+        return (np.abs(lines.directions @ lines.directions[best]) > cosine) & close
+
+    return axis_fit.apart(-value, near, n)

@@ -9,6 +9,8 @@ from scipy import ndimage
 from voxgan_jax.placement import axis_fit, locator
 from voxgan_jax.placement.axis_fit import Axis
 
+Points = Float[np.ndarray, "n 3"]
+
 LOG_SCALE_ALIKE, ROWS_ALIKE, DEGREES_ALIKE = 0.1, 4.0, 12.0
 """Placements are much the same within 10 % of size, so many voxels and such an angle."""
 
@@ -43,7 +45,7 @@ class Candidate(NamedTuple):
 
 
 def given_cells(
-    candidate: Candidate, points: Float[np.ndarray, "n 3"], volume: float, resolution: int
+    candidate: Candidate, points: Points, volume: float, resolution: int
 ) -> Bool[np.ndarray, "r r r"]:
     """A sherd's voxels where a candidate puts it, in the model's cube: those half full."""
     cells = inverse(matrix(candidate, resolution), points)
@@ -71,9 +73,7 @@ def matrix(candidate: Candidate, side: int) -> Float[np.ndarray, "4 4"]:
     return made
 
 
-def inverse(
-    made: Float[np.ndarray, "4 4"], points: Float[np.ndarray, "n 3"]
-) -> Float[np.ndarray, "n 3"]:
+def inverse(made: Float[np.ndarray, "4 4"], points: Points) -> Points:
     """Points in mm as indices of the grid."""
     return (points - made[:3, 3]) @ np.linalg.inv(made[:3, :3]).T
 
@@ -91,7 +91,7 @@ def spans(
     return float(side - 1 - rows.max()), float(side - rows.min()), float(max(widths))
 
 
-def same(one: Candidate, other: Candidate, points: Float[np.ndarray, "n 3"]) -> bool:
+def same(one: Candidate, other: Candidate, points: Points) -> bool:
     """The same end up, a scale within 10 %, the sherd within 4 voxels, and much the same axis."""
     if one.axis.direction @ other.axis.direction < np.cos(np.radians(DEGREES_ALIKE)):
         return False

@@ -32,25 +32,23 @@ AT_ONCE = 128
 Locate = Callable[[Float[np.ndarray, "b h r 2"]], Float[np.ndarray, "b 2 s p"]]
 
 
-def both_ways(
-    net: locator.Model, variables: weights.Variables, maps: Float[Array, "b h r 2"]
-) -> Float[Array, "b 2 s p"]:
-    """Scores of all placements: the map as it is (the rim above) and upside down."""
-    stacked = jnp.concatenate([maps, jnp.flip(maps, 1)])
-    scores = jnp.asarray(net.apply(variables, stacked)).astype(jnp.float32)
-    return scores.reshape(2, len(maps), len(SCALES), len(PLACES)).swapaxes(0, 1)
-
-
 @functools.cache
 def load(file: pathlib.Path | None = None) -> Locate:
-    """The network with its weights, the package's where no others are named, compiled.
+    """The network with its weights, the package's where no others are named, compiled: it scores
+    all placements about each line, with the map's upper end above and below.
 
     Raises:
         FileNotFoundError, WeightsError: see `weights.load`.
     """
     variables, config = weights.load(file or model_card.path(model_card.LOCATOR))
     net = locator.from_config(config.get("generator") or config.locator)
-    compiled = jax.jit(functools.partial(both_ways, net))
+
+    @jax.jit
+    def both_ways(variables: weights.Variables, maps: Float[Array, "b h r 2"]) -> Array:
+        # The map as it is, the rim above, and upside down.
+        stacked = jnp.concatenate([maps, jnp.flip(maps, 1)])
+        scores = jnp.asarray(net.apply(variables, stacked)).astype(jnp.float32)
+        return scores.reshape(2, len(maps), len(SCALES), len(PLACES)).swapaxes(0, 1)
 
     def locate(maps: Float[np.ndarray, "b h r 2"]) -> Float[np.ndarray, "b 2 s p"]:
         scores = np.empty((len(maps), 2, len(SCALES), len(PLACES)), np.float32)
@@ -58,7 +56,7 @@ def load(file: pathlib.Path | None = None) -> Locate:
             some = maps[start : start + AT_ONCE]
             full = np.zeros((AT_ONCE, *some.shape[1:]), np.float32)
             full[: len(some)] = some
-            scores[start : start + len(some)] = compiled(variables, full)[: len(some)]
+            scores[start : start + len(some)] = both_ways(variables, full)[: len(some)]
         return scores
 
     return locate

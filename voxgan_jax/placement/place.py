@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from scipy import special
 
 from voxgan_jax.inference.completer import Completer
+from voxgan_jax.inference.confidence import own_iou
 from voxgan_jax.placement import locator
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, matrix, same, spans
 from voxgan_jax.placement.propose import candidates
@@ -29,8 +30,8 @@ CUBE = locator.CUBE
 ROWS = 16
 """Placements that the model completes at once."""
 
-BATCHES = 1
-RUNNER_UPS = 3
+BATCHES = 1  # of so many placements
+RUNNER_UPS = 3  # told beside the best
 WEIGHTS = (0.85, 0.4)
 """What `Candidate.log_share` and the logit of the IoU that the model expects of its own answer are
 worth, as logarithms of likelihood."""
@@ -40,8 +41,8 @@ TRUST = (-1.1, 0.8, 0.4)
 and what the logits of its share among the candidates and of that IoU are worth. Fitted to
 64 fragments of 30 validation pots; docs/results.md tells how well they do on other pots."""
 
-_ROW_ERROR = 1.5
-_SIZE_ERROR = 0.04
+_ROW_ERROR = 1.5  # voxels, standard deviation of where a rim or base is seen
+_SIZE_ERROR = 0.04  # likewise, of the logarithm of a size that the model sees
 
 
 def place(
@@ -72,8 +73,7 @@ def place(
     for start in range(0, len(likely), ROWS):
         chosen = likely[start : start + ROWS]
         given = np.zeros((ROWS, *[side] * 3), bool)
-        for row, candidate in enumerate(chosen):
-            given[row] = given_cells(candidate, points, volume, side)
+        given[: len(chosen)] = [given_cells(each, points, volume, side) for each in chosen]
         answers = np.asarray(completer.predict(jnp.asarray(given[..., None], jnp.float32)))
         for row, candidate in enumerate(chosen):
             if given[row].any():
@@ -117,15 +117,6 @@ def judged(
         share=0.0,
         own_iou=expected,
     )
-
-
-def own_iou(
-    given: Bool[np.ndarray, "r r r"], answer: Float[np.ndarray, "r r r"], threshold: float
-) -> float:
-    """The IoU that is to be expected of an answer if every probability is right."""
-    sure = np.where(given, 1.0, answer)
-    pot = given | (answer > threshold)
-    return float(sure[pot].sum() / (pot.sum() + sure[~pot].sum()))
 
 
 def _logit(share: float) -> float:

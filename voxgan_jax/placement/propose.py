@@ -21,12 +21,15 @@ from voxgan_jax.scan.walls import Wall
 if TYPE_CHECKING:
     import trimesh
 
-MAX_AXES = 5
-_FINE = 5
-_MAX_CELLS = 6_000_000
-_UNLIKELY = -30.0
-_FAR = 9.0
-_MAX_GROUPS = 8
+Values = Float[np.ndarray, "n"]
+Scales = Float[np.ndarray, "s"]
+
+MAX_AXES = 5  # of a sherd, whose placements are looked at
+_FINE = 5  # points a wall's thickness that fill a sherd
+_MAX_CELLS = 6_000_000  # of the grid of these points
+_UNLIKELY = -30.0  # logarithm of likelihood: what cannot be
+_FAR = 9.0  # likewise, below the best: what is not worth a look
+_MAX_GROUPS = 8  # placements of one axis, one end up
 _SIZE_ERROR = 0.03
 """Standard deviation of the logarithm of a size that is given: what is measured is not exact."""
 _AXIS_WEIGHT = 3.0
@@ -60,7 +63,9 @@ def candidates(
     """
     surface = walls.wall(mesh)
     filled = fill(mesh, surface.thickness)
-    unit = (surface.thickness or _usual_wall(filled, mesh)) / locator.USUAL_WALL
+    # Where two walls were not told apart, a sherd is as thick as twice its volume by its area.
+    thickness = surface.thickness or 2 * len(filled.points) * filled.volume / float(mesh.area)
+    unit = thickness / locator.USUAL_WALL
     view = axis_maps.thinned(filled, surface, np.random.default_rng(0))
 
     def tables_of(lines: Lines) -> Float[np.ndarray, "k 2 s p"]:
@@ -73,18 +78,15 @@ def candidates(
             " where the scan lies as it did in its pot"
         )
     tables = tables_of(axis_search.lines_of(axes))
-    errors = np.array([axis.error for axis in axes])
-    worth = -_AXIS_WEIGHT * np.log(np.maximum(errors, 1e-3 * unit))
-    tables = tables + worth[:, None, None, None]
+    tables = tables + _roundness(axes, unit)[:, None, None, None]
     tables -= special.logsumexp(tables)
     found: list[Candidate] = []
     for axis, table in zip(axes, tables, strict=True):
-        radius, height = axis_fit.cylindrical(axis, filled.points)
+        found += _upright(axis, filled.points, table[0], unit, known)
         # Given, it points from base to rim already.
-        for way in (0, 1) if known.direction is None else (0,):
-            upright = axis if way == 0 else axis._replace(direction=-axis.direction)
-            rise = height if way == 0 else -height
-            found += _of_one_way(upright, radius, rise, table[way], unit, known)
+        if known.direction is None:
+            other = axis._replace(direction=-axis.direction)
+            found += _upright(other, filled.points, table[1], unit, known)
     found.sort(key=lambda candidate: -candidate.log_share)
     if not found or found[0].log_share < _UNLIKELY:
         raise ValueError(
@@ -106,7 +108,7 @@ def _axes(
     Args:
         view: a few points of the sherd and of its walls, `surface`.
     """
-    widest = None if known.diameter is None else known.diameter / 2
+    highest, widest = known.height or np.inf, (known.diameter or np.inf) / 2
     if known.direction is not None:
         return axis_fit.find(surface, np.asarray(known.direction, float), widest)[:1]
     scales, prior, _ = _scales(unit, known)
@@ -115,24 +117,24 @@ def _axes(
         tables = _at_scales(tables_of(lines), scales) + prior[:, None]
         radius, height = axis_maps.cylindrical(view[0].points, *lines)
         beyond = np.zeros(len(tables))
-        for told, found in (
-            (known.height, np.ptp(height, axis=0)),
-            (widest, np.quantile(radius, 0.99, axis=0)),
-        ):
-            if told is not None:
-                beyond += np.maximum(found / told - axis_fit.MEASURED, 0) * _BEYOND
+        shown = (np.ptp(height, axis=0), np.quantile(radius, 0.99, axis=0))
+        for told, found in zip((highest, widest), shown, strict=True):
+            beyond += np.maximum(found / told - axis_fit.MEASURED, 0) * _BEYOND
         return special.logsumexp(tables, axis=(1, 2, 3)) - beyond
 
     found = axis_search.search(view[1], unit, score, axis_fit.find(surface, None, widest))
     if not found:
         return []
-    errors = np.array([axis.error for axis in found])
-    value = score(axis_search.lines_of(found)) - _AXIS_WEIGHT * np.log(
-        np.maximum(errors, 1e-3 * unit)
-    )
+    value = score(axis_search.lines_of(found)) + _roundness(found, unit)
     size = float(np.linalg.norm(surface.points - surface.points.mean(0), axis=1).max())
     best = [found[n] for n in np.argsort(-value)]
     return axis_fit.distinct(best, size)[:MAX_AXES]
+
+
+def _roundness(axes: list[Axis], unit: float) -> Float[np.ndarray, "k"]:
+    """How much the sherd's surface speaks for each axis, as a logarithm of likelihood."""
+    errors = np.array([axis.error for axis in axes])
+    return -_AXIS_WEIGHT * np.log(np.maximum(errors, 1e-3 * unit))
 
 
 def _at_scales(
@@ -145,21 +147,17 @@ def _at_scales(
     return (1 - share) * tables[..., low, :] + share * tables[..., low + 1, :]
 
 
-def _usual_wall(filled: Fill, mesh: "trimesh.Trimesh") -> float:
-    """The thickness of a sherd whose two walls were not told apart: twice its volume by area."""
-    return 2 * len(filled.points) * filled.volume / float(mesh.area)
-
-
-def _of_one_way(
+def _upright(
     axis: Axis,
-    radius: Float[np.ndarray, "n"],
-    height: Float[np.ndarray, "n"],
+    points: Float[np.ndarray, "n 3"],
     table: Float[np.ndarray, "s p"],
     unit: float,
     known: Known,
 ) -> list[Candidate]:
-    """The candidates of one axis with one end up, each for a group of scales and places."""
-    if _bigger(known, radius, height):
+    """The candidates of an axis from base to rim, each for a group of scales and places."""
+    radius, height = axis_fit.cylindrical(axis, points)
+    highest, widest = (axis_fit.MEASURED * (size or np.inf) for size in known[1:3])
+    if np.ptp(height) > highest or 2 * np.quantile(radius, 0.99) > widest:
         return []
     scales, prior, fixed = _scales(unit, known)
     table = _at_scales(table, scales)
@@ -168,8 +166,7 @@ def _of_one_way(
     table = np.where(inside[:, None] | fixed, table, _UNLIKELY)
     table = table + prior[:, None]
     voxels = unit * np.exp(scales)
-    fits = _fits(voxels, radius, height)
-    table = np.where(fits, table, 2 * _UNLIKELY)
+    table = np.where(_fits(voxels, radius, height), table, 2 * _UNLIKELY)
     middle = (height.max() + height.min()) / 2
     made = []
     for log_scale, place, share in _groups(table, scales):
@@ -178,44 +175,27 @@ def _of_one_way(
     return made
 
 
-def _bigger(known: Known, radius: Float[np.ndarray, "n"], height: Float[np.ndarray, "n"]) -> bool:
-    """Whether the sherd is bigger than its pot is said to be, by more than a measuring error."""
-    high = known.height is not None and np.ptp(height) > axis_fit.MEASURED * known.height
-    wide = (
-        known.diameter is not None
-        and 2 * np.quantile(radius, 0.99) > axis_fit.MEASURED * known.diameter
-    )
-    return bool(high or wide)
-
-
-def _scales(
-    unit: float, known: Known
-) -> tuple[Float[np.ndarray, "s"], Float[np.ndarray, "s"], bool]:
+def _scales(unit: float, known: Known) -> tuple[Scales, Scales, bool]:
     """Logarithms of the voxel's side in units, how likely they are by what is known, and whether
     that tells all."""
     free = locator.SCALES
-    size = [known.height, known.diameter]
     if known.voxel is not None:
         return np.log([known.voxel / unit]), np.zeros(1), True
-    if None not in size:
-        longest = max(side for side in size if side is not None)
-        return np.log([longest / locator.LONGEST / unit]), np.zeros(1), True
-    if known.height is None and known.diameter is None:
+    sizes = [size for size in (known.height, known.diameter) if size is not None]
+    if not sizes:
         return free, np.zeros(len(free)), False
-    side = known.height or known.diameter or 1.0
+    least = float(np.log(max(sizes) / locator.LONGEST / unit))
+    if len(sizes) == 2:
+        return np.array([least]), np.zeros(1), True
     share, other = _WIDEST_LOG_SHARE, _HIGHEST_LOG_SHARE
     if known.height is not None:
         share, other = other, share
-    least = float(np.log(side / locator.LONGEST / unit))
     beyond = free[free > least + _SIZE_ERROR]
-    scales = np.array([least, *beyond])
-    spread = other - np.log(max(len(beyond), 1)) if len(beyond) else other
-    return scales, np.array([share, *[spread] * len(beyond)]), False
+    spread = other - np.log(max(len(beyond), 1))
+    return np.array([least, *beyond]), np.array([share, *[spread] * len(beyond)]), False
 
 
-def _fits(
-    voxels: Float[np.ndarray, "s"], radius: Float[np.ndarray, "n"], height: Float[np.ndarray, "n"]
-) -> Bool[np.ndarray, "s p"]:
+def _fits(voxels: Scales, radius: Values, height: Values) -> Bool[np.ndarray, "s p"]:
     """Which scales and places keep the sherd in the cube, but for a voxel."""
     slack = 1.5
     half = (height.max() - height.min()) / 2 / voxels
@@ -225,9 +205,7 @@ def _fits(
     return wide[:, None] & low & high
 
 
-def _groups(
-    table: Float[np.ndarray, "s p"], scales: Float[np.ndarray, "s"]
-) -> list[tuple[float, float, float]]:
+def _groups(table: Float[np.ndarray, "s p"], scales: Scales) -> list[tuple[float, float, float]]:
     """Cells that are much the same, taken together: their mean scale and place, and the logarithm
     of their sum."""
     left = np.where(table > max(float(table.max()) - _FAR, 1.5 * _UNLIKELY), table, -np.inf)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from voxgan_jax.report import outline
 from voxgan_jax.report.measures import NO_SCALE, Measures, measure
@@ -35,23 +35,20 @@ def svg(profile: Profile, found: Measures | None = None, *, scaled: bool = True)
     """
     found = found or measure(profile)
     wall, known = outline.fields(profile)
-    walls = [path for path in _halves(wall, profile) if len(path) > 3]
+    walls = [path for path in outline.halves(wall, profile) if len(path) > 3]
     if not walls or found.rim_diameter_mm is None:
         return render("no_section.svg.j2")
     top = max(float(path[:, 1].max()) for path in walls)
     width = max(float(path[:, 0].max()) for path in walls)
     unit = max(top, 2 * width) / 100
     edges = [outline.edge_of(path, profile.step_mm) for path in walls]
+    shown = outline.halves(np.minimum(wall, known), profile)
     patch = outline.patch(profile, np.concatenate(edges))
     bar, part = _scale(2 * width)
     side = width + 4 * unit
     parts = {
-        "wall": _path([_mirrored(path) for path in walls], top, closed=True),
-        "known": _path(
-            [_mirrored(path) for path in _halves(np.minimum(wall, known), profile)],
-            top,
-            closed=True,
-        ),
+        "wall": _path([path * (-1, 1) for path in walls], top, closed=True),
+        "known": _path([path * (-1, 1) for path in shown], top, closed=True),
         "outside": _outside(profile, edges, top),
         "sherd": _path(patch, top, closed=True),
         "said": _said(profile, found.height_mm, found.rim_diameter_mm, scaled),
@@ -89,16 +86,6 @@ def printed(drawing: str) -> Print:
         if width / times <= _PAPER[0] and height / times <= _PAPER[1]:
             return Print(f"{width / times:.2f}mm", times)
     return Print("100%", 0)
-
-
-def _halves(field: Float[np.ndarray, "rows rings"], profile: Profile) -> list[Points]:
-    """The lines around a field, right of the centre line."""
-    lines = outline.contours(outline.mirrored(field), profile)
-    return [outline.half(line) for line in lines]
-
-
-def _mirrored(line: Points) -> Points:
-    return line * (-1, 1)
 
 
 def _path(lines: Sequence[Points], top: float, *, closed: bool = False) -> str:

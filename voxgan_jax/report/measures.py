@@ -16,6 +16,8 @@ from scipy import ndimage
 
 from voxgan_jax.report.profile import FINE, RING, Profile, crossing, finer, outer_radii
 
+Region = Bool[np.ndarray, "rows rings"]
+
 NO_SCALE = "no scale given; 1 voxel taken as 1 mm"
 """What is said where nobody told how big a voxel is."""
 
@@ -43,21 +45,19 @@ class Measures:
     round_share: Annotated[float, "how much of the clay lies where a turned pot would have it"]
 
 
+_UNKNOWN = dict.fromkeys(
+    ("rim_diameter_mm", "base_diameter_mm", "max_diameter_mm", "wall_mm", "capacity_ml")
+)
+"""Of what is nowhere round."""
+
+
 def measure(profile: Profile) -> Measures:
     """What is measured on a profile, rounded: mm to 2 digits after the point, ml to 3."""
     step = profile.step_mm
-    rows = np.flatnonzero(np.isfinite(profile.outer))
-    if not rows.size:
-        return Measures(
-            height_mm=round((len(profile.clay) - 4) * step, 2),
-            rim_diameter_mm=None,
-            base_diameter_mm=None,
-            max_diameter_mm=None,
-            wall_mm=None,
-            volume_ml=round(profile.clay_ml, 3),
-            capacity_ml=None,
-            round_share=0.0,
-        )
+    volume = round(profile.clay_ml, 3)
+    if not np.isfinite(profile.outer).any():
+        height = round((len(profile.clay) - 4) * step, 2)
+        return Measures(height_mm=height, volume_ml=volume, round_share=0.0, **_UNKNOWN)
     dense = finer(profile.clay)
     fine = dense > profile.level
     held = _held(fine)
@@ -76,7 +76,7 @@ def measure(profile: Profile) -> Measures:
         base_diameter_mm=round(2 * base * step, 2),
         max_diameter_mm=round(2 * float(np.nanmax(profile.outer)), 2),
         wall_mm=None if wall is None else round(wall, 2),
-        volume_ml=round(profile.clay_ml, 3),
+        volume_ml=volume,
         capacity_ml=None if capacity is None else round(capacity, 3),
         round_share=round(profile.round_share, 3),
     )
@@ -130,7 +130,7 @@ def _end(away: Float[np.ndarray, "rows"], outer: Float[np.ndarray, "rows"], reac
     return float(np.clip(led, least, bounds[away <= reach + _BLUR].max()))
 
 
-def _held(clay: Bool[np.ndarray, "rows rings"]) -> Bool[np.ndarray, "rows rings"]:
+def _held(clay: Region) -> Region:
     """Where water stands when the pot is full: the air above its floor, up to where it runs out."""
     from skimage import measure
 
@@ -141,7 +141,7 @@ def _held(clay: Bool[np.ndarray, "rows rings"]) -> Bool[np.ndarray, "rows rings"
         return nothing
     start = floor + int(np.argmax(~column[floor:]))
 
-    def filled(surface: int) -> Bool[np.ndarray, "rows rings"]:
+    def filled(surface: int) -> Region:
         air = ~clay & (np.arange(len(clay)) < surface)[:, None]
         rooms = np.asarray(measure.label(air, connectivity=1))
         return np.asarray(rooms == rooms[start, 0]) if surface > start else nothing
@@ -154,7 +154,7 @@ def _held(clay: Bool[np.ndarray, "rows rings"]) -> Bool[np.ndarray, "rows rings"
     return filled(low)
 
 
-def _leaks(clay: Bool[np.ndarray, "rows rings"], held: Bool[np.ndarray, "rows rings"]) -> bool:
+def _leaks(clay: Region, held: Region) -> bool:
     """Whether the water is a puddle on a base with a hole: the wall stands higher above it than
     the water is deep."""
     wet = np.flatnonzero(held.any(axis=1))
@@ -162,9 +162,7 @@ def _leaks(clay: Bool[np.ndarray, "rows rings"], held: Bool[np.ndarray, "rows ri
     return top - int(wet[-1]) > len(wet)
 
 
-def _wall(
-    clay: Bool[np.ndarray, "rows rings"], held: Bool[np.ndarray, "rows rings"], cell: float
-) -> float:
+def _wall(clay: Region, held: Region, cell: float) -> float:
     """The median distance in mm from the water's edge to the air outside."""
     outside = np.pad(~clay & ~held, ((0, 0), (0, 1)), constant_values=True)
     # What is above the water is not outside the wall.

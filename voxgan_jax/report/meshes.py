@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, UInt8
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface
-from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
+from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 
 if TYPE_CHECKING:
     import trimesh
@@ -39,8 +39,8 @@ class Surfaces(NamedTuple):
 
 
 def surfaces(
-    labels: UInt8[np.ndarray, "d h w"],
-    belief: Float[np.ndarray, "d h w"],
+    labels: Labels,
+    belief: Belief,
     matrix: Float[np.ndarray, "4 4"],
     original: "trimesh.Trimesh | None" = None,
 ) -> Surfaces:
@@ -52,7 +52,7 @@ def surfaces(
         matrix: from the grid's indices to mm (`surface.frame`).
         original: the scan in mm; None takes the surface of the given voxels.
     """
-    pot, level = _drawn(labels, belief, matrix)
+    pot, level = pot_surface(labels, belief, matrix)
     if original is None:
         given = labels == GIVEN
         original = surface.surface(surface.smooth(given), given, matrix, level)
@@ -60,18 +60,7 @@ def surfaces(
 
 
 def pot_surface(
-    labels: UInt8[np.ndarray, "d h w"],
-    belief: Float[np.ndarray, "d h w"],
-    matrix: Float[np.ndarray, "4 4"],
-) -> "trimesh.Trimesh":
-    """The surface of a pot alone; the arguments are those of `surfaces`."""
-    return _drawn(labels, belief, matrix)[0]
-
-
-def _drawn(
-    labels: UInt8[np.ndarray, "d h w"],
-    belief: Float[np.ndarray, "d h w"],
-    matrix: Float[np.ndarray, "4 4"],
+    labels: Labels, belief: Belief, matrix: Float[np.ndarray, "4 4"]
 ) -> "tuple[trimesh.Trimesh, float]":
     """The surface of a pot, and the level of the field through which it was drawn."""
     field = surface.smooth(labels > 0, belief, labels == GIVEN)
@@ -80,10 +69,7 @@ def _drawn(
 
 
 def write(
-    stem: pathlib.Path,
-    formats: Iterable[str],
-    labels: UInt8[np.ndarray, "d h w"],
-    made: Surfaces | None,
+    stem: pathlib.Path, formats: Iterable[str], labels: Labels, made: Surfaces | None
 ) -> list[pathlib.Path]:
     """Write `STEM_completed.vox`, `.stl` and `.glb`, those of FORMATS that are asked for.
 

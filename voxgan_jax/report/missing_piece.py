@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import manifold3d
     import trimesh
 
+Points = Float[np.ndarray, "n 3"]
+
 _MAX_CELLS = 4_000_000
 """So many points at most hold distances; of a bigger piece they lie further apart."""
 _ROUNDS = 6
@@ -71,7 +73,8 @@ def missing_piece(
     closed = original.is_volume
     exact = _manifold(original.vertices, original.faces) if closed else None
     samples = voxelise.sample(original, step / 4)
-    tree = _tree(samples)
+    # Quickly built, which serves points as evenly spread as these.
+    tree = KDTree(samples, leafsize=_LEAF, balanced_tree=False, compact_nodes=False)
     levels = _distances(original, samples, tree, step, clearance + step / 2)
     level = clearance + _CUT * step
     gap = 0.0
@@ -104,11 +107,7 @@ class _Distances(NamedTuple):
 
 
 def _distances(
-    mesh: "trimesh.Trimesh",
-    samples: Float[np.ndarray, "n 3"],
-    tree: KDTree,
-    step: float,
-    reach: float,
+    mesh: "trimesh.Trimesh", samples: Points, tree: KDTree, step: float, reach: float
 ) -> _Distances:
     from skimage import measure
 
@@ -134,14 +133,7 @@ def _distances(
     return _Distances(np.where(inner, -field, field), origin + fine / 2, fine)
 
 
-def _tree(samples: Float[np.ndarray, "n 3"]) -> KDTree:
-    """Points to be asked for the nearest: a tree that is quickly built, for evenly spread ones."""
-    return KDTree(samples, leafsize=_LEAF, balanced_tree=False, compact_nodes=False)
-
-
-def _nearest(
-    tree: KDTree, points: Float[np.ndarray, "n 3"], limit: float
-) -> Float[np.ndarray, " n"]:
+def _nearest(tree: KDTree, points: Points, limit: float) -> Float[np.ndarray, " n"]:
     """Distances from a tree's nearest points; infinite beyond `limit`."""
     return tree.query(points, distance_upper_bound=limit, workers=-1)[0]
 

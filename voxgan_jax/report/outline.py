@@ -58,16 +58,12 @@ def _same_area(field: Float[np.ndarray, "rows _"], target: float) -> float:
     return (low + high) / 2
 
 
-def mirrored(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "rows _"]:
-    """A field over height and radius, and left of the axis its mirror image."""
-    return np.concatenate([field[:, ::-1], field], axis=1)
-
-
-def contours(field: Float[np.ndarray, "rows _"], profile: Profile) -> list[Points]:
-    """Closed lines of level 0 of a mirrored field, as (radius, height) in mm, smoothed."""
+def halves(field: Float[np.ndarray, "rows rings"], profile: Profile) -> list[Points]:
+    """The lines around what is above 0 in a field, at radius 0 or more, smoothed."""
     from skimage import measure
 
     fine = profile.step_mm / (2 * _UP)
+    field = np.concatenate([field[:, ::-1], field], axis=1)
     middle = (field.shape[1] - 1) / 2
     # The lowest clay is two rows up.
     lines = []
@@ -78,7 +74,7 @@ def contours(field: Float[np.ndarray, "rows _"], profile: Profile) -> list[Point
         height = (smooth[:, 0] + 0.5) * fine - 2 * profile.step_mm
         points = np.stack([(smooth[:, 1] - middle) * fine, height], 1)
         points = np.concatenate([points, points[:1]])
-        lines.append(measure.approximate_polygon(points, 0.02 * profile.step_mm))
+        lines.append(_half(measure.approximate_polygon(points, 0.02 * profile.step_mm)))
     return lines
 
 
@@ -94,7 +90,7 @@ def _area(line: Points) -> float:
     return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
 
 
-def half(points: Points) -> Points:
+def _half(points: Points) -> Points:
     """The part of a closed line at radius 0 or more."""
     kept = []
     for (x0, y0), (x1, y1) in itertools.pairwise(points):

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import operator
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -22,16 +23,13 @@ EVERY = 60.0
 _IDLE = 50
 """So many times as long as writing takes is waited at least before the next."""
 
+_MEASURES = ("height_mm", "max_diameter_mm", "rim_diameter_mm", "base_diameter_mm", "wall_mm")
+_MEASURES += ("volume_ml", "capacity_ml")
+
 _COLUMNS: dict[str, Callable[[Report], float | str | None]] = {
     "name": lambda report: report.name,
     "input": lambda report: report.input and report.input.file,
-    "height_mm": lambda report: report.measures.height_mm,
-    "max_diameter_mm": lambda report: report.measures.max_diameter_mm,
-    "rim_diameter_mm": lambda report: report.measures.rim_diameter_mm,
-    "base_diameter_mm": lambda report: report.measures.base_diameter_mm,
-    "wall_mm": lambda report: report.measures.wall_mm,
-    "volume_ml": lambda report: report.measures.volume_ml,
-    "capacity_ml": lambda report: report.measures.capacity_ml,
+    **{name: operator.attrgetter(f"measures.{name}") for name in _MEASURES},
     "share_inferred": lambda report: report.share_inferred,
     "missing_mm3": lambda report: report.missing and report.missing.volume_mm3,
     "confidence": lambda report: report.confidence and report.confidence.word,
@@ -139,7 +137,7 @@ def write_overview(
     done: Sequence[Report],
     failed: Sequence[Failure],
     total: int | None = None,
-) -> list[pathlib.Path]:
+) -> None:
     """Write `index.html` and `summary.csv` of these reports and of the files that failed.
 
     Args:
@@ -149,7 +147,6 @@ def write_overview(
     rows = [_row(out_dir, report) for report in done]
     write_whole(out_dir / INDEX, index(rows, failed, total))
     write_whole(out_dir / SUMMARY, summary(done, failed))
-    return [out_dir / INDEX, out_dir / SUMMARY]
 
 
 def _row(out_dir: pathlib.Path, report: Report) -> Row:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from voxgan_jax.files import write_whole
 from voxgan_jax.inference.answer import GIVEN, INFERRED
@@ -24,16 +24,14 @@ if TYPE_CHECKING:
 class View(NamedTuple):
     """What a page shows.
 
-    `pot` is the restored pot in mm, `labels` those of its faces (`meshes.NAMES`); `original` the
-    scan and `missing` the missing piece in the same coordinates, None where there is none. `matrix`
-    maps the grid's indices to these coordinates, the rim at low w. `drawing` is the section as SVG
-    text (`drawing.svg`), `files` are names of files beside the page.
+    `surfaces` are the restored pot and the original, `missing` is the missing piece in the same
+    coordinates, None where there is none, and `hypotheses` are other pots. `matrix` maps the
+    grid's indices to these coordinates, the rim at low w. `drawing` is the section as SVG text
+    (`drawing.svg`), `files` are names of files beside the page.
     """
 
     report: Report
-    pot: "trimesh.Trimesh"
-    labels: Int[np.ndarray, "faces"]
-    original: "trimesh.Trimesh | None"
+    surfaces: meshes.Surfaces
     missing: "trimesh.Trimesh | None"
     hypotheses: "Sequence[trimesh.Trimesh]"
     matrix: Float[np.ndarray, "4 4"]
@@ -48,21 +46,13 @@ def write_page(path: str | pathlib.Path, view: View) -> None:
 
 def page(view: View) -> str:
     """The page as HTML."""
-    place = scene.place(view.pot, view.labels, view.matrix)
+    place = scene.place(view.surfaces.pot, view.surfaces.labels, view.matrix)
     report, scaled = view.report, view.report.scaled
     printed = drawing.printed(view.drawing)
     return render(
         "page.html.j2",
         report=report,
         say=sentences,
-        statement=sentences.statement(report),
-        shares=sentences.shares(report),
-        pieces=sentences.pieces(report),
-        measures=sentences.measures(report),
-        round=sentences.is_round(report.measures),
-        missing=sentences.missing(report),
-        hypotheses=[sentences.hypothesis(other, scaled) for other in report.hypotheses],
-        details=sentences.details(report),
         scene=place | {"parts": _parts(view), "scaled": scaled},
         colour_of=scene.colour_of,
         hypothesis_colour=scene.hypothesis_colour,
@@ -76,11 +66,9 @@ def page(view: View) -> str:
 def _parts(view: View) -> list[dict[str, Any]]:
     """The meshes of the view, the pot first."""
     groups = {label: (name, scene.colour_of(label)) for label, name in meshes.NAMES.items()}
-    parts = [scene.pack("pot", view.pot, groups, view.labels, scene.POT)]
-    for name, mesh, label in (
-        ("original", view.original, GIVEN),
-        ("missing", view.missing, INFERRED),
-    ):
+    pot, labels, original = view.surfaces
+    parts = [scene.pack("pot", pot, groups, labels, scene.POT)]
+    for name, mesh, label in (("original", original, GIVEN), ("missing", view.missing, INFERRED)):
         if mesh is not None and len(mesh.faces):
             parts.append(scene.plain(name, mesh, scene.colour_of(label), scene.PIECE))
     budget = scene.HYPOTHESES // max(len(view.hypotheses), 3)

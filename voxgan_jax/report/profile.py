@@ -8,11 +8,13 @@ about the axis; handles and spouts, which stand in few of them, drop out. The ba
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from voxgan_jax.geometry import wheel
-from voxgan_jax.inference.answer import GIVEN
+from voxgan_jax.inference.answer import GIVEN, Labels
+
+Section = Float[np.ndarray, "rows rings"]
 
 _ANGLES = 180
 """Directions about the axis in which a pot is read, 2° apart."""
@@ -41,8 +43,8 @@ class Profile(NamedTuple):
     of it lies within a voxel of the profile's wall.
     """
 
-    clay: Float[np.ndarray, "rows rings"]
-    known: Float[np.ndarray, "rows rings"]
+    clay: Section
+    known: Section
     level: float
     heights: Float[np.ndarray, "rows"]
     outer: Float[np.ndarray, "rows"]
@@ -53,11 +55,7 @@ class Profile(NamedTuple):
     round_share: float
 
 
-def profile_of(
-    labels: UInt8[np.ndarray, "d h w"],
-    belief: Float[np.ndarray, "d h w"],
-    step_mm: float,
-) -> Profile:
+def profile_of(labels: Labels, belief: Float[np.ndarray, "d h w"], step_mm: float) -> Profile:
     """The profile of a completed pot about the axis that its clay has (`wheel.find_axis`).
 
     Args:
@@ -128,7 +126,7 @@ def _polar(
     return found.transpose(2, 0, 1)
 
 
-def _level(clay: Float[np.ndarray, "rows rings"], voxels: Float[np.ndarray, "rows rings"]) -> float:
+def _level(clay: Section, voxels: Section) -> float:
     """The level at which the section, turned, has the volume of the voxels; found by halving.
 
     0.5 but for thin walls that are not quite round.
@@ -144,9 +142,7 @@ def _level(clay: Float[np.ndarray, "rows rings"], voxels: Float[np.ndarray, "row
     return (low + high) / 2
 
 
-def _without_crumbs(
-    clay: Float[np.ndarray, "rows rings"], known: Float[np.ndarray, "rows rings"], level: float
-) -> Float[np.ndarray, "rows rings"]:
+def _without_crumbs(clay: Section, known: Section, level: float) -> Section:
     """The section without small pieces that hang in the air far off and are not of the sherd."""
     places, number = ndimage.label(clay > level, np.ones((3, 3)))  # pyright: ignore
     volume = np.bincount(places.ravel(), (clay * np.arange(clay.shape[1])).ravel(), number + 1)
@@ -158,7 +154,7 @@ def _without_crumbs(
     return np.where(crumb[places], np.minimum(clay, 0.9 * level), clay).astype(clay.dtype)
 
 
-def finer(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "_ _"]:
+def finer(field: Section) -> Float[np.ndarray, "_ _"]:
     """A field read `FINE` times as densely, linearly: rows about their middles, rings from 0."""
     rows = (np.arange(field.shape[0] * FINE) + 0.5) / FINE - 0.5
     rings = np.arange(field.shape[1] * FINE) / FINE
@@ -166,7 +162,7 @@ def finer(field: Float[np.ndarray, "rows rings"]) -> Float[np.ndarray, "_ _"]:
     return ndimage.map_coordinates(field, places, order=1, mode="nearest")
 
 
-def outer_radii(clay: Float[np.ndarray, "rows rings"], level: float) -> Float[np.ndarray, "rows"]:
+def outer_radii(clay: Section, level: float) -> Float[np.ndarray, "rows"]:
     """The outer radius of each row of a section in rings, NaN where there is no clay."""
     outer = np.full(len(clay), np.nan)
     for row in np.flatnonzero((clay > level).any(axis=1)):

@@ -1,4 +1,4 @@
-"""The report of a restored pot: what `NAME.json` holds, as a record, and its schema.
+"""The report of a restored pot: what `NAME.json` holds, as a record.
 
 Whatever shows a report, the page, the batch's overview, the console, reads this record. A field
 that is None by default is left out of the JSON where it is None; any other stands there as null.
@@ -12,6 +12,7 @@ from voxgan_jax.inference import bridge
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec
 from voxgan_jax.report.measures import NO_SCALE, Measures
+from voxgan_jax.scan import pose
 
 GIVEN_SCALE = "given"
 """What `scale` is where it is known how big a voxel is."""
@@ -56,12 +57,45 @@ class Place:
     above_base_mm: Annotated[float, "the height of the sherd's middle"]
     score: Annotated[float, "a logarithm of the likelihood"]
 
+    @classmethod
+    def of(cls, found: pose.Placement) -> "Place":
+        """A placement as it is told, rounded."""
+        return cls(**_told(found))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Placement(Place):
     """The place that was taken, found by the sherd's shape."""
 
     runner_ups: Annotated[tuple[Place, ...], "the next best places, the likeliest first"]
+
+    @classmethod
+    def of(cls, found: pose.Placement) -> "Placement":
+        """The best placement and its runners-up, and what to do where it is not sure."""
+        told = _told(found)
+        trust = f"confidence {found.word} ({found.share:.2f})"
+        if found.word != "high":
+            trust += (
+                ": other places and sizes suit it as well; tell what is known by --axis,"
+                " --diameter-mm, --height-mm, --rim or --base"
+            )
+        told["sentence"] = f"Placed by its shape: {found.sentence}; {trust}"
+        return cls(**told, runner_ups=tuple(map(Place.of, found.runner_ups)))
+
+
+def _told(found: pose.Placement) -> dict[str, Any]:
+    return {
+        "sentence": found.sentence,
+        "confidence": round(found.share, 3),
+        "word": found.word,
+        "axis_point_mm": tuple(round(float(value), 3) for value in found.point),
+        "axis_direction": tuple(round(float(value), 6) for value in found.direction),
+        "voxel_mm": round(found.voxel_mm, 5),
+        "height_mm": round(found.height_mm, 2),
+        "diameter_mm": round(found.diameter_mm, 2),
+        "above_base_mm": round(found.above_base_mm, 2),
+        "score": round(found.score, 3),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,12 +186,3 @@ class Report:
             TypeError, AttributeError, KeyError, ValueError: it is no report.
         """
         return codec.read(cls, found)
-
-
-def schema() -> dict[str, Any]:
-    """The JSON schema of `NAME.json`, which is kept in docs/report.schema.json."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "The report of a restored pot, as voxgan_jax writes it",
-        **codec.schema(Report),
-    }

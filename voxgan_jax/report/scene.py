@@ -117,9 +117,7 @@ def colour_of(label: int) -> str:
 
 
 def place(
-    pot: "trimesh.Trimesh",
-    labels: Int[np.ndarray, "faces"],
-    matrix: Float[np.ndarray, "4 4"],
+    pot: "trimesh.Trimesh", labels: Int[np.ndarray, "faces"], matrix: Float[np.ndarray, "4 4"]
 ) -> dict[str, Any]:
     """How the view stands the pot: whither it rises, where its middle is and where its sherd.
 

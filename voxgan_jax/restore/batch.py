@@ -1,5 +1,6 @@
 """Completing many files: read, answered in batches by the model, restored and written."""
 
+import functools
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -71,7 +72,7 @@ def complete_files(
         name = (names or {}).get(pathlib.Path(source))
         return pot.restore(request, answer, name=name, clearance_mm=clearance_mm, about=said)
 
-    write = pot.Writing(pathlib.Path(out_dir), tuple(formats))
+    write = functools.partial(pot.write, pathlib.Path(out_dir), tuple(formats))
     for start in range(0, len(paths), batch_size):
         requests = [read(path) for path in paths[start : start + batch_size]]
         good = [request for request in requests if isinstance(request, Request)]

@@ -82,10 +82,7 @@ def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Eac
 
 
 def _each(
-    executor: ProcessPoolExecutor,
-    ahead: int,
-    function: Callable[[Any], Any],
-    items: Iterable[Any],
+    executor: ProcessPoolExecutor, ahead: int, function: Callable[[Any], Any], items: Iterable[Any]
 ) -> Iterator[Any]:
     """Results in order; no more than `ahead` items are under way, so a long row needs no memory."""
     results = (_begun(executor, functools.partial(function, item)) for item in items)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 
 from voxgan_jax.files import write_whole
 from voxgan_jax.geometry import surface
@@ -18,7 +18,9 @@ from voxgan_jax.inference.answer import (
     INFERRED,
     UNCERTAIN,
     Answer,
+    Belief,
     Hypothesis,
+    Labels,
     Request,
     mark,
 )
@@ -77,8 +79,8 @@ class Completion:
     """
 
     name: str
-    labels: UInt8[np.ndarray, "d h w"]
-    belief: Float[np.ndarray, "d h w"]
+    labels: Labels
+    belief: Belief
     matrix: Float[np.ndarray, "4 4"]
     confidence: Confidence | None = None
     left_out: int = 0
@@ -86,7 +88,7 @@ class Completion:
     hypotheses: tuple[Hypothesis, ...] = ()
     pieces: Pieces | None = None
     original: "trimesh.Trimesh | None" = None
-    placement: Mapping[str, Any] | None = None
+    placement: record.Placement | None = None
     clearance_mm: float = 0.2
     scaled: bool = True
     probabilities: Float[np.ndarray, "r r r"] | None = None
@@ -119,9 +121,8 @@ class Completion:
     @functools.cached_property
     def hypothesis_meshes(self) -> "list[trimesh.Trimesh]":
         """The surfaces of `hypotheses`."""
-        return [
-            meshes.pot_surface(each.labels, each.belief, self.matrix) for each in self.hypotheses
-        ]
+        draw = meshes.pot_surface
+        return [draw(other.labels, other.belief, self.matrix)[0] for other in self.hypotheses]
 
     @property
     def voxel_mm(self) -> float:
@@ -162,7 +163,7 @@ class Completion:
             scale=record.GIVEN_SCALE if self.scaled else measures.NO_SCALE,
             measures=self.measures,
             confidence=self.confidence,
-            placement=codec.read(record.Placement | None, self.placement),
+            placement=self.placement,
             hypotheses=tuple(
                 record.Hypothesis(
                     share=round(other.share, 4),
@@ -202,14 +203,29 @@ class Completion:
         paths = meshes.write(stem, formats, self.labels, made)
         if "stl" in formats:
             paths += self._write_parts(stem)
-        report = dataclasses.replace(self.report, missing=piece and self._said(piece))
+        missing = piece and record.Missing(
+            volume_mm3=round(float(piece.mesh.volume), 3),
+            gap_mm=round(piece.gap, 4),
+            pieces=piece.pieces,
+            clearance_mm=self.clearance_mm,
+        )
+        report = dataclasses.replace(self.report, missing=missing)
         if "svg" in formats:
             paths.append(pathlib.Path(f"{stem}_section.svg"))
             write_whole(paths[-1], self.drawing)
         if "html" in formats:
             files = [path.name for path in paths]
             paths.append(pathlib.Path(f"{stem}.html"))
-            page.write_page(paths[-1], self._view(report, files))
+            view = page.View(
+                report=report,
+                surfaces=self.surfaces,
+                missing=self.missing,
+                hypotheses=self.hypothesis_meshes,
+                matrix=self.matrix,
+                drawing=self.drawing,
+                files=files,
+            )
+            page.write_page(paths[-1], view)
         report = dataclasses.replace(report, files=tuple(path.name for path in paths))
         if "json" in formats:
             paths.append(pathlib.Path(f"{stem}.json"))
@@ -236,40 +252,15 @@ class Completion:
             surface.write_stl(f"{stem}_{name}.stl", mesh)
         return [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
 
-    def _said(self, piece: missing_piece.MissingPiece) -> record.Missing:
-        """What the report says of the missing piece."""
-        return record.Missing(
-            volume_mm3=round(float(piece.mesh.volume), 3),
-            gap_mm=round(piece.gap, 4),
-            pieces=piece.pieces,
-            clearance_mm=self.clearance_mm,
-        )
 
-    def _view(self, report: Report, files: Sequence[str]) -> page.View:
-        return page.View(
-            pot=self.pot,
-            labels=self.surfaces.labels,
-            original=self.surfaces.original,
-            missing=self.missing,
-            hypotheses=self.hypothesis_meshes,
-            matrix=self.matrix,
-            report=report,
-            files=files,
-            drawing=self.drawing,
-        )
-
-
-class Writing(NamedTuple):
-    """Writes a restored pot; a class, so that another process can be told to do it."""
-
-    out_dir: pathlib.Path
-    formats: tuple[str, ...]
-
-    def __call__(self, restored: Completion) -> Written | OSError | ValueError:
-        try:
-            return restored.write(self.out_dir, self.formats)
-        except (OSError, ValueError) as error:
-            return error
+def write(
+    out_dir: pathlib.Path, formats: Sequence[str], restored: Completion
+) -> Written | OSError | ValueError:
+    """Write a restored pot, or return why that is not possible: another process cannot raise it."""
+    try:
+        return restored.write(out_dir, formats)
+    except (OSError, ValueError) as error:
+        return error
 
 
 def restore(
@@ -287,20 +278,19 @@ def restore(
     # The whole cube begins before the input's box; in h it is the far end that `shift` counts.
     moved = np.eye(4)
     moved[:3, 3] = -y, -(labels.shape[1] - z - sherd.labels.shape[1]), -x
-    placement = sherd.placement and sherd.placement.summary()
     return Completion(
         name=(name or naming.plain(pathlib.Path(sherd.source).stem)) + suffix,
         labels=mark(labels, answer.belief),
         belief=answer.belief,
         matrix=sherd.to_mm @ moved,
-        confidence=bounded(answer.confidence, placement),
+        confidence=bounded(answer.confidence, sherd.placement),
         left_out=answer.left_out,
         shift=answer.shift,
         hypotheses=answer.hypotheses,
         pieces=answer.pieces,
         # Of several sherds their voxels stand for all.
         original=sherd.mesh if len(request.sherds) == 1 else None,
-        placement=placement,
+        placement=sherd.placement and record.Placement.of(sherd.placement),
         clearance_mm=clearance_mm,
         scaled=sherd.scaled,
         probabilities=answer.probabilities,

@@ -1,6 +1,6 @@
 """A sherd in its pot; its placement there, and how sure that is, in numbers and in words."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -50,35 +50,6 @@ class Placement(NamedTuple):
             f"a pot {self.height_mm:.0f} mm high and {self.diameter_mm:.0f} mm wide, the sherd's"
             f" middle {self.above_base_mm:.0f} mm above its base, the rim towards"
             f" ({x:g}, {y:g}, {z:g})"
-        )
-
-    def summary(self) -> dict[str, Any]:
-        """What a report says of it, ready for JSON."""
-        said = self._said()
-        said["sentence"] = f"Placed by its shape: {said['sentence']}; {self._trust()}"
-        said["runner_ups"] = [other._said() for other in self.runner_ups]
-        return said
-
-    def _said(self) -> dict[str, Any]:
-        return {
-            "sentence": self.sentence,
-            "confidence": round(self.share, 3),
-            "word": self.word,
-            "axis_point_mm": [round(float(value), 3) for value in self.point],
-            "axis_direction": [round(float(value), 6) for value in self.direction],
-            "voxel_mm": round(self.voxel_mm, 5),
-            "height_mm": round(self.height_mm, 2),
-            "diameter_mm": round(self.diameter_mm, 2),
-            "above_base_mm": round(self.above_base_mm, 2),
-            "score": round(self.score, 3),
-        }
-
-    def _trust(self) -> str:
-        if self.word == "high":
-            return f"confidence high ({self.share:.2f})"
-        return (
-            f"confidence {self.word} ({self.share:.2f}): other places and sizes suit it as well;"
-            " tell what is known by --axis, --diameter-mm, --height-mm, --rim or --base"
         )
 
 

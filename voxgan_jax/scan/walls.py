@@ -9,21 +9,23 @@ from scipy.spatial import KDTree
 if TYPE_CHECKING:
     import trimesh
 
-POINTS = 2500
-_NOT_A_WALL = 0.3
+Points = Float[np.ndarray, "n 3"]
+
+POINTS = 2500  # on a sherd
+_NOT_A_WALL = 0.3  # share of them; with fewer on walls, the scan is an open shell
 
 
 class Wall(NamedTuple):
     """Points on a sherd's two walls, in mm.
 
     `normals` are outward unit normals, smoothed, and `anchors` the places that they belong to, near
-    the points; `thickness` is the median distance from one wall
-    to the other, None where the scan shows only one; `other` tells the second wall's points.
+    the points; `thickness` is the median distance from one wall to the other, None where the scan
+    shows only one.
     """
 
-    points: Float[np.ndarray, "n 3"]
-    normals: Float[np.ndarray, "n 3"]
-    anchors: Float[np.ndarray, "n 3"]
+    points: Points
+    normals: Points
+    anchors: Points
     thickness: float | None
 
 
@@ -53,9 +55,7 @@ def wall(mesh: "trimesh.Trimesh", seed: int = 0) -> Wall:
     return Wall(points[good], smooth[good], anchors[good], float(np.median(depth[good])))
 
 
-def _drawn(
-    mesh: "trimesh.Trimesh", count: int, seed: int
-) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
+def _drawn(mesh: "trimesh.Trimesh", count: int, seed: int) -> tuple[Points, Points]:
     """Points evenly over the surface, and the normals of their faces."""
     rng = np.random.default_rng(seed)
     ends = np.cumsum(mesh.area_faces)
@@ -68,9 +68,7 @@ def _drawn(
     return points, np.asarray(mesh.face_normals)[face]
 
 
-def _smoothed(
-    points: Float[np.ndarray, "n 3"], normals: Float[np.ndarray, "n 3"], reach: float
-) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "n 3"]]:
+def _smoothed(points: Points, normals: Points, reach: float) -> tuple[Points, Points]:
     """The mean normal of the neighbours on the same side, and their mean place.
 
     At an edge the neighbours lie to one side, and so does the place whose normal the mean is.
@@ -87,9 +85,7 @@ def _smoothed(
     return total / np.maximum(length, 1e-12)[:, None], place / count[:, None]
 
 
-def _depth(
-    points: Float[np.ndarray, "n 3"], normals: Float[np.ndarray, "n 3"]
-) -> Float[np.ndarray, "n"]:
+def _depth(points: Points, normals: Points) -> Float[np.ndarray, "n"]:
     """How far behind each point the surface lies that looks the other way; inf where none does."""
     # Near in place and opposite in direction, in one search: an error of 30° counts as much as
     # half of this length.
