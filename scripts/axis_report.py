@@ -14,9 +14,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scripts.lib import axes, command
+from scripts.lib import axes, command, shifted
 from voxgan_jax import models
-from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference import model_card
 from voxgan_jax.models import revolve, weights
@@ -34,7 +33,7 @@ def _report(args: argparse.Namespace) -> None:
     if not isinstance(generator, revolve.Model) or generator.axis != "found":
         raise ValueError(f"{path}: its generator looks for no axis; take one with axis 'found'")
     place = {name: config.data[name] for name in ("resolution", "pool")}
-    data = source.open_split(
+    data = shifted.open_split(
         args.data_dir,
         args.split,
         rows=slice(0, None, args.every),
@@ -53,7 +52,7 @@ def _report(args: argparse.Namespace) -> None:
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = command.scoring(__doc__, "validation")
     parser.add_argument("--weights", type=pathlib.Path, help="a weights file (.safetensors)")
-    parser.add_argument("--placement", choices=("center", "corner", "shifted"))
+    parser.add_argument("--placement", choices=shifted.PLACEMENTS)
     parser.add_argument(
         "--every", type=command.positive, default=1, help="score each so many-th file"
     )

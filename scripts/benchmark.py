@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     where = circumstances()
     print("; ".join(f"{name}: {value}" for name, value in where.items()))
     if args.json:
-        from voxgan_jax.evaluation.summary import write_whole
+        from voxgan_jax.files import write_whole
 
         report = {"what": args.what, "arguments": sys.argv[1:], "where": where, "rows": rows}
         write_whole(args.json, json.dumps(report, indent=2) + "\n")

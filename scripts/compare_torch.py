@@ -35,11 +35,12 @@ import numpy as np
 import optax
 from matplotlib.figure import Figure
 
+from scripts.lib import summary
 from scripts.lib.torch_parity import differences, traces, twin_traces
 from voxgan_jax.data import fragments, grid
 from voxgan_jax.data.synthetic import fracture
 from voxgan_jax.data.synthetic import pots as synthetic
-from voxgan_jax.evaluation import protocol, summary
+from voxgan_jax.evaluation import protocol
 
 BASELINE_FEATURES = 32
 VARIANTS = ("baseline", "wide_generator", "spectral_norm", "resnet_sn")

@@ -22,9 +22,17 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-from scripts.lib import command, completions_figure
-from voxgan_jax.data import source
-from voxgan_jax.evaluation import baselines, oracles, protocol, summary
+from scripts.lib import (
+    baselines,
+    command,
+    completions_figure,
+    oracles,
+    shifted,
+    summary,
+    surface_scores,
+    training_pots,
+)
+from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference import completer
 
 NEEDS_TRAINING_POTS = {*baselines.NEEDS_TRAINING_POTS, *oracles.METHODS}
@@ -37,14 +45,14 @@ def main(argv: list[str] | None = None) -> int:
 def _evaluate(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     predict, threshold, place = _answer(args)
-    pots, count = source.open_split(args.data_dir, args.split, **place)
+    pots, count = shifted.open_split(args.data_dir, args.split, **place)
     shown: list[protocol.Sample] = []
     records = protocol.evaluate(
         predict,
         _spread(protocol.samples(pots), count, args.num_examples, shown),
         batch_size=args.batch_size,
         threshold=threshold,
-        surfaces=args.surface,
+        score=surface_scores.with_surfaces if args.surface else protocol.scores,
         progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating", disable=None),
     )
     answer = args.method or str(args.weights or args.workdir or "the package's weights")
@@ -79,7 +87,7 @@ def _answer(
         }
         known = ()
         if args.method in NEEDS_TRAINING_POTS:
-            known = source.training_pots(args.data_dir, leave_out=args.split, **place)
+            known = training_pots.read(args.data_dir, leave_out=args.split, **place)
         if args.method in oracles.METHODS:
             predict, threshold = oracles.METHODS[args.method](known)
         else:
@@ -127,7 +135,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--placement",
-        choices=source.PLACEMENTS,
+        choices=shifted.PLACEMENTS,
         help="of the pots (default: a model's own, center for --method); shifted hides their axis:"
         " each file's pot is moved to a place drawn from its name",
     )

@@ -13,12 +13,14 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 # Without LLVM's optimisations steps compile in half the time. XLA_FLAGS= compiles as users do.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
+import functools
 import pathlib
 import shutil
 import signal
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -133,3 +135,30 @@ def untrained_file(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def run_file(untrained_file: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
     """A copy of it that a test may change."""
     return pathlib.Path(shutil.copy(untrained_file, tmp_path))
+
+
+@pytest.fixture(scope="session")
+def vae() -> Any:
+    """A small conditional variational auto-encoder, for cubes of side 16."""
+    from voxgan_jax.models import hypotheses
+
+    return hypotheses.Model(features=4, bottleneck=8, code_size=3)
+
+
+@pytest.fixture(scope="session")
+def wall() -> jax.Array:
+    """A quarter of a cylinder's wall, and nothing."""
+    side = 16
+    cell = np.arange(side) - (side - 1) / 2
+    radius = np.hypot(cell[:, None], cell[None, :])
+    quarter = (abs(radius - 4.5) < 1) & (cell[:, None] > 0) & (cell[None, :] > 0)
+    volume = np.zeros((2, side, side, side, 1), np.float32)
+    volume[0, :, :, 5:10, 0] = quarter[:, :, None]
+    return jax.numpy.asarray(volume)
+
+
+@pytest.fixture(scope="session")
+def vae_variables(vae: Any, wall: jax.Array) -> Any:
+    """Its variables before training."""
+    init = jax.jit(functools.partial(vae.init, train=False))
+    return init(jax.random.key(0), wall)

@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 
 from scripts import ablation as script
+from scripts import ablation_revolve
 from scripts.lib.ablation import runs, variants
 
 
@@ -113,17 +114,21 @@ def test_commands_follow_from_the_options(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("of", "options", "message"),
     [
-        (["--data_dir", "x", "--pots", "3"], "give --vox_dir"),
-        (["--quick", "--step", "3"], "unknown option '--step'"),
-        (["--quick", "--split", "validation"], "the models are trained on it; see --validate"),
-        (["--quick", "--steps", "0"], "--steps: 0 is below 1"),
+        (script, ["--data_dir", "x", "--pots", "3"], "give --vox_dir"),
+        (script, ["--quick", "--step", "3"], "unknown option '--step'"),
+        (script, ["--quick", "--split", "validation"], "are trained on it; see --validate"),
+        (script, ["--quick", "--steps", "0"], "--steps: 0 is below 1"),
+        (ablation_revolve, ["--quick", "--step", "3"], "unknown option '--step'"),
+        (ablation_revolve, ["--quick", "--split", "train"], "the models are trained on it"),
+        (ablation_revolve, ["--quick", "--num_train_steps", "0"], "--num_train_steps: 0 is below"),
+        (ablation_revolve, ["--quick", "--parts", "glaze"], "invalid choice: 'glaze'"),
     ],
 )
-def test_wrong_options_say_what_to_do(options, message, capsys):
+def test_wrong_options_say_what_to_do(of, options, message, capsys):
     with pytest.raises(SystemExit):
-        script.parse([*options, "--out", "x"])
+        of.parse([*options, "--out", "x"])
     assert message in capsys.readouterr().err
 
 

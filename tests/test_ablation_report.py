@@ -8,10 +8,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
-from scripts.lib import completions_figure, scores
+from scripts.lib import completions_figure, scores, summary
 from scripts.lib.ablation import curves_figure, data, variants, variants_report
 from voxgan_jax.data import folder
-from voxgan_jax.evaluation import summary
 from voxgan_jax.evaluation.protocol import Record
 
 

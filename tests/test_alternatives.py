@@ -11,53 +11,30 @@ from voxgan_jax.geometry import rings
 from voxgan_jax.inference import alternatives
 from voxgan_jax.models import hypotheses as models
 
-SIDE = 16
 
-
-@pytest.fixture(scope="module")
-def generator():
-    return models.Model(features=4, bottleneck=8, code_size=3)
-
-
-@pytest.fixture(scope="module")
-def partial():
-    """A quarter of a cylinder's wall, and nothing."""
-    cell = np.arange(SIDE) - (SIDE - 1) / 2
-    radius = np.hypot(cell[:, None], cell[None, :])
-    wall = (abs(radius - 4.5) < 1) & (cell[:, None] > 0) & (cell[None, :] > 0)
-    volume = np.zeros((2, SIDE, SIDE, SIDE, 1), np.float32)
-    volume[0, :, :, 5:10, 0] = wall[:, :, None]
-    return jnp.asarray(volume)
-
-
-@pytest.fixture(scope="module")
-def variables(generator, partial):
-    return jax.jit(functools.partial(generator.init, train=False))(jax.random.key(0), partial)
-
-
-def test_hypotheses_keep_the_sherd_and_rank(generator, variables, partial):
-    several = jax.jit(functools.partial(alternatives.complete, generator, count=3, draws=8))
-    completed, scores = several(variables, partial, jax.random.key(5))
-    assert completed.shape == (3, *partial.shape) and scores.shape == (3, 2)
-    assert np.all(np.asarray(completed)[:, np.asarray(partial) > 0] == 1.0)
+def test_hypotheses_keep_the_sherd_and_rank(vae, vae_variables, wall):
+    several = jax.jit(functools.partial(alternatives.complete, vae, count=3, draws=8))
+    completed, scores = several(vae_variables, wall, jax.random.key(5))
+    assert completed.shape == (3, *wall.shape) and scores.shape == (3, 2)
+    assert np.all(np.asarray(completed)[:, np.asarray(wall) > 0] == 1.0)
     np.testing.assert_allclose(scores.sum(axis=0), 1.0, rtol=1e-6)
     assert np.all(np.diff(scores, axis=0) <= 0)
     assert not np.allclose(completed[0], completed[1], atol=1e-6)
-    again, _ = several(variables, partial, jax.random.key(5))
+    again, _ = several(vae_variables, wall, jax.random.key(5))
     np.testing.assert_array_equal(completed, again)
     # The weighted mean of the clusters is that of all draws, turned about the axis.
-    profiles, axes = alternatives.draw_profiles(generator, variables, partial, jax.random.key(5), 8)
+    profiles, axes = alternatives.draw_profiles(vae, vae_variables, wall, jax.random.key(5), 8)
     assert axes.shape == (8, 2, 2) and np.all(np.asarray(axes) == 7.5)
-    weights = rings.ring_weights(SIDE, rings.centre_axis(SIDE))
-    mean = jnp.maximum(rings.revolve(profiles.mean(axis=0), weights), partial)
+    weights = rings.ring_weights(16, rings.centre_axis(16))
+    mean = jnp.maximum(rings.revolve(profiles.mean(axis=0), weights), wall)
     ours = jnp.einsum("kb,kbdhwc->bdhwc", scores, completed)
     np.testing.assert_allclose(ours, mean, atol=2e-3)
 
 
 @pytest.mark.parametrize(("count", "draws"), [(0, 4), (5, 4)])
-def test_wrong_counts(generator, variables, partial, count, draws):
+def test_wrong_counts(vae, vae_variables, wall, count, draws):
     with pytest.raises(ValueError, match=f"{count} answers from {draws} draws"):
-        alternatives.complete(generator, variables, partial, jax.random.key(0), count, draws)
+        alternatives.complete(vae, vae_variables, wall, jax.random.key(0), count, draws)
 
 
 def test_clusters_by_hand():
@@ -93,17 +70,17 @@ def test_clusters_of_one_profile_about_two_axes():
     np.testing.assert_allclose(middles, [[4.0, 3.0], [4.0, 3.5]], atol=1e-5)
 
 
-def test_an_axis_that_is_looked_for_is_drawn(partial):
+def test_an_axis_that_is_looked_for_is_drawn(wall):
     """From the untrained heat map many positions come; each answer is about one of its own."""
-    generator = models.Model(
+    vae = models.Model(
         features=4, bottleneck=8, code_size=3, axis="found", axis_within=1.0, axis_trust=0.0
     )
-    init = jax.jit(functools.partial(generator.init, train=False))
-    variables = init(jax.random.key(0), partial)
-    draw = jax.jit(functools.partial(alternatives.draw_profiles, generator, draws=8))
-    _, axes = draw(variables, partial, jax.random.key(5))
+    init = jax.jit(functools.partial(vae.init, train=False))
+    vae_variables = init(jax.random.key(0), wall)
+    draw = jax.jit(functools.partial(alternatives.draw_profiles, vae, draws=8))
+    _, axes = draw(vae_variables, wall, jax.random.key(5))
     apart = np.abs(np.asarray(axes) - 7.5)
     assert apart.max() <= 1.0 and len(np.unique(axes[:, 0], axis=0)) >= 5
-    several = jax.jit(functools.partial(alternatives.complete, generator, count=3, draws=8))
-    completed, _ = several(variables, partial, jax.random.key(5))
-    assert np.all(np.asarray(completed)[:, np.asarray(partial) > 0] == 1.0)
+    several = jax.jit(functools.partial(alternatives.complete, vae, count=3, draws=8))
+    completed, _ = several(vae_variables, wall, jax.random.key(5))
+    assert np.all(np.asarray(completed)[:, np.asarray(wall) > 0] == 1.0)

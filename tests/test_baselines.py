@@ -1,14 +1,12 @@
 """The answers without learning, on small turned pots made here."""
 
-import pathlib
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from voxgan_jax.data import folder
-from voxgan_jax.data.folder import PotFile, PotPath
-from voxgan_jax.evaluation import baselines, metrics
+from scripts.lib import baselines
+from voxgan_jax.data.folder import PotFile
+from voxgan_jax.evaluation import metrics
 from voxgan_jax.geometry import wheel
 
 SIDE = 24
@@ -155,14 +153,6 @@ def test_fragment_gives_the_fragment():
     partial = volume(VASES[0], 2)
     np.testing.assert_array_equal(predict(partial), partial)
     assert threshold == 0.5
-
-
-def test_first_of_each_pot_saves_reading():
-    paths = [
-        PotPath(pathlib.Path(name), "train", category, "A")
-        for name, category in [("a", "1"), ("b", "1"), ("c", "2")]
-    ]
-    assert [item.path.name for item in folder.first_of_each_pot(paths)] == ["a", "c"]
 
 
 @pytest.mark.parametrize("method", sorted(baselines.NEEDS_TRAINING_POTS))

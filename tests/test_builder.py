@@ -58,12 +58,6 @@ def test_split_sizes_and_no_pot_in_two_splits(vox_dir, prepared_dir):
     assert "WITHOUT A LICENCE" in prepared.info.description
 
 
-def test_training_pots_are_each_pot_once(vox_dir, prepared_dir):
-    for data_dir in (vox_dir, prepared_dir):
-        pots = list(source.training_pots(data_dir, resolution=32))
-        assert len(pots) == len({pot.pot for pot in pots}) == 9
-
-
 def test_bad_files_are_listed_and_nothing_is_written(vox_dir, tmp_path):
     bad_dir = tmp_path / "vox"
     (bad_dir / "train" / "1").mkdir(parents=True)
@@ -92,14 +86,6 @@ def test_preparing_again_replaces_the_data_set(tmp_path):
         assert len({pot.name for pot in read}) == expected
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["vox_pottery"]
         vox.write(tmp_path / "C.vox", np.full((4, 4, 4), 2, np.uint8))
-
-
-def test_training_pots_leave_out_what_is_scored(vox_dir, prepared_dir):
-    for data_dir in (vox_dir, prepared_dir):
-        known = list(source.training_pots(data_dir, leave_out="validation", resolution=32))
-        assert len(known) == 8
-        with pytest.raises(ValueError, match="no training pots there beside those to be scored"):
-            source.training_pots(data_dir, leave_out="train+validation", resolution=32)
 
 
 def test_missing_data_set_names_the_command(prepared_dir):

@@ -47,14 +47,6 @@ def test_rows_of_a_split(cache_file, vox_dir, prepared_dir, rows):
         assert all(same(*pair) for pair in zip(part.pots, whole[rows], strict=True))
 
 
-def test_training_pots_once_each(cache_file, vox_dir):
-    known = [pot.name for pot in source.training_pots(cache_file, resolution=32)]
-    assert sorted(known) == sorted(p.name for p in source.training_pots(vox_dir, resolution=32))
-    assert len(known) == 9  # of 12, 3 are in the test split
-    without = source.training_pots(cache_file, resolution=32, leave_out="validation")
-    assert len(list(without)) == 8
-
-
 def test_outlines_are_kept_once_a_pot(cache_file, vox_dir):
     packed = cache.load(cache_file, resolution=32)
     assert len(packed.labels) == 24 and len(packed.outlines) == 12

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from scripts.lib import confidence_fit
+from scripts.lib import baselines, confidence_fit
 from voxgan_jax.data import fragments, grid
 from voxgan_jax.data.synthetic import pots
 from voxgan_jax.data.synthetic.fracture import fracture
-from voxgan_jax.evaluation import baselines, protocol
+from voxgan_jax.evaluation import protocol
 from voxgan_jax.geometry import wheel
 from voxgan_jax.inference import confidence
 from voxgan_jax.inference.completer import Completer

@@ -6,8 +6,9 @@ import json
 import pytest
 
 from scripts import evaluate
-from voxgan_jax.data import source
-from voxgan_jax.evaluation import baselines, protocol
+from scripts.lib import baselines
+from scripts.lib import shifted as shifted_pots
+from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference.completer import Completer
 
 
@@ -86,7 +87,7 @@ def test_a_model_keeps_its_placement_unless_told(score, loaded, vox_dir):
     # The same fragments of the same files, but a revolving that does not know the axis fails.
     assert [row["fragment"] for row in rows] == [row["fragment"] for row in other]
     assert shifted["iou"]["mean"] < summary["iou"]["mean"] - 0.1
-    pots = source.open_split(vox_dir, "test", resolution=32, placement="shifted").pots
+    pots = shifted_pots.open_split(vox_dir, "test", resolution=32, placement="shifted").pots
     expected = protocol.evaluate(baselines.revolve, protocol.samples(pots))
     assert [float(row["iou"]) for row in other] == pytest.approx(
         [r.iou for r in expected], rel=1e-4

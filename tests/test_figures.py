@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from scripts.lib import completions_figure
 from voxgan_jax.evaluation import figures
 from voxgan_jax.inference.answer import GIVEN, INFERRED, MISSING
 
@@ -83,7 +84,7 @@ def test_nothing_to_draw():
 
 @pytest.mark.parametrize(("azimuth", "elevation"), [(0.0, 0.0), (35.0, 24.0), (120.0, 90.0)])
 def test_drawing_is_to_scale_from_every_side(azimuth, elevation):
-    shape, colours = figures.surface(ball()), figures.role_colours()
+    shape, colours = figures.surface(ball()), completions_figure.role_colours()
     ax = Figure().add_subplot()
     low, high = figures.draw(ax, shape, colours, azimuth=azimuth, elevation=elevation)
     # Between the ball's diameter and the extent of its voxels.
@@ -112,19 +113,21 @@ def test_comparison_colours_roles_and_aligns_a_row(tmp_path):
     whole = ball(20, 9)
     given = whole & (np.indices(whole.shape)[2] < 8)
     row = [
-        figures.roles(given, given),
-        figures.roles(given, whole),
-        figures.roles(given, whole, MISSING),
+        completions_figure.roles(given, given),
+        completions_figure.roles(given, whole),
+        completions_figure.roles(given, whole, MISSING),
     ]
     assert [set(np.unique(cell)) for cell in row] == [{0, 1}, {0, 1, 2}, {0, 1, 4}]
     path = tmp_path / "rows.png"
     blank = [row[0], np.zeros_like(row[0]), row[2]]
-    figures.comparison([row, blank], ["input", "completed", "truth"], path, row_titles=["a", "b"])
+    completions_figure.comparison(
+        [row, blank], ["input", "completed", "truth"], path, row_titles=["a", "b"]
+    )
     image = matplotlib.image.imread(path)
     left = image.shape[1] - 3 * 204
     top = image[: image.shape[0] // 2]
     cells = [top[40:, left + k * 204 : left + (k + 1) * 204] for k in range(3)]
-    colours = figures.role_colours()
+    colours = completions_figure.role_colours()
     counts = [
         [int(near(cell, colours[k]).sum()) for k in (GIVEN, INFERRED, MISSING)] for cell in cells
     ]
@@ -141,5 +144,5 @@ def test_wrong_numbers_of_titles(tmp_path):
     with pytest.raises(ValueError, match="1 pots and 2 titles"):
         figures.contact_sheet([cell], ["a", "b"], tmp_path / "x.png")
     with pytest.raises(ValueError, match="every row needs 2 cells"):
-        figures.comparison([[cell]], ["a", "b"], tmp_path / "x.png")
+        completions_figure.comparison([[cell]], ["a", "b"], tmp_path / "x.png")
     assert not list(tmp_path.iterdir())

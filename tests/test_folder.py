@@ -118,13 +118,6 @@ def test_splits_can_be_joined(tmp_path):
             source.open_split(tmp_path, wrong)
 
 
-def test_first_of_each_pot(tmp_path):
-    for name in ("A-n003-t1", "A-n004-t2", "B-n003-t1"):
-        save(tmp_path / "test" / "1" / f"{name}.vox")
-    names = [item.path.name for item in folder.first_of_each_pot(folder.scan(tmp_path))]
-    assert names == ["A-n003-t1.vox", "B-n003-t1.vox"]
-
-
 def test_what_is_missing_or_broken_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="gone: no such folder"):
         folder.scan(tmp_path / "gone")

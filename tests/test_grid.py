@@ -1,7 +1,5 @@
-"""Placing in the cube, changing resolution and packing bits."""
+"""Placing in the cube and changing resolution."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -76,38 +74,6 @@ def test_region_takes_a_completed_cube_back_to_the_pot(placement, pool):
         np.testing.assert_array_equal(back, labels)
 
 
-# By hand: bytes 8 to 16, 16 to 24 and 24 to 32 of sha256 of the names, modulo 12 places.
-SHIFTS = {"AL_01-n002-t1600000000.vox": (4, 6, 4), "AL_01-n003-t1600000001.vox": (9, 0, 2)}
-
-
-@pytest.mark.parametrize(("name", "start"), SHIFTS.items())
-def test_a_shifted_pot_starts_where_its_name_says(name, start):
-    labels = random_labels((5, 5, 5), fill=1.0, ids=9)
-    where = tuple(slice(first, first + 5) for first in start)
-    for placement in grid.PLACEMENTS:
-        moved = grid.shift(grid.place(labels, 16, placement=placement), f"a/b\\{name}")
-        np.testing.assert_array_equal(moved[where], labels)
-        assert np.count_nonzero(moved) == 125
-
-
-def test_shifts_reach_every_place_alike():
-    cube = grid.place(np.full((2, 3, 4), 7, np.uint8), 4)
-    starts = np.array(
-        [[cells.min() for cells in np.nonzero(grid.shift(cube, f"{i}.vox"))] for i in range(600)]
-    )
-    for axis, places in enumerate((3, 2, 1)):
-        counts = np.bincount(starts[:, axis], minlength=places)
-        assert len(counts) == places
-        np.testing.assert_allclose(counts / 600, 1 / places, atol=0.06)
-    # No axis tells of another.
-    assert abs(np.corrcoef(starts[:, 0], starts[:, 1])[0, 1]) < 0.12
-
-
-def test_nothing_and_a_full_cube_stay():
-    for labels in (np.zeros((3, 3, 3), np.uint8), np.ones((3, 3, 3), np.uint8)):
-        np.testing.assert_array_equal(grid.shift(labels, "a.vox"), labels)
-
-
 def test_upsample_repeats_cells():
     volume = np.array([[[1.0, 2.0]]])
     np.testing.assert_array_equal(
@@ -156,29 +122,3 @@ def test_downsampling_noise_at_64_agrees_with_counting_each_label():
     votes = np.stack([(blocks == label).sum(1) for label in range(1, 19)], 1)
     winners = np.where(votes.any(1), votes.argmax(1) + 1, 0).reshape(32, 32, 32)
     np.testing.assert_array_equal(grid.downsample(labels, 2), winners)
-
-
-def test_packed_volumes_take_32_kib_in_numpys_order():
-    volumes = random_labels((2, 64, 64, 64))
-    packed = grid.pack_bits(volumes)
-    assert packed.shape == (2, 32 * 1024) and packed.dtype == np.uint8
-    np.testing.assert_array_equal(packed[1], np.packbits(volumes[1] > 0))
-    np.testing.assert_array_equal(grid.unpack_bits(packed, (64, 64, 64)), volumes > 0)
-    assert grid.pack_bits(np.array([[[True, 0, 0, 0, 0, 0, 0, True, True]]])).tolist() == [129, 128]
-
-
-def test_a_single_volume_of_a_size_that_is_no_multiple_of_eight():
-    volume = random_labels((3, 5, 7), fill=0.5)
-    packed = grid.pack_bits(volume)
-    assert packed.shape == (14,)
-    np.testing.assert_array_equal(grid.unpack_bits(packed, (3, 5, 7)), volume > 0)
-
-
-def test_packing_is_the_same_inside_jit():
-    volumes = random_labels((2, 8, 8, 8))
-    packed = jax.jit(grid.pack_bits)(jnp.asarray(volumes))
-    assert isinstance(packed, jax.Array)
-    np.testing.assert_array_equal(packed, grid.pack_bits(volumes))
-    unpacked = jax.jit(lambda bits: grid.unpack_bits(bits, (8, 8, 8)))(packed)
-    assert unpacked.dtype == jnp.uint8
-    np.testing.assert_array_equal(unpacked, volumes > 0)

@@ -10,33 +10,10 @@ import pytest
 from voxgan_jax.models import OUTPUTS
 from voxgan_jax.models import hypotheses as models
 
-SIDE = 16
-
 
 @pytest.fixture(scope="module")
-def generator():
-    return models.Model(features=4, bottleneck=8, code_size=3)
-
-
-@pytest.fixture(scope="module")
-def partial():
-    """A quarter of a cylinder's wall, and nothing."""
-    cell = np.arange(SIDE) - (SIDE - 1) / 2
-    radius = np.hypot(cell[:, None], cell[None, :])
-    wall = (abs(radius - 4.5) < 1) & (cell[:, None] > 0) & (cell[None, :] > 0)
-    volume = np.zeros((2, SIDE, SIDE, SIDE, 1), np.float32)
-    volume[0, :, :, 5:10, 0] = wall[:, :, None]
-    return jnp.asarray(volume)
-
-
-@pytest.fixture(scope="module")
-def variables(generator, partial):
-    return jax.jit(functools.partial(generator.init, train=False))(jax.random.key(0), partial)
-
-
-@pytest.fixture(scope="module")
-def apply(generator):
-    return jax.jit(generator.apply, static_argnames=("train", "mutable"))
+def apply(vae):
+    return jax.jit(vae.apply, static_argnames=("train", "mutable"))
 
 
 def stated(prior_mean, prior_var, mean, var):
@@ -53,24 +30,24 @@ def test_kl_by_hand():
     np.testing.assert_allclose(models.kl_divergence(outputs), [expected], rtol=1e-6)
 
 
-def test_training_draws_from_the_posterior(apply, variables, partial):
-    complete = jnp.concatenate([jnp.maximum(partial[:1], partial[:1, ::-1]), partial[1:]])
+def test_training_draws_from_the_posterior(apply, vae_variables, wall):
+    complete = jnp.concatenate([jnp.maximum(wall[:1], wall[:1, ::-1]), wall[1:]])
     keys = jax.random.split(jax.random.key(3), 2)
-    run = functools.partial(apply, variables, partial, train=True, mutable=(OUTPUTS,))
+    run = functools.partial(apply, vae_variables, wall, train=True, mutable=(OUTPUTS,))
     completed, left = run(complete=complete, keys=keys)
     outputs = left[OUTPUTS]
-    assert completed.shape == partial.shape
+    assert completed.shape == wall.shape
     assert {name: outputs[name].shape for name in sorted(outputs) if name != "axis"} == {
         "posterior_logvar": (2, 3),
         "posterior_mean": (2, 3),
         "prior_logvar": (2, 3),
         "prior_mean": (2, 3),
-        "profile_logits": (2, SIDE, 24),
+        "profile_logits": (2, 16, 24),
     }
     kl = models.kl_divergence(outputs)
     assert kl.shape == (2,) and float(kl.min()) > 0
     # Another truth moves the posterior, not the prior; other keys move the profile alone.
-    other = run(complete=partial, keys=keys)[1][OUTPUTS]
+    other = run(complete=wall, keys=keys)[1][OUTPUTS]
     assert not np.allclose(other["posterior_mean"][0], outputs["posterior_mean"][0])
     np.testing.assert_array_equal(other["prior_mean"], outputs["prior_mean"])
     redrawn = run(complete=complete, keys=keys[::-1])[1][OUTPUTS]
@@ -78,30 +55,30 @@ def test_training_draws_from_the_posterior(apply, variables, partial):
     assert not np.allclose(redrawn["profile_logits"], outputs["profile_logits"])
 
 
-def test_gradients_reach_prior_and_posterior(generator, variables, partial):
+def test_gradients_reach_prior_and_posterior(vae, vae_variables, wall):
     keys = jax.random.split(jax.random.key(3), 2)
 
     @jax.jit
     @jax.grad
     def slope(params):
-        _, left = generator.apply(
-            {"params": params}, partial, train=True, complete=partial, keys=keys, mutable=[OUTPUTS]
+        _, left = vae.apply(
+            {"params": params}, wall, train=True, complete=wall, keys=keys, mutable=[OUTPUTS]
         )
         outputs = left[OUTPUTS]
         return models.kl_divergence(outputs).sum() + outputs["profile_logits"].mean()
 
-    grads = slope(variables["params"])
+    grads = slope(vae_variables["params"])
     for name in ("prior", "posterior", "profile"):
         norms = [float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(grads[name])]
         assert np.all(np.isfinite(norms)) and max(norms) > 1e-6
 
 
-def test_the_single_answer_is_certain_and_draws_are_not(apply, variables, partial):
-    single = apply(variables, partial, train=False)
-    np.testing.assert_array_equal(single, apply(variables, partial, train=False))
+def test_the_single_answer_is_certain_and_draws_are_not(apply, vae_variables, wall):
+    single = apply(vae_variables, wall, train=False)
+    np.testing.assert_array_equal(single, apply(vae_variables, wall, train=False))
     keys = jax.random.split(jax.random.key(1), 2)
-    drawn = apply(variables, partial, train=False, keys=keys)
+    drawn = apply(vae_variables, wall, train=False, keys=keys)
     assert not np.allclose(drawn[0], single[0], atol=1e-6)
     # Row by row: the second row's answer does not hear of the first row's key.
-    mixed = apply(variables, partial, train=False, keys=keys.at[0].set(jax.random.key(9)))
+    mixed = apply(vae_variables, wall, train=False, keys=keys.at[0].set(jax.random.key(9)))
     np.testing.assert_allclose(mixed[1], drawn[1], atol=1e-6)

@@ -66,14 +66,8 @@ def test_the_same_seed_gives_the_same_pot_in_any_order():
 
 
 @pytest.fixture
-def config(vox_dir):
-    from configs import smoke
-
-    config = smoke.get_config()
-    config.data.dir = str(vox_dir)
-    config.data.source = "resident"
-    config.train.batch_size = 4
-    return config
+def config(resident_config):
+    return resident_config
 
 
 def test_a_feed_of_both_kinds_tells_itself_apart(config, vox_dir):

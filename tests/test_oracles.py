@@ -4,8 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from scripts.lib import baselines, oracles
 from voxgan_jax.data.folder import PotFile
-from voxgan_jax.evaluation import baselines, oracles, protocol
+from voxgan_jax.evaluation import protocol
 
 SIDE = 8
 

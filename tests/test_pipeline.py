@@ -17,8 +17,12 @@ def source(prepared_dir):
 
 
 def _take(source, count, *, batch_size=5, keep_last=True, parts=1, num_shards=1, **changes):
-    plan = pipeline.plan_split(
-        source, "train", batch_size, keep_last=keep_last, parts=parts, num_shards=num_shards
+    plan = feed.plan_epoch(
+        builder.num_examples(source, "train"),
+        batch_size,
+        keep_last=keep_last,
+        parts=parts,
+        num_shards=num_shards,
     )
     options: dict[str, Any] = {"batch_size": batch_size, "seed": 7, "num_shards": num_shards}
     options |= changes

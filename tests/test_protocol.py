@@ -6,10 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from scripts.lib import baselines, surface_scores
+from scripts.lib import summary as report
 from voxgan_jax.data import folder
 from voxgan_jax.data.folder import PotFile
-from voxgan_jax.evaluation import baselines, protocol
-from voxgan_jax.evaluation import summary as report
+from voxgan_jax.evaluation import protocol
 
 # By hand: sha256 of these names, first 8 bytes modulo 2, gives the fragment of [2, 3].
 FIXED = {"AL_01-n002-t1600000000.vox": 2, "AL_01-n003-t1600000001.vox": 3}
@@ -74,7 +75,9 @@ def test_scores_of_one_file_by_hand():
 
 def test_surfaces_of_one_file_by_hand():
     (row,) = protocol.evaluate(
-        lambda partial: 0.9 * partial, protocol.samples([pot_file()]), surfaces=True
+        lambda partial: 0.9 * partial,
+        protocol.samples([pot_file()]),
+        score=surface_scores.with_surfaces,
     )
     (plain,) = protocol.evaluate(lambda partial: 0.9 * partial, protocol.samples([pot_file()]))
     assert row[:-2] == plain[:-2]

@@ -105,14 +105,8 @@ def test_fragments_are_drawn_as_on_the_host(options):
 
 
 @pytest.fixture
-def config(vox_dir):
-    from configs import smoke
-
-    config = smoke.get_config()
-    config.data.dir = str(vox_dir)
-    config.data.source = "resident"
-    config.train.batch_size = 4
-    return config
+def config(resident_config):
+    return resident_config
 
 
 def test_a_feed_holds_the_split_and_draws_its_batches(config, vox_dir):

@@ -5,8 +5,7 @@ import json
 import pytest
 
 from scripts import compare_scores
-from scripts.lib import scores
-from voxgan_jax.evaluation import summary
+from scripts.lib import scores, summary
 from voxgan_jax.evaluation.protocol import Record
 
 PLACE = {"resolution": 64, "pool": 1, "placement": "center"}

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from scripts.lib import completions_figure
 from voxgan_jax.data import folder, fragments, vox
-from voxgan_jax.evaluation import figures
 from voxgan_jax.training import loop
 
 
@@ -230,8 +230,8 @@ def test_example_figure_survives_an_answer_of_single_voxels(tmp_path: pathlib.Pa
     lonely = np.zeros((16, 16, 16), bool)
     lonely[4, 4, 4] = lonely[10, 10, 10] = True
     given = np.zeros_like(lonely)
-    figures.comparison(
-        [[figures.roles(given, lonely), figures.roles(given, given)]],
+    completions_figure.comparison(
+        [[completions_figure.roles(given, lonely), completions_figure.roles(given, given)]],
         ["a", "b"],
         tmp_path / "a.png",
     )

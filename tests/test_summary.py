@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from voxgan_jax.evaluation import summary as report
+from scripts.lib import summary as report
 from voxgan_jax.evaluation.protocol import Record
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from voxgan_jax.evaluation import surface_scores
+from scripts.lib import surface_scores
 
 
 def cube(start, side=4, grid=12):

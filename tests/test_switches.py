@@ -8,8 +8,8 @@ import safetensors.numpy
 
 from configs import revolve
 from scripts import ablation_revolve as script
+from scripts.lib import summary
 from scripts.lib.ablation import runs, session, switches, switches_report
-from voxgan_jax.evaluation import summary
 from voxgan_jax.evaluation.protocol import Record
 
 
@@ -122,21 +122,6 @@ def test_quick_is_small_and_the_unet_needs_the_full_model(tmp_path):
         "--config.data.synthetic_pots=40", "--config.generator.features=4",
         "--config.data.resolution=32", "--config.train.num_train_steps=300",
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--quick", "--step", "3"], "unknown option '--step'"),
-        (["--quick", "--split", "train"], "the models are trained on it"),
-        (["--quick", "--num_train_steps", "0"], "--num_train_steps: 0 is below 1"),
-        (["--quick", "--parts", "glaze"], "invalid choice: 'glaze'"),
-    ],
-)
-def test_wrong_options_say_what_to_do(options, message, capsys):
-    with pytest.raises(SystemExit):
-        script.parse([*options, "--out", "x"])
-    assert message in capsys.readouterr().err
 
 
 def test_what_cannot_be_is_said_in_one_line(tmp_path, monkeypatch, capsys):

@@ -71,7 +71,7 @@ def test_names_are_the_originals():
 @pytest.mark.parametrize("variant", compare_torch.VARIANTS)
 def test_weights_survive_both_ways_bit_for_bit(variant, net):
     ours = variables(variant, net)
-    module = weights.twin(ours)
+    module = traces.twin(ours)
     back = weights.from_torch(module.state_dict())
     assert {name for name, tree in ours.items() if tree} == set(back)
     jax.tree.map(np.testing.assert_array_equal, {name: ours[name] for name in back}, back)

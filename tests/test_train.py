@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from voxgan_jax.data import feed
 from voxgan_jax.models import weights
 from voxgan_jax.training import build, checkpoint, loop, objectives, workdir
 
@@ -65,22 +66,33 @@ def test_the_loop_imports_no_tensorflow():
     assert done.stdout.strip() == "False"
 
 
-def test_several_steps_a_dispatch_are_the_same_run(small_config, tmp_path):
+def test_several_steps_a_dispatch_are_the_same_run(small_config, resident_config, tmp_path):
     """Drawn on the device, turned at random, five steps at most between two looks of the host."""
-    small_config.data.source = "resident"
-    small_config.data.augment = True
-    small_config.checkpoint.every_steps = 3
-    small_config.train.log_every_steps = 4
-    one = loop.train(small_config, tmp_path / "one")
-    small_config.train.steps_per_dispatch = 5
-    several = loop.train(small_config, tmp_path / "several")
+    # A loop on the device compiles to slow convolutions on a CPU, so it gets few to do.
+    resident_config.data.resolution, resident_config.data.pool = 16, 2
+    resident_config.generator.features = resident_config.discriminator.features = 2
+    resident_config.data.augment, resident_config.eval.split = True, ""
+    # Each number of steps is a program of its own: here only three.
+    resident_config.checkpoint.every_steps = resident_config.train.log_every_steps = 3
+    one = loop.train(resident_config, tmp_path / "one")
+    resident_config.train.steps_per_dispatch = 5
+    several = loop.train(resident_config, tmp_path / "several")
     for a, b in zip(jax.tree.leaves(one.nets), jax.tree.leaves(several.nets), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3)
     with checkpoint.open_manager(tmp_path / "several") as manager:
         assert manager.all_steps() == [3, 6]
-    small_config.data.source = "tfdata"
+    small_config.train.steps_per_dispatch = 5
     with pytest.raises(ValueError, match=r"set config\.data\.source to 'resident'"):
         loop.train(small_config, tmp_path / "tfdata")
+
+
+def test_the_host_looks_where_something_is_due(small_config):
+    small_config.checkpoint.every_steps, small_config.train.log_every_steps = 3, 4
+    small_config.train.steps_per_dispatch, small_config.eval.split = 5, ""
+    plan = feed.EpochPlan(num_batches=2, num_used=8)
+    assert list(loop._stops(small_config, plan, 0, 6)) == [3, 4, 6]
+    small_config.eval.split, small_config.eval.every_epochs = "validation", 1
+    assert list(loop._stops(small_config, plan, 1, 6)) == [2, 3, 4, 6]
 
 
 def test_no_evaluation_saves_the_last_weights(small_config, tmp_path):

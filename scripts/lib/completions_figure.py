@@ -5,11 +5,14 @@ from collections.abc import Collection, Iterable, Sequence
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, UInt8
 
 from voxgan_jax.data import fragments
 from voxgan_jax.evaluation import figures
 from voxgan_jax.evaluation.protocol import Predict, Record, Sample, batches
-from voxgan_jax.inference.answer import MISSING
+from voxgan_jax.inference.answer import GIVEN, INFERRED, MISSING
+
+_TERRACOTTA, _BLUE_GREY, _SAND = (0.82, 0.47, 0.32), (0.70, 0.77, 0.84), (0.91, 0.82, 0.70)
 
 
 def choose_files(records: Iterable[Record], count: int) -> list[str]:
@@ -64,10 +67,46 @@ def draw(
             given, whole = (np.asarray(volume[row, ..., 0], bool) for volume in (partial, complete))
             rows.append(
                 [
-                    figures.roles(given, given),
-                    *(figures.roles(given, answer[row, ..., 0]) for answer in completed),
-                    figures.roles(given, whole, MISSING),
+                    roles(given, given),
+                    *(roles(given, answer[row, ..., 0]) for answer in completed),
+                    roles(given, whole, MISSING),
                 ]
             )
     titles = ["input", *answers, "truth"]
-    figures.comparison(rows, titles, path, row_titles=[sample.pot for sample in samples])
+    comparison(rows, titles, path, row_titles=[sample.pot for sample in samples])
+
+
+def role_colours() -> Float[np.ndarray, "256 3"]:
+    """Terracotta for GIVEN, pale blue-grey for INFERRED, sand for MISSING."""
+    table = np.ones((256, 3))
+    table[[GIVEN, INFERRED, MISSING]] = _TERRACOTTA, _BLUE_GREY, _SAND
+    return table
+
+
+def roles(
+    given: Bool[np.ndarray, "d h w"], whole: Bool[np.ndarray, "d h w"], rest: int = INFERRED
+) -> UInt8[np.ndarray, "d h w"]:
+    """Roles of voxels: GIVEN where given, `rest` in the other voxels of the whole, 0 outside it."""
+    return np.where(given, GIVEN, np.where(whole, rest, 0)).astype(np.uint8)
+
+
+def comparison(
+    rows: Sequence[Sequence[UInt8[np.ndarray, "_ _ _"]]],
+    columns: Sequence[str],
+    path: str | pathlib.Path,
+    *,
+    row_titles: Sequence[str] | None = None,
+) -> None:
+    """Write rows of grids of roles side by side, such as input | completed | truth.
+
+    Each cell is a grid made by `roles`; all cells share one scale, and the cells of a row are
+    aligned by their grids, not by what is in them, so a sherd is seen where it sits in its pot.
+    An empty cell is left blank.
+
+    Raises:
+        ValueError: no rows, or a row whose length is not that of `columns`.
+    """
+    if not rows or any(len(row) != len(columns) for row in rows):
+        raise ValueError(f"every row needs {len(columns)} cells, one for each of {list(columns)}")
+    titles = [list(columns)] + [[""] * len(columns)] * (len(rows) - 1)
+    figures.sheet(rows, titles, row_titles or [""] * len(rows), path, role_colours(), aligned=True)

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from scipy import ndimage
 
-from scripts.lib import reliability
+from scripts.lib import reliability, summary
 from voxgan_jax.data import fragments
-from voxgan_jax.evaluation import metrics, summary
+from voxgan_jax.evaluation import metrics
 from voxgan_jax.evaluation.protocol import Predict, Sample, batches
 
 Answers = Callable[

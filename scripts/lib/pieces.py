@@ -15,9 +15,10 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 from tqdm import tqdm
 
+from scripts.lib import summary
 from scripts.lib.tables import table
 from voxgan_jax.data import source
-from voxgan_jax.evaluation import protocol, summary
+from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference import bridge, completer
 
 _BATCH = 8

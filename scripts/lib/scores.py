@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from voxgan_jax.evaluation import summary
+from scripts.lib import summary
 from voxgan_jax.evaluation.protocol import Record
 
 PLACE = ("resolution", "pool", "placement")

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from scripts.lib import summary
 from scripts.lib.scores import Answer, difference
 from scripts.lib.tables import cell, table
-from voxgan_jax.evaluation import summary
 from voxgan_jax.evaluation.protocol import Record
 
 

@@ -87,6 +87,11 @@ def augment_batch(
     parts = 1 if axis_name is None else jax.lax.axis_size(axis_name)
     rows = labels.shape[0] * parts
     rng = jax.random.fold_in(rng, step)
+
+    def uniform(number: int, count: int, least: float, most: float) -> Float[Array, "b {count}"]:
+        draw = functools.partial(jax.random.uniform, minval=least, maxval=most)
+        return parallel.own_rows(draw(jax.random.fold_in(rng, number), (rows, count)), axis_name)
+
     ids = jax.random.randint(rng, (rows,), 0, symmetry.COUNT if turn else 1)
     ids = parallel.own_rows(ids, axis_name)
     starts, old_sizes = (_exchanged(values, ids) for values in boxes(labels))
@@ -94,22 +99,14 @@ def augment_batch(
     limits = jnp.array([labels.shape[1:]], jnp.int32)
     if any(scales):
         low, high = (jnp.log1p(jnp.array([scales]) * sign) for sign in (-1, 1))
-        uniform = jax.random.uniform(jax.random.fold_in(rng, 1), (rows, 2))
-        factors = jnp.exp(low + parallel.own_rows(uniform, axis_name) * (high - low))
+        factors = jnp.exp(low + uniform(1, 2, 0, 1) * (high - low))
         sizes = stretched_sizes(old_sizes, factors, limits, keep_longest=keep_longest)
     room = limits - sizes
     if shift:
-        uniform = jax.random.uniform(jax.random.fold_in(rng, 2), (rows, 3))
-        uniform = parallel.own_rows(uniform, axis_name)
-        starts = (uniform * (room + 1).astype(jnp.float32)).astype(jnp.int32)
+        starts = (uniform(2, 3, 0, 1) * (room + 1).astype(jnp.float32)).astype(jnp.int32)
     elif placement == "center":
         starts = jnp.clip(starts + (old_sizes - sizes) // 2, 0, room)
-    waves = None
-    if warp:
-        waves = jax.random.uniform(
-            jax.random.fold_in(rng, 3), (rows, sum(NUM_WAVES)), minval=-warp, maxval=warp
-        )
-        waves = parallel.own_rows(waves, axis_name)
+    waves = uniform(3, sum(NUM_WAVES), -warp, warp) if warp else None
     return {**batch, "labels": rebox(labels, ids, starts, sizes, waves)}
 
 
@@ -189,7 +186,7 @@ def rebox(
     old_boxes = [(old_starts[:, axis, None], old_sizes[:, axis, None]) for axis in range(3)]
     height = _source_cells(sides[2], away[2], old_boxes[2])[:, :, 0]
     if waves is not None:
-        widths = _widths(u, waves, _reach(labels), height)[:, None, :]
+        widths = _widths(u, waves, _reach(labels, height))[:, None, :]
         for axis in range(2):
             ratio = old_sizes[:, axis, None, None] / sizes[:, axis, None, None]
             middle = jnp.abs(middles[axis])[:, :, None].astype(jnp.float32)
@@ -248,28 +245,22 @@ def _turns(count: int) -> Float[Array, "1 1 {count}"]:
 
 
 def _widths(
-    u: Float[Array, "b h"],
-    waves: Float[Array, "b 5"],
-    reach: Float[Array, "b h"],
-    height: Int[Array, "b h"],
+    u: Float[Array, "b h"], waves: Float[Array, "b 5"], reach: Float[Array, "b h"]
 ) -> Float[Array, "b h"]:
-    """The factor of the widths at each height, by which the pot fills its box and no more.
-
-    Args:
-        reach: see `_reach`.
-        height: the cell of `reach` that each height shows, -1 for none.
-    """
+    """The factor of the widths at each height, by which the pot fills its box and no more."""
     turns = _turns(NUM_WAVES[1])
     amplitudes = waves[:, None, NUM_WAVES[0] :]
     factors = jnp.exp((amplitudes * jnp.cos(turns * u[:, :, None])).sum(axis=2))
-    reach = jnp.take_along_axis(reach, jnp.maximum(height, 0), axis=1)
-    widest = jnp.where(height >= 0, factors * reach, 0).max(axis=1, keepdims=True)
+    widest = (factors * reach).max(axis=1, keepdims=True)
     # Nothing is shown of an empty grid, whatever its widths.
     return factors / jnp.where(widest > 0, widest, 1)
 
 
-def _reach(labels: UInt8[Array, "b side side h"]) -> Float[Array, "b h"]:
-    """How far the pot comes at each height from the middle of its box to a side; 1: it touches."""
+def _reach(labels: UInt8[Array, "b side side h"], height: Int[Array, "b h"]) -> Float[Array, "b h"]:
+    """How far the pot comes, at what each height shows, from the middle of its box to a side.
+
+    1: it touches. `height` is a cell, or -1 where nothing is shown: 0.
+    """
     starts, sizes = boxes(labels)
     reach = []
     for axis in range(2):
@@ -277,4 +268,5 @@ def _reach(labels: UInt8[Array, "b side side h"]) -> Float[Array, "b h"]:
         away = jnp.abs(2 * (jnp.arange(labels.shape[axis + 1])[None, :] - start) - (size - 1)) + 1
         filled = labels.max(axis=2 - axis) > 0
         reach.append(jnp.where(filled, (away / size)[:, :, None], 0).max(axis=1))
-    return jnp.maximum(*reach)
+    shown = jnp.take_along_axis(jnp.maximum(*reach), jnp.maximum(height, 0), axis=1)
+    return jnp.where(height >= 0, shown, 0)

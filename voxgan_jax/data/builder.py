@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from voxgan_jax import logs
-from voxgan_jax.data import folder, fragments
+from voxgan_jax.data import folder, fragments, grid
 
 logs.quiet("tensorflow_datasets")
 
@@ -40,21 +40,19 @@ class NotPreparedError(FileNotFoundError):
 
 @dataclasses.dataclass(kw_only=True)
 class VoxConfig(tfds.core.BuilderConfig):
-    """One way to place pots in the cube, see `grid.place`."""
+    """One way to place pots in the cube, see `grid.PLACE`."""
 
-    resolution: int = 64
-    pool: int = 1
-    placement: str = "center"
+    place: dict[str, Any]
 
 
-def place_config(resolution: int = 64, pool: int = 1, placement: str = "center") -> VoxConfig:
+def place_config(**place: Any) -> VoxConfig:
     """The config of a way to place pots: `center_64`, or `center_32_pool2` for halved ones."""
+    place = grid.PLACE | place
+    resolution, pool, placement = place.values()
     return VoxConfig(
         name=f"{placement}_{resolution}" + (f"_pool{pool}" if pool > 1 else ""),
         description=f"cube of {resolution} voxels, pooled by {pool}, placement: {placement}",
-        resolution=resolution,
-        pool=pool,
-        placement=placement,
+        place=place,
     )
 
 
@@ -74,13 +72,8 @@ class VoxPottery(tfds.core.GeneratorBasedBuilder):
 
     @property
     def _place(self) -> dict[str, Any]:
-        config = self.builder_config
-        assert isinstance(config, VoxConfig)
-        return {
-            "resolution": config.resolution,
-            "pool": config.pool,
-            "placement": config.placement,
-        }
+        assert isinstance(self.builder_config, VoxConfig)
+        return self.builder_config.place
 
     def _info(self) -> tfds.core.DatasetInfo:
         side = self._place["resolution"]
@@ -138,28 +131,17 @@ def prepare(
     vox_dir: str | pathlib.Path,
     out_dir: str | pathlib.Path,
     *,
-    resolution: int = 64,
-    pool: int = 1,
-    placement: str = "center",
     skip_bad: bool = False,
     progress: folder.Progress = iter,
+    **place: Any,
 ) -> tuple[dict[str, int], folder.Reasons]:
     """Build the TFDS data set of a folder below `out_dir`; one that is there already is replaced.
 
-    All files are read once before anything is written.
-
-    Returns:
-        The number of examples in each split, and the files left out with the reasons.
-
-    Raises:
-        folder.BadFilesError: some files cannot be read or placed and `skip_bad` is not set.
+    All files are read once before anything is written. Returns and raises as `cache.write`.
     """
-    place = {"resolution": resolution, "pool": pool, "placement": placement}
     bad: folder.Reasons = []
-    for _ in folder.read_all(vox_dir, bad, progress, **place):
+    for _ in folder.read_all(vox_dir, bad, skip_bad=skip_bad, progress=progress, **place):
         pass
-    if bad and not skip_bad:
-        raise folder.BadFilesError(bad)
     wanted = place_config(**place)
     # TFDS wants its own object where it knows the name.
     # Built aside and moved into place whole: TFDS would drop what is there before it starts.
@@ -184,17 +166,15 @@ def prepare(
     return counts, bad
 
 
-def open_prepared(
-    data_dir: str | pathlib.Path, *, resolution: int = 64, pool: int = 1, placement: str = "center"
-) -> tfds.core.DatasetBuilder:
+def open_prepared(data_dir: str | pathlib.Path, **place: Any) -> tfds.core.DatasetBuilder:
     """The prepared data set for one way of placing pots.
 
     Raises:
         NotPreparedError: it is not there; the message lists what is, and the command to make it.
     """
     root = pathlib.Path(data_dir) / folder.PREPARED
-    name = place_config(resolution, pool, placement).name
-    path = root / name / str(VoxPottery.VERSION)
+    wanted = place_config(**place)
+    path = root / wanted.name / str(VoxPottery.VERSION)
     if pathlib.Path(data_dir).is_file():
         raise NotPreparedError(
             f"{data_dir}: a file, no prepared data set; train from a cache file with"
@@ -202,13 +182,13 @@ def open_prepared(
         )
     if not (path / "dataset_info.json").is_file():
         known = sorted({info.parts[-3] for info in root.glob("*/*/dataset_info.json")})
-        asked = {"resolution": resolution, "pool": pool, "placement": placement}
-        found = "; ".join(_by_options(other, asked) for other in known) or "none"
+        found = "; ".join(_by_options(other, wanted.place) for other in known) or "none"
+        options = " ".join(f"--{name} {value}" for name, value in wanted.place.items())
         raise NotPreparedError(
-            f"{data_dir}: no prepared data set {name!r} there (found: {found})"
+            f"{data_dir}: no prepared data set {wanted.name!r} there (found: {found})"
             "; make it with scripts/prepare_data.py --vox_dir VOX_DIR"
-            f" --out_dir {data_dir} --resolution {resolution} --pool {pool}"
-            f" --placement {placement}, or train from .vox files with config.data.source=resident"
+            f" --out_dir {data_dir} {options}, or train from .vox files with"
+            " config.data.source=resident"
         )
     return tfds.builder_from_directory(str(path))
 
@@ -225,12 +205,12 @@ def _by_options(name: str, asked: Mapping[str, Any]) -> str:
 
 def num_examples(builder: tfds.core.DatasetBuilder, split: str) -> int:
     """How many examples a split, or several joined by "+", has."""
-    return sum(int(builder.info.splits[name].num_examples) for name in _split_names(builder, split))
+    return sum(int(part.num_examples) for part in _parts(builder, split))
 
 
 def fingerprint(builder: tfds.core.DatasetBuilder, split: str) -> str:
     """What tells the examples of a split from those of another data set: counts and bytes."""
-    parts = [builder.info.splits[name] for name in _split_names(builder, split)]
+    parts = _parts(builder, split)
     return "+".join(f"{p.name}:{p.shard_lengths}:{p.num_bytes}" for p in parts)
 
 
@@ -244,7 +224,7 @@ def as_dataset(
     reader: Any = builder
     feature = reader.info.features["labels"]
     raw = reader.as_dataset(
-        split="+".join(_split_names(builder, split)),
+        split="+".join(part.name for part in _parts(builder, split)),
         shuffle_files=False,
         decoders={"labels": tfds.decode.SkipDecoding()},
     )
@@ -254,22 +234,19 @@ def as_dataset(
     )
 
 
-def _split_names(builder: tfds.core.DatasetBuilder, split: str) -> list[str]:
-    names, known = split.split("+"), sorted(builder.info.splits)
-    for name in names:
+def _parts(builder: tfds.core.DatasetBuilder, split: str) -> list[Any]:
+    """The splits that are joined by "+"."""
+    known = builder.info.splits
+    for name in split.split("+"):
         if name not in known:
-            raise ValueError(f"no split {name!r} in {builder.data_dir}; it has {', '.join(known)}")
-    return names
+            listing = ", ".join(sorted(known))
+            raise ValueError(f"no split {name!r} in {builder.data_dir}; it has {listing}")
+    return [known[name] for name in split.split("+")]
 
 
 def read_split(data_dir: str | pathlib.Path, split: str, **place: Any) -> Iterator[folder.PotFile]:
     """The pots of one prepared split, as `folder.read` gives those of a `.vox` folder."""
     for example in as_dataset(open_prepared(data_dir, **place), split).as_numpy_iterator():
-        size = tuple(int(side) for side in example["original_size"])
-        yield folder.PotFile(
-            example["labels"],
-            example["file_name"].decode(),
-            example["pot"].decode(),
-            example["category"].decode(),
-            (size[0], size[1], size[2]),
-        )
+        name, pot, category = (example[key].decode() for key in ("file_name", "pot", "category"))
+        size = tuple(example["original_size"].tolist())
+        yield folder.PotFile(example["labels"], name, pot, category, size)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from voxgan_jax.data import folder
+from voxgan_jax.data import folder, grid
 from voxgan_jax.files import whole
 
 FORMAT = "voxgan_jax cache 1"
@@ -45,35 +45,30 @@ class Cache(NamedTuple):
 def write(
     path: str | pathlib.Path,
     vox_dir: str | pathlib.Path,
-    *,
-    resolution: int = 64,
-    pool: int = 1,
-    placement: str = "center",
-    skip_bad: bool = False,
-    progress: folder.Progress = iter,
+    **options: Any,
 ) -> tuple[dict[str, int], folder.Reasons]:
     """Pack all splits of a folder of `.vox` files into one file; one that is there is replaced.
+
+    Args:
+        options: `skip_bad`, `progress` and those of `grid.place`, see `folder.read_all`.
 
     Returns:
         The number of files in each split, and the files left out with the reasons.
 
     Raises:
-        folder.BadFilesError: some files cannot be read or placed and `skip_bad` is not set.
-        FileNotFoundError, ValueError: see `folder.scan`.
+        FileNotFoundError, ValueError: see `folder.scan` and `folder.read_all`.
     """
     path = pathlib.Path(path)
-    place = {"resolution": resolution, "pool": pool, "placement": placement}
+    place = {name: options.get(name, usual) for name, usual in grid.PLACE.items()}
     files, outline_of, labels = [], [], []
     bad: folder.Reasons = []
     outlines: dict[bytes, int] = {}
-    for item, pot in folder.read_all(vox_dir, bad, progress, **place):
+    for item, pot in folder.read_all(vox_dir, bad, **options):
         occupied = pot.labels > 0
         outline = np.packbits(occupied).tobytes()
         outline_of.append(outlines.setdefault(outline, len(outlines)))
         labels.append(zlib.compress(pot.labels[occupied].tobytes()))
         files.append([item.split, pot.name, pot.pot, pot.category, list(pot.size)])
-    if bad and not skip_bad:
-        raise folder.BadFilesError(bad)
     header = {"format": FORMAT, **place, "files": files}
     arrays = {
         "header": np.frombuffer(json.dumps(header).encode(), np.uint8),
@@ -87,16 +82,14 @@ def write(
     return counts(files), bad
 
 
-def load(
-    path: str | pathlib.Path, *, resolution: int = 64, pool: int = 1, placement: str = "center"
-) -> Cache:
+def load(path: str | pathlib.Path, **place: Any) -> Cache:
     """Open a cache file.
 
     Raises:
         CacheError: it is no cache file, is damaged, or its pots are placed in another way.
     """
     path = pathlib.Path(path)
-    wanted = {"resolution": resolution, "pool": pool, "placement": placement}
+    wanted = grid.PLACE | place
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             header = json.loads(arrays["header"].tobytes())
@@ -117,9 +110,9 @@ def load(
     if found != wanted:
         raise CacheError(
             f"{path}: its pots are placed with {_words(found)}, not {_words(wanted)};"
-            f" {_remedy(path.with_stem(f'{path.stem}_{resolution}'), wanted)}"
+            f" {_remedy(path.with_stem('{}_{}'.format(path.stem, wanted['resolution'])), wanted)}"
         )
-    return Cache(path, resolution, header["files"], outline_of, outlines, labels)
+    return Cache(path, found["resolution"], header["files"], outline_of, outlines, labels)
 
 
 def counts(files: Iterable[list[Any]]) -> dict[str, int]:

@@ -16,7 +16,6 @@ SOURCES = {
 }
 """The modules whose `open_feed(config, mesh)` reads the data, by `config.data.source`."""
 
-
 Draw = Callable[[Any, jax.Array, jax.Array], Batch]
 """`draw(item, rng, step) -> batch`, see `Feed`."""
 
@@ -117,7 +116,6 @@ def check_batch_size(batch_size: int, parts: int, num_shards: int = 1) -> None:
     for count, name in ((batch_size, "batch_size"), (parts, _PARTS), (num_shards, _SHARDS)):
         if count < 1:
             raise ValueError(f"{count} {name}: at least 1 is needed")
-    for count, name in ((parts, _PARTS), (num_shards, _SHARDS)):
         if batch_size % count:
             lower = max(batch_size // count, 1) * count
             raise ValueError(

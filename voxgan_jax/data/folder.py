@@ -9,7 +9,7 @@ import hashlib
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -56,8 +56,6 @@ class PotFile(NamedTuple):
     category: str
     size: tuple[int, int, int]
 
-
-Item = TypeVar("Item", PotPath, PotFile)
 
 Reasons = list[tuple[pathlib.Path, str]]
 """Files that cannot be used, and why."""
@@ -147,35 +145,32 @@ def split_pots(keys: Sequence[tuple[str, str]], share: float, seed: int) -> set[
     return set(distinct[:count])
 
 
-def first_of_each_pot(items: Iterable[Item]) -> Iterator[Item]:
-    """Drop the further files of a pot: they show the same geometry, broken in another way."""
-    seen = set()
-    for item in items:
-        if (item.category, item.pot) not in seen:
-            seen.add((item.category, item.pot))
-            yield item
-
-
-def read(
-    item: PotPath, *, resolution: int = 64, pool: int = 1, placement: str = "center"
-) -> PotFile:
-    """Read one file and place its pot in a cube of side `resolution`.
+def read(item: PotPath, **place: Any) -> PotFile:
+    """Read one file and place its pot in a cube, see `grid.place`.
 
     Raises:
         VoxError: the file is not a readable `.vox` file.
         grid.FitError: the pot is too big for the cube.
     """
     labels = vox.read(item.path)
-    placed = grid.place(labels, resolution, pool=pool, placement=placement, source=str(item.path))
+    placed = grid.place(labels, source=str(item.path), **place)
     return PotFile(placed, item.path.name, item.pot, item.category, labels.shape)
 
 
 def read_all(
-    vox_dir: str | pathlib.Path, bad: Reasons, progress: Progress = iter, **place: Any
+    vox_dir: str | pathlib.Path,
+    bad: Reasons,
+    *,
+    skip_bad: bool = False,
+    progress: Progress = iter,
+    **place: Any,
 ) -> Iterator[tuple[PotPath, PotFile]]:
     """What `scan` finds in a folder and `read` can use; the others are added to `bad`.
 
     The reasons are without the files' paths.
+
+    Raises:
+        BadFilesError: at the end, where there are bad files and `skip_bad` is not set.
     """
     for item in progress(scan(vox_dir)):
         try:
@@ -186,3 +181,5 @@ def read_all(
                 bad.append((item.path, "it holds no voxel"))
         except (vox.VoxError, grid.FitError, OSError) as error:
             bad.append((item.path, str(error).removeprefix(f"{item.path}: ")))
+    if bad and not skip_bad:
+        raise BadFilesError(bad)

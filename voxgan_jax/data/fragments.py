@@ -52,32 +52,6 @@ def given_table(ids: Sequence[int]) -> Bool[np.ndarray, "256"]:
     return table
 
 
-class UnknownFragmentError(ValueError):
-    """A fragment id that the file does not have."""
-
-
-def given_labels(
-    labels: UInt8[np.ndarray, "d h w"], ids: Sequence[int] | None, source: str = ""
-) -> Bool[np.ndarray, "256"]:
-    """Which labels of a file are given: those of the named fragments, or all where none is named.
-
-    Raises:
-        UnknownFragmentError: the file has no such fragment.
-        ValueError: the file is empty.
-    """
-    present = fragment_ids(labels)
-    if not present:
-        raise ValueError(f"{source}: it holds no voxel")
-    if not ids:
-        return np.arange(256) > 0
-    missing = sorted(set(ids) - set(present))
-    if missing:
-        raise UnknownFragmentError(
-            f"{source}: no fragment {missing[0]}; it has {', '.join(map(str, present))}"
-        )
-    return given_table(ids)
-
-
 def choose(
     counts: Int[np.ndarray, "b 256"] | Int[Array, "b 256"],
     noise: Float[np.ndarray, "b 256"] | Float[Array, "b 256"],

@@ -1,12 +1,13 @@
-"""Pots in a cube: placing, changing resolution, packing bits."""
+"""Pots in a cube: placing, changing resolution."""
 
-import hashlib
 import math
 
 import numpy as np
-from jaxtyping import Array, Shaped, UInt8
+from jaxtyping import Shaped, UInt8
 
 PLACEMENTS = ("center", "corner")
+PLACE = {"resolution": 64, "pool": 1, "placement": "center"}
+"""The options of `place`, and what they are where none are given."""
 
 
 class FitError(ValueError):
@@ -70,31 +71,6 @@ def region(
     return d, h, w
 
 
-def shift(labels: UInt8[np.ndarray, "d h w"], file_name: str) -> UInt8[np.ndarray, "d h w"]:
-    """Move what a cube holds to a place drawn from the file's name, the same everywhere and always.
-
-    All places where the box of the occupied cells fits are equally likely: along axis i it starts
-    at bytes 8(i+1) to 8(i+2) of sha256(file name without folder), big-endian, modulo the number of
-    places. The first 8 bytes choose the fragment (`fragments.fixed_fragment`). Where it was before
-    is no matter. For scoring models that are not told where a pot's axis is.
-    """
-    occupied = np.nonzero(labels)
-    if not occupied[0].size:
-        return labels
-    name = file_name.replace("\\", "/").rsplit("/", 1)[-1]
-    digest = hashlib.sha256(name.encode()).digest()
-    old, new = [], []
-    for axis, (cells, side) in enumerate(zip(occupied, labels.shape, strict=True)):
-        first, size = int(cells.min()), int(np.ptp(cells)) + 1
-        drawn = int.from_bytes(digest[8 * (axis + 1) : 8 * (axis + 2)], "big")
-        start = drawn % (side - size + 1)
-        old.append(slice(first, first + size))
-        new.append(slice(start, start + size))
-    moved = np.zeros_like(labels)
-    moved[tuple(new)] = labels[tuple(old)]
-    return moved
-
-
 def downsample(labels: UInt8[np.ndarray, "d h w"], factor: int) -> UInt8[np.ndarray, "_ _ _"]:
     """Pool blocks of factor³ cells: occupied if any cell is, the label that most of these hold.
 
@@ -129,23 +105,3 @@ def upsample(
     for axis in range(3):
         volume = volume.repeat(factor, axis)
     return volume
-
-
-def pack_bits(
-    volume: Shaped[np.ndarray, "*b d h w"] | Shaped[Array, "*b d h w"],
-) -> UInt8[np.ndarray, "*b bytes"] | UInt8[Array, "*b bytes"]:
-    """Eight cells to a byte, nonzero as 1, in the order of `numpy.packbits`: 64³ in 32 KiB.
-
-    Takes NumPy or JAX arrays, jitted or not, and returns the same kind.
-    """
-    xp = volume.__array_namespace__()
-    return xp.packbits((volume != 0).reshape(*volume.shape[:-3], -1), axis=-1)
-
-
-def unpack_bits(
-    packed: UInt8[np.ndarray, "*b bytes"] | UInt8[Array, "*b bytes"], shape: tuple[int, int, int]
-) -> UInt8[np.ndarray, "*b d h w"] | UInt8[Array, "*b d h w"]:
-    """The inverse of `pack_bits` for volumes of `shape`: 0 and 1."""
-    xp = packed.__array_namespace__()
-    bits = xp.unpackbits(packed, axis=-1, count=math.prod(shape))
-    return bits.reshape(*packed.shape[:-1], *shape)

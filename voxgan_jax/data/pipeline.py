@@ -27,11 +27,6 @@ Choose = Callable[[Int[np.ndarray, "b 256"], np.ndarray], Any]
 """`fragments.choose` with its options bound: (voxel counts, noise) -> given."""
 
 
-def plan_split(source: Any, split: str, batch_size: int, **options: Any) -> feed.EpochPlan:
-    """`plan_epoch` for a split of a prepared data set."""
-    return feed.plan_epoch(builder_lib.num_examples(source, split), batch_size, **options)
-
-
 def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
     """The training batches of a config from a prepared data set, sent ahead to the devices.
 
@@ -40,9 +35,8 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
     """
     source = builder_lib.open_prepared(config.data.dir, **feed.place_options(config))
     split, batch_size = config.data.train_split, config.train.batch_size
-    plan = plan_split(
-        source,
-        split,
+    plan = feed.plan_epoch(
+        builder_lib.num_examples(source, split),
         batch_size,
         keep_last=config.data.keep_last_batch,
         parts=mesh.size * config.train.accumulate_steps,
@@ -103,7 +97,7 @@ def train_batches(
 
     Args:
         source: a prepared data set, see `builder.open_prepared`.
-        plan: `plan_split` for the same split, batch size and number of shards.
+        plan: `feed.plan_epoch` for the same split, batch size and number of shards.
         batch_size: over all processes.
         cache: hold the decoded split in memory.
         shuffle_buffer: examples to shuffle among, over all shards; 0 means all.
@@ -183,12 +177,8 @@ def prefetch_to_device(
         sharding: how the rows of all processes together are divided among their devices, those of
             process 0 first.
     """
-    put = functools.partial(parallel.divide, sharding=sharding)
-    queue: collections.deque[dict[str, jax.Array]] = collections.deque()
-    iterator = iter(batches)
-    for batch in itertools.islice(iterator, size):
-        queue.append(put(batch))
+    sent = map(functools.partial(parallel.divide, sharding=sharding), batches)
+    queue = collections.deque(itertools.islice(sent, size))
     while queue:
         yield queue.popleft()
-        for batch in itertools.islice(iterator, 1):
-            queue.append(put(batch))
+        queue.extend(itertools.islice(sent, 1))

@@ -54,8 +54,7 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
     )
     if config.data.synthetic_pots:
         split = f"{split}+{config.data.synthetic_pots} synthetic pots"
-    parts = mesh.size * config.train.accumulate_steps
-    feed.check_batch_size(batch_size, parts)
+    feed.check_batch_size(batch_size, mesh.size * config.train.accumulate_steps)
     share = -(-num_pots // mesh.size)
     # pmap wants the rows in a shape of its own, which makes a second copy of them.
     copies = 2 if config.parallel.mode == "pmap" else 1
@@ -151,12 +150,11 @@ def load(
     rows = parallel.batch_sharding(mesh)
     share = -(-num_pots // mesh.size)
     shape = (share * mesh.size, resolution, resolution, resolution)
-    labels, counts = [], []
+    sent = []
     for device, index in rows.addressable_devices_indices_map(shape).items():
         start, stop, _ = (index or (slice(None),))[0].indices(shape[0])
-        held, held_counts = _send(read(slice(start, stop)), share, resolution, device)
-        labels.append(held)
-        counts.append(held_counts)
+        sent.append(_send(read(slice(start, stop)), share, resolution, device))
+    labels, counts = map(list, zip(*sent, strict=True))
     return {
         "labels": jax.make_array_from_single_device_arrays(shape, rows, labels),
         "counts": jax.make_array_from_single_device_arrays((shape[0], 256), rows, counts),

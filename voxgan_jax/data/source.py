@@ -8,13 +8,7 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from voxgan_jax.data import cache, folder, grid
-
-TRAIN_SPLITS = ("train", "validation")
-SHIFTED = "shifted"
-"""The placement for scoring without a known axis: pots read in the centre, then `grid.shift`."""
-
-PLACEMENTS = (*grid.PLACEMENTS, SHIFTED)
+from voxgan_jax.data import cache, folder
 
 
 class Split(NamedTuple):
@@ -38,22 +32,17 @@ def open_data(data_dir: str | pathlib.Path, **place: Any) -> Data:
     Args:
         data_dir: a folder of `.vox` files, one of prepared data sets (see `builder`), or a cache
             file (see `cache`).
-        place: resolution, pool, placement; see `grid.place`. With placement "shifted" each file's
-            pot is read in the centre and moved by `grid.shift`, so the data is that of "center".
+        place: resolution, pool, placement; see `grid.place`.
 
     Raises:
         FileNotFoundError: no data there, or not placed in this way.
         CacheError: a cache file that is damaged, or whose pots are placed in another way.
     """
-    if place.get("placement") == SHIFTED:
-        centred = open_data(data_dir, **_unshifted(place))
-        return centred._replace(
-            read=lambda split, rows: (
-                item._replace(labels=grid.shift(item.labels, item.name))
-                for item in centred.read(split, rows)
-            )
-        )
-    if _is_folder(data_dir):
+    if pathlib.Path(data_dir).is_file():
+        packed = cache.load(data_dir, **place)
+        read = functools.partial(cache.read_split, packed)
+        return Data(str(data_dir), cache.counts(packed.files), read)
+    if not folder.is_prepared(data_dir):
         items = folder.scan(data_dir)
         return Data(
             str(data_dir),
@@ -63,10 +52,6 @@ def open_data(data_dir: str | pathlib.Path, **place: Any) -> Data:
                 for item in [item for item in items if item.split in split.split("+")][rows]
             ),
         )
-    if pathlib.Path(data_dir).is_file():
-        packed = cache.load(data_dir, **place)
-        read = functools.partial(cache.read_split, packed)
-        return Data(str(data_dir), cache.counts(packed.files), read)
     # TFDS and TensorFlow take seconds to import and are of no use to files.
     builder = importlib.import_module("voxgan_jax.data.builder")
     splits = builder.open_prepared(data_dir, **place).info.splits
@@ -107,38 +92,3 @@ def open_split(
     """
     data = open_data(data_dir, **place)
     return Split(data.read(split, rows), num_pots(data, split))
-
-
-def training_pots(
-    data_dir: str | pathlib.Path, *, leave_out: str = "", **place: Any
-) -> Iterator[folder.PotFile]:
-    """Every pot of the train and validation splits once: the files of a pot share its geometry.
-
-    Args:
-        leave_out: splits, joined by "+", that are about to be scored and so must not be known.
-        place: see `open_data`; pots to learn from are in the centre where others are shifted.
-
-    Raises:
-        FileNotFoundError, CacheError: see `open_data`.
-        ValueError: no pots are left to learn from.
-    """
-    place = _unshifted(place)
-    data = open_data(data_dir, **place)
-    wanted = [name for name in TRAIN_SPLITS if name not in leave_out.split("+")]
-    split = "+".join(name for name in wanted if name in data.counts)
-    if not split:
-        raise ValueError(f"{data_dir}: no training pots there beside those to be scored")
-    if not _is_folder(data_dir):
-        return folder.first_of_each_pot(data.read(split, slice(None)))
-    # The further files of a pot need not even be read.
-    items = [item for item in folder.scan(data_dir) if item.split in split.split("+")]
-    return (folder.read(item, **place) for item in folder.first_of_each_pot(items))
-
-
-def _unshifted(place: dict[str, Any]) -> dict[str, Any]:
-    return place | {"placement": "center"} if place.get("placement") == SHIFTED else place
-
-
-def _is_folder(data_dir: str | pathlib.Path) -> bool:
-    """Whether it is a folder of `.vox` files, or may be meant to be one."""
-    return not folder.is_prepared(data_dir) and not pathlib.Path(data_dir).is_file()

@@ -76,14 +76,14 @@ def read_scene(source: str | pathlib.Path | bytes, model: int | None = None) -> 
     """
     data, name = (source, "<bytes>") if isinstance(source, bytes) else _load(source)
     try:
-        content = _parse(data)
-        models, nodes, count = content.models, content.nodes, len(content.models)
+        version, palette, models, nodes = _parse(data)
+        count = len(models)
         if model is not None:
             if not 0 <= model < count:
                 raise Fault(None, f"it holds {count} models, none of index {model}")
             models, nodes = models[model : model + 1], {}
         labels = vox_scene.paint(vox_scene.place(models, nodes))
-        return Scene(labels, content.palette, content.version, count)
+        return Scene(labels, palette, version, count)
     except Fault as fault:
         raise VoxError(name, *fault.args) from None
 
@@ -139,13 +139,6 @@ def fragment_palette() -> UInt8[np.ndarray, "256 4"]:
     return palette
 
 
-class _Content(NamedTuple):
-    version: int
-    models: list[VoxelModel]
-    nodes: dict[int, Node]
-    palette: np.ndarray | None
-
-
 def _load(path: str | pathlib.Path) -> tuple[bytes, str]:
     name = str(path)
     try:
@@ -182,7 +175,9 @@ def _chunks(data: bytes, offset: int, end: int) -> Iterator[tuple[bytes, int, in
         raise Fault(offset, f"more than {MAX_CHUNKS} chunks")
 
 
-def _parse(data: bytes) -> _Content:
+def _parse(
+    data: bytes,
+) -> tuple[int, np.ndarray | None, list[VoxelModel], dict[int, Node]]:
     magic, version = unpack("<4si", data, 0, len(data), "the header")
     if magic != b"VOX ":
         raise Fault(0, f"it starts with {magic!r}, not b'VOX '")
@@ -227,7 +222,7 @@ def _parse(data: bytes) -> _Content:
         raise Fault(pack[0], f"PACK announces {pack[1]} models, {len(models)} follow")
     if not models:
         raise Fault(end, "it ends without a model")
-    return _Content(version, models, nodes, palette)
+    return version, palette, models, nodes
 
 
 def _voxels(data: bytes, start: int, end: int, size: tuple[int, int, int]) -> np.ndarray:
@@ -235,12 +230,9 @@ def _voxels(data: bytes, start: int, end: int, size: tuple[int, int, int]) -> np
     if 4 * count != end - start - 4:
         raise Fault(start, f"XYZI announces {count} voxels, {end - start - 4} bytes follow")
     voxels = np.frombuffer(data, np.uint8, 4 * count, start + 4).reshape(count, 4)
-    if count and any(int(voxels[:, axis].max()) >= size[axis] for axis in range(3)):
-        outside = min(
-            int(np.argmax(voxels[:, axis] >= size[axis]))
-            for axis in range(3)
-            if int(voxels[:, axis].max()) >= size[axis]
-        )
+    beyond = (voxels[:, :3] >= np.array(size)).any(axis=1)
+    if beyond.any():
+        outside = int(beyond.argmax())
         place = tuple(voxels[outside, :3].tolist())
         raise Fault(start + 4 + 4 * outside, f"voxel {place} outside the box of {size}")
     return voxels

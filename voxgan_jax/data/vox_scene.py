@@ -176,6 +176,9 @@ def walk(nodes: dict[int, Node]) -> list[Instance]:
 def place(models: list[VoxelModel], nodes: dict[int, Node]) -> list[Placed]:
     """All models as the scene graph shows them or, without nodes, with a corner in common.
 
+    A model turns about the middle of its box, rounded down; voxels stand for their centres. So
+    MagicaVoxel does: cell = floor(R(v + ½ - size // 2) + t), see jpaver/opengametools issue 19.
+
     Raises:
         Fault: see `walk`; a model that does not exist; none shown.
     """
@@ -186,22 +189,15 @@ def place(models: list[VoxelModel], nodes: dict[int, Node]) -> list[Placed]:
         if not 0 <= instance.model < len(models):
             reason = f"a shape of model {instance.model}, the file holds {len(models)}"
             raise Fault(instance.offset, reason)
-        placed.append(_put(models[instance.model], instance))
+        model = models[instance.model]
+        start = tuple(
+            shift - sign * (model.size[axis] // 2) - (sign < 0)
+            for shift, axis, sign in zip(instance.translation, *instance.rotation, strict=True)
+        )
+        placed.append(Placed(model, instance.rotation, start))
     if not placed:
         raise Fault(None, "its scene graph shows no model")
     return placed
-
-
-def _put(model: VoxelModel, instance: Instance) -> Placed:
-    """A model turns about the middle of its box, rounded down; voxels stand for their centres.
-
-    So MagicaVoxel does: cell = floor(R(v + ½ - size // 2) + t), see jpaver/opengametools issue 19.
-    """
-    start = tuple(
-        shift - sign * (model.size[axis] // 2) - (sign < 0)
-        for shift, axis, sign in zip(instance.translation, *instance.rotation, strict=True)
-    )
-    return Placed(model, instance.rotation, start)
 
 
 def paint(placed: list[Placed]) -> UInt8[np.ndarray, "d h w"]:
@@ -210,17 +206,13 @@ def paint(placed: list[Placed]) -> UInt8[np.ndarray, "d h w"]:
     Raises:
         Fault: too many cells or voxels.
     """
-    lows, highs = [], []
+    corners = [item.start for item in placed]
     for model, rotation, start in placed:
-        far = [
-            first + sign * (model.size[axis] - 1)
-            for first, axis, sign in zip(start, *rotation, strict=True)
-        ]
-        lows.append([min(pair) for pair in zip(start, far, strict=True)])
-        highs.append([max(pair) for pair in zip(start, far, strict=True)])
-    low = [min(column) for column in zip(*lows, strict=True)]
-    high = [max(column) for column in zip(*highs, strict=True)]
-    x, y, z = (last - first + 1 for first, last in zip(low, high, strict=True))
+        pairs = zip(start, *rotation, strict=True)
+        corners.append(tuple(at + sign * (model.size[axis] - 1) for at, axis, sign in pairs))
+    corners = np.array(corners)
+    low = corners.min(axis=0).tolist()
+    x, y, z = (np.ptp(corners, axis=0) + 1).tolist()
     if x * y * z > MAX_GRID:
         raise Fault(None, f"a scene of {x} × {y} × {z} cells, above the limit of {MAX_GRID}")
     total = sum(len(item.model.voxels) for item in placed)
@@ -232,13 +224,10 @@ def paint(placed: list[Placed]) -> UInt8[np.ndarray, "d h w"]:
     strides = (1, z * x, -x)  # along the scene's x, y and z, which runs backwards
     for model, (axes, signs), start in placed:
         base = (z - 1) * x + sum(strides[i] * (start[i] - low[i]) for i in range(3))
-        steps = [0, 0, 0]
+        steps = np.zeros(3, np.intp)
         for stride, axis, sign in zip(strides, axes, signs, strict=True):
             steps[axis] = stride * sign
         for first in range(0, len(model.voxels), _BLOCK):
             block = model.voxels[first : first + _BLOCK]
-            index = block[:, 0].astype(np.intp) * steps[0] + base
-            index += block[:, 1].astype(np.intp) * steps[1]
-            index += block[:, 2].astype(np.intp) * steps[2]
-            flat[index] = block[:, 3]
+            flat[block[:, :3] @ steps + base] = block[:, 3]
     return labels

@@ -1,1 +1,1 @@
-"""Metrics, the evaluation protocol, answers that need no learning, and figures."""
+"""Metrics, the evaluation protocol, scores while a run trains, and figures."""

@@ -1,4 +1,4 @@
-"""Pictures of pots as lit surfaces: contact sheets, and input | completed | truth.
+"""Pictures of pots as lit surfaces, in sheets.
 
 Faces are projected, sorted by depth and drawn as flat 2D polygons: the same picture as 3D axes
 would give, at a fraction of the time and with panels that share one scale exactly. Only
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
@@ -19,9 +19,7 @@ from skimage import measure
 
 from voxgan_jax.data import vox
 from voxgan_jax.files import whole
-from voxgan_jax.inference.answer import GIVEN, INFERRED, MISSING
 
-_TERRACOTTA, _BLUE_GREY, _SAND = (0.82, 0.47, 0.32), (0.70, 0.77, 0.84), (0.91, 0.82, 0.70)
 _LIGHT = np.array([-0.40, 0.75, 0.55])  # in view axes: right, up, towards the viewer
 _PAD = 4  # voxels of free space around the grid, enough for the widest blur
 _BLUR = 0.5  # in voxels
@@ -132,20 +130,6 @@ def fragment_colours() -> Float[np.ndarray, "256 3"]:
     return 0.3 + 0.7 * vox.fragment_palette()[:, :3].astype(float) / 255
 
 
-def role_colours() -> Float[np.ndarray, "256 3"]:
-    """Terracotta for GIVEN, pale blue-grey for INFERRED, sand for MISSING."""
-    table = np.ones((256, 3))
-    table[[GIVEN, INFERRED, MISSING]] = _TERRACOTTA, _BLUE_GREY, _SAND
-    return table
-
-
-def roles(
-    given: Bool[np.ndarray, "d h w"], whole: Bool[np.ndarray, "d h w"], rest: int = INFERRED
-) -> UInt8[np.ndarray, "d h w"]:
-    """Roles of voxels: GIVEN where given, `rest` in the other voxels of the whole, 0 outside it."""
-    return np.where(given, GIVEN, np.where(whole, rest, 0)).astype(np.uint8)
-
-
 def contact_sheet(
     pots: Sequence[UInt8[np.ndarray, "_ _ _"]],
     titles: Sequence[str],
@@ -162,32 +146,10 @@ def contact_sheet(
         raise ValueError(f"{len(pots)} pots and {len(titles)} titles: one each, at least one")
     rows = [list(pots[k : k + columns]) for k in range(0, len(pots), columns)]
     names = [list(titles[k : k + columns]) for k in range(0, len(pots), columns)]
-    _sheet(rows, names, [""] * len(rows), path, fragment_colours(), aligned=False)
+    sheet(rows, names, [""] * len(rows), path, fragment_colours(), aligned=False)
 
 
-def comparison(
-    rows: Sequence[Sequence[UInt8[np.ndarray, "_ _ _"]]],
-    columns: Sequence[str],
-    path: str | pathlib.Path,
-    *,
-    row_titles: Sequence[str] | None = None,
-) -> None:
-    """Write rows of grids of roles side by side, such as input | completed | truth.
-
-    Each cell is a grid made by `roles`; all cells share one scale, and the cells of a row are
-    aligned by their grids, not by what is in them, so a sherd is seen where it sits in its pot.
-    An empty cell is left blank.
-
-    Raises:
-        ValueError: no rows, or a row whose length is not that of `columns`.
-    """
-    if not rows or any(len(row) != len(columns) for row in rows):
-        raise ValueError(f"every row needs {len(columns)} cells, one for each of {list(columns)}")
-    titles = [list(columns)] + [[""] * len(columns)] * (len(rows) - 1)
-    _sheet(rows, titles, row_titles or [""] * len(rows), path, role_colours(), aligned=True)
-
-
-def _sheet(
+def sheet(
     rows: Sequence[Sequence[UInt8[np.ndarray, "_ _ _"]]],
     titles: Sequence[Sequence[str]],
     row_titles: Sequence[str],

@@ -7,6 +7,8 @@ Every function takes `completed` in [0, 1] and `complete` in {0, 1} and may be c
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+Volume = Float[Array, "b d h w 1"]
+
 _VOXELS = (1, 2, 3, 4)
 
 
@@ -23,11 +25,7 @@ def _ratio(part: Float[Array, " b"], whole: Float[Array, " b"]) -> Float[Array, 
     return jnp.where(whole > 0, part / jnp.maximum(whole, 1), 1.0)
 
 
-def iou(
-    completed: Float[Array, "b d h w 1"],
-    complete: Float[Array, "b d h w 1"],
-    threshold: float = 0.5,
-) -> Float[Array, " b"]:
+def iou(completed: Volume, complete: Volume, threshold: float = 0.5) -> Float[Array, " b"]:
     """Intersection over union of the voxels above `threshold` with the whole pot (paper, eq. 4).
 
     In [0, 1]; 1 where both are empty.
@@ -35,11 +33,7 @@ def iou(
     return _iou(completed > threshold, complete > 0)
 
 
-def dice(
-    completed: Float[Array, "b d h w 1"],
-    complete: Float[Array, "b d h w 1"],
-    threshold: float = 0.5,
-) -> Float[Array, " b"]:
+def dice(completed: Volume, complete: Volume, threshold: float = 0.5) -> Float[Array, " b"]:
     """Twice the intersection over the sum of both volumes, after `threshold`.
 
     In [0, 1]; 1 where both are empty.
@@ -48,18 +42,13 @@ def dice(
     return _ratio(2 * _count(answer & truth), _count(answer) + _count(truth))
 
 
-def mse(
-    completed: Float[Array, "b d h w 1"], complete: Float[Array, "b d h w 1"]
-) -> Float[Array, " b"]:
+def mse(completed: Volume, complete: Volume) -> Float[Array, " b"]:
     """Mean over all voxels of the squared difference; on the probabilities, so no threshold."""
     return jnp.mean(jnp.square(completed - complete), axis=_VOXELS)
 
 
 def missing_iou(
-    partial: Float[Array, "b d h w 1"],
-    completed: Float[Array, "b d h w 1"],
-    complete: Float[Array, "b d h w 1"],
-    threshold: float = 0.5,
+    partial: Volume, completed: Volume, complete: Volume, threshold: float = 0.5
 ) -> Float[Array, " b"]:
     """`iou` over the voxels that `partial` (in {0, 1}) does not give: what had to be restored.
 

@@ -1,11 +1,10 @@
 """The fixed protocol: one known fragment per file in, the whole pot as the truth, scores out.
 
-Learned models, the answers without learning (`baselines`) and those that know more (`oracles`) go
-through the same `evaluate`; `summary` summarises what it returns.
+Learned models, answers without learning and those that know more go through the same `evaluate`.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -16,9 +15,12 @@ from jaxtyping import Array, Bool, Float, UInt8
 
 from voxgan_jax.data import fragments
 from voxgan_jax.data.folder import PotFile
-from voxgan_jax.evaluation import metrics, surface_scores
+from voxgan_jax.evaluation import metrics
 
 Predict = Callable[[Float[Array, "b d h w 1"]], Float[Array, "b d h w 1"]]
+
+Score = Callable[..., Mapping[str, Any]]
+"""Scores of (partial, completed, complete, threshold) per example, by the fields of `Record`."""
 
 
 class Sample(NamedTuple):
@@ -53,7 +55,7 @@ class Informed(NamedTuple):
 class Record(NamedTuple):
     """The scores of one file, see `metrics`; of surfaces too where these were asked for.
 
-    `share`: of the pot's voxels, the given fragment's. `chamfer` in voxels, see `surface_scores`.
+    `share`: of the pot's voxels, the given fragment's. `chamfer` in voxels.
     """
 
     name: str
@@ -114,24 +116,13 @@ def scores(
     }
 
 
-def _surface_scores(
-    partial: Float[Array, "b d h w 1"],
-    completed: Float[Array, "b d h w 1"],
-    complete: Float[Array, "b d h w 1"],
-    threshold: float,
-) -> dict[str, Any]:
-    plain = scores(partial, completed, complete, threshold)
-    given, answer, truth = jax.device_get((partial, completed.astype(jnp.float32), complete))
-    return plain | surface_scores.scores(given, answer, truth, threshold)
-
-
 def evaluate(
     predict: Predict | Informed,
     samples: Iterable[Sample],
     *,
     batch_size: int = 16,
     threshold: float = 0.5,
-    surfaces: bool = False,
+    score: Score = scores,
     progress: Callable[[Iterable[Sample]], Iterable[Sample]] = iter,
 ) -> list[Record]:
     """Score every sample once, in order; only one batch is in memory at a time.
@@ -140,13 +131,12 @@ def evaluate(
         predict: from the given voxels in {0, 1} to the completed pot in [0, 1]; it always sees
             `batch_size` rows, so it compiles once.
         threshold: above it a voxel counts as filled, for all scores but the MSE.
-        surfaces: score the surfaces as well, which takes some 30 ms a file at 64³.
+        score: others than `scores`.
         progress: wraps the samples to show how far it is, such as `tqdm` with its total bound.
 
     Raises:
         ValueError: an answer that is not finite.
     """
-    score = _surface_scores if surfaces else scores
     records = []
     # A progress bar has a length, so type checkers may look into it; an iterator they leave alone.
     for batch in batches(iter(progress(samples)), batch_size):

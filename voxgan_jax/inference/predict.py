@@ -19,7 +19,7 @@ def given_voxels(request: Request) -> Bool[np.ndarray, "_ _ _"]:
     """The voxels of the pot's box that any sherd gives.
 
     Raises:
-        ValueError: as `fragments.given_labels`; or the sherds' boxes are not of one size.
+        ValueError: a sherd is empty or has no such fragment, or their boxes are not of one size.
     """
     shapes = {sherd.labels.shape: sherd.source for sherd in request.sherds}
     if len(shapes) > 1:
@@ -30,7 +30,17 @@ def given_voxels(request: Request) -> Bool[np.ndarray, "_ _ _"]:
 
 
 def _given_labels(sherd: Sherd) -> Bool[np.ndarray, "256"]:
-    return fragments.given_labels(sherd.labels, sherd.ids, sherd.source)
+    """Which labels are given: those of the named fragments, or all where none is named."""
+    present = fragments.fragment_ids(sherd.labels)
+    if not present:
+        raise ValueError(f"{sherd.source}: it holds no voxel")
+    if not sherd.ids:
+        return np.arange(256) > 0
+    missing = sorted(set(sherd.ids) - set(present))
+    if missing:
+        listing = ", ".join(map(str, present))
+        raise ValueError(f"{sherd.source}: no fragment {missing[0]}; it has {listing}")
+    return fragments.given_table(sherd.ids)
 
 
 def complete(

@@ -22,6 +22,9 @@ from jaxtyping import Array, Float, Key
 
 Volume = Float[Array, "b d h w 1"]
 
+Keys = Key[Array, " b"] | None
+"""A random key for each example, where something is to be drawn."""
+
 OUTPUTS = "outputs"
 """The collection that holds, in training, what else the losses look at."""
 

@@ -6,10 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from voxgan_jax.geometry import rings
-from voxgan_jax.models import OUTPUTS
+from voxgan_jax.models import OUTPUTS, Keys, Volume
 from voxgan_jax.models.axis import AxisNet, find_axis, likely_axes
 from voxgan_jax.models.conv import find_dtype
 from voxgan_jax.models.profile import ProfileNet, evidence
@@ -59,13 +59,13 @@ class Model(nn.Module):
     @nn.compact
     def __call__(
         self,
-        partial: Float[Array, "b d h w 1"],
+        partial: Volume,
         *,
         train: bool,
-        complete: Float[Array, "b d h w 1"] | None = None,
-        keys: Key[Array, " b"] | None = None,
+        complete: Volume | None = None,
+        keys: Keys = None,
         axis: Float[Array, "b 2"] | None = None,
-    ) -> Float[Array, "b d h w 1"]:
+    ) -> Volume:
         """The completed pot, probabilities in float32.
 
         Args:

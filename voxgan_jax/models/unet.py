@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, Key
 
+from voxgan_jax.models import Keys, Volume
 from voxgan_jax.models.conv import Conv, ConvTranspose, conv_k3s1, conv_k4s2, find_dtype
 from voxgan_jax.models.layers import BatchNorm, ResBlock, leaky_relu
 
@@ -33,13 +33,8 @@ class Model(nn.Module):
 
     @nn.compact
     def __call__(
-        self,
-        partial: Float[Array, "b d h w 1"],
-        *,
-        train: bool,
-        complete: Float[Array, "b d h w 1"] | None = None,
-        keys: Key[Array, " b"] | None = None,
-    ) -> Float[Array, "b d h w 1"]:
+        self, partial: Volume, *, train: bool, complete: Volume | None = None, keys: Keys = None
+    ) -> Volume:
         """The completed pot, probabilities in float32; `train` is about batch statistics.
 
         `complete` and `keys`, which every generator is given in training, are not used here.

@@ -203,14 +203,6 @@ def from_torch(state: Mapping[str, torch.Tensor]) -> Variables:
     return from_names({name: value.detach().cpu().numpy() for name, value in arrays.items()})
 
 
-def twin(variables: Variables) -> torch.nn.Module:
-    """The PyTorch network with the weights of our variables, in training mode."""
-    state = to_torch(variables)
-    module = build(*describe(state))
-    module.load_state_dict(state)
-    return module
-
-
 def load(path: str | pathlib.Path) -> StateDict:
     """Read a state dict from a `.pth` file, tensors only.
 

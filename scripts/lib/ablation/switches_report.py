@@ -7,9 +7,8 @@ from typing import Any
 
 import jax
 
-from scripts.lib import scores, tables
+from scripts.lib import scores, summary, tables
 from scripts.lib.ablation import results, switches
-from voxgan_jax.evaluation import summary
 from voxgan_jax.evaluation.protocol import Record
 from voxgan_jax.files import write_whole
 

@@ -1,6 +1,6 @@
 """The paper's Table 1 with ours beside it: scores over seeds, paired differences, the table.
 
-Intervals draw pots, see `evaluation.summary`. Scores are averaged over the seeds file by file
+Intervals draw pots, see `summary`. Scores are averaged over the seeds file by file
 before that, so an interval says how sure the numbers are for other pots; how far seeds differ is
 told by the scores of each seed, which are listed beside it.
 """
@@ -9,8 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scripts.lib import scores, tables
-from voxgan_jax.evaluation import summary
+from scripts.lib import scores, summary, tables
 from voxgan_jax.evaluation.protocol import Record
 
 PAPER = {

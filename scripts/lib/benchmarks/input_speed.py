@@ -16,7 +16,7 @@ def measure(
 
     `data_dir` is a prepared data set; None makes one of synthetic pots.
     """
-    from voxgan_jax.data import builder, pipeline
+    from voxgan_jax.data import builder, feed, pipeline
     from voxgan_jax.data.synthetic import pots
 
     with tempfile.TemporaryDirectory() as made:
@@ -25,7 +25,7 @@ def measure(
             builder.prepare(made + "/vox", made + "/data", resolution=resolution)
             data_dir = made + "/data"
         source = builder.open_prepared(data_dir, resolution=resolution)
-        plan = pipeline.plan_split(source, "train", batch_size, keep_last=True)
+        plan = feed.plan_epoch(builder.num_examples(source, "train"), batch_size, keep_last=True)
         batches = pipeline.train_batches(source, "train", plan, batch_size=batch_size, seed=0)
 
         def epoch() -> float:

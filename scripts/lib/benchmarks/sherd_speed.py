@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 
+from scripts.lib import training_pots
 from scripts.lib.benchmarks import timing
 
 COLUMNS = ("name", "unit", "median", "min", "max", "CPU", "runs")
@@ -56,7 +57,7 @@ def _sherds(data_dir: str | None, folder: pathlib.Path, count: int) -> list[path
     if data_dir is None:
         return pots.write_dataset(folder / "vox", pots=count, seed=0, fragments=(6,))
     files = (item for item in folders.scan(data_dir) if item.split == "validation")
-    paths = [item.path for item in folders.first_of_each_pot(files)]
+    paths = [item.path for item in training_pots.first_of_each_pot(files)]
     if len(paths) < count:
         raise ValueError(f"{data_dir}: {len(paths)} validation pots; give --sherds {len(paths)}")
     return paths[:: len(paths) // count][:count]

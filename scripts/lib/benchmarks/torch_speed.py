@@ -11,7 +11,8 @@ import torch
 import torch._dynamo
 
 from scripts.lib.benchmarks import jax_speed, timing
-from voxgan_jax.torch_twin import model, step
+from scripts.lib.torch_parity import step
+from voxgan_jax.torch_twin import model
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last_3d": torch.channels_last_3d}
 POLL_SECONDS = 0.002
@@ -31,7 +32,7 @@ def setup() -> str:
 def training_step(
     config: Any, *, memory_format: str, compiled: bool, device: str
 ) -> jax_speed.Candidate:
-    """Steps of `torch_twin.step` under Adam, on a batch that is on the device already.
+    """Steps of `torch_parity.step` under Adam, on a batch that is on the device already.
 
     bfloat16 is autocast. `compiled` compiles both networks with `torch.compile`.
     """

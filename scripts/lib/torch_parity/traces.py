@@ -35,6 +35,14 @@ Values = dict[tuple[str, str], np.ndarray]
 """Everything that one framework computes, by (section, name)."""
 
 
+def twin(variables: weights.Variables) -> torch.nn.Module:
+    """The PyTorch network with the weights of our variables, in training mode."""
+    state = weights.to_torch(variables)
+    module = weights.build(*weights.describe(state))
+    module.load_state_dict(state)
+    return module
+
+
 class Start(NamedTuple):
     """What both frameworks start from: the modules of a config and the state of a new run."""
 
@@ -51,7 +59,7 @@ class Start(NamedTuple):
     def twins(self, device: str, dtype: torch.dtype = torch.float32) -> dict[str, torch.nn.Module]:
         """Both networks in PyTorch with the same weights."""
         return {
-            name: weights.twin(jax.device_get(self.state.nets[name].variables())).to(device, dtype)
+            name: twin(jax.device_get(self.state.nets[name].variables())).to(device, dtype)
             for name in NETS
         }
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from scripts.lib.torch_parity import step as twin_step
 from scripts.lib.torch_parity.traces import (
     NETS,
     SGD_RATE,
@@ -21,7 +22,6 @@ from scripts.lib.torch_parity.traces import (
     put_parameters,
     volumes,
 )
-from voxgan_jax.torch_twin import step as twin_step
 from voxgan_jax.torch_twin import weights
 
 

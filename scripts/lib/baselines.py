@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
-from voxgan_jax.data import grid
-from voxgan_jax.data.folder import PotFile, first_of_each_pot
+from scripts.lib import training_pots
+from voxgan_jax.data.folder import PotFile
 from voxgan_jax.evaluation.protocol import Predict
 from voxgan_jax.geometry.wheel import nearest_rings
 
@@ -78,7 +78,7 @@ def retrieve(library: Library, partial: Float[Array, "b d h w 1"]) -> Float[Arra
     """The known pot whose IoU with the revolved fragment is the highest."""
     best = jnp.argmax(match(library, partial), axis=1)
     side = partial.shape[1]
-    voxels = grid.unpack_bits(library.bits[best], (side, side, side))
+    voxels = training_pots.unpack_bits(library.bits[best], (side, side, side))
     return jnp.asarray(voxels, jnp.float32)[..., None]
 
 
@@ -105,9 +105,9 @@ def pack_pots(train_pots: Iterable[PotFile]) -> tuple[UInt8[np.ndarray, "n bytes
         ValueError: no pot.
     """
     resolution, bits = 0, []
-    for item in first_of_each_pot(train_pots):
+    for item in training_pots.first_of_each_pot(train_pots):
         resolution = item.labels.shape[0]
-        bits.append(grid.pack_bits(item.labels))
+        bits.append(training_pots.pack_bits(item.labels))
     if not bits:
         raise ValueError("no training pots to learn the answer from")
     return np.stack(bits), resolution

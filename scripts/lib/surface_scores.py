@@ -3,9 +3,15 @@
 On NumPy and k-d trees, as the distances are between points and not between grids.
 """
 
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 from scipy.spatial import KDTree
+
+from voxgan_jax.evaluation import protocol
 
 REACH = 1.0
 """How far from the other surface, in voxels, a point still counts as right in the F-score."""
@@ -79,3 +85,15 @@ def scores(
     pairs = [compare(*pair) for pair in zip(answers, complete[..., 0] > 0, strict=True)]
     chamfer, f_score = np.array(pairs).reshape(-1, 2).T
     return {"chamfer": chamfer, "f_score": f_score}
+
+
+def with_surfaces(
+    partial: Float[Array, "b d h w 1"],
+    completed: Float[Array, "b d h w 1"],
+    complete: Float[Array, "b d h w 1"],
+    threshold: float,
+) -> dict[str, Any]:
+    """`protocol.scores` and those of the surfaces, which take some 30 ms a file at 64³."""
+    plain = protocol.scores(partial, completed, complete, threshold)
+    given, answer, truth = jax.device_get((partial, completed.astype(jnp.float32), complete))
+    return plain | scores(given, answer, truth, threshold)

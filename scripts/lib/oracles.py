@@ -10,9 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from voxgan_jax.data import grid
-from voxgan_jax.data.folder import PotFile, first_of_each_pot
-from voxgan_jax.evaluation import baselines
+from scripts.lib import baselines, training_pots
+from voxgan_jax.data.folder import PotFile
 from voxgan_jax.evaluation.protocol import Batch, Informed
 
 
@@ -25,9 +24,9 @@ def make_class_mean(train_pots: Iterable[PotFile]) -> tuple[Informed, float]:
         ValueError: no training pot; when it answers, a class without one.
     """
     resolution, bits = 0, {}
-    for item in first_of_each_pot(train_pots):
+    for item in training_pots.first_of_each_pot(train_pots):
         resolution = item.labels.shape[0]
-        bits.setdefault(item.category, []).append(grid.pack_bits(item.labels))
+        bits.setdefault(item.category, []).append(training_pots.pack_bits(item.labels))
     if not bits:
         raise ValueError("no training pots to learn the answer from")
     means, ious = {}, []
@@ -60,11 +59,11 @@ def make_oracle(train_pots: Iterable[PotFile]) -> tuple[Informed, float]:
 
     def predict(partial: Float[Array, "b d h w 1"], batch: Batch) -> Float[Array, "b d h w 1"]:
         best = []
-        for truth in grid.pack_bits(batch.labels):
+        for truth in training_pots.pack_bits(batch.labels):
             shared = np.bitwise_count(bits & truth).sum(axis=1, dtype=np.int64)
             union = volumes + int(np.bitwise_count(truth).sum(dtype=np.int64)) - shared
             best.append(int(np.argmax(shared / np.maximum(union, 1))))
-        voxels = grid.unpack_bits(bits[best], (resolution, resolution, resolution))
+        voxels = training_pots.unpack_bits(bits[best], (resolution, resolution, resolution))
         return jnp.asarray(voxels, jnp.float32)[..., None]
 
     return Informed(predict), 0.5
