@@ -29,7 +29,10 @@ def modules() -> dict[str, pathlib.Path]:
 
 
 def imports(path: pathlib.Path, known: dict[str, pathlib.Path]) -> Iterator[str]:
-    """What a file imports, wherever in it that stands: modules of the package, others' by name."""
+    """What a file imports, wherever in it that stands: modules of the package, others' by name.
+
+    A module that is named in full by a string is taken for one that is imported by it.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -38,6 +41,8 @@ def imports(path: pathlib.Path, known: dict[str, pathlib.Path]) -> Iterator[str]
             for name in node.names:
                 inner = f"{node.module}.{name.name}"
                 yield inner if inner in known else node.module
+        elif isinstance(node, ast.Constant) and node.value in known.keys() - {PACKAGE}:
+            yield str(node.value)
 
 
 def arrows() -> dict[str, set[str]]:

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voxgan_jax.data import feed, fragments, mixture, resident, source
+from voxgan_jax.data import fragments, mixture, resident, source
 from voxgan_jax.devices import parallel
+from voxgan_jax.training import build
 
 ONE = parallel.make_mesh()
 PLACE = {"resolution": 32, "pool": 1, "placement": "center"}
@@ -92,4 +93,4 @@ def test_what_does_not_suit_is_refused(config):
         resident.open_feed(config, ONE)
     config.data.synthetic_pots, config.data.source = 2, "tfdata"
     with pytest.raises(ValueError, match=r"set config\.data\.source=resident, or it to 0"):
-        feed.open_feed(config, ONE)
+        build.open_feed(config, ONE)

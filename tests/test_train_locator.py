@@ -10,7 +10,6 @@ import pytest
 
 from configs import locator as locator_config
 from scripts import cut_sherds, score_locator
-from voxgan_jax.data import feed as feed_lib
 from voxgan_jax.devices import parallel
 from voxgan_jax.placement import axis_maps, locator
 from voxgan_jax.placement.axis_maps import Lines
@@ -128,7 +127,7 @@ def test_a_run_leaves_weights_that_can_be_used_and_gone_on_from(packed, tmp_path
 def test_batches_follow_from_the_step_and_a_step_lowers_the_loss(packed):
     """The loss is the cross-entropy of the placements about both lines, with the targets."""
     config, mesh = small_config(packed), parallel.make_mesh()
-    feed = feed_lib.open_feed(config, mesh)
+    feed = build.open_feed(config, mesh)
     assert feed.plan == (1, 2) and feed.draw is None
     batches = list(itertools.islice(feed.items(3), 2))
     again = next(feed.items(4))

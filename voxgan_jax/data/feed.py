@@ -1,6 +1,5 @@
 """What the training loop takes its batches from, whichever part of the package reads the data."""
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -8,13 +7,6 @@ import jax
 
 Batch = Mapping[str, Any]
 """`labels` uint8 (b, d, h, w) and `given` bool (b, 256): whether voxels with this id are given."""
-
-SOURCES = {
-    "tfdata": "voxgan_jax.data.pipeline",
-    "resident": "voxgan_jax.data.resident",
-    "sherds": "voxgan_jax.training.sherds",
-}
-"""The modules whose `open_feed(config, mesh)` reads the data, by `config.data.source`."""
 
 Draw = Callable[[Any, jax.Array, jax.Array], Batch]
 """`draw(item, rng, step) -> batch`, see `Feed`."""
@@ -42,31 +34,6 @@ class Feed(NamedTuple):
     fingerprint: str
     items: Callable[[int], Iterator[Any]]
     draw: Draw | None = None
-
-
-def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
-    """The feed of a config. Only the module that it needs is imported.
-
-    Raises:
-        ValueError: an unknown `config.data.source`, or data that does not suit the config.
-        FileNotFoundError: no data there.
-    """
-    name = config.data.source
-    if name not in SOURCES:
-        raise ValueError(f"unknown config.data.source {name!r}; known: {', '.join(SOURCES)}")
-    if config.data.synthetic_pots and name != "resident":
-        raise ValueError(
-            "config.data.synthetic_pots are made for data that the devices hold: set"
-            " config.data.source=resident, or it to 0"
-        )
-    try:
-        module = importlib.import_module(SOURCES[name])
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"config.data.source={name} needs {error.name}: pip install 'voxgan_jax[train]', or set"
-            " config.data.source=resident, which does without"
-        ) from error
-    return module.open_feed(config, mesh)
 
 
 def place_options(config: Any) -> dict[str, Any]:

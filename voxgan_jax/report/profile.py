@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from voxgan_jax.geometry import wheel
-from voxgan_jax.inference.answer import GIVEN, Labels
+from voxgan_jax.inference.answer import GIVEN, Belief, Labels
 
 Section = Float[np.ndarray, "rows rings"]
 
@@ -55,7 +55,7 @@ class Profile(NamedTuple):
     round_share: float
 
 
-def profile_of(labels: Labels, belief: Float[np.ndarray, "d h w"], step_mm: float) -> Profile:
+def profile_of(labels: Labels, belief: Belief, step_mm: float) -> Profile:
     """The profile of a completed pot about the axis that its clay has (`wheel.find_axis`).
 
     Args:

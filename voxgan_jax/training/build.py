@@ -1,6 +1,7 @@
-"""What a run starts from."""
+"""What a run starts from: its data and its first state."""
 
 import dataclasses
+import importlib
 from typing import Any
 
 import flax.traverse_util
@@ -8,9 +9,42 @@ import jax
 import jax.numpy as jnp
 from absl import logging
 
+from voxgan_jax.data.feed import Feed
 from voxgan_jax.models import weights
 from voxgan_jax.training.objectives import Objective
 from voxgan_jax.training.state import TrainState, Tree
+
+SOURCES = {
+    "tfdata": "voxgan_jax.data.pipeline",
+    "resident": "voxgan_jax.data.resident",
+    "sherds": "voxgan_jax.training.sherds",
+}
+"""The modules whose `open_feed(config, mesh)` reads the data, by `config.data.source`."""
+
+
+def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
+    """The feed of a config. Only the module that it needs is imported.
+
+    Raises:
+        ValueError: an unknown `config.data.source`, or data that does not suit the config.
+        FileNotFoundError: no data there.
+    """
+    name = config.data.source
+    if name not in SOURCES:
+        raise ValueError(f"unknown config.data.source {name!r}; known: {', '.join(SOURCES)}")
+    if config.data.synthetic_pots and name != "resident":
+        raise ValueError(
+            "config.data.synthetic_pots are made for data that the devices hold: set"
+            " config.data.source=resident, or it to 0"
+        )
+    try:
+        module = importlib.import_module(SOURCES[name])
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"config.data.source={name} needs {error.name}: pip install 'voxgan_jax[train]', or set"
+            " config.data.source=resident, which does without"
+        ) from error
+    return module.open_feed(config, mesh)
 
 
 def initial_state(config: Any, objective: Objective) -> TrainState:

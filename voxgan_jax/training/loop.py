@@ -46,7 +46,7 @@ def train(
         DiskError: the disk is full; the last good checkpoint is named.
     """
     mesh = parallel.make_mesh()
-    feed = feed_lib.open_feed(config, mesh)
+    feed = build.open_feed(config, mesh)
     validation.check(config)
     num_train_steps = (
         config.train.num_train_steps or config.train.num_epochs * feed.plan.num_batches
