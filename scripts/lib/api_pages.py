@@ -73,7 +73,7 @@ def _question(room: str) -> str:
 
 def missing(site: pathlib.Path) -> list[str]:
     """Public names that a built site has no entry for."""
-    from mkdocstrings import Inventory
+    from mkdocstrings import Inventory  # pyright: ignore[reportMissingImports]
 
     with open(site / "objects.inv", "rb") as file:
         known = set(Inventory.parse_sphinx(file))

@@ -3,7 +3,7 @@
 import ast
 from typing import Any
 
-import griffe
+import griffe  # pyright: ignore[reportMissingImports]
 
 
 class Tuples(griffe.Extension):
