@@ -1,6 +1,5 @@
 """A trained generator ready for use: its devices, its average, its weights."""
 
-import os
 import subprocess
 import sys
 
@@ -8,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import on_cpu_devices
 from test_symmetry import turned
 
 from configs import smoke
@@ -38,11 +38,9 @@ for count in (1, 2, 4):
         assert len(predict(jnp.zeros((count, 2, 2, 2, 1))).sharding.device_set) == count
 print(seen)
 """
-    flags = "--xla_force_host_platform_device_count=4"
-    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-c", code]
+    env = on_cpu_devices(4)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-1000:]
     # Compiled once for each size: 1 (and 1, 3, 4), then 2 and 4, then 4 alone.
     assert done.stdout.strip() == "[1, 3, 4, 2, 4, 4]"
