@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -124,8 +125,8 @@ def test_operations_are_those_that_xla_counts(what):
     """Of the forward pass with XLA's own convolutions; the rest of the pass is a few per cent."""
     config = small_config(features=16)
     config[what].conv_form = "lax"
-    build = getattr(models, f"build_{what}")
-    net = build(config[what])
+    build = models.build if what == "generator" else discriminator.from_config
+    net: Any = build(config[what])
     volume = jnp.zeros((2, 32, 32, 32, 1))
     variables = jax.eval_shape(lambda: net.init(jax.random.key(0), volume, train=False))
     lowered = jax.jit(lambda v, x: net.apply(v, x, train=False)).lower(variables, volume)
