@@ -6,6 +6,8 @@ of the time. Run as a program, this file writes the numbers of every case on fou
 
 import functools
 import itertools
+import os
+import pathlib
 import subprocess
 import sys
 from typing import Any
@@ -15,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import on_cpu_devices
 from flax import linen as nn
 
 from configs import revolve, smoke
@@ -225,9 +226,15 @@ def main(path: str) -> None:
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, np.ndarray]]:
     """The numbers of every case, from one process with four devices."""
     path = tmp_path_factory.mktemp("parallel") / "numbers.npz"
-    command = [sys.executable, __file__, str(path)]
-    env = on_cpu_devices(4)
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    root = pathlib.Path(__file__).resolve().parent.parent
+    # As users compile: without LLVM's optimisations some sums round otherwise.
+    env = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "PYTHONPATH": str(root),
+    }
+    done = subprocess.run(
+        [sys.executable, __file__, str(path)], env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, dict[str, np.ndarray]] = {}
     for key, value in np.load(path).items():
