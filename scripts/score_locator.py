@@ -4,7 +4,7 @@
     scripts/cut_sherds.py --data_dir pots.npz --split validation --every 12 --out held_out.npz
     scripts/score_locator.py --workdir runs/locator --held_out held_out.npz
 
-Of each sherd several lines are shown, one near its axis, see voxgan_jax/placement/sherds.py.
+Of each sherd several lines are shown, one near its axis, see voxgan_jax/training/sherds.py.
 """
 
 import argparse

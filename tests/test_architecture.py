@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import pathlib
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -120,3 +121,14 @@ def test_no_function_is_long(folder):
         if node.end_lineno - node.lineno + 1 > MOST_LINES["function"]
     }
     assert long == {}
+
+
+def test_a_module_that_a_text_names_is_there():
+    """CHANGELOG.md, which tells of earlier versions, and tests may name what is not there."""
+    named = re.compile(r"(?<![\w/.])(?:tests|scripts|voxgan_jax|configs)/[\w/]+\.py\b")
+    texts = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    for folder in (PACKAGE, "scripts", "configs"):
+        texts += (ROOT / folder).rglob("*.py")
+    found = [(path, name) for path in texts for name in named.findall(path.read_text("utf-8"))]
+    assert len(found) > 20
+    assert [(str(path), name) for path, name in found if not (ROOT / name).is_file()] == []

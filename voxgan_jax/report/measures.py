@@ -4,7 +4,7 @@ Base and rim are measured where the outer line of the wall, from half a wall's t
 straight, meets the plane that the pot stands on, or that of its highest point: what one measures at
 a foot and a lip whose edges were not rounded, chamfered or worn. They are no less than the resting
 surface, and no more than is reached within that half thickness. On synthetic pots this is right
-within half a voxel (tests/test_section_measures.py).
+within half a voxel (tests/test_measures.py).
 """
 
 import dataclasses
