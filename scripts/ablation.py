@@ -21,6 +21,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import command
 from scripts.lib.ablation import runs as ablation_runs
 from scripts.lib.ablation import session
@@ -231,4 +233,4 @@ def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

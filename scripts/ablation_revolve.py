@@ -21,6 +21,8 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import command
 from scripts.lib.ablation import runs, session, switches
 from scripts.lib.ablation.runs import Run
@@ -205,4 +207,4 @@ def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -14,6 +14,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import axes, command, shifted
 from voxgan_jax import models
 from voxgan_jax.evaluation import protocol
@@ -60,4 +62,4 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -25,6 +25,8 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib.benchmarks import timing
 from voxgan_jax.devices import accelerator
 
@@ -230,4 +232,4 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -17,6 +17,8 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import command, confidence_fit, weights_package
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
@@ -64,4 +66,4 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -20,6 +20,8 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import chaos, chaos_report, command
 from voxgan_jax.files import write_whole
 
@@ -75,3 +77,4 @@ def _parse() -> argparse.Namespace:
 
 if __name__ == "__main__":
     main()
+    leave(0)

@@ -16,6 +16,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any, cast
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.lib.start import leave
+
 import numpy as np
 from jaxtyping import Bool, Float
 from tqdm import tqdm
@@ -152,4 +156,4 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

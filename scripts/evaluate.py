@@ -22,6 +22,8 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import (
     baselines,
     command,
@@ -157,4 +159,4 @@ def _spread(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -21,6 +21,8 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import command, completions_figure, hypothesis_scores, reliability
 from voxgan_jax import models
 from voxgan_jax.data import source
@@ -154,4 +156,4 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -19,6 +19,8 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import command, weights_package
 from voxgan_jax.inference import model_card
 from voxgan_jax.models import weights
@@ -98,4 +100,4 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -17,6 +17,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import command, pieces
 from voxgan_jax.files import write_whole
 
@@ -45,4 +47,4 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -20,6 +20,8 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import command
 from voxgan_jax.cli import commands
 
@@ -64,4 +66,4 @@ def prepare(args: argparse.Namespace, options: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -12,6 +12,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import report_schema
 from voxgan_jax.files import write_whole
 
@@ -26,3 +28,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave(0)

@@ -12,6 +12,10 @@ import functools
 import pathlib
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from scripts.lib.start import leave
+
 import jax
 import numpy as np
 import optax
@@ -72,4 +76,4 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

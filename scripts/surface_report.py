@@ -18,6 +18,8 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave
+
 from scripts.lib import command, surfaces
 
 
@@ -40,4 +42,4 @@ def _report(args: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -14,6 +14,8 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib.start import leave  # noqa: F401
+
 from absl import app, flags
 from ml_collections import config_flags
 

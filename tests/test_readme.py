@@ -6,7 +6,7 @@ import shlex
 import pytest
 from conftest import ROOT
 
-from voxgan_jax.cli import main
+from voxgan_jax.cli import main, parser
 
 DOCUMENTS = (
     *("README.md", "CONTRIBUTING.md"),
@@ -106,7 +106,7 @@ def test_a_command_of_the_documents_exists_and_knows_its_options(line):
     first, *rest = COMMANDS[line]
     options = [word.split("=")[0] for word in rest if re.match(r"--[a-z]", word)]
     if first == "voxgan":
-        known = _options_of(main.build_parser(), rest[0] if rest else "")
+        known = _options_of(parser.build_parser(main.main), rest[0] if rest else "")
     else:
         path = ROOT / first
         assert path.is_file()

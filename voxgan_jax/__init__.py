@@ -1,11 +1,14 @@
 """voxgan_jax completes broken pottery on voxel grids: from one sherd to the whole pot."""
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from voxgan_jax.version import VERSION
 
+# As of typing, which takes some milliseconds of those in which Ctrl-C is not yet cared for.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from voxgan_jax.restore.api import complete
     from voxgan_jax.restore.pot import Completion
 
@@ -18,7 +21,7 @@ __version__ = VERSION
 __all__ = ["Completion", "__version__", "complete"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """`complete` and `Completion`, imported when they are asked for: JAX takes a second."""
     if name == "complete":
         from voxgan_jax.restore.api import complete

@@ -1,7 +1,5 @@
 """`python -m voxgan_jax.cli`."""
 
-import sys
+from voxgan_jax.cli.main import voxgan
 
-from voxgan_jax.cli.main import main
-
-sys.exit(main())
+voxgan()

@@ -1,14 +1,26 @@
-"""How a command ends: what went wrong in one line, and the exit code that says so."""
+"""How a command begins and ends: what went wrong in one line, and the exit code that says so."""
 
+import contextlib
 import os
-import select
+import signal
 import sys
 from collections.abc import Callable
+
+from voxgan_jax import console
+from voxgan_jax.devices import interruption
+
+leave = interruption.leave
 
 _TRAINING = ("importlib_resources", "optax", "orbax", "tensorboard", "tensorboardX")
 _TRAINING += ("tensorflow", "tensorflow_datasets")
 EXTRAS = dict.fromkeys(_TRAINING, "train") | {"torch": "torch"}
 """Packages that restoring does without, and the extra of voxgan_jax that brings each."""
+
+
+def start(name: str) -> None:
+    """A program begins: Ctrl-C and a poor console are provided for. Call it before all else."""
+    interruption.start(name)
+    console.adapt()
 
 
 def exit_code(
@@ -25,18 +37,40 @@ def exit_code(
         not there. Its text goes to stderr. None does where nobody reads the output any more, as
         behind `| head`.
     """
+    console.adapt()
+    came: list[int] = []
     try:
-        code = work() or 0
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        print(f"{name}: stopped; {stopped}", file=sys.stderr)
-        return 130
-    except (OSError, ValueError, ImportError) as error:
+        with interruption.raising() as came:
+            code = work() or 0
+            sys.stdout.flush()
+        return _stopped(name, stopped) if came else code
+    except BaseException as error:
+        if came or isinstance(error, KeyboardInterrupt):
+            return _stopped(name, stopped)
+        if not isinstance(error, (OSError, ValueError, ImportError)):
+            raise
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             return 1
-        print(f"{name}: {reason(error)}", file=sys.stderr)
+        _complain(f"{name}: {reason(error)}")
         return 1
+
+
+def _stopped(name: str, stopped: str) -> int:
+    """Say so; a program ends here, any other process has the code."""
+    before = signal.getsignal(signal.SIGINT)
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _complain(f"{name}: stopped; {stopped}")
+    interruption.leave_stopped()
+    with contextlib.suppress(ValueError):
+        signal.signal(signal.SIGINT, before)
+    return interruption.STOPPED
+
+
+def _complain(line: str) -> None:
+    from voxgan_jax.files import readable
+
+    print(readable(line), file=sys.stderr)
 
 
 def reason(error: Exception) -> str:
@@ -49,6 +83,8 @@ def reason(error: Exception) -> str:
 
 def _nobody_reads() -> bool:
     """Whether the reader of stdout has gone; what is left in it then goes nowhere."""
+    import select
+
     try:
         file = sys.stdout.fileno()
         watch = select.poll()

@@ -1,84 +1,33 @@
-"""`voxgan`: what a conservator types."""
+"""`voxgan`: from what is typed to the exit code. Before all else Ctrl-C is provided for."""
 
-import argparse
-import sys
 from collections.abc import Sequence
 
 from voxgan_jax.cli import commands
-from voxgan_jax.cli.complete import add_complete
-from voxgan_jax.cli.data import add_convert, add_synth
-from voxgan_jax.cli.doctor import add_doctor
-from voxgan_jax.cli.info import add_info
-from voxgan_jax.cli.shell import add_print_completion
-from voxgan_jax.cli.view import add_view
-from voxgan_jax.version import VERSION
 
-EXAMPLES = {
-    "complete": (
-        "voxgan complete sherd.stl --out restored            then open restored/sherd.html",
-        "voxgan complete sherd.stl --unit cm --height-mm 120 --up z --out restored",
-        "voxgan complete scans/ --out restored               all of a folder; again: only what is"
-        " missing",
-        'voxgan complete "scans/**/*.ply" --out restored     subfolders too',
-        "voxgan complete sherd.stl --hypotheses 5 --out restored",
-        "voxgan complete pot.vox --fragment 3 --out restored",
-    ),
-    "view": ("voxgan view restored/sherd_completed.stl", "voxgan view sherd.stl --out restored"),
-    "info": ("voxgan info sherd.stl --unit cm", "voxgan info *.vox --json"),
-    "doctor": ("voxgan doctor", "voxgan doctor --quick --json"),
-    "synth": ("voxgan synth --out pots --pots 20 --resolution 32",),
-    "convert": (
-        "voxgan convert generator.pth generator.safetensors",
-        "voxgan convert generator.safetensors generator.pth",
-    ),
-}
-"""What the help of a command ends with; three spaces stand before what is said of a line."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
-EXIT_CODES = """\
-exit codes:
-  0    done
-  1    something could not be done; the reason is on the error output, a line for each file
-  2    a wrong command line
-  130  stopped by Ctrl-C
-"""
+
+def voxgan() -> "NoReturn":
+    """The program: run the command that its arguments name, and end."""
+    commands.start("voxgan")
+    commands.leave(main())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code (`EXIT_CODES`).
+    """Run one command; returns its exit code (`parser.EXIT_CODES`).
 
     Raises:
         SystemExit: with 2 for a wrong command line, with 0 after --help and the like.
     """
-    parser = build_parser()
+    import sys
+
+    from voxgan_jax.cli.parser import build_parser
+
+    parser = build_parser(main)
     args = parser.parse_args(argv)
     if args.command is None:
         parser.print_help(sys.stderr)
         return 2
     return commands.exit_code("voxgan", lambda: args.run(args), stopped="what is written is whole")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; `run` in what it parses is the function of the command."""
-    parser = argparse.ArgumentParser(
-        prog="voxgan",
-        description="Completes broken pottery on voxel grids.",
-        epilog=_epilog([lines[0].split("   ")[0] for lines in EXAMPLES.values()]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"voxgan_jax {VERSION}")
-    add_print_completion(parser)
-    subparsers = parser.add_subparsers(dest="command")
-    add_complete(subparsers)
-    add_view(subparsers)
-    add_info(subparsers)
-    add_doctor(subparsers, main)
-    add_synth(subparsers)
-    add_convert(subparsers)
-    for name, command in subparsers.choices.items():
-        command.epilog = _epilog(EXAMPLES[name])
-        command.formatter_class = argparse.RawDescriptionHelpFormatter
-    return parser
-
-
-def _epilog(examples: Sequence[str]) -> str:
-    return "\n  ".join(["examples:", *examples]) + f"\n\n{EXIT_CODES}"

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from typing import Any
 
+from voxgan_jax.devices import interruption
+
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """`map`, or one that works side by side and keeps the order."""
 
@@ -112,11 +114,14 @@ def _begun(executor: ProcessPoolExecutor, work: Callable[[], Any]) -> Callable[[
 def _without_interrupt() -> Iterator[None]:
     """Processes started in here never see Ctrl-C; this one sees it when that is over."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
+        with interruption.held():
+            yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        # Another thread may be given it, and then it would be raised here all the same.
+        with interruption.held():
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -1,0 +1,72 @@
+"""What can be typed after `voxgan`: its commands, and what their help ends with."""
+
+import argparse
+from collections.abc import Callable, Sequence
+
+from voxgan_jax.cli.complete import add_complete
+from voxgan_jax.cli.data import add_convert, add_synth
+from voxgan_jax.cli.doctor import add_doctor
+from voxgan_jax.cli.info import add_info
+from voxgan_jax.cli.shell import add_print_completion
+from voxgan_jax.cli.view import add_view
+from voxgan_jax.version import VERSION
+
+EXAMPLES = {
+    "complete": (
+        "voxgan complete sherd.stl --out restored            then open restored/sherd.html",
+        "voxgan complete sherd.stl --unit cm --height-mm 120 --up z --out restored",
+        "voxgan complete scans/ --out restored               all of a folder; again: only what is"
+        " missing",
+        'voxgan complete "scans/**/*.ply" --out restored     subfolders too',
+        "voxgan complete sherd.stl --hypotheses 5 --out restored",
+        "voxgan complete pot.vox --fragment 3 --out restored",
+    ),
+    "view": ("voxgan view restored/sherd_completed.stl", "voxgan view sherd.stl --out restored"),
+    "info": ("voxgan info sherd.stl --unit cm", "voxgan info *.vox --json"),
+    "doctor": ("voxgan doctor", "voxgan doctor --quick --json"),
+    "synth": ("voxgan synth --out pots --pots 20 --resolution 32",),
+    "convert": (
+        "voxgan convert generator.pth generator.safetensors",
+        "voxgan convert generator.safetensors generator.pth",
+    ),
+}
+"""What the help of a command ends with; three spaces stand before what is said of a line."""
+
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    something could not be done; the reason is on the error output, a line for each file
+  2    a wrong command line
+  130  stopped by Ctrl-C
+"""
+
+
+def build_parser(voxgan: Callable[[Sequence[str]], int]) -> argparse.ArgumentParser:
+    """The parser of all commands; `run` in what it parses is the function of the command.
+
+    Args:
+        voxgan: runs the words of a command line, for the trial of `voxgan doctor`.
+    """
+    parser = argparse.ArgumentParser(
+        prog="voxgan",
+        description="Completes broken pottery on voxel grids.",
+        epilog=_epilog([lines[0].split("   ")[0] for lines in EXAMPLES.values()]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"voxgan_jax {VERSION}")
+    add_print_completion(parser)
+    subparsers = parser.add_subparsers(dest="command")
+    add_complete(subparsers)
+    add_view(subparsers)
+    add_info(subparsers)
+    add_doctor(subparsers, voxgan)
+    add_synth(subparsers)
+    add_convert(subparsers)
+    for name, command in subparsers.choices.items():
+        command.epilog = _epilog(EXAMPLES[name])
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+    return parser
+
+
+def _epilog(examples: Sequence[str]) -> str:
+    return "\n  ".join(["examples:", *examples]) + f"\n\n{EXIT_CODES}"
