@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from packaging.requirements import Requirement
 
-from voxgan_jax.devices import accelerator
+from voxgan_jax.devices import accelerator, interruption
 from voxgan_jax.version import VERSION
 
 OK, WARNING, FAULT = "ok", "warning", "fault"
@@ -245,6 +245,7 @@ def try_out(complete: Complete) -> Finding:
     pot = pots.make_pot(rng)
     labels = fracture(rng, pot, _PIECES)
     given = max(fragments.fragment_ids(labels), key=fragments.voxel_counts(labels).__getitem__)
+    interruption.unwind()
     with tempfile.TemporaryDirectory() as folder:
         file, out = pathlib.Path(folder) / "trial.vox", pathlib.Path(folder) / "out"
         vox.write(file, labels)

@@ -29,7 +29,7 @@ _code: list[int] = []
 _program: list[str] = []
 """The name of the program that has begun by `start`: this process is its own."""
 
-_held = 0
+_unwound = _held = False
 
 Stop = Callable[[int], bool]
 """Whether to stop after this step. Asked once a step; in several processes all must answer alike,
@@ -137,6 +137,8 @@ def _flush() -> None:
 def raising() -> Iterator[list[int]]:
     """SIGINT raises KeyboardInterrupt in here, but not amid an import nor where it would be lost.
 
+    Amid an import a program is left at once; after `unwind` it is raised when that has ended.
+
     Yields:
         The numbers of the signals that have come; so one is known of where a library made another
         error of it.
@@ -146,6 +148,8 @@ def raising() -> Iterator[list[int]]:
     def handle(number: int, frame: FrameType | None) -> None:
         came.append(number)
         if _held or _imports(frame):
+            if _program and not _unwound:
+                _stop_at_once()
             _thread.start_new_thread(_interrupt_later, ())
             return
         raise KeyboardInterrupt
@@ -189,8 +193,14 @@ def _interrupt_later() -> None:
 def held() -> Iterator[None]:
     """SIGINT waits, within `raising`, until this is over."""
     global _held
-    _held += 1
+    _held, before = True, _held
     try:
         yield
     finally:
-        _held -= 1
+        _held = before
+
+
+def unwind() -> None:
+    """From now on there is something to clear away, so no program is left amid its work."""
+    global _unwound
+    _unwound = True

@@ -61,6 +61,7 @@ def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Eac
     Functions, items and results have to be such as can be pickled. Where a process dies, for want
     of memory say, the rest of the work is done in this one.
     """
+    interruption.unwind()
     if workers <= 1:
         yield map
         return
