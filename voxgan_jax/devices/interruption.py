@@ -144,19 +144,20 @@ def raising() -> Iterator[list[int]]:
         error of it.
     """
     came: list[int] = []
+    main = _thread.get_ident()
 
     def handle(number: int, frame: FrameType | None) -> None:
         came.append(number)
         if _held or _imports(frame):
             if _program and not _unwound:
                 _stop_at_once()
-            _thread.start_new_thread(_interrupt_later, ())
+            _thread.start_new_thread(_interrupt_later, (main,))
             return
         raise KeyboardInterrupt
 
     def lost(unraisable: "sys.UnraisableHookArgs") -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
-            _thread.start_new_thread(_interrupt_later, ())
+            _thread.start_new_thread(_interrupt_later, (main,))
         else:
             hook(unraisable)
 
@@ -184,9 +185,12 @@ def _imports(frame: FrameType | None) -> bool:
     return False
 
 
-def _interrupt_later() -> None:
+def _interrupt_later(main: int) -> None:
     time.sleep(_AGAIN_S)
-    _thread.interrupt_main()
+    if hasattr(signal, "pthread_kill"):  # It wakes the main thread, too, where that waits.
+        signal.pthread_kill(main, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 @contextlib.contextmanager

@@ -14,9 +14,11 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from voxgan_jax.devices import interruption
@@ -32,6 +34,9 @@ IMPORTS = (
     "trimesh",
 )
 """What writing a pot imports, JAX not among it; a process imports it while the model compiles."""
+
+_LONGEST_S = 30.0
+"""How long is waited at the end for pots that are being written."""
 
 _WORTH_IT = 6
 _MOST = 8
@@ -52,7 +57,7 @@ def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Eac
 
     The processes start at once. At the end, and where anything is raised, Ctrl-C included, what has
     not been begun is dropped, what has is finished, and the processes are gone when this returns;
-    at a second Ctrl-C they are stopped.
+    at a second Ctrl-C, and after half a minute, they are stopped.
 
     Args:
         workers: see `sensible_workers`.
@@ -67,21 +72,28 @@ def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Eac
         return
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(workers, context, _begin, (tuple(imports),))
-    processes = []
     try:
         with _without_interrupt():
             # A process is started for each task that finds none idle.
             for _ in range(workers):
                 executor.submit(os.getpid)
-        processes += (executor._processes or {}).values()
         yield functools.partial(_each, executor, 2 * workers)
     finally:
+        processes = list((executor._processes or {}).values())
         try:
-            executor.shutdown(cancel_futures=True)
-        except KeyboardInterrupt:
+            # It would wait for ever where Ctrl-C came amid its own work.
+            executor.shutdown(wait=False, cancel_futures=True)
+            _wait(processes)
+        finally:
             for process in processes:
                 process.kill()
-            raise
+
+
+def _wait(processes: Iterable[BaseProcess]) -> None:
+    """Until all have ended, but no longer than what is begun can take."""
+    left, end = {process.sentinel for process in processes}, time.monotonic() + _LONGEST_S
+    while left and (rest := end - time.monotonic()) > 0:
+        left -= set(multiprocessing.connection.wait(left, rest))
 
 
 def _each(
