@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import uuid
 from collections.abc import Iterator
 
@@ -29,5 +30,19 @@ def write_whole(path: str | pathlib.Path, content: str | bytes | bytearray) -> N
 
 
 def readable(text: object) -> str:
-    """Text that can be printed and written, such as a path: bytes that are no UTF-8 are escaped."""
-    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    """Text that can be printed and written in one line, such as a path.
+
+    Escaped are bytes that are no UTF-8, and what would steer a terminal or turn the line about:
+    control characters, ends of lines, marks of the direction of writing.
+    """
+    return _STEERING.sub(lambda found: _escaped(found[0]), str(text))
+
+
+_STEERING = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def _escaped(letter: str) -> str:
+    """As JSON writes it."""
+    return {"\t": "\\t", "\n": "\\n", "\r": "\\r"}.get(letter, f"\\u{ord(letter):04x}")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from voxgan_jax.cli import options, result
+from voxgan_jax.files import readable
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from voxgan_jax.devices import accelerator
-    from voxgan_jax.files import readable
     from voxgan_jax.inference import completer
     from voxgan_jax.report import overview
     from voxgan_jax.restore import batch, files, pool
@@ -81,18 +81,17 @@ def run(args: argparse.Namespace) -> int:
             all_of_them.add(made.written.report)
             if not args.quiet:
                 said = result.as_json(made) if args.json else result.in_words(made)
-                tqdm.write(readable(said))
+                tqdm.write(said)
     failed = len(all_of_them.failed)
     if wanted and not silent:
         faults = f", {'one file' if failed == 1 else f'{failed} files'} failed" if failed else ""
-        print(f"{args.out / overview.INDEX}: {len(all_of_them.done)} pots{faults}")
+        index = readable(args.out / overview.INDEX)
+        print(f"{index}: {len(all_of_them.done)} pots{faults}")
     return int(failed > 0)
 
 
 def _tell(text: str) -> None:
     """Say what is being done to who sits at a terminal: one sherd has no bar of progress."""
-    from voxgan_jax.files import readable
-
     if sys.stderr.isatty():
         print(readable(text), file=sys.stderr, flush=True)
 
@@ -102,4 +101,4 @@ def _told_before(args: argparse.Namespace, reports: "Sequence[Report]") -> str:
         return f"{len(reports)} completed before, as they would be now (see --again)"
     page = any(name.endswith(".html") for name in reports[0].files or ())
     file = args.out / f"{reports[0].name}.{'html' if page else 'json'}"
-    return f"{file}: completed before, as it would be now (see --again)"
+    return f"{readable(file)}: completed before, as it would be now (see --again)"

@@ -3,17 +3,19 @@
 import argparse
 import pathlib
 
+from voxgan_jax.files import readable
+
 
 def add_synth(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
     parser = subparsers.add_parser("synth", help="make broken synthetic pots as .vox files")
     add = parser.add_argument
-    add("--out", type=pathlib.Path, required=True, help="folder to write")
+    add("-o", "--out", type=pathlib.Path, required=True, help="folder to write")
     add("--pots", type=int, default=20)
     add("--resolution", type=int, default=64, help="longest side in voxels")
     numbers = "numbers of fragments that each pot is broken into, a file each (default: 3 … 18)"
     add("--fragments", type=int, nargs="+", default=list(range(3, 19)), help=numbers)
-    add("--test_share", type=float, default=0.2, help="share of the pots for test")
+    add("--test-share", type=float, default=0.2, help="share of the pots for test")
     add("--seed", type=int, default=0)
     add("--sheet", type=pathlib.Path, help="also draw some of them to this .png")
     parser.set_defaults(run=_synth)
@@ -31,7 +33,7 @@ def _synth(args: argparse.Namespace) -> None:
         fragments=args.fragments,
         test_share=args.test_share,
     )
-    print(f"{args.out}: {len(paths)} files of {args.pots} pots")
+    print(f"{readable(args.out)}: {len(paths)} files of {args.pots} pots")
     if args.sheet:
         from voxgan_jax.evaluation import figures
 
@@ -41,7 +43,7 @@ def _synth(args: argparse.Namespace) -> None:
             [path.stem.rsplit("-t", 1)[0] for path in shown],
             args.sheet,
         )
-        print(args.sheet)
+        print(readable(args.sheet))
 
 
 def add_convert(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -63,4 +65,4 @@ def _convert(args: argparse.Namespace) -> None:
     found = weights.convert(
         args.source, args.target, resolution=args.resolution, placement=args.placement
     )
-    print(f"{args.target}: {found}")
+    print(f"{readable(args.target)}: {found}")

@@ -6,7 +6,8 @@ import pathlib
 import sys
 from typing import Any
 
-from voxgan_jax.cli.options import INPUTS, UNITS
+from voxgan_jax.cli.options import INPUTS
+from voxgan_jax.restore import arguments
 
 
 def add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -14,8 +15,8 @@ def add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser = subparsers.add_parser("info", help="say what is in a file")
     add = parser.add_argument
     add("files", nargs="+", type=pathlib.Path, metavar="FILE", help=INPUTS)
-    add("--unit", choices=UNITS, help="of a mesh's coordinates")
-    add("--voxel-mm", type=float, help="side of a voxel (default: 1)")
+    add("--unit", choices=arguments.UNITS, help="of a mesh's coordinates")
+    add("--voxel-mm", type=arguments.from_text("voxel_mm"), help="side of a voxel (default: 1)")
     add("--json", action="store_true", help="print a JSON object for each file, a line each")
     parser.set_defaults(run=_info)
 
@@ -31,7 +32,8 @@ def _info(args: argparse.Namespace) -> int:
             print(readable(f"voxgan: {error}"), file=sys.stderr)
             failed += 1
             continue
-        print(json.dumps(known, ensure_ascii=False) if args.json else sentence(known))
+        said = readable(json.dumps(known, ensure_ascii=False)) if args.json else sentence(known)
+        print(said)
     return int(failed > 0)
 
 

@@ -4,9 +4,10 @@ import argparse
 import pathlib
 from typing import Any
 
+from voxgan_jax.restore import arguments
+
 FORMATS = ("vox", "stl", "glb", "svg", "html", "json")
 INPUTS = "a mesh (STL, OBJ, PLY, GLB, OFF, 3MF) or voxels (.vox, .binvox, .npy, .npz)"
-UNITS = ("mm", "cm", "m", "in")
 
 _MODEL = ("threshold", "dtype", "average", "pool", "whole_cube")
 _FACTS = ("unit", "voxel_mm", "up", "axis", "height_mm", "diameter_mm", "rim", "base")
@@ -26,18 +27,18 @@ _HELP = {
     " subfolders (a/sherd), and where two would have one name, so do others, or the ending is"
     " added (sherd_stl)",
     "--fragment": "the fragment of the file that is given (repeat for several); default: all of it",
-    "--fixed_fragment": "give the fragment that evaluation gives",
+    "--fixed-fragment": "give the fragment that evaluation gives",
     "--threshold": "add voxels above this probability (default: the model's)",
     "--dtype": "of the model's computing (default: that of training)",
     "--average": "mean of the answers to so many turned and mirrored sherds (default: 1)",
     "--pool": "scale the pot down by this factor for the model (default: its own)",
-    "--whole_cube": "write the model's whole cube, not only the box of the input file",
+    "--whole-cube": "write the model's whole cube, not only the box of the input file",
     "--json": "print a JSON object for each result, a line each",
     "--quiet": "print errors only",
     "--unit": "of a mesh's coordinates (default: the file's in 3MF, m in GLB, else mm)",
-    "--up": "where the pot's rim is, seen from its base; as --up=-z where negative (default: -x"
+    "--up": "where the pot's rim is, seen from its base (default: -x"
     " in .vox, estimated of a mesh, and z, in GLB y, where it lies as in its pot)",
-    "--axis": "the direction of the mesh's axis from base to rim; as --axis=-1,0,0 where negative",
+    "--axis": "the direction of the mesh's axis from base to rim, as 0,0,1",
     "--height-mm": "of the whole pot; with --as-is its axis is the coordinate axis --up, its base"
     " at 0",
     "--diameter-mm": "of the whole pot, likewise",
@@ -71,64 +72,40 @@ def asked(args: argparse.Namespace) -> dict[str, Any]:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """All options of the command, in the order of its help."""
 
-    def add(name: str, to: Any = parser, **how: Any) -> None:
-        to.add_argument(name, help=_HELP[name], **how)
+    told = arguments.from_text
+
+    def add(name: str, to: Any = parser, *, short: str = "", **how: Any) -> None:
+        to.add_argument(*filter(None, (short, name)), help=_HELP[name], **how)
 
     add("files", nargs="+", metavar="FILE")
     source = parser.add_mutually_exclusive_group()
     add("--workdir", source, type=pathlib.Path)
     add("--weights", source, type=pathlib.Path)
-    add("--out", type=pathlib.Path, required=True)
+    add("--out", short="-o", type=pathlib.Path, required=True)
     given = parser.add_mutually_exclusive_group()
-    add("--fragment", given, type=int, action="append")
-    add("--fixed_fragment", given, action="store_true")
-    add("--threshold", type=_probability)
+    add("--fragment", given, type=told("fragment"), action="append")
+    add("--fixed-fragment", given, action="store_true")
+    add("--threshold", type=told("threshold"))
     add("--dtype", choices=("float32", "bfloat16"))
     add("--average", type=int, choices=(1, 8))
-    add("--pool", type=int)
-    add("--whole_cube", action="store_true")
+    add("--pool", type=told("pool"))
+    add("--whole-cube", action="store_true")
     said = parser.add_mutually_exclusive_group()
     add("--json", said, action="store_true")
     add("--quiet", said, action="store_true")
     place = parser.add_argument_group("size and place of the input", _PLACE)
-    add("--unit", place, choices=UNITS)
-    add("--up", place, choices=("x", "y", "z", "-x", "-y", "-z"))
-    add("--axis", place, type=_direction, metavar="X,Y,Z")
-    add("--height-mm", place, type=float)
-    add("--diameter-mm", place, type=float)
+    add("--unit", place, choices=arguments.UNITS)
+    add("--up", place, choices=arguments.UPS)
+    add("--axis", place, type=told("axis"), metavar="X,Y,Z")
+    add("--height-mm", place, type=told("height_mm"))
+    add("--diameter-mm", place, type=told("diameter_mm"))
     add("--rim", place, action="store_true")
     add("--base", place, action="store_true")
-    add("--voxel-mm", place, type=float)
+    add("--voxel-mm", place, type=told("voxel_mm"))
     how = place.add_mutually_exclusive_group()
     add("--as-is", how, action="store_true")
     add("--place", how, action="store_true")
     add("--formats", nargs="+", choices=FORMATS, default=FORMATS)
-    add("--hypotheses", type=_count, default=0, metavar="K")
+    add("--hypotheses", type=told("hypotheses"), default=0, metavar="K")
     add("--again", action="store_true")
-    add("--clearance-mm", type=float, default=0.2)
-
-
-def _direction(text: str) -> tuple[float, float, float]:
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is not three numbers, as in 0,0,1") from None
-    if not 0 < x * x + y * y + z * z < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} has no direction; give one as in 0,0,1")
-    return x, y, z
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) > 16:
-        raise argparse.ArgumentTypeError(f"{text} is no whole number from 0 to 16")
-    return int(text)
-
-
-def _probability(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
+    add("--clearance-mm", type=told("clearance_mm"), default=0.2)

@@ -2,7 +2,9 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from voxgan_jax.cli import words
 from voxgan_jax.cli.complete import add_complete
 from voxgan_jax.cli.data import add_convert, add_synth
 from voxgan_jax.cli.doctor import add_doctor
@@ -47,7 +49,7 @@ def build_parser(voxgan: Callable[[Sequence[str]], int]) -> argparse.ArgumentPar
     Args:
         voxgan: runs the words of a command line, for the trial of `voxgan doctor`.
     """
-    parser = argparse.ArgumentParser(
+    parser = words.Parser(
         prog="voxgan",
         description="Completes broken pottery on voxel grids.",
         epilog=_epilog([lines[0].split("   ")[0] for lines in EXAMPLES.values()]),
@@ -55,7 +57,8 @@ def build_parser(voxgan: Callable[[Sequence[str]], int]) -> argparse.ArgumentPar
     )
     parser.add_argument("--version", action="version", version=f"voxgan_jax {VERSION}")
     add_print_completion(parser)
-    subparsers = parser.add_subparsers(dest="command")
+    # Commands are of the same class.
+    subparsers: Any = parser.add_subparsers(dest="command")
     add_complete(subparsers)
     add_view(subparsers)
     add_info(subparsers)

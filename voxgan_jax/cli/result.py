@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING
 
+from voxgan_jax.files import readable
+
 if TYPE_CHECKING:
     from voxgan_jax.restore import batch
 
@@ -28,7 +30,7 @@ def as_json(result: "batch.Result") -> str:
             for name in ("confidence", "scale", "measures", "placement", "hypotheses")
         },
     }
-    return json.dumps(said, ensure_ascii=False)
+    return readable(json.dumps(said, ensure_ascii=False))
 
 
 def in_words(result: "batch.Result") -> str:
@@ -65,7 +67,7 @@ def in_words(result: "batch.Result") -> str:
         lines.append(f"{report.scale} (see --voxel-mm)")
     if report.left_out_voxels:
         left = report.left_out_voxels
-        lines.append(f"{left} outside the file's box left out (see --whole_cube)")
+        lines.append(f"{left} outside the file's box left out (see --whole-cube)")
     if any(shift):
         lines.append(f"coordinates moved by {shift} (x, y, z)")
-    return "\n  ".join(lines)
+    return "\n  ".join(map(readable, lines))

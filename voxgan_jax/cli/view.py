@@ -7,6 +7,8 @@ import re
 import sys
 from collections.abc import Mapping
 
+from voxgan_jax.files import readable
+
 _ENDING = re.compile(r"_(completed|missing|section|hypothesis\d+)$")
 _INDEX = "index.html"
 
@@ -17,7 +19,7 @@ def add_view(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     what = "the page, another result of the same pot, the sherd's own file, or a folder of results"
     parser.add_argument("file", type=pathlib.Path, metavar="FILE", help=what)
     where = "folder of the results (default: that of FILE)"
-    parser.add_argument("--out", type=pathlib.Path, help=where)
+    parser.add_argument("-o", "--out", type=pathlib.Path, help=where)
     parser.set_defaults(run=_view)
 
 
@@ -28,7 +30,8 @@ def _view(args: argparse.Namespace) -> None:
         print(address)
     else:
         print(f"{address}\nNo browser could be opened here: open this address in one, or copy")
-        print(f"{page.name} to a machine that has one; it needs no other file and no network.")
+        name = readable(page.name)
+        print(f"{name} to a machine that has one; it needs no other file and no network.")
 
 
 def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Path:

@@ -23,6 +23,9 @@ EVERY = 60.0
 _IDLE = 50
 """So many times as long as writing takes is waited at least before the next."""
 
+_FORMULA = "=+-@\t\r\n|"
+"""How text begins that a spreadsheet computes."""
+
 _MEASURES = ("height_mm", "max_diameter_mm", "rim_diameter_mm", "base_diameter_mm", "wall_mm")
 _MEASURES += ("volume_ml", "capacity_ml")
 
@@ -173,14 +176,18 @@ def summary(done: Sequence[Report], failed: Sequence[Failure]) -> str:
     for report in done:
         table.writerow({name: _cell(tell(report)) for name, tell in _COLUMNS.items()})
     for failure in failed:
-        table.writerow({"name": failure.name, "input": failure.file, "error": failure.error})
+        said = {"name": failure.name, "input": failure.file, "error": failure.error}
+        table.writerow({name: _cell(text) for name, text in said.items()})
     return text.getvalue()
 
 
 def _cell(value: float | str | None) -> str:
-    """Of a number six digits that count, or all before the point; never as 1e+06."""
+    """Of a number six digits that count, or all before the point; never as 1e+06.
+
+    Text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
     if value is None or isinstance(value, str):
-        return value or ""
+        return f"'{value}" if value and value[0] in _FORMULA else value or ""
     digits = max(0, 6 - len(str(int(abs(value)))))
     text = f"{value:.{digits}f}"
     return text.rstrip("0").rstrip(".") if digits else text

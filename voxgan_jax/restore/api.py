@@ -1,8 +1,10 @@
 """`voxgan_jax.complete`: what `voxgan complete` does, for Python."""
 
 import functools
+import os
 import pathlib
 import tempfile
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from jaxtyping import Shaped
 from voxgan_jax.devices import accelerator
 from voxgan_jax.inference import completer, predict
 from voxgan_jax.inference.answer import Request
-from voxgan_jax.restore import files, pot
+from voxgan_jax.restore import arguments, files, pot
 from voxgan_jax.restore.request import read_request
 
 if TYPE_CHECKING:
@@ -21,7 +23,17 @@ if TYPE_CHECKING:
 def complete(
     sherd: "str | pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh",
     *,
-    fragments: list[int] | None = None,
+    unit: str | None = None,
+    voxel_mm: float | None = None,
+    up: str | None = None,
+    axis: Sequence[float] | Shaped[np.ndarray, "3"] | None = None,
+    height_mm: float | None = None,
+    diameter_mm: float | None = None,
+    rim: bool = False,
+    base: bool = False,
+    as_is: bool = False,
+    place: bool = False,
+    fragments: int | Sequence[int] | Shaped[np.ndarray, "_"] | None = None,
     hypotheses: int = 0,
     threshold: float | None = None,
     whole_cube: bool = False,
@@ -29,7 +41,6 @@ def complete(
     name: str = "sherd",
     weights: str | pathlib.Path | None = None,
     workdir: str | pathlib.Path | None = None,
-    **facts: Any,
 ) -> pot.Completion:
     """Restore the pot of a sherd.
 
@@ -45,43 +56,88 @@ def complete(
     Args:
         sherd: a file, as `voxgan complete` takes it; or a grid with axes (x, y, z) whose values
             are 0 or a fragment's id, in the pot's box; or a mesh.
-        fragments: which ids of a grid are given; None takes all.
+        unit: of a mesh's coordinates: mm, cm, m or in; None takes the file's, m in GLB, else mm.
+        voxel_mm: side of a voxel; None: 1 for a grid; for a mesh, as fits the model's cube.
+        up: where the rim is, seen from the base: x, y, z, -x, -y or -z.
+        axis: the same as three numbers (x, y, z), for a mesh that is placed by its shape.
+        height_mm, diameter_mm: of the whole pot.
+        rim, base: a mesh holds part of the pot's rim, or base.
+        as_is, place: a mesh lies as it did in its pot, or does not, whatever else is given.
+        fragments: which ids of a grid are given, 1…255; None takes all.
         hypotheses: how many other pots are wanted besides, 0…16.
         threshold: probability above which a voxel is added; None takes the model's own.
         whole_cube: the result fills the model's cube instead of the input's own box.
         clearance_mm: how far the missing piece stays from the original.
         name: what the files of `Completion.write` are called where `sherd` is no file.
         weights, workdir: a weights file or a run's folder, in place of the package's model.
-        facts: how big the sherd is and how it lies: the options of `scan.formats.read` (`unit`,
-            `voxel_mm`, `up`, `height_mm`, `diameter_mm`), and `axis`, `rim`, `base`, `as_is`,
-            `place`, as `voxgan complete` has them.
 
     Raises:
         FileNotFoundError: no such file.
         ScanError, VoxError: a file that cannot be read.
-        ValueError: an empty grid, a fragment that it does not have, a pot too big for the model.
+        ValueError: an argument that cannot be, an empty grid, a fragment that it does not have, a
+            pot too big for the model.
+        TypeError: an argument of another kind.
     """
-    model = _load(weights, workdir, hypotheses)
-    request = _read(model, sherd, tuple(fragments or ()), name, facts)
-    (answer,) = predict.complete_batch(model, [request], threshold=threshold, whole_cube=whole_cube)
-    options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **facts}
-    options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses}
-    about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options)}
-    if isinstance(sherd, (str, pathlib.Path)):
+    sherd, facts = (
+        _checked(sherd),
+        arguments.checked(
+            {
+                **{
+                    "unit": unit,
+                    "voxel_mm": voxel_mm,
+                    "up": up,
+                    "axis": axis,
+                    "height_mm": height_mm,
+                },
+                **{"diameter_mm": diameter_mm, "rim": rim, "base": base, "as_is": as_is},
+                "place": place,
+            }
+        ),
+    )
+    given = {"fragments": fragments, "hypotheses": hypotheses, "threshold": threshold}
+    given |= {"whole_cube": whole_cube, "clearance_mm": clearance_mm}
+    told = arguments.checked(given)
+    files_of_model = arguments.checked({"weights": weights, "workdir": workdir})
+    model = _load(**files_of_model, hypotheses=told["hypotheses"])
+    ids = told.pop("fragments") or ()
+    request = _read(model, sherd, ids, name, facts)
+    how = {"threshold": told["threshold"], "whole_cube": told["whole_cube"]}
+    (answer,) = predict.complete_batch(model, [request], **how)
+    options = files.asked({"fragment": ids or None, **told, **facts})
+    about: dict[str, Any] = {"model": dict(model.about), "options": options}
+    if isinstance(sherd, pathlib.Path):
         about["input"] = files.fingerprint(sherd)
-    return pot.restore(request, answer, clearance_mm=clearance_mm, about=about)
+    return pot.restore(request, answer, clearance_mm=told["clearance_mm"], about=about)
+
+
+def _checked(sherd: Any) -> "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh":
+    """A sherd as a path, an array or a mesh."""
+    import trimesh
+
+    if isinstance(sherd, (str, os.PathLike)):
+        return pathlib.Path(arguments.check("sherd", sherd))
+    if isinstance(sherd, np.ndarray):
+        if sherd.ndim != 3 or sherd.dtype.kind not in "biuf":
+            kind = f"an array of {sherd.dtype} with shape {sherd.shape}"
+            raise ValueError(f"sherd is {kind}: give a grid of whole numbers with axes (x, y, z)")
+    elif not isinstance(sherd, trimesh.Trimesh):
+        kind = type(sherd).__name__
+        raise TypeError(f"sherd is a {kind}: give a path, a NumPy array or a trimesh.Trimesh")
+    elif not len(sherd.faces):
+        raise ValueError("sherd is a mesh without faces: give one with some")
+    return sherd
 
 
 def _read(
     model: completer.Completer,
-    sherd: "str | pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh",
+    sherd: "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh",
     ids: tuple[int, ...],
     name: str,
     facts: dict[str, Any],
 ) -> Request:
     """The request of a sherd. One in memory goes through a file, so that it is checked alike."""
-    if isinstance(sherd, (str, pathlib.Path)):
-        return read_request(model, pathlib.Path(sherd), facts, ids=ids)
+    if isinstance(sherd, pathlib.Path):
+        return read_request(model, sherd, facts, ids=ids)
     with tempfile.TemporaryDirectory() as folder:
         if isinstance(sherd, np.ndarray):
             path = pathlib.Path(folder) / f"{name}.npy"
@@ -93,8 +149,6 @@ def _read(
 
 
 @functools.lru_cache(maxsize=4)
-def _load(
-    weights: str | pathlib.Path | None, workdir: str | pathlib.Path | None, hypotheses: int
-) -> completer.Completer:
+def _load(*, weights: str | None, workdir: str | None, hypotheses: int) -> completer.Completer:
     accelerator.prepare()
     return completer.load(weights_file=weights, workdir=workdir, num_hypotheses=hypotheses)

@@ -1,0 +1,190 @@
+"""What can be told when a sherd is restored, and what each may be: for Python and the command line.
+
+Imports nothing heavy, as `voxgan --help` needs it.
+"""
+
+import math
+import numbers
+import operator
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+UNITS = ("mm", "cm", "m", "in")
+UPS = ("x", "y", "z", "-x", "-y", "-z")
+MOST_HYPOTHESES = 16
+MOST_POOL = 8
+"""With it a model of 64³ takes pots of 512 voxels a side, the most that are read."""
+
+
+class Argument(NamedTuple):
+    """What an argument may be, in words; what a value of it becomes, by a function that raises
+    TypeError or ValueError where it is none; and how the text of a command line is read."""
+
+    wanted: str
+    take: Callable[[Any], Any]
+    read: Callable[[str], Any] = str
+
+
+def check(name: str, value: Any) -> Any:
+    """A value of an argument in TABLE, as Python's own numbers, tuples and texts.
+
+    Raises:
+        TypeError: it is of a kind that says nothing here.
+        ValueError: it is of the right kind, but not one that can be.
+    """
+    try:
+        return _taken(name, value)
+    except (TypeError, ValueError, OverflowError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}={_short(value)}: give {TABLE[name].wanted}") from None
+
+
+def checked(told: Mapping[str, Any]) -> dict[str, Any]:
+    """All that is told, each by `check`; None says nothing where that is a default.
+
+    Raises:
+        TypeError, ValueError: as `check`, or where one contradicts another.
+    """
+    found = {
+        name: value if value is None and name in _MAY_LACK else check(name, value)
+        for name, value in told.items()
+    }
+    for one, other in _EITHER:
+        if found.get(one) and found.get(other):
+            raise ValueError(f"{one} and {other} contradict each other: give one of them")
+    return found
+
+
+def from_text(name: str) -> Callable[[str], Any]:
+    """The `type` of an option of argparse."""
+
+    def read(text: str) -> Any:
+        from argparse import ArgumentTypeError
+
+        try:
+            return _taken(name, TABLE[name].read(text))
+        except (TypeError, ValueError, OverflowError):
+            raise ArgumentTypeError(f"{text!r}: give {TABLE[name].wanted}") from None
+
+    return read
+
+
+def _taken(name: str, value: Any) -> Any:
+    # NumPy's and JAX's numbers and arrays.
+    return TABLE[name].take(value.tolist() if hasattr(value, "tolist") else value)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return f"{text[:57]}…" if len(text) > 58 else text
+
+
+def _one_of(known: Sequence[str]) -> Argument:
+    def take(value: Any) -> str:
+        if not isinstance(value, str):
+            raise TypeError
+        return known[known.index(value)]
+
+    return Argument(f"one of {', '.join(known)}", take)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _between(low: float, high: float, wanted: str, *, above: bool = False) -> Argument:
+    """A number from `low`, or above it, to `high`."""
+
+    def take(value: Any) -> float:
+        number = _number(value)
+        if not low <= number <= high or (above and number == low):
+            raise ValueError
+        return number
+
+    return Argument(wanted, take, float)
+
+
+def _whole(value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    number = operator.index(value)
+    if not low <= number <= high:
+        raise ValueError
+    return number
+
+
+def _count(low: int, high: int) -> Argument:
+    return Argument(
+        f"a whole number from {low} to {high}", lambda value: _whole(value, low, high), int
+    )
+
+
+def _direction(value: Any) -> tuple[float, float, float]:
+    x, y, z = map(_number, _several(value))
+    if not 0 < x * x + y * y + z * z < math.inf:
+        raise ValueError
+    return x, y, z
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+def _fragments(value: Any) -> tuple[int, ...]:
+    several = value if isinstance(value, Iterable) else [value]
+    ids = tuple(_whole(number, 1, 255) for number in _several(several))
+    if not ids:
+        raise ValueError
+    return ids
+
+
+def _several(value: Any) -> Iterable[Any]:
+    if isinstance(value, (str, bytes)):
+        raise TypeError
+    return iter(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _path(value: Any) -> str:
+    path = os.fspath(value)
+    if not isinstance(path, str):
+        raise TypeError
+    if not path or "\0" in path:
+        raise ValueError
+    return path
+
+
+_SIZE = _between(0, 1e6, "a size in mm, above 0", above=True)
+_FLAG = Argument("True or False", _flag)
+_PATH = Argument("a path", _path)
+
+TABLE = {
+    "unit": _one_of(UNITS),
+    "up": _one_of(UPS),
+    "axis": Argument("three numbers that are not all 0, as 0,0,1", _direction, _numbers),
+    **dict.fromkeys(("voxel_mm", "height_mm", "diameter_mm"), _SIZE),
+    **dict.fromkeys(("rim", "base", "as_is", "place", "whole_cube"), _FLAG),
+    "fragment": _count(1, 255),
+    "fragments": Argument("one or more whole numbers from 1 to 255", _fragments),
+    "hypotheses": _count(0, MOST_HYPOTHESES),
+    "pool": _count(1, MOST_POOL),
+    "threshold": _between(0, 1, "a probability from 0 to 1"),
+    "clearance_mm": _between(0, 1e6, "a distance in mm, 0 or more"),
+    **dict.fromkeys(("sherd", "weights", "workdir"), _PATH),
+}
+"""All of them, by their names in Python."""
+
+_MAY_LACK = ("unit", "up", "axis", "voxel_mm", "height_mm", "diameter_mm", "fragments", "threshold")
+_MAY_LACK += ("weights", "workdir")
+_EITHER = (("as_is", "place"), ("axis", "up"), ("weights", "workdir"))
