@@ -82,4 +82,4 @@ def test_options_that_do_not_go_together(scan, tmp_path, name, facts, said):
 def test_an_axis_is_three_numbers(axis, capsys):
     with pytest.raises(SystemExit):
         main.main(["complete", "a.stl", "--out", "x", f"--axis={axis}"])
-    assert f"{axis} " in capsys.readouterr().err
+    assert f"'{axis}': give three numbers" in capsys.readouterr().err

@@ -5,7 +5,17 @@ import io
 import sys
 
 _PLAIN = {"×": "x", "Ø": "dia.", "ø": "dia.", "→": "->", "…": "...", "°": " deg", "≥": ">="}
-_PLAIN |= {"–": "-", "—": "-", "·": "-", "≤": "<=", "“": '"', "”": '"', "’": "'", "−": "-"}
+_PLAIN |= {
+    "–": "-",
+    "—": "-",
+    "·": "-",
+    "≤": "<=",
+    "“": '"',
+    "”": '"',
+    "’": "'",
+    "−": "-",
+    "ß": "ss",
+}
 """What stands for letters of ours; others lose their accents or are escaped."""
 
 

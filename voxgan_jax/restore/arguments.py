@@ -76,7 +76,7 @@ def _taken(name: str, value: Any) -> Any:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return f"{text[:57]}…" if len(text) > 58 else text
 
 
@@ -165,7 +165,7 @@ def _path(value: Any) -> str:
     return path
 
 
-_SIZE = _between(0, 1e6, "a size in mm, above 0", above=True)
+_SIZE = _between(0.0, 1e6, "a size in mm, above 0", above=True)
 _FLAG = Argument("True or False", _flag)
 _PATH = Argument("a path", _path)
 
@@ -179,8 +179,8 @@ TABLE = {
     "fragments": Argument("one or more whole numbers from 1 to 255", _fragments),
     "hypotheses": _count(0, MOST_HYPOTHESES),
     "pool": _count(1, MOST_POOL),
-    "threshold": _between(0, 1, "a probability from 0 to 1"),
-    "clearance_mm": _between(0, 1e6, "a distance in mm, 0 or more"),
+    "threshold": _between(0.0, 1.0, "a probability from 0 to 1"),
+    "clearance_mm": _between(0.0, 1e6, "a distance in mm, 0 or more"),
     **dict.fromkeys(("sherd", "weights", "workdir"), _PATH),
 }
 """All of them, by their names in Python."""
