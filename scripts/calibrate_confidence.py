@@ -13,11 +13,11 @@ import argparse
 import pathlib
 import sys
 
-from tqdm import tqdm
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from scripts.lib.start import leave
+
+from tqdm import tqdm
 
 from scripts.lib import command, confidence_fit, weights_package
 from voxgan_jax.data import source

@@ -17,12 +17,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-from tqdm import tqdm
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from scripts.lib.start import leave
+
+import numpy as np
+from tqdm import tqdm
 
 from scripts.lib import (
     baselines,

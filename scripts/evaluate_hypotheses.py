@@ -15,13 +15,13 @@ import pathlib
 import sys
 from typing import Any
 
-import jax
-import numpy as np
-from tqdm import tqdm
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from scripts.lib.start import leave
+
+import jax
+import numpy as np
+from tqdm import tqdm
 
 from scripts.lib import command, completions_figure, hypothesis_scores, reliability
 from voxgan_jax import models

@@ -16,11 +16,11 @@ import pathlib
 import sys
 from typing import Any
 
-from tqdm import tqdm
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from scripts.lib.start import leave
+
+from tqdm import tqdm
 
 from scripts.lib import command
 from voxgan_jax.cli import commands

@@ -14,11 +14,11 @@ import argparse
 import pathlib
 import sys
 
-import numpy as np
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from scripts.lib.start import leave
+
+import numpy as np
 
 from scripts.lib import command, surfaces
 

@@ -53,7 +53,7 @@ def interrupt(
     """Start a command, interrupt it, and see how it ends.
 
     Args:
-        out: where the command writes; temporary files there are counted as left.
+        out: where the command writes; hidden files there are counted as left.
         env: of the command; None: that of this process.
     """
     with tempfile.TemporaryDirectory() as scratch:
@@ -84,7 +84,7 @@ def interrupt(
         took = time.monotonic() - start
         left = [f"process {name}" for name in _alive(process.pid)]
         left += [str(path.relative_to(temporary)) for path in temporary.iterdir()]
-        left += [path.name for path in out.rglob(".*.tmp")]
+        left += [path.name for path in out.rglob(".*")]
         lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
         return Ending(after_s, process.returncode, tuple(lines), took, tuple(left), early)
 
