@@ -78,36 +78,41 @@ def complete(
             pot too big for the model.
         TypeError: an argument of another kind.
     """
-    sherd, facts = (
-        _checked(sherd),
-        arguments.checked(
-            {
-                **{
-                    "unit": unit,
-                    "voxel_mm": voxel_mm,
-                    "up": up,
-                    "axis": axis,
-                    "height_mm": height_mm,
-                },
-                **{"diameter_mm": diameter_mm, "rim": rim, "base": base, "as_is": as_is},
-                "place": place,
-            }
-        ),
+    told = arguments.checked(
+        {
+            **{"unit": unit, "voxel_mm": voxel_mm, "up": up, "axis": axis, "height_mm": height_mm},
+            **{"diameter_mm": diameter_mm, "rim": rim, "base": base, "as_is": as_is},
+            **{"place": place, "fragments": fragments, "hypotheses": hypotheses},
+            **{"threshold": threshold, "whole_cube": whole_cube, "clearance_mm": clearance_mm},
+            **{"weights": weights, "workdir": workdir},
+        }
     )
-    given = {"fragments": fragments, "hypotheses": hypotheses, "threshold": threshold}
-    given |= {"whole_cube": whole_cube, "clearance_mm": clearance_mm}
-    told = arguments.checked(given)
-    files_of_model = arguments.checked({"weights": weights, "workdir": workdir})
-    model = _load(**files_of_model, hypotheses=told["hypotheses"])
-    ids = told.pop("fragments") or ()
-    request = _read(model, sherd, ids, name, facts)
-    how = {"threshold": told["threshold"], "whole_cube": told["whole_cube"]}
-    (answer,) = predict.complete_batch(model, [request], **how)
-    options = files.asked({"fragment": ids or None, **told, **facts})
-    about: dict[str, Any] = {"model": dict(model.about), "options": options}
+    return _complete(_checked(sherd), name, **told)
+
+
+def _complete(
+    sherd: "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh",
+    name: str,
+    *,
+    fragments: tuple[int, ...] | None,
+    hypotheses: int,
+    threshold: float | None,
+    whole_cube: bool,
+    clearance_mm: float,
+    weights: str | None,
+    workdir: str | None,
+    **facts: Any,
+) -> pot.Completion:
+    """As `complete`, of what is checked."""
+    model = _load(weights=weights, workdir=workdir, hypotheses=hypotheses)
+    request = _read(model, sherd, fragments or (), name, facts)
+    (answer,) = predict.complete_batch(model, [request], threshold=threshold, whole_cube=whole_cube)
+    options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **facts}
+    options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses}
+    about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options)}
     if isinstance(sherd, pathlib.Path):
         about["input"] = files.fingerprint(sherd)
-    return pot.restore(request, answer, clearance_mm=told["clearance_mm"], about=about)
+    return pot.restore(request, answer, clearance_mm=clearance_mm, about=about)
 
 
 def _checked(sherd: Any) -> "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh":
