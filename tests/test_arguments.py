@@ -5,86 +5,14 @@ import pathlib
 
 import numpy as np
 import pytest
-import trimesh
 
+from scripts.lib.wrong_calls import GRID, WRONG
 from voxgan_jax.cli import main
 from voxgan_jax.restore import api, arguments
 from voxgan_jax.scan import formats
 
 complete = inspect.unwrap(api.complete)
 """Without the tests' own check of types, which users do not have."""
-
-GRID = np.zeros((8, 8, 8), np.uint8)
-
-WRONG = [
-    ({"diamter_mm": 3}, TypeError, "unexpected keyword argument 'diamter_mm'"),
-    ({"unit": "inch"}, ValueError, "unit='inch': give one of mm, cm, m, in"),
-    ({"unit": ""}, ValueError, "unit='': give one of"),
-    ({"unit": 25.4}, TypeError, "unit=25.4: give one of"),
-    ({"unit": ["mm"]}, TypeError, r"unit=\['mm'\]: give one of"),
-    ({"up": "w"}, ValueError, "up='w': give one of x, y, z, -x, -y, -z"),
-    ({"up": (0, 0, 1)}, TypeError, "up="),
-    ({"up": 2}, TypeError, "up=2"),
-    ({"axis": (0, 0)}, ValueError, r"axis=\(0, 0\): give three numbers that are not all 0"),
-    ({"axis": (0, 0, 0)}, ValueError, "axis="),
-    ({"axis": np.zeros(3)}, ValueError, "axis="),
-    ({"axis": np.eye(3)}, TypeError, "axis="),
-    ({"axis": (0, 0, np.nan)}, ValueError, "axis="),
-    ({"axis": (0, 0, np.inf)}, ValueError, "axis="),
-    ({"axis": (1e-300, 0, 0)}, ValueError, "axis="),
-    ({"axis": (1e300, 0, 0)}, ValueError, "axis="),
-    ({"axis": "0,0,1"}, TypeError, "axis='0,0,1'"),
-    ({"axis": ("0", "0", "1")}, TypeError, "axis="),
-    ({"axis": 1}, TypeError, "axis=1"),
-    ({"axis": (1, 0, 0), "up": "x"}, ValueError, "axis and up contradict"),
-    ({"voxel_mm": 0}, ValueError, "voxel_mm=0: give a size in mm, above 0"),
-    ({"voxel_mm": "2"}, TypeError, "voxel_mm='2'"),
-    ({"voxel_mm": 1e300}, ValueError, "voxel_mm="),
-    ({"height_mm": -1}, ValueError, "height_mm=-1"),
-    ({"height_mm": True}, TypeError, "height_mm=True"),
-    ({"height_mm": 10**400}, ValueError, "height_mm=1000"),
-    ({"height_mm": (120,)}, TypeError, "height_mm="),
-    ({"diameter_mm": np.nan}, ValueError, "diameter_mm=nan"),
-    ({"diameter_mm": np.array([1.0, 2.0])}, TypeError, "diameter_mm="),
-    ({"diameter_mm": 1j}, TypeError, "diameter_mm=1j"),
-    ({"rim": "no"}, TypeError, "rim='no': give True or False"),
-    ({"base": 1}, TypeError, "base=1"),
-    ({"base": None}, TypeError, "base=None"),
-    ({"as_is": 0.0}, TypeError, "as_is=0.0"),
-    ({"place": "yes"}, TypeError, "place='yes'"),
-    ({"as_is": True, "place": True}, ValueError, "as_is and place contradict"),
-    ({"whole_cube": 2}, TypeError, "whole_cube=2"),
-    ({"fragments": "3"}, TypeError, "fragments='3': give one or more whole numbers"),
-    ({"fragments": []}, ValueError, r"fragments=\[\]"),
-    ({"fragments": [0]}, ValueError, r"fragments=\[0\]"),
-    ({"fragments": 256}, ValueError, "fragments=256"),
-    ({"fragments": [2.5]}, TypeError, "fragments="),
-    ({"fragments": {"a": 1}}, TypeError, "fragments="),
-    ({"fragments": True}, TypeError, "fragments=True"),
-    ({"hypotheses": -1}, ValueError, "hypotheses=-1: give a whole number from 0 to 16"),
-    ({"hypotheses": 17}, ValueError, "hypotheses=17"),
-    ({"hypotheses": 2.0}, TypeError, "hypotheses=2.0"),
-    ({"hypotheses": None}, TypeError, "hypotheses=None"),
-    ({"threshold": 1.5}, ValueError, "threshold=1.5: give a probability from 0 to 1"),
-    ({"threshold": "high"}, TypeError, "threshold='high'"),
-    ({"clearance_mm": -1}, ValueError, "clearance_mm=-1: give a distance in mm, 0 or more"),
-    ({"clearance_mm": None}, TypeError, "clearance_mm=None"),
-    ({"clearance_mm": np.inf}, ValueError, "clearance_mm=inf"),
-    ({"weights": 3}, TypeError, "weights=3: give a path"),
-    ({"weights": ""}, ValueError, "weights=''"),
-    ({"weights": ["a"]}, TypeError, "weights="),
-    ({"workdir": "a\0b"}, ValueError, "workdir="),
-    ({"weights": "a", "workdir": "b"}, ValueError, "weights and workdir contradict"),
-    ({"sherd": None}, TypeError, "sherd is a NoneType: give a path, a NumPy array or a"),
-    ({"sherd": [[[1]]]}, TypeError, "sherd is a list"),
-    ({"sherd": b"a.stl"}, TypeError, "sherd is a bytes"),
-    ({"sherd": ""}, ValueError, "sherd=''"),
-    ({"sherd": np.zeros((8, 8))}, ValueError, r"with shape \(8, 8\): give a grid"),
-    ({"sherd": np.full((2, 2, 2), None)}, ValueError, "an array of object"),
-    ({"sherd": np.zeros((2, 2, 2), complex)}, ValueError, "an array of complex128"),
-    ({"sherd": trimesh.Trimesh()}, ValueError, "sherd is a mesh without faces"),
-    ({"sherd": trimesh.Scene()}, TypeError, "sherd is a Scene"),
-]
 
 
 @pytest.mark.parametrize(("told", "kind", "said"), WRONG)
