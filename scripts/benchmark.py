@@ -28,6 +28,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from scripts.lib.start import leave
 
 from scripts.lib.benchmarks import timing
+from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
 
 Result = tuple[list[timing.Row], tuple[str, ...], int]
@@ -232,4 +233,4 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
 }
 
 if __name__ == "__main__":
-    leave(main())
+    leave(commands.exit_code("benchmark.py", main))

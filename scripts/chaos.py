@@ -23,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from scripts.lib.start import leave
 
 from scripts.lib import chaos, chaos_report, command
+from voxgan_jax.cli import commands
 from voxgan_jax.files import write_whole
 
 
@@ -76,5 +77,4 @@ def _parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
-    leave(0)
+    leave(commands.exit_code("chaos.py", main))

@@ -39,6 +39,7 @@ from matplotlib.figure import Figure
 
 from scripts.lib import summary
 from scripts.lib.torch_parity import differences, traces, twin_traces
+from voxgan_jax.cli import commands
 from voxgan_jax.data import fragments, grid
 from voxgan_jax.data.synthetic import fracture
 from voxgan_jax.data.synthetic import pots as synthetic
@@ -238,4 +239,4 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    leave(main())
+    leave(commands.exit_code("compare_torch.py", main))

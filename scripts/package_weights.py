@@ -22,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from scripts.lib.start import leave
 
 from scripts.lib import command, weights_package
+from voxgan_jax.cli import commands
 from voxgan_jax.inference import model_card
 from voxgan_jax.models import weights
 
@@ -100,4 +101,4 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    leave(main())
+    leave(commands.exit_code("package_weights.py", main))

@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from scripts.lib.start import leave
 
 from scripts.lib import report_schema
+from voxgan_jax.cli import commands
 from voxgan_jax.files import write_whole
 
 TARGET = pathlib.Path(__file__).resolve().parent.parent / "docs" / "report.schema.json"
@@ -27,5 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
-    leave(0)
+    leave(commands.exit_code("report_schema.py", main))

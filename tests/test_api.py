@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -80,6 +81,12 @@ def test_a_grid_in_memory_is_the_pots_box():
     assert pot.report.voxel_mm == 2.0 and pot.report.scaled
     assert pot.report.measures.height_mm == pytest.approx(high[2] - low[2], abs=2.0)
     assert pot.confidence is not None and 0 < pot.confidence.expected_iou < 1
+    line = repr(pot)
+    assert re.fullmatch(
+        r"<Completion 'mine': \d+ mm high, \d+ voxels given, \d+ inferred, confi.*>", line
+    )
+    shown = pot._repr_html_()
+    assert shown.count("<svg") == 1 and "&lt;Completion &#39;mine&#39;: " in shown
 
 
 def test_a_mesh_in_memory_keeps_its_coordinates():

@@ -28,6 +28,7 @@ from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
 from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, page, record
 from voxgan_jax.report.measures import Measures
+from voxgan_jax.report.notebook import Shown
 from voxgan_jax.report.profile import Profile, profile_of
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import naming
@@ -56,8 +57,8 @@ class Written(NamedTuple):
     pieces: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Completion:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Completion(Shown):
     """A pot restored from a sherd. Made by `restore`; lengths are mm, in the input's coordinates.
 
     Attributes:
