@@ -28,7 +28,8 @@ def interrupt():
 
 def ended(code, *, wait_for="ready", times=1):
     """How a program ends that is interrupted when it has said a word, or never."""
-    begin = "from voxgan_jax.cli import commands; commands.start('try.py')\nimport os, sys, time\n"
+    begin = "from voxgan_jax.devices import interruption; interruption.start('try.py')\n"
+    begin += "import os, sys, time\nfrom voxgan_jax.cli import commands\n"
     process = subprocess.Popen(
         [sys.executable, "-c", begin + code],
         env=ENV,
@@ -62,7 +63,7 @@ def test_before_and_after_its_work_a_program_ends_at_once():
     told = "try.py: stopped\n"
     assert ended("print('ready', flush=True); time.sleep(9)")[:2] == (130, told)
     late = "import atexit; atexit.register(lambda: print('ready', flush=True) or time.sleep(9))\n"
-    assert ended(late + "commands.leave(commands.exit_code('try.py', int))")[:2] == (130, told)
+    assert ended(late + "interruption.leave(commands.exit_code('try.py', int))")[:2] == (130, told)
 
 
 def test_while_it_works_it_clears_up_and_says_so_once():
@@ -74,13 +75,13 @@ def work():
     finally:
         time.sleep(0.2)
         print("cleared")
-commands.leave(commands.exit_code("try.py", work, stopped="all is whole"))
+interruption.leave(commands.exit_code("try.py", work, stopped="all is whole"))
 """
     assert ended(code) == (130, "try.py: stopped; all is whole\n", "cleared\n")
 
 
 def test_a_program_that_is_not_stopped_ends_with_its_code_and_what_it_printed():
-    code = "import atexit; atexit.register(print, 'last')\nprint('all')\ncommands.leave(3)"
+    code = "import atexit; atexit.register(print, 'last')\nprint('all')\ninterruption.leave(3)"
     assert ended(code, wait_for="", times=0) == (3, "", "all\nlast\n")
 
 
@@ -92,7 +93,7 @@ def work():
     child.start()
     print("ready", child.pid, flush=True)
     time.sleep(9)
-commands.leave(commands.exit_code("try.py", work))
+interruption.leave(commands.exit_code("try.py", work))
 """
     start = time.monotonic()
     assert ended(code)[:2] == (130, "try.py: stopped; nothing was written\n")

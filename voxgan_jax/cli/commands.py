@@ -1,4 +1,4 @@
-"""How a command begins and ends: what went wrong in one line, and the exit code that says so."""
+"""How a command ends: what went wrong in one line, and the exit code that says so."""
 
 import contextlib
 import os
@@ -9,18 +9,10 @@ from collections.abc import Callable
 from voxgan_jax import console
 from voxgan_jax.devices import interruption
 
-leave = interruption.leave
-
 _TRAINING = ("importlib_resources", "optax", "orbax", "tensorboard", "tensorboardX")
 _TRAINING += ("tensorflow", "tensorflow_datasets")
 EXTRAS = dict.fromkeys(_TRAINING, "train") | {"torch": "torch"}
 """Packages that restoring does without, and the extra of voxgan_jax that brings each."""
-
-
-def start(name: str) -> None:
-    """A program begins: Ctrl-C and a poor console are provided for. Call it before all else."""
-    interruption.start(name)
-    console.adapt()
 
 
 def exit_code(

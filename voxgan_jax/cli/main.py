@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from voxgan_jax.cli import commands
+from voxgan_jax.devices import interruption
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 def voxgan() -> "NoReturn":
     """The program: run the command that its arguments name, and end."""
-    commands.start("voxgan")
-    commands.leave(main())
+    interruption.start("voxgan")
+    interruption.leave(main())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,8 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     import sys
 
+    from voxgan_jax import console
+    from voxgan_jax.cli import commands
     from voxgan_jax.cli.parser import build_parser
 
+    console.adapt()
     parser = build_parser(main)
     args = parser.parse_args(argv)
     if args.command is None:
