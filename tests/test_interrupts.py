@@ -53,7 +53,7 @@ def test_three_interrupts_of_a_command(vox_dir, tmp_path):
     for number, path in enumerate(sorted(vox_dir.rglob("*.vox"))[:7]):
         shutil.copy(path, sherds / f"s{number}.vox")
     command = [sys.executable, "-m", "voxgan_jax.cli", "complete", str(sherds)]
-    for after in (0.3, 1.5, 4.0):
+    for after in (interrupts.python_start(), 1.5, 4.0):
         out = tmp_path / f"{after}"
         end = interrupts.interrupt([*command, "--out", str(out)], after, out, ENV)
         assert not end.early and end.good, end
@@ -187,6 +187,6 @@ def test_every_script_provides_for_it_before_it_imports_what_takes_long(path: pa
 
 def test_a_script_ends_so_while_it_imports(tmp_path):
     command = [sys.executable, str(ROOT / "scripts" / "evaluate.py"), "--help"]
-    end = interrupts.interrupt(command, 0.4, tmp_path, ENV)
+    end = interrupts.interrupt(command, interrupts.python_start(), tmp_path, ENV)
     assert end.early or end.good, end
     assert end.code != 0 and end.said == ("evaluate.py: stopped",)

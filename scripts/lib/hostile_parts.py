@@ -209,7 +209,7 @@ def _renamed(data: bytes, name: bytes, other: bytes) -> bytes:
 
 
 def interruptions(folder: pathlib.Path, seed: int, only: Sequence[str], most: int) -> list[Tried]:
-    """Ctrl-C in the first five seconds, of one sherd and of a folder with twelve."""
+    """Ctrl-C in the first five seconds, from Python's own start on, of one sherd and of twelve."""
     pots.write_dataset(
         folder / "pots", pots=12, seed=seed, resolution=64, fragments=(6,), test_share=0.2
     )

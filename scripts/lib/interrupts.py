@@ -8,6 +8,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -42,9 +43,19 @@ class Ending(NamedTuple):
         return self.early or (self.code == STOPPED and len(self.said) == 1 and not self.left)
 
 
-def spread(count: int, seconds: float) -> list[float]:
-    """So many times, evenly over the first seconds."""
-    return [seconds * (number + 0.5) / count for number in range(count)]
+def python_start() -> float:
+    """Seconds until Python itself has surely started: till then no program can answer a signal."""
+    taken = []
+    for _ in range(3):
+        start = time.monotonic()
+        subprocess.run([sys.executable, "-c", "import voxgan_jax.devices.interruption"], check=True)
+        taken.append(time.monotonic() - start)
+    return 2 * max(taken)
+
+
+def spread(count: int, seconds: float, start: float = 0.0) -> list[float]:
+    """So many times, evenly over the first seconds from `start` on."""
+    return [start + (seconds - start) * (number + 0.5) / count for number in range(count)]
 
 
 def interrupt(
@@ -111,23 +122,7 @@ def measure(
 ) -> list[Ending]:
     """Interrupt a command at so many times; its results of before are taken away each time."""
     endings = []
-    for number, after in enumerate(spread(count, seconds)):
+    for number, after in enumerate(spread(count, seconds, python_start())):
         where = out / str(number)
         endings.append(interrupt([*command, "--out", str(where)], after, where))
     return endings
-
-
-def lines(name: str, endings: Sequence[Ending]) -> list[str]:
-    """What was found, a line for all and one for each that ended otherwise than promised."""
-    late = [ending for ending in endings if not ending.early]
-    good = sum(ending.good for ending in late)
-    slowest = max((ending.took_s for ending in late), default=0.0)
-    told = [
-        f"{name}: {good} of {len(late)} ended with 130 and one line, in {slowest:.1f} s at most"
-    ]
-    return told + [
-        f"  after {ending.after_s:.2f} s: {ending.code}, {len(ending.said)} lines"
-        f" {list(ending.said[-1:])}, left {list(ending.left)}"
-        for ending in late
-        if not ending.good
-    ]
