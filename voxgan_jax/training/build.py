@@ -32,6 +32,8 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
     name = config.data.source
     if name not in SOURCES:
         raise ValueError(f"unknown config.data.source {name!r}; known: {', '.join(SOURCES)}")
+    if not config.data.dir:
+        raise ValueError("config.data.dir is empty; name a folder or a file of pots")
     if config.data.synthetic_pots and name != "resident":
         raise ValueError(
             "config.data.synthetic_pots are made for data that the devices hold: set"
