@@ -22,7 +22,6 @@ from tqdm import tqdm
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from scripts.lib import command, completions_figure, hypothesis_scores, reliability
-from voxgan_jax import models
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.files import write_whole
@@ -69,13 +68,11 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypothesis_scores.Answers, Any]:
     """How K pots are had from a weights file, and its config."""
-    variables, config = weights.load(path)
-    generator = models.build(config.generator)
+    generator, variables, config = weights.open_model(path)
     if not isinstance(generator, generators.Model):
         raise ValueError(
             f"{path}: its generator gives one answer only; train configs/revolve_hypotheses.py"
         )
-    weights.require_fit(path, variables, generator, config.data.resolution)
     variables = jax.device_put(variables)
     several = functools.partial(
         alternatives.complete, generator, count=args.count, draws=args.draws

@@ -19,8 +19,8 @@ import optax
 from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
 from voxgan_jax.inference import model_card
-from voxgan_jax.models import locator as networks
 from voxgan_jax.models import weights
+from voxgan_jax.placement import locator
 from voxgan_jax.training import sherds
 from voxgan_jax.training.objectives import locator as objective
 from voxgan_jax.training.state import Net
@@ -38,8 +38,7 @@ def score(args: argparse.Namespace) -> str:
     path = args.weights or model_card.path(model_card.LOCATOR)
     if args.workdir:
         path = args.workdir / weights.RUN_FILE
-    variables, config = weights.load(path)
-    module = networks.from_config(config.get("generator") or config.locator)
+    module, variables, config = locator.open_network(path)
     complete = jax.jit(functools.partial(objective.complete, Net(module, optax.identity())))
     losses, missed = [], []
     for n, sherd in enumerate(held_out):

@@ -283,7 +283,9 @@ def test_whatever_tells_of_a_full_disk_is_one_sentence(tmp_path, monkeypatch, ca
         raise kind(text)
 
     with (
-        pytest.raises(checkpoint.DiskError, match=r"^\[Errno 28\] No space left.*make room") as caught,
+        pytest.raises(
+            checkpoint.DiskError, match=r"^\[Errno 28\] No space left.*make room"
+        ) as caught,
         checkpoint.open_manager(tmp_path) as manager,
     ):
         _save(manager, 1)

@@ -12,7 +12,7 @@ _WEIGHT = (0.0, 1e9)
 RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**32 - 1),
     # Above it a model's arrays fit no machine.
-    "data.resolution": (8, 512),
+    "data.resolution": (8, 256),
     "data.pool": (1, 64),
     "data.num_shards": (1, _MANY),
     "data.scale_radius": (0.0, _BELOW_1),

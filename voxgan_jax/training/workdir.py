@@ -134,4 +134,3 @@ def load_config(workdir: str | pathlib.Path) -> Any:
         return ConfigDict(json.loads(path.read_text()))
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: not a config ({error}); restore it or delete it") from error
-
