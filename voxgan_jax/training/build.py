@@ -59,7 +59,7 @@ def initial_state(config: Any, objective: Objective) -> TrainState:
     nets = objective.init(rng)
     params = nets["generator"].params
     if source:
-        params = take_over(params, weights.load(source)[0]["params"], source)
+        params = take_over(params, weights.load(source)[0].get("params", {}), source)
         nets["generator"] = dataclasses.replace(nets["generator"], params=params)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
