@@ -25,6 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from scripts.lib import command
 from scripts.lib.benchmarks import timing
 from voxgan_jax.devices import accelerator
 
@@ -195,9 +196,7 @@ def _on_cpu() -> bool:
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     parser.add_argument("--what", choices=sorted(MEASUREMENTS), required=True)
     parser.add_argument("--configs", nargs="+", metavar="NAME", help="files of configs/")
     parser.add_argument("--resolution", type=int)

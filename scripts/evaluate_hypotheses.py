@@ -24,7 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from scripts.lib import command, completions_figure, hypothesis_scores, reliability
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
-from voxgan_jax.files import write_whole
+from voxgan_jax.files import readable, write_whole
 from voxgan_jax.inference import alternatives, completer
 from voxgan_jax.models import hypotheses as generators
 from voxgan_jax.models import weights
@@ -55,7 +55,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     scores = hypothesis_scores.summarise(result) | {
         "answer": str(path),
         "single_answer": str(args.single or path),
-        "data_dir": str(args.data_dir),
+        "data_dir": readable(args.data_dir),
         **{name: getattr(args, name) for name in ("split", "every", "count", "draws", "seed")},
         "threshold": config.eval.threshold,
         **place,

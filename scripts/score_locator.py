@@ -12,10 +12,13 @@ import functools
 import pathlib
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
 import jax
 import numpy as np
 import optax
 
+from scripts.lib import command
 from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
 from voxgan_jax.inference import model_card
@@ -56,9 +59,7 @@ def score(args: argparse.Namespace) -> str:
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
     source.add_argument(

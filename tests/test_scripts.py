@@ -1,5 +1,6 @@
 """The command lines, run as a user runs them."""
 
+import importlib
 import json
 import os
 import pathlib
@@ -192,6 +193,28 @@ def test_errors_are_one_line(tmp_path, vox_dir):
     options = ("--data_dir", vox_dir, "--out", tmp_path)
     done = run("scripts/evaluate.py", *options, "--method", "mean", "--split", "dev", code=1)
     assert "no split named 'dev'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        ("evaluate", ["--data_dir", "DIR", "--out", ""]),
+        ("evaluate", ["--data_dir", "", "--out", "OUT"]),
+        ("evaluate", ["--data_dir", "DIR", "--out", "OUT", "--workdir", ""]),
+        ("prepare_data", ["--vox_dir", "DIR", "--out_dir", ""]),
+        ("prepare_data", ["--vox_dir", "DIR", "--cache", ""]),
+        ("prepare_data", ["--vox_dir", "", "--cache", "FILE"]),
+        ("package_weights", ["--workdir", "", "--train_pots", "1", "--train_files", "1"]),
+        ("cut_sherds", ["--data_dir", "DIR", "--out", ""]),
+        ("score_locator", ["--held_out", "FILE", "--out", ""]),
+    ],
+)
+def test_an_empty_path_is_refused(script, options, capsys):
+    """It would be the folder that one stands in."""
+    with pytest.raises(SystemExit) as end:
+        importlib.import_module(f"scripts.{script}").main(options)
+    assert end.value.code == 2
+    assert "the path is empty" in capsys.readouterr().err
 
 
 def test_synth_writes_a_data_set_and_a_sheet(tmp_path):
