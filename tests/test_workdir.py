@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from voxgan_jax.inference import completer
 from voxgan_jax.training import loop, workdir
 
 HOLD = """
@@ -29,6 +30,11 @@ def test_a_second_run_is_refused_and_changes_nothing(resident_config, tmp_path):
     assert not list(tmp_path.iterdir())
     with workdir.alone(tmp_path):
         pass
+
+
+def test_a_run_in_training_can_be_restored_with(run_file):
+    with workdir.alone(run_file.parent):
+        assert completer.load(workdir=run_file.parent).resolution == 32
 
 
 def test_a_folder_made_for_nothing_goes_again(tmp_path):
