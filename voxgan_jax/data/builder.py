@@ -37,11 +37,10 @@ published form of IberianVoxel, which comes WITHOUT A LICENCE: do not pass its f
 authors before any use beyond your own study. Any other folder of .vox files can be prepared too."""
 
 
-_ASIDE = ".preparing-"
-_FEATURES = {
-    f"tensorflow_datasets.core.features.{name}"
-    for name in ("features_dict.FeaturesDict", "tensor_feature.Tensor", "text_feature.Text")
-}
+_ASIDE, _OLDER = ".preparing-", {"type", "jsonFeature", "json_feature"}
+_CLASS = {"pythonClassName", "python_class_name"}
+_NAMES = ("features_dict.FeaturesDict", "tensor_feature.Tensor", "text_feature.Text")
+_FEATURES = {f"tensorflow_datasets.core.features.{name}" for name in _NAMES}
 """The classes that `VoxPottery` names; of others TFDS would import the module, whichever it is."""
 
 
@@ -181,7 +180,6 @@ def prepare(
 def _clear_abandoned(out_dir: pathlib.Path) -> None:
     """Remove what preparations on this machine left behind whose process is gone."""
     for left in out_dir.glob(f"{_ASIDE}*"):
-        # Earlier versions gave the number of the process alone.
         host, _, process = left.name.removeprefix(_ASIDE).rpartition("-")
         if process.isdecimal() and host in ("", platform.node()) and not _runs(int(process)):
             shutil.rmtree(left, ignore_errors=True)
@@ -191,10 +189,8 @@ def _runs(process: int) -> bool:
     """Whether there is a process of this number, besides this one."""
     try:
         os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
+    except (OSError, OverflowError) as error:
+        return isinstance(error, PermissionError)
     return process != os.getpid()
 
 
@@ -202,8 +198,8 @@ def open_prepared(data_dir: str | pathlib.Path, **place: Any) -> tfds.core.Datas
     """The prepared data set for one way of placing pots.
 
     Raises:
-        NotPreparedError: it is not there; the message lists what is, and the command to make it. Or
-            it is damaged, or not written by `prepare`.
+        NotPreparedError: it is damaged, not written by `prepare`, or not there; the message lists
+            what is, and the command to make it.
     """
     root = pathlib.Path(data_dir) / folder.PREPARED
     wanted = place_config(**place)
@@ -228,10 +224,8 @@ def open_prepared(data_dir: str | pathlib.Path, **place: Any) -> tfds.core.Datas
             _require_own(json.loads(file.read_text(encoding="utf-8")), file.name)
         return tfds.builder_from_directory(str(path))
     except Exception as error:  # TFDS raises whatever the files lead it to.
-        said = " ".join(str(error).split())[:200]
-        raise NotPreparedError(
-            f"{path}: not as scripts/prepare_data.py writes it ({said}); prepare the data again"
-        ) from error
+        said = f"not as scripts/prepare_data.py writes it ({' '.join(str(error).split())[:200]})"
+        raise NotPreparedError(f"{path}: {said}; prepare the data again") from error
 
 
 def _require_own(value: Any, where: str) -> None:
@@ -250,8 +244,7 @@ def _require_own(value: Any, where: str) -> None:
 
 def _by_options(name: str, asked: Mapping[str, Any]) -> str:
     """The name of a prepared data set (`place_config`) and by which options it is taken."""
-    match = re.fullmatch(r"([a-z]+)_(\d+)(?:_pool(\d+))?", name)
-    if not match:
+    if not (match := re.fullmatch(r"([a-z]+)_(\d+)(?:_pool(\d+))?", name)):
         return name
     has = {"resolution": int(match[2]), "pool": int(match[3] or 1), "placement": match[1]}
     options = [f"--config.data.{key}={has[key]}" for key in asked if has[key] != asked[key]]
