@@ -55,8 +55,8 @@ def sync(path: str | pathlib.Path) -> None:
         os.close(handle)
 
 
-def is_full(error: BaseException | None) -> bool:
-    """Whether an error says that the disk has no room left, or the user's share of it."""
+def is_full(error: object) -> bool:
+    """Whether it is an error that says that the disk has no room left, or the user's share of it."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -105,12 +105,12 @@ def complete_files(
         yield from _results([made for _, made in pots], each(write, jobs))
 
 
-def _results(pots: Iterable[Any], written: Iterable[Any]) -> Iterator[Result | Exception]:
+def _results(pots: Sequence[Any], written: Iterable[Any]) -> Iterator[Result | Exception]:
     """What became of each pot, or of what was to be one."""
     written = iter(written)
     for made in pots:
-        said = made if isinstance(made, Exception) else next(written)
-        if isinstance(said, Exception) and is_full(said):
+        said: Any = made if isinstance(made, Exception) else next(written)
+        if is_full(said):
             raise said
         yield said if isinstance(said, Exception) else Result(said, made)
 

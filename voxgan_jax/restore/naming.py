@@ -50,11 +50,11 @@ def checked(name: str) -> str:
     Raises:
         ValueError: it is empty, absolute, leads upwards, cannot be printed or is too long.
     """
-    parts = name.split("/") if isinstance(name, str) else [""]
+    parts = name.split("/")
     wrong = any(part in ("", ".", "..") for part in parts) or pathlib.PurePath(name).anchor
     if wrong or not name.isprintable() or max(map(_bytes, parts)) > _LONGEST:
         raise ValueError(
-            f"name {str(name)[:80]!r}: give one like 'sherd' or 'folder/sherd', not absolute and"
+            f"name {name[:80]!r}: give one like 'sherd' or 'folder/sherd', not absolute and"
             f" without '..', of printable characters, no more than {_LONGEST} bytes a part"
         )
     return name
