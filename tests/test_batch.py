@@ -515,7 +515,8 @@ def test_a_file_that_goes_meanwhile_is_one_error(five, tmp_path):
 
 def test_what_no_vox_file_can_hold_is_said_before_the_work(five, tmp_path, monkeypatch):
     (tmp_path / "a.stl").write_bytes(b"not even looked at")
-    said = r"a pot of 512 voxels a side is more than a \.vox file can hold \(256\); leave vox out"
+    cube = "512 × 512 × 512 voxels"
+    said = rf"a pot in {cube} is more than a \.vox file can hold \(256 a side\); leave vox out"
     big = small_model(resolution=64, pool=8)
     (error,) = batch.complete_files(big, [tmp_path / "a.stl"], tmp_path / "out")
     assert re.search(rf"a\.stl: {said}", str(error))
@@ -523,7 +524,10 @@ def test_what_no_vox_file_can_hold_is_said_before_the_work(five, tmp_path, monke
     assert re.search(said, str(error))
     np.save(tmp_path / "long.npy", np.ones((300, 4, 4), np.uint8))
     (error,) = batch.complete_files(big, [tmp_path / "long.npy"], tmp_path / "out")
-    assert "a pot of 300 voxels" in str(error)
+    assert re.search(r"a pot in (4 × )*300( × 4)* voxels is more", str(error))
+    how = {"formats": ["stl"], "memory": 10**9}
+    (error,) = batch.complete_files(big, [tmp_path / "a.stl"], tmp_path / "out", **how)
+    assert f"a pot in {cube} takes some 24.2 GB of memory, of which 1.0 are free" in str(error)
 
 
 def test_a_full_disk_ends_a_batch_in_one_line(tmp_path, weights_file, capsys, monkeypatch):
@@ -588,3 +592,23 @@ def test_what_was_made_for_writing_goes_with_it(five, tmp_path):
         assert meshes_in_memory() == before
     finally:
         gc.enable()
+
+
+def test_two_in_one_folder_and_a_bare_environment_end_well(tmp_path, weights_file):
+    folder, out = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    for number in range(4):
+        vox.write(folder / f"s{number}.vox", sherd(number))
+    command = [sys.executable, "-m", "voxgan_jax.cli", "complete", str(folder), "--out", str(out)]
+    command += ["--weights", str(weights_file), "--formats", "vox", "json"]
+    kept = ("PATH", "PYTHONPATH", "JAX_PLATFORMS", "JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS")
+    bare = {name: os.environ[name] for name in kept if name in os.environ}
+    bare |= {"LC_ALL": "C", "PYTHONPATH": str(pathlib.Path(__file__).parent.parent)}
+    both = [subprocess.Popen(command, env=bare, stderr=subprocess.PIPE) for _ in range(2)]
+    said = [process.communicate(timeout=120)[1].decode() for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    known = ledger.listed(out)
+    for number in range(4):
+        assert ledger.intact(out, [f"s{number}_completed.vox", f"s{number}.json"], known)
+    assert [path.name for path in out.glob(".*")] == [ledger.LIST]
+    assert [row["error"] for row in summary(out)] == [""] * 4

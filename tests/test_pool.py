@@ -123,6 +123,7 @@ def test_workers_only_where_they_pay(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     counts = [1, 5, 6, 12, 100]
     assert [pool.sensible_workers(count) for count in counts] == [1, 1, 2, 4, 8]
+    assert [pool.sensible_workers(100, most) for most in (0, 3, 99)] == [1, 3, 8]
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     assert pool.sensible_workers(100) == 1
 

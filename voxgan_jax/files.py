@@ -7,6 +7,7 @@ import pathlib
 import secrets
 import unicodedata
 from collections.abc import Iterator
+from typing import TypeGuard
 
 OWN = ".voxgan_jax-"
 """How hidden names begin that are only there while something is written."""
@@ -55,8 +56,8 @@ def sync(path: str | pathlib.Path) -> None:
         os.close(handle)
 
 
-def is_full(error: object) -> bool:
-    """Whether it is an error that says that the disk has no room left, or the user's share of it."""
+def is_full(error: object) -> TypeGuard[OSError]:
+    """Whether it is an error that says that the disk, or the user's share of it, is full."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

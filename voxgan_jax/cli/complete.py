@@ -92,12 +92,15 @@ def _complete(
     """Complete these files, and say of each what became of it."""
     from tqdm import tqdm
 
+    from voxgan_jax.cli import checks
     from voxgan_jax.restore import batch, pool
 
+    free, needed = checks.available_memory(), (model.resolution * model.pool) ** 3 * batch.BYTES
+    workers = pool.sensible_workers(len(todo), *([] if free is None else [free // needed]))
     silent = args.quiet or args.json
     show = not silent and len(todo) > 1
     with (
-        pool.side_by_side(pool.sensible_workers(len(todo)), tell=_warn) as each,
+        pool.side_by_side(workers, tell=_warn) as each,
         tqdm(total=len(todo), unit="sherd", disable=None if show else True) as progress,
     ):
         results = batch.complete_files(
@@ -110,6 +113,9 @@ def _complete(
             formats=args.formats,
             clearance_mm=args.clearance_mm,
             names=todo,
+            # Of a pot at --pool 8 the voxels alone take 670 MB.
+            batch_size=max(1, 16 // max(1, model.pool // 2) ** 3),
+            memory=free,
             each=each,
             tell=None if silent or len(todo) > 1 else _tell,
             threshold=args.threshold,

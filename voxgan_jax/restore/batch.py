@@ -2,9 +2,11 @@
 
 import dataclasses
 import functools
+import gc
+import math
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from voxgan_jax import ledger
 from voxgan_jax.data import vox
@@ -15,6 +17,9 @@ from voxgan_jax.inference.completer import Completer
 from voxgan_jax.restore import faults, files, naming, pot
 from voxgan_jax.restore.pool import Each
 from voxgan_jax.restore.request import is_placed, read_request
+
+BYTES = 180
+"""Of memory for a voxel of a pot's box, meshes and all: 2.5 GB were taken by 236 × 236 × 256."""
 
 
 class Result(NamedTuple):
@@ -39,6 +44,7 @@ def complete_files(
     about: Mapping[str, Any] | None = None,
     inputs: ledger.Marks = frozenset(),
     overwrite: bool = False,
+    memory: int | None = None,
     each: Each = map,
     tell: Callable[[str], None] | None = None,
     **options: Any,
@@ -55,6 +61,7 @@ def complete_files(
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what the reports say besides.
         inputs: `ledger.marks` of files that no result may replace, besides `paths`.
+        memory: bytes that may be taken; a pot that needs more is an error.
         each: how the files of a batch are written: `map`, or one of `pool`.
         tell: is told what is being done, a line at a time.
         options: `threshold` and `whole_cube`, as `predict.complete` takes them.
@@ -72,9 +79,9 @@ def complete_files(
         placed = is_placed(path, facts)
         tell(f"placing {path} by its shape …" if placed else f"reading {path} …")
         if placed or options.get("whole_cube"):
-            _require_vox(path, formats, completer.resolution * completer.pool)
+            _require_room(path, formats, (completer.resolution * completer.pool,) * 3, memory)
         request = read_request(completer, path, facts, ids=ids, fixed_fragment=fixed_fragment)
-        _require_vox(path, formats, max(request.sherds[0].labels.shape))
+        _require_room(path, formats, request.sherds[0].labels.shape, memory)
         digests[str(path)] = files.fingerprint(path)
         return request
 
@@ -83,9 +90,10 @@ def complete_files(
         if isinstance(request, Exception) or isinstance(answer, Exception):
             return answer
         source = request.sherds[0].source
-        said = {**(about or {}), "input": digests[source]}
-        name = (names or {}).get(pathlib.Path(source))
-        made = pot.restore(request, answer, name=name, clearance_mm=clearance_mm, about=said)
+        how = {"name": (names or {}).get(pathlib.Path(source)), "clearance_mm": clearance_mm}
+        made = pot.restore(
+            request, answer, about={**(about or {}), "input": digests[source]}, **how
+        )
         return dataclasses.replace(made, inputs=_met(inputs, out_dir, made.name, formats))
 
     write = functools.partial(faults.write, out_dir, tuple(formats), overwrite)
@@ -93,26 +101,29 @@ def complete_files(
         batch = paths[start : start + batch_size]
         requests = [faults.guarded(path, read, path) for path in batch]
         good = [request for request in requests if isinstance(request, Request)]
-        what = good[0].sherds[0].source if len(good) == 1 else f"{len(good)} sherds"
-        if good:
-            tell(f"completing {what} …")
+        _tell_of(good, "completing", tell)
         answers = iter(_answers(completer, good, min(batch_size, len(paths)), options))
         pairs = zip(batch, requests, strict=True)
         pots = [(path, faults.guarded(path, restored, made, answers)) for path, made in pairs]
         jobs = [(str(path), made) for path, made in pots if isinstance(made, pot.Completion)]
-        if jobs:
-            tell(f"drawing and writing {what} …")
+        _tell_of(good, "drawing and writing", tell)
         yield from _results([made for _, made in pots], each(write, jobs))
 
 
-def _results(pots: Sequence[Any], written: Iterable[Any]) -> Iterator[Result | Exception]:
+def _tell_of(requests: Sequence[Request], step: str, tell: Callable[[str], None]) -> None:
+    if requests:
+        several = f"{len(requests)} sherds"
+        tell(f"{step} {requests[0].sherds[0].source if len(requests) == 1 else several} …")
+
+
+def _results(pots: Iterable[Any], written: Iterable[Any]) -> Iterator[Result | Exception]:
     """What became of each pot, or of what was to be one."""
     written = iter(written)
     for made in pots:
-        said: Any = made if isinstance(made, Exception) else next(written)
+        said = made if isinstance(made, Exception) else next(written)
         if is_full(said):
             raise said
-        yield said if isinstance(said, Exception) else Result(said, made)
+        yield said if isinstance(said, Exception) else Result(said, cast(pot.Completion, made))
 
 
 def _answers(
@@ -121,6 +132,7 @@ def _answers(
     """The model's answers; where it fails for all of them at once, it is asked for each alone."""
     if not requests:
         return []
+    gc.collect()  # See `faults.write`; these are the scans of the batch before.
     try:
         return predict.complete_batch(completer, requests, rows=rows, **options)
     except Exception as error:
@@ -129,11 +141,21 @@ def _answers(
     return [_answers(completer, [request], 1, options)[0] for request in requests]
 
 
-def _require_vox(path: pathlib.Path, formats: Sequence[str], side: int) -> None:
-    if "vox" in formats and side > vox.MAX_SIDE:
+def _require_room(
+    path: pathlib.Path, formats: Sequence[str], shape: Sequence[int], memory: int | None
+) -> None:
+    """Raise ValueError for a pot whose box is too big for a `.vox` file, or for the memory."""
+    sides = " × ".join(map(str, shape))
+    if "vox" in formats and max(shape) > vox.MAX_SIDE:
         raise ValueError(
-            f"{path}: a pot of {side} voxels a side is more than a .vox file can hold"
-            f" ({vox.MAX_SIDE}); leave vox out of --formats, or give a smaller --pool"
+            f"{path}: a pot in {sides} voxels is more than a .vox file can hold"
+            f" ({vox.MAX_SIDE} a side); leave vox out of --formats, or give a smaller --pool"
+        )
+    needed = math.prod(shape) * BYTES
+    if memory is not None and needed > memory:
+        raise ValueError(
+            f"{path}: a pot in {sides} voxels takes some {needed / 1e9:.1f} GB of memory, of which"
+            f" {memory / 1e9:.1f} are free; give a smaller --pool, or a coarser file"
         )
 
 

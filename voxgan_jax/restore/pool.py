@@ -35,13 +35,13 @@ _WORTH_IT = 6
 _MOST = 8
 
 
-def sensible_workers(count: int) -> int:
+def sensible_workers(count: int, most: int = _MOST) -> int:
     """How many processes pay for so many pots: 1, which is none, where few are to be made.
 
-    A process takes a second or two to start.
+    A process takes a second or two to start. No more than `most` have room.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return 1 if count < _WORTH_IT else max(1, min(cores or 1, count // 3, _MOST))
+    return 1 if count < _WORTH_IT else max(1, min(cores or 1, count // 3, most, _MOST))
 
 
 @contextlib.contextmanager
