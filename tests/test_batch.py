@@ -182,7 +182,7 @@ def test_of_forty_sherds_ten_broken_ones_stop_no_other(tmp_path, weights_file, c
     assert not [name for name in (*names, "sherd000", "sherd029") if name not in page]
 
     # Again, in this process: only what is missing, or was changed.
-    monkeypatch.setattr(pool, "sensible_workers", lambda _: 1)
+    monkeypatch.setattr(pool, "sensible_workers", lambda *_: 1)
     stamps = {path: path.stat().st_mtime_ns for path in out.glob("*.json")}
     (out / "sherd007_section.svg").unlink()
     vox.write(folder / "sherd008.vox", sherd(4))
@@ -262,7 +262,8 @@ def test_globs_end_and_go_neither_through_links_nor_into_hidden_folders(tmp_path
 def test_what_is_left_out_of_a_folder_is_named(tmp_path, weights_file, capsys):
     folder = tmp_path / "scans"
     folder.mkdir()
-    for name in (".d.vox", "a_completed.vox", "a_hypothesis2.stl", "b.step", "c.txt", "d.txt"):
+    left = (".d.vox", "a_completed.vox", "a_hypothesis2.stl", "b.step", "c.txt", "d.txt")
+    for name in (*left, ledger.LIST):
         (folder / name).touch()
     for name in ("a.vox", "a_hypothesis_of_Anna.vox"):
         vox.write(folder / name, sherd(1))

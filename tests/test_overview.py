@@ -1,8 +1,11 @@
 """The overview of a batch: written as the batch runs, cheaply, and at its end; in a browser."""
 
+import base64
 import csv
 import dataclasses
+import hashlib
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from restored_bowl import MEASURES, restored
 from restored_bowl import report as told
 
 from voxgan_jax import ledger
-from voxgan_jax.report import measures, overview
+from voxgan_jax.report import measures, overview, page
 
 
 class Clock:
@@ -198,6 +201,17 @@ def test_what_others_wrote_is_not_replaced_by_an_overview(tmp_path):
 _DRAWN = """<svg xmlns="http://www.w3.org/2000/svg" width="100" height="80" viewBox="0 0 100 80"
 onload="document.title = 'run'"><script>document.title = "run"</script>
 <image href="other.svg" width="9" height="9"/><path d="M0 0h100v80h-100z" fill="{}"/></svg>"""
+
+
+def test_pages_run_only_their_own_script():
+    for text in (page.page(restored()), overview.index([])):
+        (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+        rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+        (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert rules["script-src"] == f"'sha256-{digest}'" and "unsafe" in rules["style-src"]
+        none = {name for name, allowed in rules.items() if allowed == "'none'"}
+        assert none == {"default-src", "base-uri", "form-action"}
 
 
 def test_a_drawing_is_shown_as_a_picture_and_runs_nothing(chromium, tmp_path):

@@ -72,7 +72,8 @@ def _in_folder(folder: pathlib.Path, tell: Callable[[str], None] | None) -> list
             f"{folder}: no sherd in this folder ({known}); to look into its subfolders,"
             f' give "{folder / "**" / "*"}"'
         )
-    left = [entry.name for entry in entries if entry.is_file() and entry not in inside]
+    ours = {*inside, folder / ledger.LIST}
+    left = [entry.name for entry in entries if entry.is_file() and entry not in ours]
     if left and tell:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         tell(f"{folder}: left out, as they are no sherds: {', '.join(left[:_NAMED])}{more}")
