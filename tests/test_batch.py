@@ -383,7 +383,11 @@ def test_a_refusal_needs_no_model(tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(completer, "load", load)
     vox.write(tmp_path / "a.vox", sherd(1))
-    for out, said in ((tmp_path / "a.vox", "a.vox: nothing can be written there (File exists)"),):
+    (tmp_path / "a_section.svg").write_text("by hand")
+    for out, said in (
+        (tmp_path / "a.vox", "a.vox: nothing can be written there (File exists)"),
+        (tmp_path, f"a.vox: {tmp_path / 'a_section.svg'} exists and voxgan did not write it"),
+    ):
         assert complete(tmp_path / "a.vox", "--out", out) == 1
         assert said in capsys.readouterr().err
     with pytest.raises(SystemExit) as ended:

@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
         _warn(f"{unshown}; the others are written, but no overview")
     for path, error in taken.items():
         _fail(args, all_of_them, names[path], path, error)
+    if len(taken) == len(names):
+        return 1
     if len(names) == 1 and not silent:
         _tell("loading the model …")
     accelerator.prepare()
@@ -100,7 +102,7 @@ def _complete(
     silent = args.quiet or args.json
     show = not silent and len(todo) > 1
     with (
-        pool.side_by_side(workers, tell=_warn) as each,
+        pool.side_by_side(workers, tell=None if silent else _warn) as each,
         tqdm(total=len(todo), unit="sherd", disable=None if show else True) as progress,
     ):
         results = batch.complete_files(
