@@ -588,6 +588,7 @@ def test_what_was_made_for_writing_goes_with_it(five, tmp_path):
         return sum(isinstance(thing, trimesh.Trimesh) for thing in gc.get_objects())
 
     (made,) = batch.complete_files(small_model(), five[:1], tmp_path / "out", formats=["vox"])
+    assert isinstance(made, batch.Result)
     gc.collect()
     before = meshes_in_memory()
     gc.disable()

@@ -105,13 +105,11 @@ def test_a_process_that_writes_pots_makes_the_same_meshes_and_holds_no_jax(tmp_p
 
 
 def test_without_shared_memory_the_work_is_done_here(monkeypatch):
-    import _multiprocessing
-
     def no_semaphore(*_):
         raise OSError(38, "Function not implemented")
 
     told = []
-    monkeypatch.setattr(_multiprocessing, "SemLock", no_semaphore)
+    monkeypatch.setattr("_multiprocessing.SemLock", no_semaphore)
     with pool.side_by_side(2, (), told.append) as each:
         found = list(each(pool_work.process_and_number, range(3)))
     assert found == [(os.getpid(), number) for number in range(3)]
