@@ -1,6 +1,7 @@
 """Work side by side: in order, past a process that dies, and gone when it is stopped."""
 
 import functools
+import multiprocessing.synchronize  # When it is imported it reads more of SemLock.
 import os
 import pathlib
 import signal
