@@ -1,7 +1,7 @@
 """Work side by side: in order, past a process that dies, and gone when it is stopped."""
 
 import functools
-import multiprocessing.synchronize  # When it is imported it reads more of SemLock.
+import importlib
 import os
 import pathlib
 import signal
@@ -110,6 +110,7 @@ def test_without_shared_memory_the_work_is_done_here(monkeypatch):
         raise OSError(38, "Function not implemented")
 
     told = []
+    importlib.import_module("multiprocessing.synchronize")  # It reads more of SemLock.
     monkeypatch.setattr("_multiprocessing.SemLock", no_semaphore)
     with pool.side_by_side(2, (), told.append) as each:
         found = list(each(pool_work.process_and_number, range(3)))
