@@ -251,7 +251,7 @@ def try_out(complete: Complete) -> Finding:
             said = errors.getvalue().strip() or f"it ended with {code}"
             return Finding("trial", FAULT, f"no pot was completed: {said}", _SAME_VERSIONS)
         (answer,) = (vox.read(path) > 0 for path in out.glob("*_completed.vox"))
-        names = [path.name for path in out.iterdir() if path.stat().st_size]
+        names = [path.name for path in out.glob("[!.]*") if path.stat().st_size]
     iou = float((answer & pot).sum() / (answer | pot).sum())
     text = f"IoU {iou:.2f} of a synthetic pot from one sherd; {len(names)} files written"
     if iou < LEAST_IOU:

@@ -4,8 +4,12 @@ import argparse
 import pathlib
 from typing import Any
 
+from voxgan_jax.restore.naming import MOST_HYPOTHESES
+
 FORMATS = ("vox", "stl", "glb", "svg", "html", "json")
 INPUTS = "a mesh (STL, OBJ, PLY, GLB, OFF, 3MF) or voxels (.vox, .binvox, .npy, .npz)"
+MOST_POOL = 8
+"""With it a model of 64³ takes pots of 512 voxels a side, the most that are read."""
 UNITS = ("mm", "cm", "m", "in")
 
 _MODEL = ("threshold", "dtype", "average", "pool", "whole_cube")
@@ -30,7 +34,7 @@ _HELP = {
     "--threshold": "add voxels above this probability (default: the model's)",
     "--dtype": "of the model's computing (default: that of training)",
     "--average": "mean of the answers to so many turned and mirrored sherds (default: 1)",
-    "--pool": "scale the pot down by this factor for the model (default: its own)",
+    "--pool": "scale the pot down by this factor, 1 to 8, for the model (default: its own)",
     "--whole_cube": "write the model's whole cube, not only the box of the input file",
     "--json": "print a JSON object for each result, a line each",
     "--quiet": "print errors only",
@@ -52,6 +56,9 @@ _HELP = {
     "--hypotheses": "K other pots that the sherd may come from, besides the one answer"
     " (default: 0)",
     "--again": "complete also what an earlier run with the same options has completed in --out",
+    "--overwrite": "replace files in --out that voxgan did not write, or that were changed since,"
+    " too; never an input",
+    "--debug": "print also where in the program an error arose",
     "--clearance-mm": "how far the missing piece stays from the original (default: 0.2)",
 }
 
@@ -78,14 +85,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     add("--workdir", source, type=pathlib.Path)
     add("--weights", source, type=pathlib.Path)
-    add("--out", type=pathlib.Path, required=True)
+    add("--out", type=out_folder, required=True)
     given = parser.add_mutually_exclusive_group()
     add("--fragment", given, type=int, action="append")
     add("--fixed_fragment", given, action="store_true")
     add("--threshold", type=_probability)
     add("--dtype", choices=("float32", "bfloat16"))
     add("--average", type=int, choices=(1, 8))
-    add("--pool", type=int)
+    add("--pool", type=_pool)
     add("--whole_cube", action="store_true")
     said = parser.add_mutually_exclusive_group()
     add("--json", said, action="store_true")
@@ -105,7 +112,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--formats", nargs="+", choices=FORMATS, default=FORMATS)
     add("--hypotheses", type=_count, default=0, metavar="K")
     add("--again", action="store_true")
+    add("--overwrite", action="store_true")
+    add("--debug", action="store_true")
     add("--clearance-mm", type=float, default=0.2)
+
+
+def out_folder(text: str) -> pathlib.Path:
+    """A folder's name as it was typed. An empty one would be the folder where one is."""
+    if not text:
+        raise argparse.ArgumentTypeError("a folder has a name; give . for the one you are in")
+    return pathlib.Path(text)
 
 
 def _direction(text: str) -> tuple[float, float, float]:
@@ -119,8 +135,14 @@ def _direction(text: str) -> tuple[float, float, float]:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) > 16:
-        raise argparse.ArgumentTypeError(f"{text} is no whole number from 0 to 16")
+    if not text.isdecimal() or int(text) > MOST_HYPOTHESES:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 0 to {MOST_HYPOTHESES}")
+    return int(text)
+
+
+def _pool(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_POOL:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number from 1 to {MOST_POOL}")
     return int(text)
 
 

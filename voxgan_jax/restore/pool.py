@@ -35,17 +35,21 @@ _WORTH_IT = 6
 _MOST = 8
 
 
-def sensible_workers(count: int) -> int:
+def sensible_workers(count: int, most: int = _MOST) -> int:
     """How many processes pay for so many pots: 1, which is none, where few are to be made.
 
-    A process takes a second or two to start.
+    A process takes a second or two to start. No more than `most` have room.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return 1 if count < _WORTH_IT else max(1, min(cores or 1, count // 3, _MOST))
+    return 1 if count < _WORTH_IT else max(1, min(cores or 1, count // 3, most, _MOST))
 
 
 @contextlib.contextmanager
-def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Each]:
+def side_by_side(
+    workers: int,
+    imports: Sequence[str] = IMPORTS,
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[Each]:
     """A `map` whose work is done by so many processes, in this one where that is 1 or fewer.
 
     The processes start at once. At the end, and where anything is raised, Ctrl-C included, what has
@@ -55,6 +59,8 @@ def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Eac
     Args:
         workers: see `sensible_workers`.
         imports: modules that each process imports right away.
+        tell: is told, in a line, where the system lets no processes work together (it lacks
+            /dev/shm, say); the work is then done in this one.
 
     Functions, items and results have to be such as can be pickled. Where a process dies, for want
     of memory say, the rest of the work is done in this one.
@@ -62,15 +68,15 @@ def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Eac
     if workers <= 1:
         yield map
         return
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, context, _begin, (tuple(imports),))
-    processes = []
     try:
-        with _without_interrupt():
-            # A process is started for each task that finds none idle.
-            for _ in range(workers):
-                executor.submit(os.getpid)
-        processes += (executor._processes or {}).values()
+        executor = _started(workers, imports)
+    except (OSError, ImportError, NotImplementedError) as error:
+        if tell:
+            tell(f"one process does all the work, as others cannot be had here ({error})")
+        yield map
+        return
+    processes = list((executor._processes or {}).values())
+    try:
         yield functools.partial(_each, executor, 2 * workers)
     finally:
         try:
@@ -79,6 +85,20 @@ def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Eac
             for process in processes:
                 process.kill()
             raise
+
+
+def _started(workers: int, imports: Sequence[str]) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    with _without_interrupt():
+        executor = ProcessPoolExecutor(workers, context, _begin, (tuple(imports),))
+        try:
+            # A process is started for each task that finds none idle.
+            for _ in range(workers):
+                executor.submit(os.getpid)
+        except OSError:
+            executor.shutdown(cancel_futures=True)
+            raise
+    return executor
 
 
 def _each(
