@@ -17,7 +17,6 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from scripts.lib.start import leave
 
 from scripts.lib import axes, command, shifted
-from voxgan_jax import models
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.inference import model_card
 from voxgan_jax.models import revolve, weights
@@ -29,9 +28,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _report(args: argparse.Namespace) -> None:
     path = args.weights or model_card.find()
-    variables, config = weights.load(path)
-    generator = models.build(config.generator)
-    weights.require_fit(path, variables, generator, config.data.resolution)
+    generator, variables, config = weights.open_model(path)
     if not isinstance(generator, revolve.Model) or generator.axis != "found":
         raise ValueError(f"{path}: its generator looks for no axis; take one with axis 'found'")
     place = {name: config.data[name] for name in ("resolution", "pool")}

@@ -27,6 +27,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from scripts.lib.start import leave
 
+from scripts.lib import command
 from scripts.lib.benchmarks import timing
 from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
@@ -198,9 +199,7 @@ def _on_cpu() -> bool:
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     parser.add_argument("--what", choices=sorted(MEASUREMENTS), required=True)
     parser.add_argument("--configs", nargs="+", metavar="NAME", help="files of configs/")
     parser.add_argument("--resolution", type=int)

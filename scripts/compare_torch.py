@@ -37,7 +37,7 @@ import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from scripts.lib import summary
+from scripts.lib import command, summary
 from scripts.lib.torch_parity import differences, traces, twin_traces
 from voxgan_jax.cli import commands
 from voxgan_jax.data import fragments, grid
@@ -218,9 +218,7 @@ def _circumstances(args: argparse.Namespace) -> str:
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     parser.add_argument("--variant", choices=(*VARIANTS, "all"), default="all")
     parser.add_argument("--resolution", type=int, choices=(32, 64), default=32)
     parser.add_argument(

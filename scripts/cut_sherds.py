@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from tqdm import tqdm
 
+from scripts.lib import command
 from voxgan_jax import files
 from voxgan_jax.cli import commands
 from voxgan_jax.geometry import surface as mesh
@@ -141,9 +142,7 @@ def _fitted(surface: walls.Wall, some: np.ndarray, true: Axis) -> list[np.ndarra
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     parser.add_argument("--data_dir", type=pathlib.Path, required=True)
     parser.add_argument("--split", default="train")
     parser.add_argument("--out", type=pathlib.Path, required=True)

@@ -35,6 +35,7 @@ from scripts.lib import (
     training_pots,
 )
 from voxgan_jax.evaluation import protocol
+from voxgan_jax.files import readable
 from voxgan_jax.inference import completer
 
 NEEDS_TRAINING_POTS = {*baselines.NEEDS_TRAINING_POTS, *oracles.METHODS}
@@ -57,16 +58,17 @@ def _evaluate(args: argparse.Namespace) -> None:
         score=surface_scores.with_surfaces if args.surface else protocol.scores,
         progress=functools.partial(tqdm, total=count, unit="file", desc="Evaluating", disable=None),
     )
-    answer = args.method or str(args.weights or args.workdir or "the package's weights")
+    answer = readable(args.method or args.weights or args.workdir or "the package's weights")
+    data_dir = readable(args.data_dir)
     scores = summary.summarise(records, threshold=threshold) | {
         "answer": answer,
-        "data_dir": str(args.data_dir),
+        "data_dir": data_dir,
         "split": args.split,
         **place,
     }
-    print(f"\n{answer} on {args.split} of {args.data_dir}, {place['placement']} placement")
+    print(f"\n{answer} on {args.split} of {data_dir}, {place['placement']} placement")
     print(summary.table(scores))
-    print(f"\nWritten: {summary.write(scores, records, args.out)}")
+    print(f"\nWritten: {readable(summary.write(scores, records, args.out))}")
     # Pictures are of what can be answered to a fragment alone.
     if shown and not isinstance(predict, protocol.Informed):
         path = args.out / "examples.png"
@@ -74,7 +76,7 @@ def _evaluate(args: argparse.Namespace) -> None:
         completions_figure.draw(
             {title: (predict, threshold)}, shown, path, batch_size=args.batch_size
         )
-        print(f"Written: {path}")
+        print(f"Written: {readable(path)}")
 
 
 def _answer(

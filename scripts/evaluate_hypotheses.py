@@ -24,10 +24,9 @@ import numpy as np
 from tqdm import tqdm
 
 from scripts.lib import command, completions_figure, hypothesis_scores, reliability
-from voxgan_jax import models
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
-from voxgan_jax.files import write_whole
+from voxgan_jax.files import readable, write_whole
 from voxgan_jax.inference import alternatives, completer
 from voxgan_jax.models import hypotheses as generators
 from voxgan_jax.models import weights
@@ -58,7 +57,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     scores = hypothesis_scores.summarise(result) | {
         "answer": str(path),
         "single_answer": str(args.single or path),
-        "data_dir": str(args.data_dir),
+        "data_dir": readable(args.data_dir),
         **{name: getattr(args, name) for name in ("split", "every", "count", "draws", "seed")},
         "threshold": config.eval.threshold,
         **place,
@@ -71,13 +70,11 @@ def _evaluate(args: argparse.Namespace) -> None:
 
 def _answers(path: pathlib.Path, args: argparse.Namespace) -> tuple[hypothesis_scores.Answers, Any]:
     """How K pots are had from a weights file, and its config."""
-    variables, config = weights.load(path)
-    generator = models.build(config.generator)
+    generator, variables, config = weights.open_model(path)
     if not isinstance(generator, generators.Model):
         raise ValueError(
             f"{path}: its generator gives one answer only; train configs/revolve_hypotheses.py"
         )
-    weights.require_fit(path, variables, generator, config.data.resolution)
     variables = jax.device_put(variables)
     several = functools.partial(
         alternatives.complete, generator, count=args.count, draws=args.draws

@@ -24,18 +24,21 @@ from tqdm import tqdm
 
 from scripts.lib import command
 from voxgan_jax.cli import commands
+from voxgan_jax.files import readable
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = command.parser(__doc__)
-    parser.add_argument("--vox_dir", required=True, help="the folder of .vox files")
+    add = parser.add_argument
+    add("--vox_dir", type=pathlib.Path, required=True, help="the folder of .vox files")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--out_dir", help="where the TFDS data set is written")
-    where.add_argument("--cache", metavar="FILE", help="the cache file to write instead (.npz)")
-    parser.add_argument("--resolution", type=int, default=64, help="side of the cube in voxels")
-    parser.add_argument("--pool", type=int, default=1, help="scale pots down by this factor")
-    parser.add_argument("--placement", choices=("center", "corner"), default="center")
-    parser.add_argument("--skip_bad", action="store_true", help="leave bad files out")
+    out, cache = "where the TFDS data set is written", "the cache file to write instead (.npz)"
+    where.add_argument("--out_dir", type=pathlib.Path, help=out)
+    where.add_argument("--cache", type=pathlib.Path, metavar="FILE", help=cache)
+    add("--resolution", type=command.positive, default=64, help="side of the cube in voxels")
+    add("--pool", type=command.positive, default=1, help="scale pots down by this factor")
+    add("--placement", choices=("center", "corner"), default="center")
+    add("--skip_bad", action="store_true", help="leave bad files out")
     args = parser.parse_args(argv)
     options = {
         "resolution": args.resolution,
@@ -58,9 +61,9 @@ def prepare(args: argparse.Namespace, options: dict[str, Any]) -> None:
 
         counts, bad = builder.prepare(args.vox_dir, args.out_dir, **options)
     for path, reason in bad:
-        print(f"left out {path}: {reason}", file=sys.stderr)
+        print(f"left out {readable(path)}: {reason}", file=sys.stderr)
     listing = ", ".join(f"{count} {split}" for split, count in counts.items())
-    out = args.cache or args.out_dir
+    out = readable(args.cache or args.out_dir)
     print(f"{out}: {listing} files at {args.resolution}³, placement {args.placement}")
     print("Pots of vox_pottery have no licence; cite doi 10.24963/ijcai.2023/647 (see the README).")
 

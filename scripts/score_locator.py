@@ -20,11 +20,12 @@ import jax
 import numpy as np
 import optax
 
+from scripts.lib import command
 from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator
 from voxgan_jax.inference import model_card
-from voxgan_jax.models import locator as networks
 from voxgan_jax.models import weights
+from voxgan_jax.placement import locator
 from voxgan_jax.training import sherds
 from voxgan_jax.training.objectives import locator as objective
 from voxgan_jax.training.state import Net
@@ -42,8 +43,7 @@ def score(args: argparse.Namespace) -> str:
     path = args.weights or model_card.path(model_card.LOCATOR)
     if args.workdir:
         path = args.workdir / weights.RUN_FILE
-    variables, config = weights.load(path)
-    module = networks.from_config(config.get("generator") or config.locator)
+    module, variables, config = locator.open_network(path)
     complete = jax.jit(functools.partial(objective.complete, Net(module, optax.identity())))
     losses, missed = [], []
     for n, sherd in enumerate(held_out):
@@ -61,9 +61,7 @@ def score(args: argparse.Namespace) -> str:
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command.parser(__doc__)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--workdir", type=pathlib.Path, help="the folder of a trained run")
     source.add_argument(

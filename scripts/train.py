@@ -19,15 +19,15 @@ from scripts.lib.start import leave  # noqa: F401
 from absl import app, flags
 from ml_collections import config_flags
 
-from voxgan_jax import logs
+from voxgan_jax import fields, logs
 from voxgan_jax.cli import commands
 from voxgan_jax.devices import accelerator, interruption
-from voxgan_jax.training import workdir
 
 CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="a file of configs/", lock_config=True
 )
 WORKDIR = flags.DEFINE_string("workdir", None, "The folder of the run.", required=True)
+flags.register_validator("workdir", bool, "--workdir is empty; name a folder")
 
 
 def parse_flags(argv: list[str]) -> list[str]:
@@ -57,7 +57,7 @@ def _fields(argv: list[str]) -> dict[str, Any]:
     path = finder.parse_known_args(argv[1:])[0].config
     if path is None or not pathlib.Path(path).is_file():
         return dict.fromkeys(_overridden(argv))
-    return workdir.flatten(runpy.run_path(path)["get_config"]().to_dict())
+    return fields.flatten(runpy.run_path(path)["get_config"]().to_dict())
 
 
 def main(argv: list[str]) -> None:

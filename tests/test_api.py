@@ -10,6 +10,7 @@ import pytest
 import trimesh
 
 import voxgan_jax
+from voxgan_jax import ledger
 from voxgan_jax.cli import main, options
 from voxgan_jax.data import vox
 from voxgan_jax.data.synthetic import pots
@@ -38,7 +39,7 @@ def test_a_file_gives_what_the_command_gives(written, tmp_path):
     made = pot.write(tmp_path / "api")
     job = ["complete", str(written), "--hypotheses", "2", "--out", str(tmp_path / "cli"), "--quiet"]
     assert main.main(job) == 0
-    names = sorted(path.name for path in (tmp_path / "cli").iterdir())
+    names = sorted(path.name for path in (tmp_path / "cli").iterdir() if path.name != ledger.LIST)
     assert sorted(path.name for path in made.paths) == names
     assert {f"find_7{end}" for end in (".html", ".json", "_section.svg", "_missing.stl")} < set(
         names
@@ -114,3 +115,43 @@ def test_what_is_wrong_is_said(tmp_path):
         voxgan_jax.complete(sherd()).write(tmp_path, formats=["obj"])
     with pytest.raises(AttributeError, match="has no attribute 'train'"):
         _ = voxgan_jax.train  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["/data/x", "../x", "a/../x", "a//x", "", ".", "x\0", "x\n", "\u202ex", "x" * 300, "\ud800"],
+)
+def test_a_name_that_is_none_touches_no_file(name, tmp_path):
+    there = tmp_path / "x.npy"
+    there.write_bytes(b"precious")
+    given = str(tmp_path / "x") if name == "/data/x" else name
+    with pytest.raises(ValueError, match=r"^name .*: give one like 'sherd' or 'folder/sherd'"):
+        voxgan_jax.complete(sherd(), name=given)
+    assert there.read_bytes() == b"precious"
+
+
+def test_results_replace_neither_the_input_nor_what_others_wrote(tmp_path):
+    given = tmp_path / "pot_completed.vox"
+    vox.write(given, sherd())
+    pot = dataclasses.replace(voxgan_jax.complete(given), name="pot")
+    before = given.read_bytes()
+    for overwrite in (False, True):
+        with pytest.raises(FileExistsError, match=r"pot_completed\.vox is an input"):
+            pot.write(tmp_path, ["vox", "svg"], overwrite=overwrite)
+    assert given.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == [
+        given.name
+    ]
+    (tmp_path / "pot_section.svg").write_text("drawn by hand")
+    with pytest.raises(
+        FileExistsError, match=r"pot_section\.svg exists and voxgan did not write it"
+    ):
+        pot.write(tmp_path, ["svg", "json"])
+    assert not (tmp_path / "pot.json").exists()
+    for _ in range(2):
+        pot.write(tmp_path, ["svg", "json"], overwrite=True)
+    assert "<svg" in (tmp_path / "pot_section.svg").read_text()
+    for name in ("../out", str(tmp_path / "x")):
+        with pytest.raises(ValueError, match="give one like"):
+            dataclasses.replace(pot, name=name).write(tmp_path / "in")
+    made = dataclasses.replace(pot, name="deep/down").write(tmp_path / "in", ["json"])
+    assert made.paths == [tmp_path / "in" / "deep" / "down.json"]

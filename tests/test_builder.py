@@ -1,6 +1,12 @@
 """The TFDS builder, by TFDS's own test case and on the small data set."""
 
+import json
+import os
 import pathlib
+import platform
+import shutil
+import subprocess
+import sys
 import tempfile
 
 import numpy as np
@@ -86,6 +92,78 @@ def test_preparing_again_replaces_the_data_set(tmp_path):
         assert len({pot.name for pot in read}) == expected
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["vox_pottery"]
         vox.write(tmp_path / "C.vox", np.full((4, 4, 4), 2, np.uint8))
+
+
+@pytest.fixture
+def copied(prepared_dir, tmp_path):
+    """A copy of the prepared data set and the folder of its JSON files."""
+    shutil.copytree(prepared_dir, tmp_path / "data")
+    return tmp_path / "data", tmp_path / "data" / "vox_pottery" / "center_32" / "1.0.0"
+
+
+FOREIGN = {
+    "a class": lambda found: found.update(pythonClassName="evil_module.Evil"),
+    "a class within": lambda found: found["featuresDict"]["features"]["pot"].update(
+        pythonClassName="evil_module.Evil"
+    ),
+    "the spelling of protocol buffers": lambda found: found["featuresDict"]["features"].update(
+        pot={"python_class_name": "evil_module.Evil", "text": {}}
+    ),
+    "the older form": lambda found: found.update(type="evil_module.Evil", content={}),
+    "JSON in a text": lambda found: found["featuresDict"]["features"]["pot"].update(
+        jsonFeature={"json": '{"a": {"type": "evil_module.Evil", "content": {}}}'}
+    ),
+    "a class of TFDS's": lambda found: found.update(
+        pythonClassName="tensorflow_datasets.core.features.image_feature.Image"
+    ),
+    "no class": lambda found: found.update(pythonClassName=[]),
+}
+
+
+@pytest.mark.parametrize("name", ["features.json", "dataset_info.json"])
+@pytest.mark.parametrize("change", FOREIGN)
+def test_no_module_is_imported_that_a_data_set_names(copied, monkeypatch, tmp_path, name, change):
+    data, place = copied
+    (tmp_path / "evil_module.py").write_text(f"open({str(tmp_path / 'made')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    features = json.loads((place / "features.json").read_text())
+    FOREIGN[change](features)
+    if name == "features.json":
+        (place / name).write_text(json.dumps(features))
+    else:
+        info = json.loads((place / name).read_text()) | {"features": features}
+        (place / name).write_text(json.dumps(info))
+    with pytest.raises(builder.NotPreparedError) as caught:
+        builder.open_prepared(data, resolution=32)
+    assert str(caught.value).startswith(
+        f"{place}: not as scripts/prepare_data.py writes it ({name} names "
+    )
+    assert not (tmp_path / "made").exists() and "evil_module" not in sys.modules
+
+
+@pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b"\xff", b"5", b"{}", b"null"])
+def test_a_damaged_data_set_is_named(copied, content):
+    data, place = copied
+    (place / "features.json").write_bytes(content)
+    with pytest.raises(
+        builder.NotPreparedError, match=r"1\.0\.0: not as .*; prepare the data again"
+    ):
+        builder.open_prepared(data, resolution=32)
+
+
+def test_what_killed_preparations_left_is_removed(tmp_path):
+    vox.write(tmp_path / "A.vox", np.full((4, 4, 4), 2, np.uint8))
+    vox.write(tmp_path / "B.vox", np.full((4, 4, 4), 2, np.uint8))
+    out, here = tmp_path / "out", platform.node()
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    dead = [f"{gone.pid}", f"{here}-{gone.pid}", f"{here}-{os.getpid()}", f"{here}-{10**30}"]
+    alive = [f"{os.getppid()}", f"{here}-{os.getppid()}", f"elsewhere-{gone.pid}", "mine"]
+    for name in (*dead, *alive):
+        (out / f".preparing-{name}" / "vox_pottery").mkdir(parents=True)
+    builder.prepare(tmp_path, out, resolution=16)
+    left = {path.name.removeprefix(".preparing-") for path in out.iterdir()}
+    assert left == {*alive, "vox_pottery"}
 
 
 def test_missing_data_set_names_the_command(prepared_dir):

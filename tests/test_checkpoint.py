@@ -267,6 +267,43 @@ def test_a_checkpoint_that_cannot_be_written_names_the_last_good_one(tmp_path, c
         assert _bytes(checkpoint.restore(manager, _abstract()).state) == _bytes(_state(1))
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (ValueError, "RESOURCE_EXHAUSTED: Failed to write 395 bytes: no room [os_error_code='28']"),
+        (ValueError, "RESOURCE_EXHAUSTED: Failed to write 395 bytes: No space left on device"),
+        (jax.errors.JaxRuntimeError, "RESOURCE_EXHAUSTED: No space left on device"),
+    ],
+)
+def test_whatever_tells_of_a_full_disk_is_one_sentence(tmp_path, monkeypatch, caplog, kind, text):
+    """And what is told of it once more, when the tasks beside it are thrown away, is not heard."""
+
+    def wait():
+        logging.getLogger("asyncio").error("Task exception was never retrieved: %s", text)
+        raise kind(text)
+
+    with (
+        pytest.raises(
+            checkpoint.DiskError, match=r"^\[Errno 28\] No space left.*make room"
+        ) as caught,
+        checkpoint.open_manager(tmp_path) as manager,
+    ):
+        _save(manager, 1)
+        manager.wait_until_finished()
+        monkeypatch.setattr(manager, "wait_until_finished", wait)
+    assert "\n" not in str(caught.value)
+    assert "never retrieved" not in caplog.text
+
+
+def test_an_error_that_is_none_of_the_disk_stays_what_it_is(tmp_path, monkeypatch):
+    def wait():
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes")
+
+    with pytest.raises(RuntimeError, match="Out of memory"):  # noqa: SIM117
+        with checkpoint.open_manager(tmp_path) as manager:
+            monkeypatch.setattr(manager, "wait_until_finished", wait)
+
+
 def test_other_files_that_cannot_be_written_name_it_too(tmp_path):
     with (
         pytest.raises(checkpoint.DiskError, match=r"No space left.*checkpoints/1; make room"),

@@ -141,7 +141,9 @@ def test_weights_errors(tmp_path):
     [
         (lambda params: params.pop("enc2_norm"), "enc2_norm/bias has shape none there and"),
         (
-            lambda params: params.update(enc1_conv={"kernel": np.zeros((4, 4, 4, 1, 3))}),
+            lambda params: params.update(
+                enc1_conv={"kernel": np.zeros((4, 4, 4, 1, 3), np.float32)}
+            ),
             "enc1_conv/bias has shape none there",
         ),
     ],

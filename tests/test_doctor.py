@@ -54,6 +54,7 @@ def test_this_installation_is_sound(findings):
     assert "checksums as on their cards" in findings["weights"].text
     assert model_card.NAME in findings["weights"].text
     assert model_card.HYPOTHESES in findings["weights"].text
+    assert model_card.LOCATOR in findings["weights"].text
     assert not any(finding.remedy for finding in findings.values() if finding.state == OK)
 
 
@@ -142,12 +143,13 @@ def test_without_jax_the_rest_is_examined_all_the_same(versions, capsys):
     assert "because of jax" in said["findings"][-1]["text"]
 
 
-@pytest.fixture
-def box(tmp_path):
-    """A copy of the package's weights and their card."""
-    for path in (model_card.path(), model_card.card_path(model_card.path())):
+@pytest.fixture(params=[model_card.NAME, model_card.LOCATOR])
+def box(request, tmp_path):
+    """A copy of a file of the package's weights and its card."""
+    shipped = model_card.path(request.param)
+    for path in (shipped, model_card.card_path(shipped)):
         shutil.copy(path, tmp_path)
-    return tmp_path / model_card.NAME
+    return tmp_path / request.param
 
 
 def test_whole_weights(box):

@@ -1,9 +1,13 @@
 """Folders of `.vox` files: layouts, splits by pot, reading."""
 
+import os
+import pathlib
+
 import numpy as np
 import pytest
 
 from voxgan_jax.data import folder, grid, source, vox
+from voxgan_jax.files import readable
 
 
 def save(path, shape=(2, 3, 4), label=2):
@@ -129,3 +133,32 @@ def test_what_is_missing_or_broken_is_named(tmp_path):
     (tmp_path / "test" / "bad.vox").write_bytes(b"VOX ")
     with pytest.raises(vox.VoxError, match=r"bad\.vox: byte 0: the header is cut short"):
         list(source.open_split(tmp_path, "test").pots)
+
+
+def test_names_that_are_no_utf_8_are_escaped_and_all_goes_on(tmp_path, capsys):
+    """Prepared in both ways and scored: such names came from older systems."""
+    from scripts import evaluate, prepare_data
+    from voxgan_jax.data import cache
+
+    root = os.fsencode(tmp_path) + b"/vox"
+    for pot in (b"caf\xe9", b"B", b"C", b"D"):
+        for split in (b"train", b"test"):
+            save(
+                pathlib.Path(os.fsdecode(root + b"/" + split + b"/\xe9t/" + pot + b"-n003-t1.vox"))
+            )
+    found = folder.scan(tmp_path / "vox")
+    assert {item.category for item in found} == {readable("\udce9t")}
+    pot = readable("caf\udce9")
+    assert pot in {item.pot for item in found}
+    assert f"{pot}-n003-t1.vox" in {folder.read(item, resolution=16).name for item in found}
+    where = ["--vox_dir", str(tmp_path / "vox"), "--resolution", "16"]
+    assert prepare_data.main([*where, "--cache", str(tmp_path / "pots.npz")]) == 0
+    assert prepare_data.main([*where, "--out_dir", str(tmp_path / "out")]) == 0
+    names = {file[1] for file in cache.load(tmp_path / "pots.npz", resolution=16).files}
+    assert names == {folder.read(item, resolution=16).name for item in found}
+    for data in ("vox", "pots.npz", "out"):
+        options = ["--data_dir", str(tmp_path / data), "--out", str(tmp_path / "scores")]
+        options += ["--method", "fragment", "--resolution", "16", "--num_examples", "0"]
+        assert evaluate.main(options) == 0
+        assert pot in (tmp_path / "scores" / "per_file.csv").read_text("utf-8")
+    capsys.readouterr()

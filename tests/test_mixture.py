@@ -88,9 +88,6 @@ def test_a_feed_of_both_kinds_tells_itself_apart(config, vox_dir):
 
 
 def test_what_does_not_suit_is_refused(config):
-    config.data.synthetic_pots = -1
-    with pytest.raises(ValueError, match=r"config\.data\.synthetic_pots -1: at least 0"):
-        resident.open_feed(config, ONE)
     config.data.synthetic_pots, config.data.source = 2, "tfdata"
     with pytest.raises(ValueError, match=r"set config\.data\.source=resident, or it to 0"):
         build.open_feed(config, ONE)

@@ -50,3 +50,23 @@ def test_a_glob_keeps_its_subfolders():
     # What is added later changes nothing but the name of its twin.
     before, after = named("/d/x/a.stl", "/d/y/b.stl"), named("/d/x/a.stl", "/d/y/b.stl", "/d/a.stl")
     assert after[:2] == before == ["x/a", "y/b"]
+
+
+def test_what_cannot_be_printed_or_is_too_long_is_shortened_and_still_tells_files_apart():
+    assert alone("/d/a\x1b[31m\u202eb\n.stl", "/d/\udcff.stl") == ["a_[31m_b_", "_"]
+    long = [f"/d/{'é' * 113}{letter}{ending}.stl" for letter in "xy" for ending in ("1", "2")]
+    found = alone(*long)
+    assert len(set(found)) == 4
+    most = "_binvox_2_fragment255_hypothesis16.stl"
+    assert max(len(f"{name}{most}".encode()) for name in found) <= 255
+    assert all(name.startswith("é" * 90) for name in found)
+    several = naming.of_fragments(f"a/{found[0]}", range(2, 60))
+    assert several.startswith("a/é") and len(f"{several[2:]}_hypothesis16.stl".encode()) <= 255
+    assert naming.of_fragments("a/b", [3, 4]) == "a/b_fragment3_fragment4"
+
+
+def test_the_names_of_results_are_those_of_their_formats():
+    assert naming.results("a", ["json", "html", "vox"]) == ["a_completed.vox", "a.html", "a.json"]
+    parts = ["a_completed.stl", "a_missing.stl", "a_hypothesis1.stl", "a_hypothesis2.stl"]
+    assert naming.results("a", ["stl"], 2) == parts
+    assert naming.results("a", ["stl"])[-1] == "a_hypothesis16.stl"

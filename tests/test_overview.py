@@ -1,14 +1,20 @@
 """The overview of a batch: written as the batch runs, cheaply, and at its end; in a browser."""
 
+import base64
 import csv
 import dataclasses
+import hashlib
+import itertools
+import re
 
+import numpy as np
 import pytest
 from browser import Opened, launched
 from restored_bowl import MEASURES, restored
 from restored_bowl import report as told
 
-from voxgan_jax.report import measures, overview
+from voxgan_jax import ledger
+from voxgan_jax.report import measures, overview, page
 
 
 class Clock:
@@ -66,7 +72,8 @@ def test_it_is_written_at_once_then_now_and_then_and_at_the_end(cost, waits, tmp
         assert clock.writings == 2  # Nothing is left, so the end is near.
     assert heading(out) == ("5 pots restored, one file failed", False)
     assert lines(out)[-1].startswith("bad,scans/bad.vox,") and len(lines(out)) == 6
-    assert sorted(path.name for path in out.iterdir()) == ["index.html", "summary.csv"]
+    names = [ledger.LIST, "index.html", "summary.csv"]
+    assert sorted(path.name for path in out.iterdir()) == names
 
 
 def test_a_batch_that_stops_leaves_it_as_of_then(tmp_path):
@@ -121,7 +128,7 @@ def test_the_index_sorts_filters_and_lists_what_failed(chromium, tmp_path):
     view = restored()
     known = dataclasses.replace(view.report, scale=measures.NO_SCALE)
     rows = [
-        overview.Row(dataclasses.replace(said, name=name), f"{name}.html", view.drawing)
+        overview.Row(dataclasses.replace(said, name=name), f"{name}.html", f"{name} #%_section.svg")
         for name, said in (
             ("pot 10", dataclasses.replace(known, measures=wide(90.0))),
             ("pot 9", dataclasses.replace(known, measures=wide(1200.0))),
@@ -129,6 +136,8 @@ def test_the_index_sorts_filters_and_lists_what_failed(chromium, tmp_path):
         )
     ]
     failed = [overview.Failure("bad", "<i>bad.vox", "it holds no voxel & more")]
+    for row in rows:
+        (tmp_path / row.drawing).write_text(view.drawing, encoding="utf-8")
     (tmp_path / "index.html").write_text(overview.index(rows, failed), encoding="utf-8")
     shown = Opened(chromium, tmp_path / "index.html")
 
@@ -149,8 +158,11 @@ def test_the_index_sorts_filters_and_lists_what_failed(chromium, tmp_path):
     assert "<i>bad.vox it holds no voxel & more" in shown.page.locator(".failures").inner_text()
     href = shown.page.locator("th a").first.get_attribute("href")
     assert href in {f"./pot%20{n}.html" for n in (8, 9, 10)}
-    assert shown.page.locator("#pots svg").count() == 3
-    assert shown.requests == [(tmp_path / "index.html").as_uri()] and shown.complaints == []
+    loaded = "all => all.map(img => img.complete && img.naturalWidth > 0)"
+    assert shown.page.locator("#pots img").evaluate_all(loaded) == [True] * 3
+    files = [tmp_path / name for name in ("index.html", *(row.drawing for row in rows))]
+    assert sorted(shown.requests) == sorted(path.as_uri() for path in files)
+    assert shown.complaints == []
     shown.page.set_viewport_size({"width": 360, "height": 700})
     shown.page.fill("#filter", "")
     shown.page.get_by_role("button", name="Confidence").click()
@@ -169,4 +181,71 @@ def test_a_batch_of_failures_only_has_no_table(tmp_path):
     overview.write_overview(tmp_path, [], [overview.Failure("a", "a", "b")])
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert "0 pots restored, one file failed" in text and 'id="pots"' not in text
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["index.html", "summary.csv"]
+    names = [ledger.LIST, "index.html", "summary.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_what_others_wrote_is_not_replaced_by_an_overview(tmp_path):
+    (tmp_path / "index.html").write_text("by hand")
+    found = overview.Overview(tmp_path, 2, overwrite=False)
+    assert "index.html exists and voxgan did not write it" in str(found.refused())
+    with found:
+        found.add(report(0))
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    with overview.Overview(tmp_path, 2, overwrite=True) as found:
+        assert found.refused() is None
+        found.add(report(0))
+    assert heading(tmp_path)[0] == "1 of 2 pots restored so far"
+
+
+_DRAWN = """<svg xmlns="http://www.w3.org/2000/svg" width="100" height="80" viewBox="0 0 100 80"
+onload="document.title = 'run'"><script>document.title = "run"</script>
+<image href="other.svg" width="9" height="9"/><path d="M0 0h100v80h-100z" fill="{}"/></svg>"""
+
+
+def test_pages_run_only_their_own_script():
+    for text in (page.page(restored()), overview.index([])):
+        (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+        rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+        (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert rules["script-src"] == f"'sha256-{digest}'" and "unsafe" in rules["style-src"]
+        none = {name for name, allowed in rules.items() if allowed == "'none'"}
+        assert none == {"default-src", "base-uri", "form-action"}
+
+
+def test_a_drawing_is_shown_as_a_picture_and_runs_nothing(chromium, tmp_path):
+    (tmp_path / "other.svg").write_text(_DRAWN.format("blue"))
+    (tmp_path / "sherd00_section.svg").write_text(_DRAWN.format("red"))
+    overview.write_overview(tmp_path, [report(0)], [])
+    (tmp_path / "page.html").write_text(
+        (tmp_path / "index.html")
+        .read_text(encoding="utf-8")
+        .replace("<main>", "<main><script>document.title = 'run'</script>"),
+        encoding="utf-8",
+    )
+    for name, most in (("index.html", 0), ("page.html", 1)):
+        shown = Opened(chromium, tmp_path / name)
+        assert 'fill="red"' not in shown.page.content() and shown.page.title() == "One pot restored"
+        assert not [url for url in shown.requests if url.endswith("other.svg")]
+        # The browser says that it did not run the script.
+        assert len(shown.complaints) == most
+        red = shown.picture(".thumb img").mean(axis=(0, 1))
+        assert red[0] > 200 > 60 > red[1]
+        shown.page.close()
+
+
+def test_drawings_can_be_seen_by_day_by_night_and_on_paper(chromium, tmp_path):
+    view = restored()
+    (tmp_path / "sherd00_section.svg").write_text(view.drawing, encoding="utf-8")
+    overview.write_overview(tmp_path, [report(0)], [])
+    shares = {}
+    for scheme, medium in itertools.product(("light", "dark"), ("screen", "print")):
+        shown = Opened(chromium, tmp_path / "index.html", color_scheme=scheme)
+        shown.page.emulate_media(media=medium, color_scheme=scheme)
+        picture = shown.picture(".thumb img").mean(axis=2)
+        ground = np.median(picture)
+        assert (ground < 60) == (scheme == "dark" and medium == "screen")
+        shares[scheme, medium] = float((abs(picture - ground) > 120).mean())
+        shown.page.close()
+    assert min(shares.values()) > 0.03 and max(shares.values()) < 1.5 * min(shares.values())

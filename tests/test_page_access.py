@@ -54,9 +54,10 @@ def folder(tmp_path_factory):
     view, path = restored(), tmp_path_factory.mktemp("access")
     page.write_page(path / "pot.html", view)
     rows = [
-        overview.Row(dataclasses.replace(view.report, name=name), shown, view.drawing)
+        overview.Row(dataclasses.replace(view.report, name=name), shown, "pot_section.svg")
         for name, shown in (("a", "pot.html"), ("b", ""))
     ]
+    (path / "pot_section.svg").write_text(view.drawing, encoding="utf-8")
     failed = [overview.Failure("c", "c.vox", "it holds no voxel")]
     (path / "index.html").write_text(overview.index(rows, failed, 9), encoding="utf-8")
     return path

@@ -1,6 +1,7 @@
 """Work side by side: in order, past a process that dies, and gone when it is stopped."""
 
 import functools
+import importlib
 import os
 import pathlib
 import signal
@@ -17,8 +18,8 @@ from turned_pots import bowl, sherd
 
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED
-from voxgan_jax.restore import pool
-from voxgan_jax.restore.pot import FORMATS, Completion, write
+from voxgan_jax.restore import faults, pool
+from voxgan_jax.restore.pot import FORMATS, Completion
 
 WORK = pathlib.Path(pool_work.__file__)
 
@@ -93,9 +94,9 @@ def test_a_process_that_writes_pots_makes_the_same_meshes_and_holds_no_jax(tmp_p
     labels = np.where(pot, INFERRED, 0).astype(np.uint8)
     labels[np.flip(sherd(bowl(14)), 2)] = GIVEN
     restored = Completion("a", labels, pot.astype(np.float32), surface.frame(pot.shape))
-    writing = functools.partial(write, tmp_path, FORMATS)
+    writing = functools.partial(faults.write, tmp_path, FORMATS, False)
     with pool.side_by_side(2) as each:
-        ((written, held),) = each(pool_work.Watched(writing), [restored])
+        ((written, held),) = each(pool_work.Watched(writing), [("a.stl", restored)])
         (there,) = each(pool_work.surface_of, [pot])
     assert {path.suffix for path in written.paths} == {f".{form}" for form in FORMATS}
     assert {"trimesh", "manifold3d", "skimage.measure", "voxgan_jax.report.page"} <= held
@@ -104,10 +105,25 @@ def test_a_process_that_writes_pots_makes_the_same_meshes_and_holds_no_jax(tmp_p
     np.testing.assert_array_equal(there.vertices, pool_work.surface_of(pot).vertices)
 
 
+def test_without_shared_memory_the_work_is_done_here(monkeypatch):
+    def no_semaphore(*_):
+        raise OSError(38, "Function not implemented")
+
+    told = []
+    importlib.import_module("multiprocessing.synchronize")  # It reads more of SemLock.
+    monkeypatch.setattr("_multiprocessing.SemLock", no_semaphore)
+    with pool.side_by_side(2, (), told.append) as each:
+        found = list(each(pool_work.process_and_number, range(3)))
+    assert found == [(os.getpid(), number) for number in range(3)]
+    (line,) = told
+    assert line.startswith("one process does all the work") and "Function not implemented" in line
+
+
 def test_workers_only_where_they_pay(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     counts = [1, 5, 6, 12, 100]
     assert [pool.sensible_workers(count) for count in counts] == [1, 1, 2, 4, 8]
+    assert [pool.sensible_workers(100, most) for most in (0, 3, 99)] == [1, 3, 8]
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     assert pool.sensible_workers(100) == 1
 

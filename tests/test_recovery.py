@@ -223,13 +223,13 @@ def test_other_files_on_a_full_disk(config, run_dir, monkeypatch, writer):
     if writer == "curves":
         monkeypatch.setattr(loop.curves.Curves, "flush", full)
     else:
-        real = os.fsync
+        real = os.replace
 
-        def fsync(file: int) -> None:
-            # The curves are synchronised too, and still can be.
-            full() if weights.RUN_FILE in os.readlink(f"/proc/self/fd/{file}") else real(file)
+        def replace(source, target):
+            # Checkpoints and the config are moved too, and still can be.
+            full() if str(target).endswith(weights.RUN_FILE) else real(source, target)
 
-        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(os, "replace", replace)
     config.train.num_train_steps = 8
     with pytest.raises(checkpoint.DiskError, match=r"No space left .*checkpoints/\d; make room"):
         loop.train(config, run_dir)

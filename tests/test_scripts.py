@@ -1,11 +1,13 @@
 """The command lines, run as a user runs them."""
 
+import importlib
 import json
 import os
 import pathlib
 import subprocess
 import sys
 
+import in_process
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -16,10 +18,20 @@ from voxgan_jax.training import loop
 
 
 def run(*command, code=0):
+    """Run a script in this process, where starting Python with JAX takes no seconds."""
+    return ended(in_process.run(*command), code)
+
+
+def start(*command, code=0):
+    """Run a command as a user does, in a process of its own."""
     # Without the tests' compilation cache, of which JAX warns on the console.
     env = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
     command = [sys.executable, *map(str, command)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=env)
+    return ended(done, code)
+
+
+def ended(done, code):
     assert done.returncode == code, done.stdout[-2000:] + done.stderr[-2000:]
     assert "Traceback" not in done.stderr
     return done
@@ -44,12 +56,14 @@ def trained(prepared_dir, tmp_path_factory):
 
 
 def test_prepare_evaluate_and_complete(trained, prepared_dir, vox_dir, tmp_path):
-    run("scripts/prepare_data.py", "--vox_dir", vox_dir, "--out_dir", tmp_path, "--resolution", 32)
+    start(
+        "scripts/prepare_data.py", "--vox_dir", vox_dir, "--out_dir", tmp_path, "--resolution", 32
+    )
     scores = {}
-    for name, data_dir in (("folder", vox_dir), ("prepared", prepared_dir)):
+    for command, name, data_dir in ((start, "folder", vox_dir), (run, "prepared", prepared_dir)):
         out = tmp_path / name
         options = ("--data_dir", data_dir, "--split", "test", "--out", out, "--workdir", trained)
-        done = run("scripts/evaluate.py", *options)
+        done = command("scripts/evaluate.py", *options)
         assert "IoU" in done.stdout
         scores[name] = json.loads((out / "metrics.json").read_text())
         for metric in ("iou", "dice", "mse"):
@@ -60,7 +74,7 @@ def test_prepare_evaluate_and_complete(trained, prepared_dir, vox_dir, tmp_path)
 
     files = [item.path for item in folder.scan(vox_dir) if item.split == "test"][:2]
     where = ("--workdir", trained, "--out", tmp_path / "done")
-    done = run("-m", "voxgan_jax.cli", "complete", *files, *where, "--dtype", "bfloat16")
+    done = start("-m", "voxgan_jax.cli", "complete", *files, *where, "--dtype", "bfloat16")
     assert done.stdout.count("voxels given") == 2
     for path in files:
         completed = vox.read(tmp_path / "done" / f"{path.stem}_completed.vox")
@@ -78,13 +92,16 @@ def test_evaluate_methods(vox_dir, tmp_path, method):
     assert summary["iou"]["low"] <= summary["iou"]["mean"] <= summary["iou"]["high"]
 
 
-def test_complete_reports_a_bad_file_and_does_the_others(trained, vox_dir, tmp_path):
+def test_complete_reports_a_bad_file_and_does_the_others(trained, vox_dir, tmp_path, capsys):
+    from voxgan_jax.cli import main
+
     good = folder.scan(vox_dir)[0].path
     (tmp_path / "bad.vox").write_bytes(good.read_bytes()[:77])
-    command = ("-m", "voxgan_jax.cli", "complete", tmp_path / "bad.vox", good)
-    done = run(*command, "--workdir", trained, "--out", tmp_path, code=1)
-    assert "bad.vox" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    options = ["--workdir", str(trained), "--out", str(tmp_path)]
+    assert main.main(["complete", str(tmp_path / "bad.vox"), str(good), *options]) == 1
+    said = capsys.readouterr().err
+    assert "bad.vox" in said
+    assert len([line for line in said.splitlines() if "sherd/s" not in line]) == 1
     assert (tmp_path / f"{good.stem}_completed.vox").is_file()
 
 
@@ -194,6 +211,28 @@ def test_errors_are_one_line(tmp_path, vox_dir):
     assert "no split named 'dev'" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        ("evaluate", ["--data_dir", "DIR", "--out", ""]),
+        ("evaluate", ["--data_dir", "", "--out", "OUT"]),
+        ("evaluate", ["--data_dir", "DIR", "--out", "OUT", "--workdir", ""]),
+        ("prepare_data", ["--vox_dir", "DIR", "--out_dir", ""]),
+        ("prepare_data", ["--vox_dir", "DIR", "--cache", ""]),
+        ("prepare_data", ["--vox_dir", "", "--cache", "FILE"]),
+        ("package_weights", ["--workdir", "", "--train_pots", "1", "--train_files", "1"]),
+        ("cut_sherds", ["--data_dir", "DIR", "--out", ""]),
+        ("score_locator", ["--held_out", "FILE", "--out", ""]),
+    ],
+)
+def test_an_empty_path_is_refused(script, options, capsys):
+    """It would be the folder that one stands in."""
+    with pytest.raises(SystemExit) as end:
+        importlib.import_module(f"scripts.{script}").main(options)
+    assert end.value.code == 2
+    assert "the path is empty" in capsys.readouterr().err
+
+
 def test_synth_writes_a_data_set_and_a_sheet(tmp_path):
     from voxgan_jax.cli import main
 
@@ -220,10 +259,10 @@ def test_benchmark_of_the_input_counts_every_sample(prepared_dir, tmp_path):
 def test_package_is_light_to_import():
     code = "import sys, voxgan_jax, voxgan_jax.cli; print([m for m in sys.modules if m in HEAVY])"
     heavy = "HEAVY = ('tensorflow', 'jax', 'flax', 'matplotlib'); "
-    assert run("-c", heavy + code).stdout.strip() == "[]"
+    assert start("-c", heavy + code).stdout.strip() == "[]"
     # Completing needs neither TensorFlow nor TFDS.
     code = "import sys, voxgan_jax.inference.predict; print('tensorflow' in sys.modules)"
-    assert run("-c", code).stdout.strip() == "False"
+    assert start("-c", code).stdout.strip() == "False"
 
 
 def test_example_figure_survives_an_answer_of_single_voxels(tmp_path: pathlib.Path):

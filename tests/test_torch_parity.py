@@ -3,6 +3,8 @@
 
 import functools
 import json
+import pathlib
+import random
 import sys
 
 import jax
@@ -189,6 +191,94 @@ def test_convert_both_ways(tmp_path, capsys):
     assert main.main(["convert", pth, ours]) == 0
     assert "spectral_norm_iterations 1, resolution 32" in capsys.readouterr().out
     assert set(our_weights.load(ours)[0]) == {"params", "batch_stats", "spectral_stats"}
+
+
+def _wrong_values(draw):
+    return draw.choice(
+        (
+            *(torch.ones(8, dtype=torch.int8), torch.ones(8, dtype=torch.bool)),
+            *(torch.ones(8, dtype=torch.complex64), torch.full((8,), float("nan"))),
+            *(torch.ones(()), torch.ones(0), torch.ones(1).expand(10**6, 10**6), torch.ones(2, 3)),
+            *(torch.ones(8).to_sparse(), torch.ones(8, device="meta"), torch.ones(8).half()),
+            *(5, None, "x", [1]),
+        )
+    )
+
+
+def test_altered_state_dicts_give_our_own_error_alone(tmp_path):
+    """Names, numbers and bytes of a small generator's and discriminator's, changed at random."""
+    draw, source, target = random.Random(0), tmp_path / "s.pth", tmp_path / "t.safetensors"
+    states = [weights.to_torch(variables("resnet_sn", n)) for n in ("generator", "discriminator")]
+    refused = 0
+    for number in range(120):
+        state = dict(states[number % 2])
+        name = draw.choice(list(state))
+        if number % 3 == 0:
+            state[name] = _wrong_values(draw)
+        elif number % 3 == 1:
+            names = (5, "", "a.b", "res_blocks.9.block.0.weight", "res_blocks.", "enc1", "blocks.x")
+            state[draw.choice((*names, f"module.{name}", f"{name}\n"))] = state.pop(name)
+        torch.save(state, source)
+        if number % 3 == 2:
+            data = bytearray(source.read_bytes())
+            data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+            source.write_bytes(data[: draw.choice((None, draw.randrange(len(data))))])
+        try:
+            weights.convert(source, target, resolution=32, placement="center")
+        except WeightsError as error:
+            assert str(error).startswith(f"{source}: ") and "\n" not in str(error)
+            refused += 1
+        else:
+            our_weights.load(target)
+    assert 70 < refused < 120
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (torch.ones(8, dtype=torch.int8), "holds torch.int8, where the original has torch.float32"),
+        (torch.ones(8, dtype=torch.complex64), "holds torch.complex64"),
+        (torch.full((8,), float("inf")), "holds NaN or infinity"),
+    ],
+)
+def test_numbers_that_no_network_has_are_named(tmp_path, value, said):
+    state = weights.to_torch(variables("resnet_sn", "generator")) | {"enc1.0.bias": value}
+    torch.save(state, tmp_path / "s.pth")
+    with pytest.raises(WeightsError) as caught:
+        weights.load(tmp_path / "s.pth")
+    assert str(caught.value).startswith(f"{tmp_path / 's.pth'}: 'enc1.0.bias' {said}")
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"params": {"enc1_conv": {"odd": np.ones(4, "f")}}},
+        {"params": {"enc1_conv": {"kernel": np.ones(4, "f")}}},
+        {"params": np.ones(4, "f")},
+        {"params": {"other": {"kernel": np.ones(4, "f")}}},
+    ],
+)
+def test_what_the_original_cannot_hold_is_refused_by_name(tmp_path, tree):
+    source, target = tmp_path / "s.safetensors", tmp_path / "t.pth"
+    our_weights.save(source, tree, compare_torch.make_config("resnet_sn", **SMALL))
+    with pytest.raises(WeightsError) as caught:
+        weights.convert(source, target, resolution=32, placement="center")
+    assert str(caught.value).startswith(f"{source}: ") and not target.exists()
+
+
+class _Evil:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return pathlib.Path.touch, (self.path,)
+
+
+def test_nothing_in_a_file_is_executed(tmp_path):
+    torch.save({"enc1.0.bias": _Evil(tmp_path / "made")}, tmp_path / "evil.pth")
+    with pytest.raises(WeightsError, match=r"evil\.pth: no PyTorch file of tensors only"):
+        weights.load(tmp_path / "evil.pth")
+    assert not (tmp_path / "made").exists()
 
 
 def test_convert_says_what_is_wrong(tmp_path, capsys, monkeypatch):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from voxgan_jax import fields
 from voxgan_jax.data import feed
 from voxgan_jax.models import weights
 from voxgan_jax.training import build, checkpoint, loop, objectives, workdir
@@ -149,7 +150,9 @@ def test_resuming_on_other_data_is_refused(small_config, small_run, vox_dir, tmp
         ("--config.data.resolution=64", "scripts/prepare_data.py"),
         ("--config.train.batch_size=64", "config.data.keep_last_batch"),
         ("--config.eval.split=dev", "test, train, validation"),
-        ("--config.train.batch_size=0", "at least 1"),
+        ("--config.train.batch_size=0", "config.train.batch_size is 0, not a whole number from 1"),
+        ("--config.data.dir=", "config.data.dir is empty"),
+        ("--workdir=", "--workdir is empty"),
         ("--config.data.source=disk", "known: tfdata, resident"),
     ],
 )
@@ -179,7 +182,7 @@ def test_every_config_builds_and_is_documented(path: pathlib.Path):
     assert f"configs/{path.name}" in (module.__doc__ or "")
     objectives.build(config)
     default = importlib.import_module("configs.default").get_config()
-    assert set(workdir.flatten(config.to_dict())) == set(workdir.flatten(default.to_dict()))
+    assert set(fields.flatten(config.to_dict())) == set(fields.flatten(default.to_dict()))
     if path.stem != "default":
         assert len(path.read_text().splitlines()) < 25
 

@@ -155,3 +155,17 @@ def test_a_missing_file_is_named_with_what_makes_it(tmp_path, capsys):
     config = small_config(tmp_path / "none.npz")
     with pytest.raises(FileNotFoundError, match=r"none\.npz: there is no such file"):
         loop.train(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize("how", ["cut", "other", "pickled", "text"])
+def test_other_files_are_no_sherds(tmp_path, how):
+    path = tmp_path / "sherds.npz"
+    np.savez(path, points=np.ones((2, 5, 3)), **({} if how == "other" else {"a": np.ones(2)}))
+    if how == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif how == "pickled":
+        np.savez(path, points=np.array([{"a": 1}], object))
+    elif how == "text":
+        path.write_text("sherds")
+    with pytest.raises(ValueError, match=r"sherds\.npz: no file of sherds that can be read \("):
+        sherds.read(path)

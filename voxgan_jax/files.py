@@ -1,24 +1,38 @@
-"""Files that appear whole or not at all, and their names in print."""
+"""Files that appear whole or not at all, and names: in print, and as file systems compare them."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import re
-import uuid
+import secrets
+import unicodedata
 from collections.abc import Iterator
+from typing import TypeGuard
+
+OWN = ".voxgan_jax-"
+"""How hidden names begin that are only there while something is written."""
+
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF)
+"""So answer file systems that cannot sync a folder."""
 
 
 @contextlib.contextmanager
 def whole(path: str | pathlib.Path) -> Iterator[pathlib.Path]:
     """Where to write a file: beside its place, whither it is moved at the end if all went well.
 
-    The name is hidden and ends in `.tmp`; on an error what was written is removed.
+    That file is there already, empty; its name is hidden, random and nobody else's. On an error
+    what was written is removed. When this returns, the disk holds the file and its name.
     """
     path = pathlib.Path(path)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    unfinished = path.with_name(f"{OWN}{secrets.token_hex(8)}.tmp")
+    # Exclusively: no link that somebody laid there is followed.
+    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield unfinished
+        sync(unfinished)
         os.replace(unfinished, path)
+        sync(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -27,6 +41,25 @@ def write_whole(path: str | pathlib.Path, content: str | bytes | bytearray) -> N
     """Write text, as UTF-8, or bytes, by `whole`: no reader sees half a file."""
     with whole(path) as unfinished:
         unfinished.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def sync(path: str | pathlib.Path) -> None:
+    """Wait until the disk holds a file, or the names in a folder: a power cut leaves them there."""
+    if os.name != "posix":
+        return  # No folder can be opened, and no file be synced that is open for reading.
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+def is_full(error: object) -> TypeGuard[OSError]:
+    """Whether it is an error that says that the disk, or the user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def readable(text: object) -> str:
@@ -46,3 +79,8 @@ _STEERING = re.compile(
 def _escaped(letter: str) -> str:
     """As JSON writes it."""
     return {"\t": "\\t", "\n": "\\n", "\r": "\\r"}.get(letter, f"\\u{ord(letter):04x}")
+
+
+def key(name: str) -> str:
+    """What two names share that a file system may take for one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -12,9 +12,18 @@ from voxgan_jax.devices import accelerator
 
 def parser(text: str | None, **options: Any) -> argparse.ArgumentParser:
     """A parser whose --help shows a module's text as it stands; `options` are argparse's."""
-    return argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         description=text, formatter_class=argparse.RawDescriptionHelpFormatter, **options
     )
+    # Everywhere: Path("") is the folder one stands in.
+    made.register("type", pathlib.Path, _path)
+    return made
+
+
+def _path(text: str) -> pathlib.Path:
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return pathlib.Path(text)
 
 
 def scoring(text: str | None, split: str, *, data: bool = True) -> argparse.ArgumentParser:

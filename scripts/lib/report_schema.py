@@ -1,7 +1,7 @@
 """The JSON schema of a restored pot's report, which follows from voxgan_jax/report/record.py."""
 
 import typing
-from typing import Any
+from typing import Any, Literal
 
 from voxgan_jax.report import codec, record
 
@@ -36,7 +36,12 @@ def schema_of(kind: Any, *, null: bool = True) -> dict[str, Any]:
             "additionalProperties": False,
         }
     elif typing.get_origin(kind) is tuple:
-        found = {"type": "array", "items": schema_of(typing.get_args(kind)[0])}
+        inner = typing.get_args(kind)
+        found = {"type": "array", "items": schema_of(inner[0])}
+        if inner[-1] is not ...:
+            found |= {"minItems": len(inner), "maxItems": len(inner)}
+    elif typing.get_origin(kind) is Literal:
+        found = {"type": "string", "enum": list(typing.get_args(kind))}
     else:
         found = {"type": _NAMES.get(kind, "object")}
     if nullable and null:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from voxgan_jax.files import write_whole
+from voxgan_jax.files import whole, write_whole
 from voxgan_jax.inference import model_card
 from voxgan_jax.models import weights
 
@@ -65,8 +64,7 @@ def package(
     target = pathlib.Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     before = model_card.read_card(target)
-    unfinished = target.with_name(f".{target.name}.new")
-    try:
+    with whole(target) as unfinished:
         weights.save(unfinished, variables, config, half=True)
         size = unfinished.stat().st_size
         if size > MAX_BYTES:
@@ -74,9 +72,6 @@ def package(
                 f"{source}: {size / 1e6:.1f} MB as float16, above the {MAX_BYTES / 1e6:.0f} MB that"
                 " the package may hold; train fewer features"
             )
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
     card = {
         "weights": {**describe(target), "storage": "float16"},
         "training_data": dict(training_data),

@@ -1,15 +1,18 @@
 """`voxgan complete`: the way from files to results."""
 
 import argparse
+import pathlib
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from voxgan_jax.cli import options, result
-from voxgan_jax.files import readable
+from voxgan_jax.files import is_full, readable
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
+    from voxgan_jax.inference.completer import Completer
+    from voxgan_jax.report.overview import Overview
     from voxgan_jax.report.record import Report
 
 
@@ -24,15 +27,29 @@ def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
 def run(args: argparse.Namespace) -> int:
     """Complete what is named; 1 where a file could not be."""
     # JAX takes a second to import, too long for --help.
-    from tqdm import tqdm
-
+    from voxgan_jax import ledger
     from voxgan_jax.devices import accelerator
     from voxgan_jax.inference import completer
     from voxgan_jax.report import overview
-    from voxgan_jax.restore import batch, files, pool
+    from voxgan_jax.restore import files, naming
 
-    names = files.collect(args.files)
     silent = args.quiet or args.json
+    names = files.collect(args.files, None if silent else _warn)
+    how = {"inputs": ledger.marks_of(names), "overwrite": args.overwrite}
+    ids = sorted(set(args.fragment or ()))
+    called = {path: naming.of_fragments(name, ids) for path, name in names.items()}
+    # Which fragment evaluation gives is known only when the file is read.
+    formats = () if args.fixed_fragment else args.formats
+    taken = files.taken(called, args.out, formats, args.hypotheses, **how)
+    shown = args.out if len(names) > 1 and {"html", "json"} & set(args.formats) else None
+    all_of_them = overview.Overview(shown, len(names), **how)
+    unshown = all_of_them.refused()
+    if unshown:
+        _warn(f"{unshown}; the others are written, but no overview")
+    for path, error in taken.items():
+        _fail(args, all_of_them, names[path], path, error)
+    if len(taken) == len(names):
+        return 1
     if len(names) == 1 and not silent:
         _tell("loading the model …")
     accelerator.prepare()
@@ -45,15 +62,47 @@ def run(args: argparse.Namespace) -> int:
     )
     model = model._replace(pool=model.pool if args.pool is None else args.pool)
     about = {"version": VERSION, "model": model.about, "options": files.asked(options.asked(args))}
-    before = {} if args.again else files.finished(names, args.out, about)
-    todo = [path for path in names if path not in before]
+    free = {path: name for path, name in names.items() if path not in taken}
+    before = {} if args.again else files.finished(free, args.out, about)
+    all_of_them.done += before.values()
     if before and not silent:
         print(_told_before(args, list(before.values())))
-    wanted = len(names) > 1 and {"html", "json"} & set(args.formats)
+    todo = {path: name for path, name in free.items() if path not in before}
+    try:
+        with all_of_them:
+            _complete(args, model, todo, all_of_them, about=about, **how)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        done = f"{len(all_of_them.done)} of {len(names)} are done"
+        again = "make room, and the same command goes on"
+        raise OSError(f"{args.out}: the disk is full; {done}; {again}") from error
+    failed = len(all_of_them.failed)
+    if all_of_them.out_dir and not silent:
+        faults = f", {'one file' if failed == 1 else f'{failed} files'} failed" if failed else ""
+        print(f"{args.out / overview.INDEX}: {len(all_of_them.done)} pots{faults}")
+    return int(failed > 0 or unshown is not None)
+
+
+def _complete(
+    args: argparse.Namespace,
+    model: "Completer",
+    todo: Mapping[pathlib.Path, str],
+    all_of_them: "Overview",
+    **how: Any,
+) -> None:
+    """Complete these files, and say of each what became of it."""
+    from tqdm import tqdm
+
+    from voxgan_jax.cli import checks
+    from voxgan_jax.restore import batch, pool
+
+    free, needed = checks.available_memory(), (model.resolution * model.pool) ** 3 * batch.BYTES
+    workers = pool.sensible_workers(len(todo), *([] if free is None else [free // needed]))
+    silent = args.quiet or args.json
     show = not silent and len(todo) > 1
     with (
-        pool.side_by_side(pool.sensible_workers(len(todo))) as each,
-        overview.Overview(args.out if wanted else None, len(names), before.values()) as all_of_them,
+        pool.side_by_side(workers, tell=None if silent else _warn) as each,
         tqdm(total=len(todo), unit="sherd", disable=None if show else True) as progress,
     ):
         results = batch.complete_files(
@@ -65,29 +114,48 @@ def run(args: argparse.Namespace) -> int:
             fixed_fragment=args.fixed_fragment,
             formats=args.formats,
             clearance_mm=args.clearance_mm,
-            names=names,
-            about=about,
+            names=todo,
+            # Of a pot at --pool 8 the voxels alone take 670 MB.
+            batch_size=max(1, 16 // max(1, model.pool // 2) ** 3),
+            memory=free,
             each=each,
             tell=None if silent or len(todo) > 1 else _tell,
             threshold=args.threshold,
             whole_cube=args.whole_cube,
+            **how,
         )
-        for path, made in zip(todo, results, strict=True):
+        for (path, name), made in zip(todo.items(), results, strict=True):
             progress.update()
             if isinstance(made, Exception):
-                all_of_them.fail(overview.Failure(names[path], str(path), str(made)))
-                tqdm.write(readable(f"voxgan: {made}"), file=sys.stderr)
+                _fail(args, all_of_them, name, path, made)
                 continue
             all_of_them.add(made.written.report)
             if not args.quiet:
                 said = result.as_json(made) if args.json else result.in_words(made)
                 tqdm.write(said)
-    failed = len(all_of_them.failed)
-    if wanted and not silent:
-        faults = f", {'one file' if failed == 1 else f'{failed} files'} failed" if failed else ""
-        index = readable(args.out / overview.INDEX)
-        print(f"{index}: {len(all_of_them.done)} pots{faults}")
-    return int(failed > 0)
+
+
+def _fail(
+    args: argparse.Namespace,
+    all_of_them: "Overview",
+    name: str,
+    path: pathlib.Path,
+    error: Exception,
+) -> None:
+    """Say, and keep for the overview, why a file could not be completed."""
+    from voxgan_jax.report.overview import Failure
+
+    all_of_them.fail(Failure(name, str(path), str(error)))
+    _warn(str(error))
+    if args.debug:
+        print(*map(readable, getattr(error, "__notes__", ())), file=sys.stderr)
+
+
+def _warn(text: str) -> None:
+    """Say what is wrong, above the bar of progress if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(readable(f"voxgan: {text}"), file=sys.stderr)
 
 
 def _tell(text: str) -> None:

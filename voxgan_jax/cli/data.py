@@ -3,6 +3,7 @@
 import argparse
 import pathlib
 
+from voxgan_jax.cli.options import out_folder
 from voxgan_jax.files import readable
 
 
@@ -10,7 +11,7 @@ def add_synth(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     """Add the command and its options."""
     parser = subparsers.add_parser("synth", help="make broken synthetic pots as .vox files")
     add = parser.add_argument
-    add("-o", "--out", type=pathlib.Path, required=True, help="folder to write")
+    add("-o", "--out", type=out_folder, required=True, help="folder to write")
     add("--pots", type=int, default=20)
     add("--resolution", type=int, default=64, help="longest side in voxels")
     numbers = "numbers of fragments that each pot is broken into, a file each (default: 3 … 18)"

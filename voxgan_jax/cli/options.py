@@ -31,7 +31,7 @@ _HELP = {
     "--threshold": "add voxels above this probability (default: the model's)",
     "--dtype": "of the model's computing (default: that of training)",
     "--average": "mean of the answers to so many turned and mirrored sherds (default: 1)",
-    "--pool": "scale the pot down by this factor for the model (default: its own)",
+    "--pool": "scale the pot down by this factor, 1 to 8, for the model (default: its own)",
     "--whole-cube": "write the model's whole cube, not only the box of the input file",
     "--json": "print a JSON object for each result, a line each",
     "--quiet": "print errors only",
@@ -53,6 +53,9 @@ _HELP = {
     "--hypotheses": "K other pots that the sherd may come from, besides the one answer"
     " (default: 0)",
     "--again": "complete also what an earlier run with the same options has completed in --out",
+    "--overwrite": "replace files in --out that voxgan did not write, or that were changed since,"
+    " too; never an input",
+    "--debug": "print also where in the program an error arose",
     "--clearance-mm": "how far the missing piece stays from the original (default: 0.2)",
 }
 
@@ -81,7 +84,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group()
     add("--workdir", source, type=pathlib.Path)
     add("--weights", source, type=pathlib.Path)
-    add("--out", short="-o", type=pathlib.Path, required=True)
+    add("--out", short="-o", type=out_folder, required=True)
     given = parser.add_mutually_exclusive_group()
     add("--fragment", given, type=told("fragment"), action="append")
     add("--fixed-fragment", given, action="store_true")
@@ -108,4 +111,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--formats", nargs="+", choices=FORMATS, default=FORMATS)
     add("--hypotheses", type=told("hypotheses"), default=0, metavar="K")
     add("--again", action="store_true")
+    add("--overwrite", action="store_true")
+    add("--debug", action="store_true")
     add("--clearance-mm", type=told("clearance_mm"), default=0.2)
+
+
+def out_folder(text: str) -> pathlib.Path:
+    """A folder's name as it was typed. An empty one would be the folder where one is."""
+    if not text:
+        raise argparse.ArgumentTypeError("a folder has a name; give . for the one you are in")
+    return pathlib.Path(text)

@@ -37,6 +37,7 @@ def _mark_files(parser: argparse.ArgumentParser) -> None:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
                 _mark_files(command)
+        elif action.dest in ("out", "workdir"):
+            vars(action)["complete"] = shtab.DIRECTORY
         elif action.type is pathlib.Path or action.metavar == "FILE":
-            folder = action.dest in ("out", "workdir")
-            vars(action)["complete"] = shtab.DIRECTORY if folder else shtab.FILE
+            vars(action)["complete"] = shtab.FILE

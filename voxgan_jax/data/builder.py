@@ -1,8 +1,10 @@
 """The TFDS data set: `.vox` folders prepared once, read back by tf.data. The only TFDS import."""
 
 import dataclasses
+import json
 import os
 import pathlib
+import platform
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -13,6 +15,7 @@ import tensorflow_datasets as tfds
 
 from voxgan_jax import logs
 from voxgan_jax.data import folder, fragments, grid
+from voxgan_jax.files import readable
 
 logs.quiet("tensorflow_datasets")
 
@@ -34,8 +37,15 @@ published form of IberianVoxel, which comes WITHOUT A LICENCE: do not pass its f
 authors before any use beyond your own study. Any other folder of .vox files can be prepared too."""
 
 
+_ASIDE, _OLDER = ".preparing-", {"type", "jsonFeature", "json_feature"}
+_CLASS = {"pythonClassName", "python_class_name"}
+_NAMES = ("features_dict.FeaturesDict", "tensor_feature.Tensor", "text_feature.Text")
+_FEATURES = {f"tensorflow_datasets.core.features.{name}" for name in _NAMES}
+"""The classes that `VoxPottery` names; of others TFDS would import the module, whichever it is."""
+
+
 class NotPreparedError(FileNotFoundError):
-    """No prepared data set where one was expected."""
+    """No prepared data set where one was expected, or one that is none of ours."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -115,7 +125,7 @@ class VoxPottery(tfds.core.GeneratorBasedBuilder):
         for item in items:
             pot = folder.read(item, **self._place)
             yield (
-                item.path.relative_to(root).as_posix(),
+                readable(item.path.relative_to(root).as_posix()),
                 {
                     "labels": pot.labels,
                     "pot": pot.pot,
@@ -143,10 +153,11 @@ def prepare(
     for _ in folder.read_all(vox_dir, bad, skip_bad=skip_bad, progress=progress, **place):
         pass
     wanted = place_config(**place)
-    # TFDS wants its own object where it knows the name.
+    _clear_abandoned(pathlib.Path(out_dir))
     # Built aside and moved into place whole: TFDS would drop what is there before it starts.
-    aside = pathlib.Path(out_dir) / f".preparing-{os.getpid()}"
+    aside = pathlib.Path(out_dir) / f"{_ASIDE}{platform.node()}-{os.getpid()}"
     builder = VoxPottery(
+        # TFDS wants its own object where it knows the name.
         config=VoxPottery.builder_configs.get(wanted.name, wanted),
         data_dir=str(aside),
         skip=frozenset(path for path, _ in bad),
@@ -166,11 +177,29 @@ def prepare(
     return counts, bad
 
 
+def _clear_abandoned(out_dir: pathlib.Path) -> None:
+    """Remove what preparations on this machine left behind whose process is gone."""
+    for left in out_dir.glob(f"{_ASIDE}*"):
+        host, _, process = left.name.removeprefix(_ASIDE).rpartition("-")
+        if process.isdecimal() and host in ("", platform.node()) and not _runs(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    """Whether there is a process of this number, besides this one."""
+    try:
+        os.kill(process, 0)
+    except (OSError, OverflowError) as error:
+        return isinstance(error, PermissionError)
+    return process != os.getpid()
+
+
 def open_prepared(data_dir: str | pathlib.Path, **place: Any) -> tfds.core.DatasetBuilder:
     """The prepared data set for one way of placing pots.
 
     Raises:
-        NotPreparedError: it is not there; the message lists what is, and the command to make it.
+        NotPreparedError: it is damaged, not written by `prepare`, or not there; the message lists
+            what is, and the command to make it.
     """
     root = pathlib.Path(data_dir) / folder.PREPARED
     wanted = place_config(**place)
@@ -190,13 +219,32 @@ def open_prepared(data_dir: str | pathlib.Path, **place: Any) -> tfds.core.Datas
             f" --out_dir {data_dir} {options}, or train from .vox files with"
             " config.data.source=resident"
         )
-    return tfds.builder_from_directory(str(path))
+    try:
+        for file in (path / "features.json", path / "dataset_info.json"):
+            _require_own(json.loads(file.read_text(encoding="utf-8")), file.name)
+        return tfds.builder_from_directory(str(path))
+    except Exception as error:  # TFDS raises whatever the files lead it to.
+        said = f"not as scripts/prepare_data.py writes it ({' '.join(str(error).split())[:200]})"
+        raise NotPreparedError(f"{path}: {said}; prepare the data again") from error
+
+
+def _require_own(value: Any, where: str) -> None:
+    """Raise ValueError where JSON names a class but those of `_FEATURES`, or as TFDS did once."""
+    if isinstance(value, dict):
+        named = [
+            str(value[key]) for key in ("pythonClassName", "python_class_name") if key in value
+        ]
+        foreign = {"type", "content", "jsonFeature", "json_feature"} & value.keys()
+        for name in sorted(foreign.union(named) - _FEATURES):
+            raise ValueError(f"{where} names {name}")
+        value = list(value.values())
+    for inner in value if isinstance(value, list) else ():
+        _require_own(inner, where)
 
 
 def _by_options(name: str, asked: Mapping[str, Any]) -> str:
     """The name of a prepared data set (`place_config`) and by which options it is taken."""
-    match = re.fullmatch(r"([a-z]+)_(\d+)(?:_pool(\d+))?", name)
-    if not match:
+    if not (match := re.fullmatch(r"([a-z]+)_(\d+)(?:_pool(\d+))?", name)):
         return name
     has = {"resolution": int(match[2]), "pool": int(match[3] or 1), "placement": match[1]}
     options = [f"--config.data.{key}={has[key]}" for key in asked if has[key] != asked[key]]

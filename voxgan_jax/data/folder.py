@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from voxgan_jax.data import grid, vox
+from voxgan_jax.files import readable
 
 SPLITS = ("train", "validation", "test")
 TEST_SHARE = 0.2
@@ -29,7 +30,7 @@ class BadFilesError(ValueError):
 
     def __init__(self, bad: list[tuple[pathlib.Path, str]]):
         self.bad = bad
-        listing = "\n".join(f"  {path}: {reason}" for path, reason in bad)
+        listing = "\n".join(f"  {readable(path)}: {reason}" for path, reason in bad)
         super().__init__(
             f"{len(bad)} file(s) cannot be prepared; mend them or pass --skip_bad:\n{listing}"
         )
@@ -45,7 +46,7 @@ class PotPath(NamedTuple):
 
 
 class PotFile(NamedTuple):
-    """One broken pot, placed in the cube.
+    """One broken pot, placed in the cube; names that are no UTF-8 are escaped in it.
 
     `labels` holds 0 for empty and k for fragment k; `size` is the extent in voxels before placing.
     """
@@ -106,7 +107,8 @@ def scan(vox_dir: str | pathlib.Path, seed: int = 0) -> list[PotPath]:
                     f"{path}: it lies beside the folders {', '.join(present)}; move it into one of"
                     f" {', '.join(SPLITS)}, or out of {root}"
                 )
-            found.append(PotPath(path, split, folders[-1] if folders else "", pot_of(path.name)))
+            category = readable(folders[-1]) if folders else ""
+            found.append(PotPath(path, split, category, pot_of(readable(path.name))))
     if not found:
         raise FileNotFoundError(
             f"{root}: no .vox file below it; expected <split>/<class>/*.vox or any folder of them"
@@ -154,7 +156,7 @@ def read(item: PotPath, **place: Any) -> PotFile:
     """
     labels = vox.read(item.path)
     placed = grid.place(labels, source=str(item.path), **place)
-    return PotFile(placed, item.path.name, item.pot, item.category, labels.shape)
+    return PotFile(placed, readable(item.path.name), item.pot, item.category, labels.shape)
 
 
 def read_all(

@@ -37,12 +37,7 @@ def append(
 
     Returns:
         As `read` and `num_real`, of both kinds together, the real ones first.
-
-    Raises:
-        ValueError: fewer than no pots.
     """
-    if num_synthetic < 0:
-        raise ValueError(f"config.data.synthetic_pots {num_synthetic}: at least 0 is needed")
     count = num_real + FRACTURINGS * num_synthetic
 
     def read_both(rows: slice) -> Iterator[PotFile]:

@@ -14,8 +14,6 @@ def check(config: Any) -> None:
     """Raise ValueError where the evaluation split is missing or trained on."""
     if not config.eval.split:
         return
-    if config.eval.batch_size < 1:
-        raise ValueError("config.eval.batch_size: at least 1 is needed")
     _own_split(config)
     shared = set(config.eval.split.split("+")) & set(config.data.train_split.split("+"))
     if shared:

@@ -1,7 +1,6 @@
 """A trained generator, ready to complete pots on all of this machine's devices."""
 
 import functools
-import hashlib
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
@@ -11,7 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from voxgan_jax import models
+from voxgan_jax.data import grid
 from voxgan_jax.devices import parallel
+from voxgan_jax.fields import flatten
 from voxgan_jax.geometry import symmetry
 from voxgan_jax.inference import alternatives, confidence, model_card
 from voxgan_jax.models import Volume, hypotheses, weights
@@ -58,7 +59,8 @@ def load(
 
     Raises:
         FileNotFoundError: no weights there.
-        WeightsError: not a weights file, or one of another version of the model.
+        WeightsError: not a weights file, a damaged one, one of another version of the model, or not
+            the one that the card beside it tells of.
         ValueError: both are named, an unknown dtype, or an average over another number.
     """
     if weights_file is not None and workdir is not None:
@@ -69,17 +71,15 @@ def load(
             raise FileNotFoundError(f"{workdir}: no {weights.RUN_FILE} there; train that run first")
     elif weights_file is None:
         weights_file = model_card.find()
-    variables, config = weights.load(weights_file)
+    generator, variables, config, card = _open(weights_file)
     if dtype is not None:
         config.generator.dtype = dtype
+        generator = models.build(config.generator)
     average = average or 1
     if average not in AVERAGES:
         raise ValueError(f"average {average}: choose 1 or {symmetry.COUNT}")
-    generator = models.build(config.generator)
-    weights.require_fit(weights_file, variables, generator, config.data.resolution)
     complete = functools.partial(models.complete, generator, models.output(config.generator))
     predict = divided(complete, variables, jax.local_devices(), average)
-    card = model_card.read_card(weights_file)
     completer = Completer(
         predict,
         config.data.resolution,
@@ -93,10 +93,7 @@ def load(
         return completer
     if not isinstance(generator, hypotheses.Model):
         weights_file = model_card.find(model_card.HYPOTHESES)
-        card = model_card.read_card(weights_file)
-        variables, config = weights.load(weights_file)
-        generator = models.build(config.generator)
-        weights.require_fit(weights_file, variables, generator, config.data.resolution)
+        generator, variables, config, card = _open(weights_file)
         place = (config.data.resolution, config.data.pool, config.data.placement)
         if place != completer[1:4]:
             raise ValueError(
@@ -117,15 +114,23 @@ def load(
     )
 
 
-def _about(
-    weights_file: str | pathlib.Path, config: Any, card: Mapping[str, Any]
-) -> dict[str, Any]:
+def _open(file: str | pathlib.Path) -> tuple[Any, weights.Variables, Any, model_card.Card]:
+    """The generator of a weights file, its variables, its config and its card."""
+    card = model_card.verified(file)
+    generator, variables, config = weights.open_model(file)
+    told = flatten(config.to_dict())
+    needed = {"data.pool", "data.placement", "eval.threshold"} <= told.keys()
+    if not needed or told["data.placement"] not in grid.PLACEMENTS:
+        raise weights.WeightsError(f"{file}: its config does not tell how pots are placed")
+    return generator, variables, config, card
+
+
+def _about(weights_file: str | pathlib.Path, config: Any, card: model_card.Card) -> dict[str, Any]:
     """Which weights these are: their file, what they are a model of, what they were trained on."""
-    digest = hashlib.sha256(pathlib.Path(weights_file).read_bytes()).hexdigest()
     training = card.get("training_data", {})
     known = {
         "file": pathlib.Path(weights_file).name,
-        "sha256": digest,
+        "sha256": card["weights"]["sha256"],
         "kind": config.generator.get("kind", ""),
         "threshold": config.eval.threshold,
         "trained_on": training.get("name"),

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage, special
 
 from voxgan_jax.geometry import wheel
-from voxgan_jax.scan.pose import Placement
+from voxgan_jax.scan.pose import Placement, Word
 
 Voxels = Bool[np.ndarray, "r r r"]
 Volume = Float[np.ndarray, "r r r"]
@@ -23,7 +23,7 @@ Volume = Float[np.ndarray, "r r r"]
 HIGH, FAIR = 0.75, 0.55
 """From this expected IoU on, a completion is trusted: much, and somewhat."""
 
-WORDS = ("high", "fair", "low")
+WORDS: tuple[Word, ...] = ("high", "fair", "low")
 
 STRANGE = "low: this does not look like a sherd of the pots that the model knows"
 
@@ -72,7 +72,7 @@ class Rule(NamedTuple):
 class Confidence(NamedTuple):
     """`word` is high, fair or low; `sentence` says it in plain words, with the reason."""
 
-    word: str
+    word: Word
     expected_iou: float
     sentence: str
 

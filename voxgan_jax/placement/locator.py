@@ -9,6 +9,7 @@ were trained on (configs/locator.py).
 import functools
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from voxgan_jax.inference import model_card
 from voxgan_jax.models import locator, weights
 from voxgan_jax.models.locator import CUBE as CUBE
 from voxgan_jax.models.locator import PLACES, SCALES
+from voxgan_jax.placement import axis_maps
 
 LONGEST = 62
 """Voxels of the longest side of nearly every pot that the model knows."""
@@ -38,10 +40,9 @@ def load(file: pathlib.Path | None = None) -> Locate:
     all placements about each line, with the map's upper end above and below.
 
     Raises:
-        FileNotFoundError, WeightsError: see `weights.load`.
+        FileNotFoundError, WeightsError: see `open_network`.
     """
-    variables, config = weights.load(file or model_card.path(model_card.LOCATOR))
-    net = locator.from_config(config.get("generator") or config.locator)
+    net, variables, _ = open_network(file or model_card.path(model_card.LOCATOR))
 
     @jax.jit
     def both_ways(variables: weights.Variables, maps: Float[Array, "b h r 2"]) -> Array:
@@ -60,3 +61,18 @@ def load(file: pathlib.Path | None = None) -> Locate:
         return scores
 
     return locate
+
+
+def open_network(file: pathlib.Path) -> tuple[locator.Model, weights.Variables, Any]:
+    """The network of a weights file, its variables and its config.
+
+    Raises:
+        FileNotFoundError, WeightsError: see `weights.open_model` and `model_card.verified`.
+    """
+    model_card.verified(file)
+    return weights.open_model(file, _make)
+
+
+def _make(config: Any) -> tuple[locator.Model, tuple[int, ...], dict[str, Any]]:
+    made = locator.from_config(config.get("generator") or config.locator)
+    return made, (1, axis_maps.HEIGHTS, axis_maps.RINGS, 2), {}

@@ -9,7 +9,12 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+
+_JSON: dict[Any, Any] = {float: (int, float), tuple: (list, tuple)}
+"""What stands in JSON for values of these types."""
+
+_MOST = 1e15
 
 
 def plain(value: Any) -> Any:
@@ -30,17 +35,31 @@ def read(kind: Any, value: Any) -> Any:
     """What `plain` made of a value of this type; keys that the type does not know are left out.
 
     Raises:
-        TypeError, AttributeError, KeyError, ValueError: it is of no such type.
+        ValueError: anything in it is not of its type, is missing, or is a number beyond reason.
     """
     kind, _, optional = kind_of(kind)
     if value is None and optional:
         return None
+    parts, inner = parts_of(kind), typing.get_args(kind)
+    origin = typing.get_origin(kind) or kind
+    json = Mapping if parts else _JSON.get(origin, origin)
+    if origin is Literal:
+        json = str
+    if not isinstance(value, json) or isinstance(value, bool) != (kind is bool):
+        raise ValueError(f"{value!r:.60} is not of the type {kind}")
+    if isinstance(value, (int, float)) and not abs(value) <= _MOST:
+        raise ValueError(f"{value!r:.60} is too great a number")
+    if origin is Literal and value not in inner:
+        raise ValueError(f"{value!r:.60} is none of {inner}")
     found: Any = value
-    if parts := parts_of(kind):
-        known = [name for name in parts if name in found]
-        return kind(**{name: read(parts[name], found[name]) for name in known})
-    if typing.get_origin(kind) is tuple:
-        return tuple(read(typing.get_args(kind)[0], part) for part in found)
+    if parts:
+        missing = [name for name in parts if name not in found and not left_out(kind, name)]
+        if missing:
+            raise ValueError(f"there is no {', '.join(missing)}")
+        return kind(**{name: read(parts[name], found[name]) for name in parts if name in found})
+    if origin is tuple:
+        kinds = inner[:1] * len(found) if inner[-1] is ... else inner
+        return tuple(read(*pair) for pair in zip(kinds, found, strict=True))
     return found
 
 

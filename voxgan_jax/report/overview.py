@@ -7,8 +7,9 @@ import operator
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from voxgan_jax import ledger
 from voxgan_jax.files import readable, write_whole
 from voxgan_jax.inference.confidence import WORDS
 from voxgan_jax.report import sentences
@@ -57,8 +58,8 @@ class Failure(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A restored pot in the table: its report, the path of its page from the table's folder ("" if
-    it has none), and its section drawing as SVG text."""
+    """A restored pot in the table: its report, and where its page and its section drawing lie, seen
+    from the table's folder; "" where it has none."""
 
     report: Report
     page: str
@@ -82,6 +83,7 @@ class Overview:
         total: how many files there are.
         done: reports of those that were completed before.
         clock: tells the time in seconds.
+        how: `inputs` and `overwrite` of `ledger.published`.
     """
 
     def __init__(
@@ -90,8 +92,9 @@ class Overview:
         total: int,
         done: Iterable[Report] = (),
         clock: Callable[[], float] = time.monotonic,
+        **how: Any,
     ) -> None:
-        self.out_dir, self.total = out_dir, total
+        self.out_dir, self.total, self._how = out_dir, total, how
         self.done, self.failed = list(done), list[Failure]()
         self._clock, self._due = clock, -float("inf")
 
@@ -103,6 +106,16 @@ class Overview:
             self.write()
         elif self.done or self.failed:
             self._try_to_write()
+
+    def refused(self) -> Exception | None:
+        """Why it is not written, where its files would replace others; then it never is."""
+        try:
+            if self.out_dir is not None:
+                ledger.refuse(self.out_dir, (INDEX, SUMMARY), **self._how)
+        except OSError as error:
+            self.out_dir = None
+            return error
+        return None
 
     def add(self, report: Report) -> None:
         """A file was completed."""
@@ -132,7 +145,7 @@ class Overview:
         if self.out_dir is None:
             return
         done = sorted(self.done, key=lambda report: report.name)
-        write_overview(self.out_dir, done, self.failed, self.total)
+        write_overview(self.out_dir, done, self.failed, self.total, **self._how)
 
 
 def write_overview(
@@ -140,26 +153,24 @@ def write_overview(
     done: Sequence[Report],
     failed: Sequence[Failure],
     total: int | None = None,
+    **how: Any,
 ) -> None:
     """Write `index.html` and `summary.csv` of these reports and of the files that failed.
 
     Args:
         total: how many files there are to be; None: no more than these.
+        how: `inputs` and `overwrite` of `ledger.published`.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
     rows = [_row(out_dir, report) for report in done]
-    write_whole(out_dir / INDEX, index(rows, failed, total))
-    write_whole(out_dir / SUMMARY, summary(done, failed))
+    with ledger.published(out_dir, (INDEX, SUMMARY), **how) as private:
+        write_whole(private / INDEX, index(rows, failed, total))
+        write_whole(private / SUMMARY, summary(done, failed))
 
 
 def _row(out_dir: pathlib.Path, report: Report) -> Row:
     """A pot with what lies beside its report."""
-    drawing, page = (out_dir / f"{report.name}{end}" for end in ("_section.svg", ".html"))
-    return Row(
-        report,
-        f"{report.name}.html" if page.is_file() else "",
-        drawing.read_text(encoding="utf-8") if drawing.is_file() else "",
-    )
+    page, drawing = (f"{report.name}{end}" for end in (".html", "_section.svg"))
+    return Row(report, *(file if (out_dir / file).is_file() else "" for file in (page, drawing)))
 
 
 def index(rows: Sequence[Row], failed: Sequence[Failure] = (), total: int | None = None) -> str:

@@ -4,6 +4,7 @@ Whatever shows a report, the page, the batch's overview, the console, reads this
 that is None by default is left out of the JSON where it is None; any other stands there as null.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -13,6 +14,9 @@ from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec
 from voxgan_jax.report.measures import NO_SCALE, Measures
 from voxgan_jax.scan import pose
+
+Point = tuple[float, float, float]
+Row = tuple[float, float, float, float]
 
 GIVEN_SCALE = "given"
 """What `scale` is where it is known how big a voxel is."""
@@ -49,8 +53,8 @@ class Place:
     sentence: Annotated[str, "the place in plain words"]
     confidence: Annotated[float, "how likely this place is, 0 to 1"]
     word: Annotated[str, "high, fair or low"]
-    axis_point_mm: Annotated[tuple[float, ...], "a point of the pot's axis (x, y, z)"]
-    axis_direction: Annotated[tuple[float, ...], "of the axis, from base to rim, of length 1"]
+    axis_point_mm: Annotated[Point, "a point of the pot's axis (x, y, z)"]
+    axis_direction: Annotated[Point, "of the axis, from base to rim, of length 1"]
     voxel_mm: Annotated[float, "the side of the model's voxels"]
     height_mm: Annotated[float, "of the pot that the model saw"]
     diameter_mm: Annotated[float, "of that pot, the greatest"]
@@ -161,7 +165,7 @@ class Report:
     placement: Annotated[Placement | None, "null where the sherd lies as the file has it"]
     hypotheses: Annotated[tuple[Hypothesis, ...], "other pots, the likeliest first"]
     transform: Annotated[
-        tuple[tuple[float, ...], ...], "4 × 4, from the grid's indices to coordinates in mm"
+        tuple[Row, Row, Row, Row], "4 × 4, from the grid's indices to coordinates in mm"
     ]
     model: Model | None = None
     options: Annotated[Mapping[str, Any] | None, "what was asked for, by the options' names"] = None
@@ -179,10 +183,11 @@ class Report:
         return codec.plain(self)
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> "Report":
+    def from_json(cls, found: Any) -> "Report":
         """A report that was written before; what this version does not know is left out.
 
         Raises:
-            TypeError, AttributeError, KeyError, ValueError: it is no report.
+            ValueError: it is no report, or holds what cannot be written.
         """
+        json.dumps(found, allow_nan=False, ensure_ascii=False).encode("utf-8")
         return codec.read(cls, found)

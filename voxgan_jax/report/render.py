@@ -1,6 +1,8 @@
 """Templates of HTML and SVG, filled in: whatever is put into one is escaped."""
 
+import base64
 import functools
+import hashlib
 import importlib.resources
 import json
 from typing import Any
@@ -22,6 +24,11 @@ def asset(name: str) -> Markup:
     """A file of the package's folder `viewer`."""
     folder = importlib.resources.files("voxgan_jax") / "viewer"
     return Markup((folder / name).read_text(encoding="utf-8"))
+
+
+def digest(name: str) -> str:
+    """By what a Content-Security-Policy knows an asset that is a page's script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(asset(name).encode()).digest()).decode()}"
 
 
 def script_json(value: Any) -> Markup:
@@ -46,5 +53,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"fixed": _fixed, "script_json": script_json}
-    environment.globals["asset"] = asset
+    environment.globals |= {"asset": asset, "digest": digest}
     return environment

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Shaped
 
+from voxgan_jax import ledger
 from voxgan_jax.devices import accelerator
 from voxgan_jax.inference import completer, predict
 from voxgan_jax.inference.answer import Request
-from voxgan_jax.restore import arguments, files, pot
+from voxgan_jax.restore import arguments, files, naming, pot
 from voxgan_jax.restore.request import read_request
 
 if TYPE_CHECKING:
@@ -68,14 +69,15 @@ def complete(
         threshold: probability above which a voxel is added; None takes the model's own.
         whole_cube: the result fills the model's cube instead of the input's own box.
         clearance_mm: how far the missing piece stays from the original.
-        name: what the files of `Completion.write` are called where `sherd` is no file.
+        name: what the files of `Completion.write` are called where `sherd` is no file: "sherd", or
+            "folder/sherd" in a folder below the results'.
         weights, workdir: a weights file or a run's folder, in place of the package's model.
 
     Raises:
         FileNotFoundError: no such file.
         ScanError, VoxError: a file that cannot be read.
         ValueError: an argument that cannot be, an empty grid, a fragment that it does not have, a
-            pot too big for the model.
+            pot too big for the model, a name that is none (`naming.checked`).
         TypeError: an argument of another kind.
     """
     told = arguments.checked(
@@ -84,16 +86,16 @@ def complete(
             **{"diameter_mm": diameter_mm, "rim": rim, "base": base, "as_is": as_is},
             **{"place": place, "fragments": fragments, "hypotheses": hypotheses},
             **{"threshold": threshold, "whole_cube": whole_cube, "clearance_mm": clearance_mm},
-            **{"weights": weights, "workdir": workdir},
+            **{"name": name, "weights": weights, "workdir": workdir},
         }
     )
-    return _complete(_checked(sherd), name, **told)
+    return _complete(_checked(sherd), **told)
 
 
 def _complete(
     sherd: "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh",
-    name: str,
     *,
+    name: str,
     fragments: tuple[int, ...] | None,
     hypotheses: int,
     threshold: float | None,
@@ -104,15 +106,20 @@ def _complete(
     **facts: Any,
 ) -> pot.Completion:
     """As `complete`, of what is checked."""
+    naming.checked(name)
     model = _load(weights=weights, workdir=workdir, hypotheses=hypotheses)
-    request = _read(model, sherd, fragments or (), name, facts)
+    request = _read(model, sherd, fragments or (), facts)
     (answer,) = predict.complete_batch(model, [request], threshold=threshold, whole_cube=whole_cube)
     options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **facts}
     options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses}
     about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options)}
+    how: dict[str, Any] = {"clearance_mm": clearance_mm, "about": about}
     if isinstance(sherd, pathlib.Path):
         about["input"] = files.fingerprint(sherd)
-    return pot.restore(request, answer, clearance_mm=clearance_mm, about=about)
+        how["inputs"] = ledger.marks(sherd)
+    else:
+        how["name"] = name
+    return pot.restore(request, answer, **how)
 
 
 def _checked(sherd: Any) -> "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh":
@@ -137,7 +144,6 @@ def _read(
     model: completer.Completer,
     sherd: "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh",
     ids: tuple[int, ...],
-    name: str,
     facts: dict[str, Any],
 ) -> Request:
     """The request of a sherd. One in memory goes through a file, so that it is checked alike."""
@@ -145,10 +151,10 @@ def _read(
         return read_request(model, sherd, facts, ids=ids)
     with tempfile.TemporaryDirectory() as folder:
         if isinstance(sherd, np.ndarray):
-            path = pathlib.Path(folder) / f"{name}.npy"
+            path = pathlib.Path(folder) / "sherd.npy"
             np.save(path, sherd)
         else:
-            path = pathlib.Path(folder) / f"{name}.ply"
+            path = pathlib.Path(folder) / "sherd.ply"
             sherd.export(path)
         return read_request(model, path, facts, ids=ids)
 

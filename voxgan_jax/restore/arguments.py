@@ -10,9 +10,10 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from voxgan_jax.restore.naming import MOST_HYPOTHESES
+
 UNITS = ("mm", "cm", "m", "in")
 UPS = ("x", "y", "z", "-x", "-y", "-z")
-MOST_HYPOTHESES = 16
 MOST_POOL = 8
 """With it a model of 64³ takes pots of 512 voxels a side, the most that are read."""
 
@@ -165,6 +166,12 @@ def _path(value: Any) -> str:
     return path
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
 _SIZE = _between(0.0, 1e6, "a size in mm, above 0", above=True)
 _FLAG = Argument("True or False", _flag)
 _PATH = Argument("a path", _path)
@@ -181,6 +188,7 @@ TABLE = {
     "pool": _count(1, MOST_POOL),
     "threshold": _between(0.0, 1.0, "a probability from 0 to 1"),
     "clearance_mm": _between(0.0, 1e6, "a distance in mm, 0 or more"),
+    "name": Argument("a text", _text),
     **dict.fromkeys(("sherd", "weights", "workdir"), _PATH),
 }
 """All of them, by their names in Python."""

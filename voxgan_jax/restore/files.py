@@ -1,29 +1,39 @@
-"""Which files are meant, and which are finished already."""
+"""Which files are meant, which are finished already, and which have no place for their results."""
 
+import functools
 import glob
 import hashlib
-import itertools
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from voxgan_jax import ledger
 from voxgan_jax.files import readable
 from voxgan_jax.report.record import Report
-from voxgan_jax.restore import naming
+from voxgan_jax.restore import faults, naming
 from voxgan_jax.scan import formats
 
-_OURS = ("_completed", "_missing")
-"""How the names of our own results end; a folder of results is no folder of sherds."""
+_OURS = re.compile(r".*_(completed|missing|hypothesis\d+)\.\w+")
+"""What our own results are called; a folder of results is no folder of sherds."""
+
+_NAMED = 5
+"""So many of the files that are left out of a folder are named."""
 
 
-def collect(inputs: Iterable[str | pathlib.Path]) -> dict[pathlib.Path, str]:
+def collect(
+    inputs: Iterable[str | pathlib.Path], tell: Callable[[str], None] | None = None
+) -> dict[pathlib.Path, str]:
     """The files that are meant by files, folders and globs, each once, a folder's by name.
 
     Of a folder its own files whose ending is one of `scan.formats.FORMATS`; what `voxgan complete`
     wrote there is left out, and so are hidden files. A name that is neither a file nor a folder is
-    taken as a glob (`**` goes into subfolders).
+    taken as a glob (`**` goes into subfolders, but neither through links nor into hidden ones).
+
+    Args:
+        tell: is told, in a line for each folder, which of its files are left out.
 
     Returns:
         The files, and what the results of each are called (`naming.names`).
@@ -34,21 +44,16 @@ def collect(inputs: Iterable[str | pathlib.Path]) -> dict[pathlib.Path, str]:
     found: dict[str, tuple[pathlib.Path, pathlib.PurePath]] = {}
     for given in inputs:
         path, above = pathlib.Path(given), pathlib.Path(given)
+        if not str(given):
+            raise FileNotFoundError("'' names no file; name a file, a folder or a glob")
         if path.is_dir():
-            inside = [entry for entry in sorted(path.iterdir()) if _is_sherd(entry)]
-            if not inside:
-                known = ", ".join(formats.FORMATS)
-                raise FileNotFoundError(
-                    f"{path}: no sherd in this folder ({known}); to look into its subfolders,"
-                    f' give "{path / "**" / "*"}"'
-                )
+            inside = _in_folder(path, tell)
         elif not path.exists() and glob.has_magic(str(given)):
-            entries = sorted(glob.glob(str(given), recursive=True))
-            inside = [entry for entry in map(pathlib.Path, entries) if _is_sherd(entry)]
+            plain = next(n for n, part in enumerate(path.parts) if glob.has_magic(part))
+            above = pathlib.Path(*path.parts[:plain])
+            inside = sorted(filter(_is_sherd, _below(above, path.parts[plain:])))
             if not inside:
                 raise FileNotFoundError(f"{given}: no sherd's file has such a name")
-            plain = itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)
-            above = pathlib.Path(*plain)
         else:
             # A missing file is reported with the others, so that they are completed.
             inside, above = [path], path.parent
@@ -57,11 +62,36 @@ def collect(inputs: Iterable[str | pathlib.Path]) -> dict[pathlib.Path, str]:
     return naming.names(dict(found.values()))
 
 
+def _in_folder(folder: pathlib.Path, tell: Callable[[str], None] | None) -> list[pathlib.Path]:
+    """The sherds in a folder."""
+    entries = sorted(folder.iterdir())
+    inside = list(filter(_is_sherd, entries))
+    if not inside:
+        known = ", ".join(formats.FORMATS)
+        raise FileNotFoundError(
+            f"{folder}: no sherd in this folder ({known}); to look into its subfolders,"
+            f' give "{folder / "**" / "*"}"'
+        )
+    ours = {*inside, folder / ledger.LIST}
+    left = [entry.name for entry in entries if entry.is_file() and entry not in ours]
+    if left and tell:
+        more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        tell(f"{folder}: left out, as they are no sherds: {', '.join(left[:_NAMED])}{more}")
+    return inside
+
+
+def _below(above: pathlib.Path, parts: Sequence[str]) -> set[pathlib.Path]:
+    """What a glob finds below a folder, but nothing in a hidden folder."""
+    # By `**` `Path.glob`, unlike `glob.glob`, goes through no link; some lead round for ever.
+    pattern = "/".join(part if part == "**" else re.sub(r"\*+", "*", part) for part in parts)
+    found = {path: path.relative_to(above).parts for path in above.glob(pattern)}
+    return {path for path, inner in found.items() if not any(part[0] == "." for part in inner[:-1])}
+
+
 def _is_sherd(path: pathlib.Path) -> bool:
     known = path.suffix.lower() in formats.FORMATS
     hidden = path.name.startswith(".")
-    ours = path.stem.endswith(_OURS) or "_hypothesis" in path.stem
-    return known and not hidden and not ours and path.is_file()
+    return known and not hidden and not _OURS.fullmatch(path.name) and path.is_file()
 
 
 def asked(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,31 +115,69 @@ def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
     }
 
 
+def taken(
+    names: Mapping[pathlib.Path, str],
+    out_dir: pathlib.Path,
+    formats: Sequence[str],
+    hypotheses: int,
+    **how: Any,
+) -> dict[pathlib.Path, Exception]:
+    """The files in the place of whose results others lie that must stay, and what to say of each.
+
+    Args:
+        names: what the results of each file are called.
+        how: `inputs` and `overwrite` of `ledger.refuse`.
+
+    Raises:
+        OSError: nothing at all can be written to `out_dir`.
+    """
+    for folder in sorted({out_dir, *((out_dir / name).parent for name in names.values())}):
+        ledger.ready(folder)
+    wrong = {}
+    for path, name in names.items():
+        stem = out_dir / name
+        results = naming.results(stem.name, formats, hypotheses)
+        refuse = functools.partial(ledger.refuse, stem.parent, results, **how)
+        wrong[path] = faults.guarded(path, refuse)
+    return {path: error for path, error in wrong.items() if error}
+
+
 def finished(
     names: Mapping[pathlib.Path, str], out_dir: pathlib.Path, about: Mapping[str, Any]
 ) -> dict[pathlib.Path, Report]:
     """The reports of files that an earlier run completed, by the same model with the same options.
 
-    A file is not among them where anything differs, or where a file that its report names has gone.
-    `NAME.json` is written last, so all else was written too.
+    A file is not among them where anything differs or is wrong with what lies there: a report that
+    is none, or a file that it names and that has gone or is not as it was written.
 
     Args:
         names: what the results of each file are called, without what follows its name.
         about: `model`, `options` and `version` as the report must have them.
     """
-    reports = {path: _finished(path, out_dir / name, about) for path, name in names.items()}
-    return {path: report for path, report in reports.items() if report}
+    known = functools.cache(ledger.listed)
+    found = {path: _finished(path, out_dir, name, about, known) for path, name in names.items()}
+    return {path: report for path, report in found.items() if report}
 
 
-def _finished(path: pathlib.Path, stem: pathlib.Path, about: Mapping[str, Any]) -> Report | None:
-    others = sorted(stem.parent.glob(f"{glob.escape(stem.name)}_fragment*.json"))
-    for target in (stem.with_name(f"{stem.name}.json"), *others):
+def _finished(
+    path: pathlib.Path,
+    out_dir: pathlib.Path,
+    name: str,
+    about: Mapping[str, Any],
+    known: Callable[[pathlib.Path], Mapping[str, Sequence[str]]],
+) -> Report | None:
+    folder, stem = (out_dir / name).parent, (out_dir / name).name
+    others = sorted(folder.glob(f"{glob.escape(stem)}_fragment*.json"))
+    for target in (folder / f"{stem}.json", *others):
         try:
-            report = json.loads(target.read_text(encoding="utf-8"))
-            same = all(report.get(key) == value for key, value in about.items())
-            same = same and report["input"] == fingerprint(path)
-            if same and all((target.parent / made).is_file() for made in report["files"]):
-                return Report.from_json(report)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            found = json.loads(target.read_text(encoding="utf-8"))
+            report = Report.from_json(found)
+            same = all(found.get(key) == value for key, value in about.items())
+            same = same and found["input"] == fingerprint(path)
+            same = same and out_dir / report.name == target.with_suffix("")
+            made = [*(report.files or ()), target.name]
+            if same and ledger.intact(folder, made, known(folder)):
+                return report
+        except Exception:  # Whatever somebody made of it: it is not finished.
             continue
     return None

@@ -1,14 +1,63 @@
-"""What the results of many sherds are called, so that none is written over another's."""
+"""What results are called: all names of files come from here.
 
+A name is printable, is no longer than file systems take, and none is another's.
+"""
+
+import hashlib
 import os
 import pathlib
-import re
-import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+
+from voxgan_jax.files import key
 
 _TAKEN = "index"
 """`index.html` is the overview of all."""
+
+MOST_HYPOTHESES = 16
+
+_ENDINGS = {
+    "vox": ("_completed.vox",),
+    "stl": ("_completed.stl",),
+    "glb": ("_completed.glb",),
+    "parts": ("_missing.stl", *(f"_hypothesis{n}.stl" for n in range(1, MOST_HYPOTHESES + 1))),
+    "svg": ("_section.svg",),
+    "html": (".html",),
+    "json": (".json",),
+}
+"""How the names of results end, in the order of writing; "parts" come with "stl"."""
+
+_LONGEST = 255 - len(f"_hypothesis{MOST_HYPOTHESES}.stl")
+"""Bytes of a name, so that its results have names of 255, the most that file systems take."""
+_STEM = 200
+"""Bytes of a file's stem that are kept whole: there is room for `_binvox_2_fragment255` as well."""
+
+
+def results(name: str, formats: Collection[str], hypotheses: int = MOST_HYPOTHESES) -> list[str]:
+    """The names of all files that the results of a pot may have, the report's last."""
+    parts = {"parts"} if "stl" in formats else set()
+    return [
+        f"{name}{ending}"
+        for kind, endings in _ENDINGS.items()
+        if kind in parts.union(formats)
+        for ending in (endings[: 1 + hypotheses] if kind == "parts" else endings)
+    ]
+
+
+def checked(name: str) -> str:
+    """A name that was given in Python: "sherd", or "folder/sherd" in a folder below the results'.
+
+    Raises:
+        ValueError: it is empty, absolute, leads upwards, cannot be printed or is too long.
+    """
+    parts = name.split("/")
+    wrong = any(part in ("", ".", "..") for part in parts) or pathlib.PurePath(name).anchor
+    if wrong or not name.isprintable() or max(map(_bytes, parts)) > _LONGEST:
+        raise ValueError(
+            f"name {name[:80]!r}: give one like 'sherd' or 'folder/sherd', not absolute and"
+            f" without '..', of printable characters, no more than {_LONGEST} bytes a part"
+        )
+    return name
 
 
 def names(found: Mapping[pathlib.Path, pathlib.PurePath]) -> dict[pathlib.Path, str]:
@@ -16,9 +65,9 @@ def names(found: Mapping[pathlib.Path, pathlib.PurePath]) -> dict[pathlib.Path, 
 
     A file from a subfolder keeps the subfolder: "a/sherd". Files that would still have one name are
     told apart by the folders that they do not share, then by their endings ("sherd_stl"), then by
-    numbers in the order of their paths ("sherd_2"). A byte that is no UTF-8 becomes "_". Names that
-    differ in capitals only, or in how an accent is encoded, are one name, as they are to many file
-    systems.
+    numbers in the order of their paths ("sherd_2"). What cannot be printed becomes "_", and of a
+    very long name the end a digest. Names that differ in capitals only, or in how an accent is
+    encoded, are one name, as they are to many file systems.
 
     Args:
         found: where each file lies below what was named: the folder, the part of a glob before
@@ -37,17 +86,31 @@ def names(found: Mapping[pathlib.Path, pathlib.PurePath]) -> dict[pathlib.Path, 
     return chosen
 
 
-def plain(name: str) -> str:
-    """A name for results, of one that may hold bytes that are no UTF-8: "_" stands for each."""
-    return re.sub("[\ud800-\udfff]", "_", name)
+def plain(name: str, most: int = _LONGEST) -> str:
+    """A name that can be printed and is short enough, of any that a file may have.
+
+    "_" stands for each character that cannot be printed: control characters, marks that turn the
+    direction of writing, bytes that are no UTF-8. What has more than `most` bytes ends in a digest.
+    """
+    shown = "".join(sign if sign.isprintable() else "_" for sign in name)
+    if _bytes(shown) <= most:
+        return shown
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{shown.encode()[: most - 9].decode(errors='ignore')}_{digest}"
+
+
+def of_fragments(name: str, ids: Iterable[int]) -> str:
+    """The name of the results where only these fragments of a file were given."""
+    folder, slash, last = name.rpartition("/")
+    return folder + slash + plain(last + "".join(f"_fragment{number}" for number in ids))
 
 
 def _doubles(chosen: Mapping[pathlib.Path, str]) -> list[list[pathlib.Path]]:
     """The files that have one name, or one that is taken."""
     groups = defaultdict(list)
     for path, name in chosen.items():
-        groups[_key(name)].append(path)
-    return [paths for key, paths in groups.items() if len(paths) > 1 or key == _TAKEN]
+        groups[key(name)].append(path)
+    return [paths for name, paths in groups.items() if len(paths) > 1 or name == _TAKEN]
 
 
 def _apart(twins: Iterable[pathlib.Path]) -> dict[pathlib.Path, str]:
@@ -66,17 +129,17 @@ def _apart(twins: Iterable[pathlib.Path]) -> dict[pathlib.Path, str]:
 
 def _numbered(name: str, others: Iterable[str]) -> str:
     """The name with the first number from 2 on that makes it another."""
-    known = {_key(other) for other in others}
+    known = {key(other) for other in others}
     number = 2
-    while _key(f"{name}_{number}") in known:
+    while key(f"{name}_{number}") in known:
         number += 1
     return f"{name}_{number}"
 
 
 def _without_ending(place: pathlib.PurePath) -> str:
-    return plain(place.with_suffix("").as_posix())
+    folders = ["_" if part == ".." else plain(part) for part in place.parent.parts]
+    return "/".join([*folders, plain(place.stem, _STEM)])
 
 
-def _key(name: str) -> str:
-    """What two names share that a file system may take for one."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+def _bytes(name: str) -> int:
+    return len(name.encode("utf-8", "surrogatepass"))

@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -42,17 +43,21 @@ _WORTH_IT = 6
 _MOST = 8
 
 
-def sensible_workers(count: int) -> int:
+def sensible_workers(count: int, most: int = _MOST) -> int:
     """How many processes pay for so many pots: 1, which is none, where few are to be made.
 
-    A process takes a second or two to start.
+    A process takes a second or two to start. No more than `most` have room.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return 1 if count < _WORTH_IT else max(1, min(cores or 1, count // 3, _MOST))
+    return 1 if count < _WORTH_IT else max(1, min(cores or 1, count // 3, most, _MOST))
 
 
 @contextlib.contextmanager
-def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Each]:
+def side_by_side(
+    workers: int,
+    imports: Sequence[str] = IMPORTS,
+    tell: Callable[[str], None] | None = None,
+) -> Iterator[Each]:
     """A `map` whose work is done by so many processes, in this one where that is 1 or fewer.
 
     The processes start at once. At the end, and where anything is raised, Ctrl-C included, what has
@@ -62,6 +67,8 @@ def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Eac
     Args:
         workers: see `sensible_workers`.
         imports: modules that each process imports right away.
+        tell: is told, in a line, where the system lets no processes work together (it lacks
+            /dev/shm, say); the work is then done in this one.
 
     Functions, items and results have to be such as can be pickled. Where a process dies, for want
     of memory say, the rest of the work is done in this one.
@@ -70,23 +77,29 @@ def side_by_side(workers: int, imports: Sequence[str] = IMPORTS) -> Iterator[Eac
     if workers <= 1:
         yield map
         return
-    context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, context, _begin, (tuple(imports),))
     try:
-        with _without_interrupt():
-            # A process is started for each task that finds none idle.
-            for _ in range(workers):
-                executor.submit(os.getpid)
+        executor = _started(workers, imports)
+    except (OSError, ImportError, NotImplementedError) as error:
+        if tell:
+            tell(f"one process does all the work, as others cannot be had here ({error})")
+        yield map
+        return
+    try:
         yield functools.partial(_each, executor, 2 * workers)
     finally:
-        processes = list((executor._processes or {}).values())
-        try:
-            # It would wait for ever where Ctrl-C came amid its own work.
-            executor.shutdown(wait=False, cancel_futures=True)
-            _wait(processes)
-        finally:
-            for process in processes:
-                process.kill()
+        _end(executor)
+
+
+def _end(executor: ProcessPoolExecutor) -> None:
+    """Drop what has not begun; when this returns the processes are gone."""
+    processes = list((executor._processes or {}).values())
+    try:
+        # It would wait for ever where Ctrl-C came amid its own work.
+        executor.shutdown(wait=False, cancel_futures=True)
+        _wait(processes)
+    finally:
+        for process in processes:
+            process.kill()
 
 
 def _wait(processes: Iterable[BaseProcess]) -> None:
@@ -94,6 +107,21 @@ def _wait(processes: Iterable[BaseProcess]) -> None:
     left, end = {process.sentinel for process in processes}, time.monotonic() + _LONGEST_S
     while left and (rest := end - time.monotonic()) > 0:
         left -= set(multiprocessing.connection.wait(left, rest))
+
+
+def _started(workers: int, imports: Sequence[str]) -> ProcessPoolExecutor:
+    context, executor = multiprocessing.get_context("spawn"), None
+    try:
+        with _without_interrupt():
+            executor = ProcessPoolExecutor(workers, context, _begin, (tuple(imports),))
+            # A process is started for each task that finds none idle.
+            for _ in range(workers):
+                executor.submit(os.getpid)
+        return executor
+    except BaseException:
+        if executor is not None:
+            _end(executor)
+        raise
 
 
 def _each(
@@ -130,6 +158,8 @@ def _without_interrupt() -> Iterator[None]:
         with interruption.held():
             yield
         return
+    # Its start lets the signal through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         # Another thread may be given it, and then it would be raised here all the same.

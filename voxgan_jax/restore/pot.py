@@ -2,28 +2,19 @@
 
 import dataclasses
 import functools
-import glob
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Float
 
+from voxgan_jax import ledger
 from voxgan_jax.files import write_whole
 from voxgan_jax.geometry import surface
-from voxgan_jax.inference.answer import (
-    GIVEN,
-    INFERRED,
-    UNCERTAIN,
-    Answer,
-    Belief,
-    Hypothesis,
-    Labels,
-    Request,
-    mark,
-)
+from voxgan_jax.inference import answer as answers
+from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
 from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, page, record
@@ -77,6 +68,7 @@ class Completion(Shown):
         scaled: whether it is known how many mm a voxel has; otherwise it was taken as 1 mm.
         probabilities: the model's own but where pieces were joined or dropped, in its cube.
         about: `model`, `options` and `input` of the report.
+        inputs: `ledger.marks` of files that no result may replace.
     """
 
     name: str
@@ -94,6 +86,7 @@ class Completion(Shown):
     scaled: bool = True
     probabilities: Float[np.ndarray, "r r r"] | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    inputs: ledger.Marks = frozenset()
 
     @functools.cached_property
     def surfaces(self) -> meshes.Surfaces:
@@ -174,31 +167,49 @@ class Completion(Shown):
                 )
                 for other in self.hypotheses
             ),
-            transform=tuple(map(tuple, np.round(self.matrix, 9).tolist())),
+            transform=cast(Any, tuple(map(tuple, np.round(self.matrix, 9).tolist()))),
             model=codec.read(record.Model | None, self.about.get("model")),
             options=self.about.get("options"),
             input=codec.read(record.Input | None, self.about.get("input")),
             missing=None,
         )
 
-    def write(self, out_dir: str | pathlib.Path, formats: Sequence[str] = FORMATS) -> Written:
-        """Write what is asked for, each file whole or not at all, `NAME.json` last.
+    def write(
+        self,
+        out_dir: str | pathlib.Path,
+        formats: Sequence[str] = FORMATS,
+        *,
+        overwrite: bool = False,
+    ) -> Written:
+        """Write what is asked for: all of it or nothing, `NAME.json` last.
 
-        So where `NAME.json` is, all else is. Meshes that an earlier run left and this one does not
-        have, of a missing piece or of hypotheses, are removed.
+        Only what was written so before, and is as it was then, is replaced (`ledger`). Meshes of a
+        missing piece or of hypotheses that this pot does not have are removed.
 
         Args:
             formats: of FORMATS.
+            overwrite: replace other files, too, but no input.
 
         Raises:
-            ValueError: a format that is none of them.
-            OSError: a file cannot be written.
+            ValueError: a format or a name (`naming.checked`) that is none.
+            OSError: a file cannot be written, or must stay (FileExistsError).
         """
         unknown = sorted(set(formats) - set(FORMATS))
         if unknown:
             raise ValueError(f"no format {unknown[0]!r}; there are {', '.join(FORMATS)}")
-        stem = pathlib.Path(out_dir) / self.name
-        stem.parent.mkdir(parents=True, exist_ok=True)
+        stem = pathlib.Path(out_dir) / naming.checked(self.name)
+        with ledger.published(
+            stem.parent,
+            naming.results(stem.name, formats, len(self.hypotheses)),
+            naming.results(stem.name, formats),
+            inputs=self.inputs,
+            overwrite=overwrite,
+        ) as private:
+            written = self._write(private / stem.name, formats)
+        return written._replace(paths=[stem.parent / path.name for path in written.paths])
+
+    def _write(self, stem: pathlib.Path, formats: Sequence[str]) -> Written:
+        """Write all files, called by `stem`, into a folder that holds nothing yet."""
         piece = self.piece if {"stl", "html"} & set(formats) else None
         made = self.surfaces if {"stl", "glb", "html"} & set(formats) else None
         paths = meshes.write(stem, formats, self.labels, made)
@@ -215,8 +226,6 @@ class Completion(Shown):
             paths.append(pathlib.Path(f"{stem}_section.svg"))
             write_whole(paths[-1], self.drawing)
         if "html" in formats:
-            files = [path.name for path in paths]
-            paths.append(pathlib.Path(f"{stem}.html"))
             view = page.View(
                 report=report,
                 surfaces=self.surfaces,
@@ -224,8 +233,9 @@ class Completion(Shown):
                 hypotheses=self.hypothesis_meshes,
                 matrix=self.matrix,
                 drawing=self.drawing,
-                files=files,
+                files=[path.name for path in paths],
             )
+            paths.append(pathlib.Path(f"{stem}.html"))
             page.write_page(paths[-1], view)
         report = dataclasses.replace(report, files=tuple(path.name for path in paths))
         if "json" in formats:
@@ -237,51 +247,37 @@ class Completion(Shown):
             written = written._replace(volume_mm3=float(made.pot.volume))
         if piece and "stl" in formats:
             volume = float(piece.mesh.volume)
-            written = written._replace(missing_mm3=volume, gap_mm=piece.gap, pieces=piece.pieces)
+            return written._replace(missing_mm3=volume, gap_mm=piece.gap, pieces=piece.pieces)
         return written
 
     def _write_parts(self, stem: pathlib.Path) -> list[pathlib.Path]:
         """Write the missing piece and the hypotheses, as STL."""
-        for older in stem.parent.glob(f"{glob.escape(stem.name)}_hypothesis*.stl"):
-            older.unlink()
-        parts = {f"hypothesis{n}": mesh for n, mesh in enumerate(self.hypothesis_meshes, 1)}
-        if self.missing is None:
-            pathlib.Path(f"{stem}_missing.stl").unlink(missing_ok=True)
-        else:
-            parts = {"missing": self.missing, **parts}
-        for name, mesh in parts.items():
-            surface.write_stl(f"{stem}_{name}.stl", mesh)
-        return [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
-
-
-def write(
-    out_dir: pathlib.Path, formats: Sequence[str], restored: Completion
-) -> Written | OSError | ValueError:
-    """Write a restored pot, or return why that is not possible: another process cannot raise it."""
-    try:
-        return restored.write(out_dir, formats)
-    except (OSError, ValueError) as error:
-        return error
+        parts = {} if self.missing is None else {"missing": self.missing}
+        parts |= {f"hypothesis{n}": mesh for n, mesh in enumerate(self.hypothesis_meshes, 1)}
+        paths = [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
+        for path, mesh in zip(paths, parts.values(), strict=True):
+            surface.write_stl(path, mesh)
+        return paths
 
 
 def restore(
-    request: Request,
-    answer: Answer,
+    request: answers.Request,
+    answer: answers.Answer,
     *,
     name: str | None = None,
     clearance_mm: float = 0.2,
     about: Mapping[str, Any] | None = None,
+    inputs: ledger.Marks = frozenset(),
 ) -> Completion:
     """The restored pot of a request and the model's answer to it, of a name or that of its file."""
     sherd = request.sherds[0]
-    suffix = "".join(f"_fragment{fragment}" for fragment in sherd.ids)
     labels, (x, y, z) = answer.labels, answer.shift
     # The whole cube begins before the input's box; in h it is the far end that `shift` counts.
     moved = np.eye(4)
     moved[:3, 3] = -y, -(labels.shape[1] - z - sherd.labels.shape[1]), -x
     return Completion(
-        name=(name or naming.plain(pathlib.Path(sherd.source).stem)) + suffix,
-        labels=mark(labels, answer.belief),
+        name=naming.of_fragments(name or pathlib.Path(sherd.source).stem, sherd.ids),
+        labels=answers.mark(labels, answer.belief),
         belief=answer.belief,
         matrix=sherd.to_mm @ moved,
         confidence=bounded(answer.confidence, sherd.placement),
@@ -296,4 +292,5 @@ def restore(
         scaled=sherd.scaled,
         probabilities=answer.probabilities,
         about=about or {},
+        inputs=inputs,
     )

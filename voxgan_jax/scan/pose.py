@@ -1,6 +1,6 @@
 """A sherd in its pot; its placement there, and how sure that is, in numbers and in words."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -9,6 +9,8 @@ from voxgan_jax.geometry import surface
 
 if TYPE_CHECKING:
     import trimesh
+
+Word = Literal["high", "fair", "low"]
 
 HIGH, FAIR = 0.7, 0.4
 """From this share on a placement is called sure, and fairly sure."""
@@ -38,7 +40,7 @@ class Placement(NamedTuple):
     runner_ups: tuple["Placement", ...] = ()
 
     @property
-    def word(self) -> str:
+    def word(self) -> Word:
         """How sure it is: high, fair or low."""
         return "high" if self.share >= HIGH else "fair" if self.share >= FAIR else "low"
 

@@ -2,7 +2,7 @@
 """Weights both ways between PyTorch state dicts, with the original's names, and our variables."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.traverse_util
@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from ml_collections import ConfigDict
 
+from voxgan_jax import fields
+from voxgan_jax.files import whole
 from voxgan_jax.models import weights
 from voxgan_jax.models.weights import Variables, WeightsError
 from voxgan_jax.torch_twin.model import Discriminator, Generator
@@ -200,7 +202,9 @@ def from_torch(state: Mapping[str, torch.Tensor]) -> Variables:
     for name in [name for name in arrays if name.startswith(("bottleneck.", "bottleneck_conv."))]:
         arrays[theirs + name.split(".", 1)[1]] = arrays.pop(name)
     check(arrays)
-    return from_names({name: value.detach().cpu().numpy() for name, value in arrays.items()})
+    return from_names(
+        {name: value.detach().float().cpu().numpy() for name, value in arrays.items()}
+    )
 
 
 def load(path: str | pathlib.Path) -> StateDict:
@@ -218,11 +222,28 @@ def load(path: str | pathlib.Path) -> StateDict:
         reason = str(error).strip().split("\n")[0]
         raise WeightsError(f"{path}: no PyTorch file of tensors only ({reason})") from error
     if not isinstance(state, Mapping) or not all(
-        isinstance(value, torch.Tensor) for value in state.values()
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
     ):
         held = ", ".join(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
-        raise WeightsError(f"{path}: no state dict; it holds {held}")
+        raise WeightsError(f"{path}: no state dict; it holds {' '.join(held.split())[:200]}")
+    for name, value in state.items():
+        if wrong := _wrong(name, value):
+            raise WeightsError(f"{path}: {name!r} {wrong}")
     return dict(state)
+
+
+def _wrong(name: str, value: torch.Tensor) -> str:
+    """Why a tensor is none of these networks'; empty where it may be one."""
+    if value.layout != torch.strided or value.is_quantized or value.is_meta:
+        return "is no tensor of plain numbers"
+    # Few numbers can stand for any size, for which there is then no room.
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        return f"has shape {tuple(value.shape)} and fewer numbers"
+    if name.endswith("num_batches_tracked"):
+        return ""
+    if not value.is_floating_point():
+        return f"holds {value.dtype}, where the original has torch.float32"
+    return "" if value.float().isfinite().all() else "holds NaN or infinity"
 
 
 def convert(source: pathlib.Path, target: pathlib.Path, *, resolution: int, placement: str) -> str:
@@ -237,23 +258,30 @@ def convert(source: pathlib.Path, target: pathlib.Path, *, resolution: int, plac
         WeightsError: not weights of either network.
         ValueError: the names do not end as described.
     """
+    data = {"resolution": resolution, "pool": 1, "placement": placement}
+    fields.check({"data": data})
     if (source.suffix, target.suffix) == (".safetensors", ".pth"):
-        state = to_torch(weights.load(source)[0])
-        kind, fields = describe(state)
-        torch.save(state, target)
+        state = _converted(source, to_torch, weights.load(source)[0])
+        kind, found = describe(state)
+        with whole(target) as unfinished:
+            torch.save(state, unfinished)
     elif (source.suffix, target.suffix) == (".pth", ".safetensors"):
-        state = load(source)
-        try:
-            variables = from_torch(state)
-        except WeightsError as error:
-            raise WeightsError(f"{source}: {error}") from error
-        kind, fields = describe(to_names(variables, spectral="spectral_stats" in variables))
-        data = {"resolution": fields.get("resolution", resolution), "pool": 1}
-        config: Any = ConfigDict({"data": data | {"placement": placement}})
-        model = {name: value for name, value in fields.items() if name != "resolution"}
-        config[kind] = ConfigDict(model | {"conv_form": "auto", "dtype": "float32"})
-        config.eval = ConfigDict({"threshold": 0.5})
+        variables = _converted(source, from_torch, load(source))
+        kind, found = describe(to_names(variables, spectral="spectral_stats" in variables))
+        data["resolution"] = found.get("resolution", resolution)
+        model = {name: value for name, value in found.items() if name != "resolution"}
+        model |= {"conv_form": "auto", "dtype": "float32"}
+        config = ConfigDict({"data": data, kind: model, "eval": {"threshold": 0.5}})
         weights.save(target, variables, config)
     else:
         raise ValueError(f"{source} to {target}: convert between .pth and .safetensors")
-    return f"{kind}, " + ", ".join(f"{name} {value}" for name, value in fields.items())
+    return f"{kind}, " + ", ".join(f"{name} {value}" for name, value in found.items())
+
+
+def _converted(source: pathlib.Path, change: Callable[[Any], Any], held: Any) -> Any:
+    """What becomes of what a file holds; whatever cannot be changed names the file."""
+    try:
+        return change(held)
+    except Exception as error:  # Arrays of any names and shapes lead anywhere.
+        said = " ".join(f"{error or type(error).__name__}".split())
+        raise WeightsError(f"{source}: {said}") from error

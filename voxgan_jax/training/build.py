@@ -32,6 +32,8 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
     name = config.data.source
     if name not in SOURCES:
         raise ValueError(f"unknown config.data.source {name!r}; known: {', '.join(SOURCES)}")
+    if not config.data.dir:
+        raise ValueError("config.data.dir is empty; name a folder or a file of pots")
     if config.data.synthetic_pots and name != "resident":
         raise ValueError(
             "config.data.synthetic_pots are made for data that the devices hold: set"
@@ -57,7 +59,7 @@ def initial_state(config: Any, objective: Objective) -> TrainState:
     nets = objective.init(rng)
     params = nets["generator"].params
     if source:
-        params = take_over(params, weights.load(source)[0]["params"], source)
+        params = take_over(params, weights.load(source)[0].get("params", {}), source)
         nets["generator"] = dataclasses.replace(nets["generator"], params=params)
     return TrainState(
         step=jnp.zeros((), jnp.int32),

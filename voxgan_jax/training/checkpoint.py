@@ -15,7 +15,6 @@ import logging as std_logging
 import math
 import os
 import pathlib
-import re
 import sys
 import time
 import traceback
@@ -240,20 +239,23 @@ def _drop_damaged_metrics(directory: pathlib.Path) -> None:
 def _deaf_to_abandoned_work() -> Iterator[None]:
     """Keep off stderr what becomes of the reads or writes beside one that failed.
 
-    Orbax closes its event loop over them; each then complains that it is gone.
+    Orbax closes its event loop over them; each complains that it, or who asks for it, is gone.
     """
-    hook = sys.unraisablehook
+    hook, tasks = sys.unraisablehook, std_logging.getLogger("asyncio")
 
     def listen(complaint: Any) -> None:
         gone = "Event loop is closed" in str(complaint.exc_value)
         if not gone and not asyncio.iscoroutine(complaint.object):
             hook(complaint)
 
+    heard = lambda record: "never retrieved" not in record.getMessage()  # noqa: E731
     sys.unraisablehook = listen
+    tasks.addFilter(heard)
     try:
         yield
     finally:
         sys.unraisablehook = hook
+        tasks.removeFilter(heard)
 
 
 def _abandon(error: Exception) -> None:
@@ -265,17 +267,17 @@ def _abandon(error: Exception) -> None:
 
 @contextlib.contextmanager
 def _writing() -> Iterator[None]:
-    """Turn what Orbax raises when it cannot write into an OSError with its number."""
+    """Turn whatever Orbax and its storage raise over a disk that takes no more into an OSError."""
     try:
         yield
     except OSError:
         raise
-    except ValueError as error:
-        number = re.search(r"os_error_code='(\d+)'", str(error))
-        if number is None:
+    except Exception as error:
+        told = [n for n in errno.errorcode if f"os_error_code='{n}'" in str(error)]
+        told += [n for n in _DISK if os.strerror(n) in str(error)]
+        if not told:
             raise
-        code = int(number[1])
-        raise OSError(code, os.strerror(code)) from error
+        raise OSError(told[0], os.strerror(told[0])) from error
 
 
 def _advice(workdir: str | pathlib.Path, error: OSError) -> str:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from absl import logging
 from tqdm import tqdm
 
+from voxgan_jax import fields
 from voxgan_jax.data import augment
 from voxgan_jax.data import feed as feed_lib
 from voxgan_jax.devices import interruption, parallel, processes
@@ -39,12 +40,20 @@ def train(
     A resumed run sees the batches it would have seen, so on a CPU it ends with the same parameters.
 
     Raises:
-        NotPreparedError, ValueError: no data set that suits the config.
+        NotPreparedError, ValueError: no data set that suits the config, or a number in it that is
+            out of its range; nothing is written.
+        OccupiedError: another run is being trained in the folder.
         ConfigMismatchError: the folder holds a run of another config.
         InterruptedRunError: `stop` said so; what was done is saved.
         NotFiniteError: a loss or the state is NaN or infinite; it is not saved.
         DiskError: the disk is full; the last good checkpoint is named.
     """
+    fields.check(config.to_dict())
+    with workdir.alone(run_dir):
+        return _train(config, run_dir, stop)
+
+
+def _train(config: Any, run_dir: str | pathlib.Path, stop: interruption.Stop) -> TrainState:
     mesh = parallel.make_mesh()
     feed = build.open_feed(config, mesh)
     validation.check(config)
@@ -170,8 +179,6 @@ def compile_predict(
 
 
 def _check_dispatch(config: Any, draw: feed_lib.Draw | None) -> None:
-    if config.train.steps_per_dispatch < 1:
-        raise ValueError("config.train.steps_per_dispatch: at least 1 is needed")
     if config.train.steps_per_dispatch > 1 and draw is None:
         raise ValueError(
             "config.train.steps_per_dispatch above 1 needs batches that are drawn on the devices:"

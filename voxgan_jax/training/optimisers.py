@@ -41,10 +41,8 @@ def learning_rate(
     (Smith and Topin 2018).
 
     Raises:
-        ValueError: fewer than no steps, no such schedule, or one that needs the length of the run.
+        ValueError: no such schedule, or one that needs the length of the run.
     """
-    if warmup_steps < 0:
-        raise ValueError(f"config.optim.warmup_steps {warmup_steps}: at least 0 is needed")
     if schedule == "one_cycle":
         if num_train_steps < 1 or warmup_steps:
             raise ValueError(

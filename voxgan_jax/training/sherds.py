@@ -77,11 +77,21 @@ def read(path: pathlib.Path) -> list[Sherd]:
 
     Raises:
         FileNotFoundError: no such file.
+        ValueError: it is another file, or damaged.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file; scripts/cut_sherds.py makes one")
-    with np.load(path) as packed:
-        arrays = {name: packed[name] for name in packed.files}
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as packed:
+            return _sherds({name: packed[name] for name in packed.files})
+    except Exception as error:  # zipfile and NumPy raise whatever the bytes lead them to.
+        raise ValueError(
+            f"{path}: no file of sherds that can be read ({error or type(error).__name__});"
+            " scripts/cut_sherds.py makes one"
+        ) from error
+
+
+def _sherds(arrays: dict[str, np.ndarray]) -> list[Sherd]:
     made = []
     for row in range(len(arrays["points"])):
         one = {name: values[row] for name, values in arrays.items()}

@@ -1,13 +1,23 @@
-"""The config that a run was started with, kept in its folder."""
+"""The folder of a run: who trains there, and the config that the run was started with."""
 
+import contextlib
+import errno
+import fcntl
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
+from absl import logging
 from ml_collections import ConfigDict
 
+from voxgan_jax.devices import processes
+from voxgan_jax.fields import flatten
+from voxgan_jax.files import write_whole
+
 CONFIG_FILE = "config.json"
+LOCK_FILE = ".training"
 
 # What may change between two starts of one run: everything else would make it another run.
 _FREE = (
@@ -26,6 +36,59 @@ _FREE = (
 
 class ConfigMismatchError(ValueError):
     """A run was started again with a config that does not continue it."""
+
+
+class OccupiedError(ValueError):
+    """Another run is being trained in this folder."""
+
+
+@contextlib.contextmanager
+def alone(workdir: str | pathlib.Path) -> Iterator[None]:
+    """Keep other runs from training in a folder, which is made if not there.
+
+    The system lets go of it when the process dies. Of a run's processes the first holds it.
+
+    Raises:
+        OccupiedError: a run is being trained there.
+    """
+    with contextlib.ExitStack() as held:
+        free = not processes.is_primary() or _lock(pathlib.Path(workdir), held)
+        if not all(row[0] for row in processes.gather([free])):
+            raise OccupiedError(
+                f"{workdir}: another run is being trained there; wait for its end, or use another"
+                " --workdir"
+            )
+        yield
+
+
+def _lock(folder: pathlib.Path, held: contextlib.ExitStack) -> bool:
+    """Whether the folder is free; it is locked until `held` ends, which leaves nothing behind."""
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        held.callback(_remove_if_empty, folder)
+    path = folder / LOCK_FILE
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+    held.callback(os.close, file)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        logging.warning(
+            "%s: its file system knows no locks (%s): take care that no other run is trained there",
+            folder,
+            error.strerror,
+        )
+    # Another run may have ended, and removed the file, between its opening and its locking here.
+    if os.fstat(file).st_nlink == 0:
+        return False
+    held.callback(path.unlink, missing_ok=True)
+    return True
+
+
+def _remove_if_empty(folder: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def save_config(
@@ -54,10 +117,7 @@ def save_config(
             )
     if not write:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(config.to_dict(), indent=2) + "\n")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(config.to_dict(), indent=2) + "\n")
 
 
 def load_config(workdir: str | pathlib.Path) -> Any:
@@ -72,16 +132,5 @@ def load_config(workdir: str | pathlib.Path) -> Any:
         raise FileNotFoundError(f"{workdir}: no run there ({CONFIG_FILE} is missing); train first")
     try:
         return ConfigDict(json.loads(path.read_text()))
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: not a config ({error}); restore it or delete it") from error
-
-
-def flatten(tree: dict, prefix: str = "") -> dict[str, Any]:
-    """A nested config as one dict with dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

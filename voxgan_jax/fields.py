@@ -1,0 +1,67 @@
+"""The numbers of a config and their ranges, for runs and for configs that weights files hold."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+_MANY = 10**9
+_BELOW_1 = math.nextafter(1.0, 0.0)
+
+_TABLE: tuple[tuple[float, float, str], ...] = (
+    (0, 2**32 - 1, "seed"),
+    # Above it a model's arrays fit no machine.
+    (8, 256, "data.resolution"),
+    (1, 64, "data.pool generator.axis_average"),
+    (2, 1000, "data.lines"),
+    (0.0, 10.0, "data.warp loss.real_label_low loss.real_label_high"),
+    (0.0, _BELOW_1, "data.scale_radius data.scale_height optim.b1 optim.b2 train.ema_decay"),
+    (1e-6, _BELOW_1, "optim.rising_share"),
+    (0.0, 1.0, "fragments.min_share fragments.max_share eval.threshold"),
+    (1, 255, "fragments.k"),
+    (0, 255, "fragments.max_k"),
+    (1, 4096, "generator.features generator.code_size discriminator.features"),
+    (0, 64, "generator.num_res_blocks"),
+    (1, 2**16, "generator.bottleneck"),
+    (0.1, 16.0, "generator.ring_width"),
+    (0, 4096, "generator.residual_features"),
+    (0.0, 256.0, "generator.axis_within"),
+    (0.0, 1e3, "generator.axis_trust optim.weight_decay"),
+    (0.0, 1e3, "optim.generator_learning_rate optim.discriminator_learning_rate"),
+    (0, 100, "discriminator.spectral_norm_iterations"),
+    (0.0, 1e9, "loss.adversarial_weight loss.recon_weight loss.profile_weight"),
+    (0.0, 1e9, "loss.axis_weight loss.kl_weight"),
+    (-1, _MANY, "parallel.process_id"),
+    (0, _MANY, "data.synthetic_pots data.shuffle_buffer optim.warmup_steps eval.every_epochs"),
+    (0, _MANY, "train.num_train_steps train.log_every_steps checkpoint.every_steps"),
+    (0, _MANY, "parallel.num_processes"),
+    (1, _MANY, "data.num_shards train.batch_size train.num_epochs train.accumulate_steps"),
+    (1, _MANY, "train.steps_per_dispatch eval.batch_size checkpoint.keep"),
+)
+RANGES = {name: (least, most) for least, most, names in _TABLE for name in names.split()}
+"""The least and the greatest value of each numeric field; a whole number where both are."""
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise ValueError where a field of `RANGES` holds anything else; all of them are named."""
+    wrong = []
+    for name, value in flatten(config).items():
+        # Weights of a locator may have their fields under its own name.
+        least, most = RANGES.get(name.replace("locator.", "generator."), (None, None))
+        if least is None or most is None:
+            continue
+        kind, said = (int, "whole number") if isinstance(least, int) else ((int, float), "number")
+        if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most:
+            wrong.append(f"config.{name} is {value!r}, not a {said} from {least} to {most}")
+    if wrong:
+        raise ValueError("; ".join(wrong))
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested config as one dict with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
