@@ -3,12 +3,14 @@
 import csv
 import io
 import json
+import pathlib
 import sys
 
 import pytest
 
 from voxgan_jax import console
 from voxgan_jax.cli import commands, main, parser
+from voxgan_jax.data import folder
 from voxgan_jax.files import readable
 from voxgan_jax.report import overview
 
@@ -56,6 +58,16 @@ def test_errors_and_files_are_told_in_a_line_each(tmp_path, capsys):
     assert (
         said.count("\n") == 1 and r"a\u001b]0;owned\u0007\n\u202eb.stl: the file is empty" in said
     )
+
+
+def test_a_list_in_an_error_keeps_its_lines(capsys):
+    def work():
+        raise folder.BadFilesError(
+            [(pathlib.Path("a\n.vox"), "empty"), (pathlib.Path("b"), "cut off")]
+        )
+
+    assert commands.exit_code("try.py", work) == 1
+    assert capsys.readouterr().err.splitlines()[1:] == ["  a\\n.vox: empty", "  b: cut off"]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])

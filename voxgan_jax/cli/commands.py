@@ -62,7 +62,8 @@ def _stopped(name: str, stopped: str) -> int:
 def _complain(line: str) -> None:
     from voxgan_jax.files import readable
 
-    print(readable(line), file=sys.stderr)
+    # Lines of a list are indented.
+    print("\n  ".join(map(readable, line.split("\n  "))), file=sys.stderr)
 
 
 def reason(error: Exception) -> str:
