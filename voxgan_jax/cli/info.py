@@ -116,7 +116,7 @@ def sentence(known: dict[str, Any]) -> str:
 def _mesh(path: pathlib.Path, unit: str | None) -> dict[str, Any]:
     from voxgan_jax.scan import formats
 
-    mesh = formats.read_mesh(path, unit)
+    mesh, _ = formats.read_mesh(path, unit)
     tight = bool(mesh.is_watertight)
     return {
         "size_mm": _rounded(mesh.extents),

@@ -68,7 +68,7 @@ def complete(
     options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses}
     about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options)}
     if isinstance(sherd, (str, pathlib.Path)):
-        about["input"] = files.fingerprint(sherd)
+        about["input"] = request.sherds[0].input
     return pot.restore(request, answer, clearance_mm=clearance_mm, about=about)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from voxgan_jax.inference import predict
 from voxgan_jax.inference.answer import Answer, Request
 from voxgan_jax.inference.completer import Completer
-from voxgan_jax.restore import files, pot
+from voxgan_jax.restore import pot
 from voxgan_jax.restore.pool import Each
 from voxgan_jax.restore.request import is_placed, read_request
 
@@ -54,22 +54,19 @@ def complete_files(
     paths = [pathlib.Path(path) for path in paths]
     facts, tell = facts or {}, tell or (lambda _: None)
     rows = min(batch_size, len(paths))
-    inputs: dict[str, Mapping[str, Any]] = {}
 
     def read(path: pathlib.Path) -> Request | OSError | ValueError:
         # Looking for a mesh's place takes the longest.
         tell(f"placing {path} by its shape …" if is_placed(path, facts) else f"reading {path} …")
         try:
-            request = read_request(completer, path, facts, ids=ids, fixed_fragment=fixed_fragment)
-            inputs[str(path)] = files.fingerprint(path)
-            return request
+            return read_request(completer, path, facts, ids=ids, fixed_fragment=fixed_fragment)
         except (OSError, ValueError) as error:
             return error
 
     def restored(request: Request, answer: Answer) -> pot.Completion:
-        source = request.sherds[0].source
-        said = {**(about or {}), "input": inputs[source]}
-        name = (names or {}).get(pathlib.Path(source))
+        sherd = request.sherds[0]
+        said = {**(about or {}), "input": sherd.input}
+        name = (names or {}).get(pathlib.Path(sherd.source))
         return pot.restore(request, answer, name=name, clearance_mm=clearance_mm, about=said)
 
     write = functools.partial(pot.write, pathlib.Path(out_dir), tuple(formats))

@@ -1,7 +1,6 @@
 """Which files are meant, and which are finished already."""
 
 import glob
-import hashlib
 import itertools
 import json
 import os
@@ -9,10 +8,9 @@ import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from voxgan_jax.files import readable
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import naming
-from voxgan_jax.scan import formats
+from voxgan_jax.scan import formats, source
 
 _OURS = ("_completed", "_missing")
 """How the names of our own results end; a folder of results is no folder of sherds."""
@@ -71,20 +69,6 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(given))
 
 
-def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
-    """What `input` of a report says: the file's name, size and sha256.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    data = pathlib.Path(path).read_bytes()
-    return {
-        "file": readable(pathlib.Path(path).name),
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
-
-
 def finished(
     names: Mapping[pathlib.Path, str], out_dir: pathlib.Path, about: Mapping[str, Any]
 ) -> dict[pathlib.Path, Report]:
@@ -107,7 +91,7 @@ def _finished(path: pathlib.Path, stem: pathlib.Path, about: Mapping[str, Any]) 
         try:
             report = json.loads(target.read_text(encoding="utf-8"))
             same = all(report.get(key) == value for key, value in about.items())
-            same = same and report["input"] == fingerprint(path)
+            same = same and report["input"] == source.load(path)[1]
             if same and all((target.parent / made).is_file() for made in report["files"]):
                 return Report.from_json(report)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
