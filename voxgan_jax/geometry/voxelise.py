@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1 << 19
 """Points, or pairs of a line and a triangle, that are held at once, of some 300 bytes each."""
-_MOST = 1 << 27
-"""So many of them at most are looked at, a minute's work. Of an ordinary scan of two million faces
-in the finest grid it is a tenth."""
+_MOST_CROSSINGS, _MOST_POINTS = 1 << 24, 1 << 26
+"""So many pairs along each axis, and points, are looked at at most: ten seconds' work. Ordinary
+scans of two million faces need a tenth of it in the finest grid."""
 _MOST_KEPT = 1 << 24
 """So many points at most does `sample` keep, of 24 bytes each."""
 _ROW = (2 / 3) ** 0.5
@@ -75,26 +75,66 @@ def _crossings(
     limit = np.array(shape[:2])
     low = np.clip(np.ceil(flat.min(axis=1)), 0, limit).astype(int)
     high = np.clip(np.floor(flat.max(axis=1)), -1, limit - 1).astype(int)
-    size = np.maximum(high - low + 1, 0)
-    counts = size.prod(axis=1)
-    _check_work(int(counts.sum()))
-    busy = np.flatnonzero(counts)
-    for rows in _groups(busy, counts[busy]):
-        triangle, within = _spread(counts[rows])
-        triangle = rows[triangle]
-        u, v = np.divmod(within, size[triangle, 1])
-        point = np.stack([u, v], 1) + low[triangle]
-        a, b, c = (flat[triangle, k] - point for k in range(3))
-        parts = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], 1)
-        hit = (parts > 0).all(axis=1) | (parts < 0).all(axis=1)
-        parts, triangle, point = parts[hit], triangle[hit], point[hit]
-        area = parts.sum(axis=1)
-        height = (parts * triangles[triangle, :, 2]).sum(axis=1) / area
-        yield point[:, 0] * shape[1] + point[:, 1], height, -np.sign(area).astype(int)
+    rows = np.where((high >= low).all(axis=1), high[:, 0] - low[:, 0] + 1, 0)
+    _check_work(int(rows.sum()), _MOST_CROSSINGS)
+    met, total = np.flatnonzero(rows), 0
+    for some in _groups(met, rows[met]):
+        # Of each row of lines only those that a triangle can meet: a long thin one meets few.
+        owner, u = _spread(rows[some])
+        owner, u = some[owner], u + low[some, 0][owner]
+        first, last = _stretch(flat, owner, u, low[:, 1], high[:, 1])
+        counts = last - first + 1
+        total += int(counts.sum())
+        _check_work(total, _MOST_CROSSINGS)
+        busy = np.flatnonzero(counts)
+        for group in _groups(busy, counts[busy]):
+            row, within = _spread(counts[group])
+            row = group[row]
+            point = np.stack([u[row], first[row] + within], 1)
+            hit, height, sign = _hits(
+                flat[owner[row]] - point[:, None], triangles[owner[row], :, 2]
+            )
+            yield (point[:, 0] * shape[1] + point[:, 1])[hit], height, sign
 
 
-def _check_work(count: int) -> None:
-    if count > _MOST:
+def _hits(
+    flat: Float[np.ndarray, "k 3 2"], heights: Float[np.ndarray, "k 3"]
+) -> tuple[Bool[np.ndarray, "k"], Float[np.ndarray, "h"], Int[np.ndarray, "h"]]:
+    """Which triangles the vertical through 0 meets; there how high, and as `_crossings` has it."""
+    a, b, c = flat.transpose(1, 0, 2)
+    parts = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], 1)
+    hit = (parts > 0).all(axis=1) | (parts < 0).all(axis=1)
+    parts = parts[hit]
+    area = parts.sum(axis=1)
+    return hit, (parts * heights[hit]).sum(axis=1) / area, -np.sign(area).astype(int)
+
+
+def _stretch(
+    flat: Float[np.ndarray, "n 3 2"],
+    owner: Int[np.ndarray, "k"],
+    u: Int[np.ndarray, "k"],
+    low: Int[np.ndarray, "n"],
+    high: Int[np.ndarray, "n"],
+) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "k"]]:
+    """From where to where along v the triangle of each row `u` reaches, and a hair further.
+
+    Within `low` to `high`; the end is just before the start where it reaches nowhere.
+    """
+    start, end = np.full(len(u), np.inf), np.full(len(u), -np.inf)
+    for k in range(3):
+        here, there = flat[:, k], flat[:, k - 1]
+        slope = there - here
+        # Sides along v are met at their ends, which other sides have, too.
+        share = (u - here[owner, 0]) / np.where(slope[:, 0] == 0, np.inf, slope[:, 0])[owner]
+        v = here[owner, 1] + share * slope[owner, 1]
+        met = (share >= -1e-9) & (share <= 1 + 1e-9)
+        start, end = np.where(met, np.fmin(start, v), start), np.where(met, np.fmax(end, v), end)
+    first = np.clip(np.ceil(start - 1e-3), low[owner], high[owner] + 1).astype(int)
+    return first, np.clip(np.floor(end + 1e-3), first - 1, high[owner]).astype(int)
+
+
+def _check_work(count: int, most: int) -> None:
+    if count > most:
         raise ValueError(
             f"its faces are so big and so many ({count:.2g} steps to follow them all) that it is no"
             " scan of a sherd; repair or simplify the mesh"
@@ -141,13 +181,17 @@ def _samples(
     apart = spacing * _ROW
     length = np.linalg.norm(triangles - np.roll(triangles, -1, axis=1), axis=2)
     longest = length.max(axis=1, initial=0)
+    small = np.flatnonzero(longest <= apart)
+    for start in range(0, len(small), _AT_ONCE // 3):
+        yield triangles[small[start : start + _AT_ONCE // 3]].reshape(-1, 3)
+    big = longest > apart
+    triangles, length, longest = triangles[big], length[big], longest[big]
     turn = (length.argmax(axis=1)[:, None] + np.arange(3)) % 3 if len(length) else np.zeros((0, 3))
     corners = np.take_along_axis(triangles, turn.astype(int)[:, :, None], axis=1)
     area = np.linalg.norm(np.cross(*(corners[:, k] - corners[:, 0] for k in (1, 2))), axis=1)
     rows = np.maximum(np.ceil(area / np.maximum(longest, 1e-300) / apart), 1)
     counts = (rows + 1) * (longest / apart / 2 + 2) + 2 * longest / apart
-    if counts.sum() > most:
-        _check_work(max(int(counts.sum()), _MOST + 1))
+    _check_work(int(counts.sum()), most)
     for group in _groups(np.arange(len(rows)), counts.astype(int)):
         yield _in_rows(corners[group], rows[group].astype(int), apart)
 
@@ -187,7 +231,7 @@ def voxelise(
     limit = np.array(shape)
     triangles = (np.asarray(mesh.triangles) - np.asarray(origin, float)) / step
     near = (triangles.max(axis=1) >= 0).all(axis=1) & (triangles.min(axis=1) < limit).all(axis=1)
-    for points in _samples(triangles[near], 0.5, _MOST):
+    for points in _samples(triangles[near], 0.5, _MOST_POINTS):
         cells = points[((points >= 0) & (points < limit)).all(axis=1)].astype(int)
         touched[tuple(cells.T)] = True
     walls = np.asarray(ndimage.binary_dilation(occupied, np.ones((3, 3, 3), bool)), bool)
