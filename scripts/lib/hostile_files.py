@@ -1,6 +1,7 @@
-"""Files that ask for more than they are worth: small ones that unfold, loop, lie or point elsewhere.
+"""Files that ask for more than they are worth: they unfold, loop, lie or point elsewhere.
 
-Each is made from a seed. `FILES` has them by name; most are refused in one line, `HARMLESS` are read.
+Each is made from a seed. `FILES` has them by name; most are refused in one line, those of
+`HARMLESS` are read.
 """
 
 import io
@@ -36,15 +37,16 @@ def fan_cylinder(seed: int, sides: int = 5000) -> bytes:
     """A cylinder of long thin triangles: its caps are fans."""
     turn = np.random.default_rng(seed).random() + np.arange(sides + 1) * 2 * np.pi / sides
     low = np.stack([40 * np.cos(turn), 40 * np.sin(turn), 0 * turn], 1)
-    high, here, there = low + [0, 0, 80], slice(sides), slice(1, sides + 1)
+    up = np.array([0, 0, 80])
+    high, here, there = low + up, slice(sides), slice(1, sides + 1)
     middle = np.zeros((sides, 3))
-    faces = [
-        *(np.stack([middle, low[there], low[here]], 1),),
-        *(np.stack([middle + [0, 0, 80], high[here], high[there]], 1),),
-        *(np.stack([low[here], low[there], high[there]], 1),),
-        *(np.stack([low[here], high[there], high[here]], 1),),
-    ]
-    return binary_stl(np.concatenate(faces))
+    faces = (
+        (middle, low[there], low[here]),
+        (middle + up, high[here], high[there]),
+        (low[here], low[there], high[there]),
+        (low[here], high[there], high[here]),
+    )
+    return binary_stl(np.concatenate([np.stack(corners, 1) for corners in faces]))
 
 
 def hairball(seed: int, faces: int = 20_000) -> bytes:
@@ -87,10 +89,11 @@ def huge_obj(_: int) -> bytes:
 
 
 def pentagons(_: int) -> bytes:
-    """Faces of five corners alone."""
+    """A prism, its caps of five corners."""
     ring = [(np.cos(t), np.sin(t)) for t in np.arange(5) * 0.4 * np.pi]
     corners = [f"v {40 * x} {40 * y} {z}\n" for z in (0, 30) for x, y in ring]
-    return ("".join(corners) + "f 5 4 3 2 1\nf 6 7 8 9 10\n").encode()
+    sides = [f"f {k + 1} {(k + 1) % 5 + 1} {(k + 1) % 5 + 6} {k + 6}\n" for k in range(5)]
+    return ("".join(corners + sides) + "f 5 4 3 2 1\nf 6 7 8 9 10\n").encode()
 
 
 def wrong_corners(_: int) -> bytes:
@@ -390,6 +393,6 @@ FILES = {
 
 HARMLESS = {
     *("fan_cylinder", "many_solids", "many_materials", "pipe_material", "pentagons"),
-    *("big_textures", "edges_ply"),
+    *("big_textures", "edges_ply", "wide_off"),
 }
-"""What is read like any other mesh; a hairball is read, too, but not restored."""
+"""What is read like any other mesh. A hairball is read as well, but not restored."""

@@ -23,15 +23,20 @@ def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
 def run(args: argparse.Namespace) -> int:
     """Complete what is named; 1 where a file could not be."""
     # JAX takes a second to import, too long for --help.
+    from voxgan_jax.restore import files
+    from voxgan_jax.scan import formats, worker
+
+    names = files.collect(args.files)
+    if any(map(formats.is_mesh, names)):
+        worker.start()
     from tqdm import tqdm
 
     from voxgan_jax.devices import accelerator
     from voxgan_jax.files import readable
     from voxgan_jax.inference import completer
     from voxgan_jax.report import overview
-    from voxgan_jax.restore import batch, files, pool
+    from voxgan_jax.restore import batch, pool
 
-    names = files.collect(args.files)
     silent = args.quiet or args.json
     if len(names) == 1 and not silent:
         _tell("loading the model …")

@@ -22,7 +22,10 @@ def add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _info(args: argparse.Namespace) -> int:
     from voxgan_jax.files import readable
+    from voxgan_jax.scan import worker
 
+    if any(path.suffix.lower() != ".vox" for path in args.files):
+        worker.start()  # while this process imports what it needs
     failed = 0
     for path in args.files:
         try:

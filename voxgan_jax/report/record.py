@@ -6,13 +6,16 @@ that is None by default is left out of the JSON where it is None; any other stan
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from voxgan_jax.inference import bridge
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec
 from voxgan_jax.report.measures import NO_SCALE, Measures
 from voxgan_jax.scan import pose
+
+if TYPE_CHECKING:
+    from voxgan_jax.report.missing_piece import MissingPiece
 
 GIVEN_SCALE = "given"
 """What `scale` is where it is known how big a voxel is."""
@@ -141,6 +144,16 @@ class Missing:
     pieces: Annotated[int, "how many separate bodies it has"]
     clearance_mm: Annotated[float, "the distance that was asked for"]
 
+    @classmethod
+    def of(cls, found: "MissingPiece", clearance: float) -> "Missing":
+        """A piece as it is told, rounded."""
+        return cls(
+            volume_mm3=round(float(found.mesh.volume), 3),
+            gap_mm=round(found.gap, 4),
+            pieces=found.pieces,
+            clearance_mm=clearance,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -167,6 +180,7 @@ class Report:
     options: Annotated[Mapping[str, Any] | None, "what was asked for, by the options' names"] = None
     input: Input | None = None
     missing: Annotated[Missing | None, "null where nothing is missing or no mesh was made"]
+    missing_why: Annotated[str | None, "why no missing piece can be made"] = None
     files: Annotated[tuple[str, ...] | None, "written before this one, names beside it"] = None
 
     @property

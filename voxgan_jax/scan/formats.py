@@ -131,6 +131,10 @@ def read_mesh(
         FileNotFoundError: no such file.
         ScanError: not a mesh, one without faces, or one that takes too much memory or time.
     """
+    worker.start()
+    # It starts while this is imported.
+    import trimesh
+
     path = pathlib.Path(path)
     known = FORMATS[path.suffix.lower()]
     try:
@@ -138,8 +142,6 @@ def read_mesh(
     except worker.Lost as lost:
         why = source.too_long() if lost.late else source.too_much()
         raise ScanError(f"{path}: {why}") from None
-    import trimesh
-
     scale = UNITS[unit] if unit else known.unit or _SPELT.get(read.unit, 1.0)
     return trimesh.Trimesh(read.vertices * scale, read.faces, process=False), read.input
 

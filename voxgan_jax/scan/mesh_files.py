@@ -21,7 +21,9 @@ from voxgan_jax.scan import source
 from voxgan_jax.scan.source import Fault, ScanError
 
 _SIZES = (1e-6, 1e9)
-"""Of a mesh, in its unit: beyond it trimesh's numbers run over."""
+"""Of a mesh, in its unit: beyond it numbers run over."""
+_MERGED = 1e-8
+"""In its unit: vertices nearer to each other than this along each axis are one, as in trimesh."""
 
 Vertices = Float[np.ndarray, "vertices 3"]
 Faces = Int[np.ndarray, "faces 3"]
@@ -78,23 +80,44 @@ def _load(path: str, place: pathlib.Path) -> tuple[bytes, dict[str, Any]]:
 
 
 def _cleaned(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
-    import trimesh
-
+    """Equal vertices merged, equal faces taken once, those without an area left out."""
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise Fault("its faces name vertices that it does not have; export it again")
     # Scanners leave a few points that are nowhere.
     faces = faces[np.isfinite(vertices).all(axis=1)[faces].all(axis=1)]
-    used = vertices[faces.reshape(-1)]
-    size = float(np.ptp(used, axis=0).max()) if len(faces) else 0.0
-    if not _SIZES[0] <= size <= _SIZES[1] or np.abs(used).max() > 10 * _SIZES[1]:
+    number, at = np.unique(faces, return_inverse=True)
+    vertices, faces = vertices[number], at.reshape(-1, 3)
+    size = float(np.ptp(vertices, axis=0).max()) if len(faces) else 0.0
+    if not _SIZES[0] <= size <= _SIZES[1] or np.abs(vertices).max() > 10 * _SIZES[1]:
         raise Fault("its coordinates are damaged or its faces have no area; export it again")
-    mesh = trimesh.Trimesh(vertices, faces, process=False)
-    mesh.merge_vertices()
-    mesh.update_faces(mesh.unique_faces() & mesh.nondegenerate_faces())
-    mesh.remove_unreferenced_vertices()
-    if not len(mesh.faces):
+    first, same = _distinct(np.rint(vertices / _MERGED).astype(np.int64))
+    vertices, faces = vertices[first], same[faces]
+    faces = faces[np.sort(_distinct(np.sort(faces, axis=1))[0])]
+    a, b, c = vertices[faces].transpose(1, 0, 2)
+    longest = np.maximum.reduce([np.linalg.norm(side, axis=1) for side in (b - a, c - b, a - c)])
+    # Their height above the longest side.
+    faces = faces[np.linalg.norm(np.cross(b - a, c - a), axis=1) > _MERGED * longest]
+    if not len(faces):
         raise Fault("none of its faces has an area; export it again")
-    return np.array(mesh.vertices), np.array(mesh.faces)
+    number, at = np.unique(faces, return_inverse=True)
+    return vertices[number], at.reshape(-1, 3)
+
+
+def _distinct(
+    rows: Int[np.ndarray, "n w"],
+) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "n"]]:
+    """The first of all equal rows, in their order, and for each row which of these it equals."""
+    order = np.lexsort(rows.T)
+    begins = np.ones(len(rows), bool)
+    begins[1:] = (rows[order[1:]] != rows[order[:-1]]).any(axis=1)
+    # The sort is stable.
+    first = order[begins]
+    by_place = np.argsort(first)
+    rank = np.empty_like(by_place)
+    rank[by_place] = np.arange(len(first))
+    which = np.empty_like(order)
+    which[order] = rank[np.cumsum(begins) - 1]
+    return first[by_place], which
 
 
 @contextlib.contextmanager

@@ -130,7 +130,8 @@ def serve() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for whatever prints
     calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(calls,), daemon=True).start()
-    import trimesh  # noqa: F401 what takes longest
+    # What takes long.
+    from voxgan_jax.scan import mesh_files  # noqa: F401
 
     _limit_memory()
     spent, answer = False, None
