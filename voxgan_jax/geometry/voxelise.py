@@ -76,16 +76,17 @@ def _crossings(
     low = np.clip(np.ceil(flat.min(axis=1)), 0, limit).astype(int)
     high = np.clip(np.floor(flat.max(axis=1)), -1, limit - 1).astype(int)
     rows = np.where((high >= low).all(axis=1), high[:, 0] - low[:, 0] + 1, 0)
-    _check_work(int(rows.sum()), _MOST_CROSSINGS)
-    met, total = np.flatnonzero(rows), 0
+    # A triangle is met about as often as it is big, if as much of it lies over the grid.
+    areas = np.abs(_cross(flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0])) / 2
+    over = np.minimum(areas, rows * (high - low + 1)[:, 1])
+    _check_work(int(rows.sum() + over.sum()), _MOST_CROSSINGS)
+    met = np.flatnonzero(rows)
     for some in _groups(met, rows[met]):
         # Of each row of lines only those that a triangle can meet: a long thin one meets few.
         owner, u = _spread(rows[some])
         owner, u = some[owner], u + low[some, 0][owner]
         first, last = _stretch(flat, owner, u, low[:, 1], high[:, 1])
         counts = last - first + 1
-        total += int(counts.sum())
-        _check_work(total, _MOST_CROSSINGS)
         busy = np.flatnonzero(counts)
         for group in _groups(busy, counts[busy]):
             row, within = _spread(counts[group])
@@ -103,7 +104,7 @@ def _hits(
     """Which triangles the vertical through 0 meets; there how high, and as `_crossings` has it."""
     a, b, c = flat.transpose(1, 0, 2)
     parts = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], 1)
-    hit = (parts > 0).all(axis=1) | (parts < 0).all(axis=1)
+    hit = np.asarray((parts > 0).all(axis=1) | (parts < 0).all(axis=1))
     parts = parts[hit]
     area = parts.sum(axis=1)
     return hit, (parts * heights[hit]).sum(axis=1) / area, -np.sign(area).astype(int)
@@ -188,7 +189,9 @@ def _samples(
     triangles, length, longest = triangles[big], length[big], longest[big]
     turn = (length.argmax(axis=1)[:, None] + np.arange(3)) % 3 if len(length) else np.zeros((0, 3))
     corners = np.take_along_axis(triangles, turn.astype(int)[:, :, None], axis=1)
-    area = np.linalg.norm(np.cross(*(corners[:, k] - corners[:, 0] for k in (1, 2))), axis=1)
+    area = np.linalg.norm(
+        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
+    )
     rows = np.maximum(np.ceil(area / np.maximum(longest, 1e-300) / apart), 1)
     counts = (rows + 1) * (longest / apart / 2 + 2) + 2 * longest / apart
     _check_work(int(counts.sum()), most)
@@ -226,7 +229,6 @@ def voxelise(
     Raises:
         ValueError: faces so big and so many that it would take too long.
     """
-    occupied = inside(mesh, origin, step, shape)
     touched = np.zeros(tuple(shape), bool)
     limit = np.array(shape)
     triangles = (np.asarray(mesh.triangles) - np.asarray(origin, float)) / step
@@ -234,5 +236,6 @@ def voxelise(
     for points in _samples(triangles[near], 0.5, _MOST_POINTS):
         cells = points[((points >= 0) & (points < limit)).all(axis=1)].astype(int)
         touched[tuple(cells.T)] = True
+    occupied = inside(mesh, origin, step, shape)
     walls = np.asarray(ndimage.binary_dilation(occupied, np.ones((3, 3, 3), bool)), bool)
     return occupied | (touched & ~walls)

@@ -25,8 +25,8 @@ _SIZES = (1e-6, 1e9)
 _MERGED = 1e-8
 """In its unit: vertices nearer to each other than this along each axis are one, as in trimesh."""
 
-Vertices = Float[np.ndarray, "vertices 3"]
-Faces = Int[np.ndarray, "faces 3"]
+Vertices = Float[np.ndarray, "_ 3"]
+Faces = Int[np.ndarray, "_ 3"]
 Parsed = tuple[np.ndarray, np.ndarray, str | None]
 Parser = Callable[[bytes], Parsed]
 
@@ -84,7 +84,8 @@ def _cleaned(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise Fault("its faces name vertices that it does not have; export it again")
     # Scanners leave a few points that are nowhere.
-    faces = faces[np.isfinite(vertices).all(axis=1)[faces].all(axis=1)]
+    somewhere = np.asarray(np.isfinite(vertices).all(axis=1))
+    faces = faces[somewhere[faces].all(axis=1)]
     number, at = np.unique(faces, return_inverse=True)
     vertices, faces = vertices[number], at.reshape(-1, 3)
     size = float(np.ptp(vertices, axis=0).max()) if len(faces) else 0.0
@@ -167,24 +168,25 @@ def obj(data: bytes) -> Parsed:
 
 def off(data: bytes) -> Parsed:
     """By trimesh."""
-    import trimesh
+    from trimesh.exchange.off import load_off
 
-    kwargs = trimesh.exchange.off.load_off(io.BytesIO(data))
+    kwargs = load_off(io.BytesIO(data))
     return kwargs["vertices"], kwargs["faces"], None
 
 
 def ply(data: bytes) -> Parsed:
     """By trimesh; polygons become triangles."""
-    import trimesh
+    from trimesh.exchange.ply import load_ply
+    from trimesh.geometry import triangulate_quads
 
     # Only of points and faces; edges would be joined to paths.
     head, found, rest = data.partition(b"end_header")
     file = io.BytesIO(head.replace(b"element edge ", b"element none ") + found + rest)
     del data, rest
-    kwargs: dict[str, Any] = trimesh.exchange.ply.load_ply(file, skip_materials=True)
+    kwargs: dict[str, Any] = load_ply(file, skip_materials=True)
     faces = kwargs.get("faces")
     none = np.zeros((0, 3))
-    corners = none.astype(int) if faces is None else trimesh.geometry.triangulate_quads(faces)
+    corners = none.astype(int) if faces is None else triangulate_quads(faces)
     return kwargs.get("vertices", none), corners, None
 
 

@@ -81,7 +81,10 @@ class _Model:
     def count(self, whole: _Object, depth: int = 0) -> tuple[int, int]:
         """How many faces an object has with all its parts, and how many objects it is made of."""
         if depth > MAX_DEPTH:
-            raise Fault(f"its objects contain each other, or lie more than {MAX_DEPTH} deep")
+            raise Fault(
+                f"its objects contain each other, or lie more than {MAX_DEPTH} deep;"
+                " export it again, its parts joined"
+            )
         faces, copies = len(whole.faces) // 3, 1
         for key, _ in whole.parts:
             if key not in self._counts:
@@ -97,7 +100,9 @@ class _Model:
 
     def _named(self, key: Key) -> _Object:
         if key not in self.objects:
-            raise Fault(f"it is built of an object {key[1]!r} that it does not have")
+            raise Fault(
+                f"it is built of an object {key[1]!r} that it does not have; export it again"
+            )
         return self.objects[key]
 
 
@@ -125,7 +130,9 @@ def read(data: bytes) -> tuple[np.ndarray, np.ndarray, str]:
     faces, copies = model.count(model.build)
     source.check_faces(faces)
     if copies > MAX_COPIES:
-        raise Fault(f"it is built of {copies:.3g} objects, above the limit of {MAX_COPIES}")
+        raise Fault(
+            f"it is built of {copies:.3g} objects, above the limit of {MAX_COPIES}; join its parts"
+        )
     return *_joined(model.pieces(model.build, np.eye(4))), model.unit
 
 

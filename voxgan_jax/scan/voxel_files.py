@@ -95,4 +95,4 @@ def _labels(volume: Shaped[np.ndarray, "x y z"]) -> Parsed:
 def _check_shape(shape: Shaped[np.ndarray, "..."]) -> None:
     if shape.shape != (3,) or not 0 < shape.min() <= shape.max() <= MAX_SIDE:
         told = tuple(shape.tolist())
-        raise Fault(f"an array of {told}; a grid has three axes of 1…{MAX_SIDE}")
+        raise Fault(f"an array of {told}; a grid has three axes of 1…{MAX_SIDE}; save it so")

@@ -65,8 +65,9 @@ def stop() -> None:
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):
-                    pipe and pipe.close()
+                if pipe:
+                    with contextlib.suppress(OSError):
+                        pipe.close()
 
 
 def call(function: Callable[..., Any], *args: Any) -> Any:
