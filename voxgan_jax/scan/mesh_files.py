@@ -142,7 +142,8 @@ def stl(data: bytes) -> Parsed:
         triangle = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("more", "<u2")])
         corners = np.frombuffer(data, triangle, count, 84)["corners"].reshape(-1, 3)
     else:
-        if not re.match(rb"\s*solid", data, re.IGNORECASE) or b"endsolid" not in data.lower():
+        whole = re.compile(rb"\s*solid.*endsolid", re.IGNORECASE | re.DOTALL)
+        if not whole.match(data):
             return np.zeros((0, 3)), np.zeros((0, 3), int), None
         rows = re.findall(rb"vertex\s([^\r\n]*)", data, re.IGNORECASE)
         source.check_faces(len(rows) // 3)
