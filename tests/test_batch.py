@@ -397,7 +397,7 @@ def test_a_refusal_needs_no_model(tmp_path, capsys, monkeypatch):
         with pytest.raises(SystemExit) as ended:
             complete(tmp_path / "a.vox", "--out", tmp_path, f"--pool={pool_of}")
         assert ended.value.code == 2
-        assert f"{pool_of} is no whole number from 1 to 8" in capsys.readouterr().err
+        assert f"'{pool_of}': give a whole number from 1 to 8" in capsys.readouterr().err
 
 
 def test_whatever_earlier_reports_hold_they_do_no_harm(tmp_path, weights_file, capsys):

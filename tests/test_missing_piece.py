@@ -1,7 +1,10 @@
 """The missing piece: watertight, and nowhere nearer to the original than it may be."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+import trimesh
 from turned_pots import bowl, sherd
 
 from voxgan_jax.geometry import surface as mesh
@@ -56,3 +59,28 @@ def test_an_open_scan_can_be_kept_clear_of_as_well():
     assert piece is not None and piece.mesh.is_volume
     points = voxelise.sample(original, 0.2), voxelise.sample(piece.mesh, 0.3)
     assert missing_piece.KDTree(points[0]).query(points[1], distance_upper_bound=2)[0].min() >= 0.28
+
+
+def test_an_original_that_is_no_manifold_is_taken_by_its_samples():
+    """Two boxes that share an edge: closed, and four faces meet there."""
+    one = trimesh.creation.box((4.0, 4.0, 4.0))
+    two = trimesh.creation.box((4.0, 4.0, 4.0), transform=moved(4, 4, 0))
+    both: Any = trimesh.util.concatenate([one, two])
+    both.merge_vertices()
+    whole = trimesh.creation.box((20.0, 20.0, 20.0))
+    piece, why = missing_piece.attempt(whole, both, 1.0, 0.2)
+    assert why is None and piece is not None and piece.gap >= 0.2
+
+
+def moved(*by):
+    return trimesh.transformations.translation_matrix([float(value) for value in by])
+
+
+def test_why_there_is_no_piece_is_said_and_all_else_is_made():
+    corners = np.random.default_rng(0).uniform(-10, 10, (30_000, 3))
+    tangle = trimesh.Trimesh(corners, np.arange(30_000).reshape(-1, 3), process=False)
+    whole = trimesh.creation.box((20.0, 20.0, 20.0))
+    piece, why = missing_piece.attempt(whole, tangle, 0.5, 0.2)
+    assert piece is None and why and "so big and so many" in why
+    with pytest.raises(ValueError, match="give 0 or more"):
+        missing_piece.attempt(whole, tangle, 0.5, -1.0)

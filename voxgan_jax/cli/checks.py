@@ -36,8 +36,6 @@ NEEDED = {requirement.name: requirement for requirement in map(Requirement, _NEE
 """What completing needs."""
 
 OPTIONAL = {
-    "lxml": "for 3MF files",
-    "networkx": "for 3MF files",
     "py-vox-io": "for voxgan synth and --formats vox",
     "tensorflow": "for training: pip install 'voxgan_jax[train]'",
     "torch": "for voxgan convert: pip install 'voxgan_jax[torch]'",

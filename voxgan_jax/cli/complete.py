@@ -28,19 +28,23 @@ def run(args: argparse.Namespace) -> int:
     """Complete what is named; 1 where a file could not be."""
     # JAX takes a second to import, too long for --help.
     from voxgan_jax import ledger
-    from voxgan_jax.devices import accelerator
-    from voxgan_jax.inference import completer
-    from voxgan_jax.report import overview
     from voxgan_jax.restore import files, naming
+    from voxgan_jax.scan import formats, worker
 
     silent = args.quiet or args.json
     names = files.collect(args.files, None if silent else _warn)
+    if any(map(formats.is_mesh, names)):
+        worker.start()
+    from voxgan_jax.devices import accelerator
+    from voxgan_jax.inference import completer
+    from voxgan_jax.report import overview
+
     how = {"inputs": ledger.marks_of(names), "overwrite": args.overwrite}
     ids = sorted(set(args.fragment or ()))
     called = {path: naming.of_fragments(name, ids) for path, name in names.items()}
     # Which fragment evaluation gives is known only when the file is read.
-    formats = () if args.fixed_fragment else args.formats
-    taken = files.taken(called, args.out, formats, args.hypotheses, **how)
+    written = () if args.fixed_fragment else args.formats
+    taken = files.taken(called, args.out, written, args.hypotheses, **how)
     shown = args.out if len(names) > 1 and {"html", "json"} & set(args.formats) else None
     all_of_them = overview.Overview(shown, len(names), **how)
     unshown = all_of_them.refused()

@@ -23,7 +23,10 @@ def add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _info(args: argparse.Namespace) -> int:
     from voxgan_jax.files import readable
+    from voxgan_jax.scan import worker
 
+    if any(path.suffix.lower() != ".vox" for path in args.files):
+        worker.start()  # while this process imports what it needs
     failed = 0
     for path in args.files:
         try:
@@ -118,7 +121,7 @@ def sentence(known: dict[str, Any]) -> str:
 def _mesh(path: pathlib.Path, unit: str | None) -> dict[str, Any]:
     from voxgan_jax.scan import formats
 
-    mesh = formats.read_mesh(path, unit)
+    mesh, _ = formats.read_mesh(path, unit)
     tight = bool(mesh.is_watertight)
     return {
         "size_mm": _rounded(mesh.extents),

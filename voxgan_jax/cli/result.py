@@ -63,6 +63,8 @@ def in_words(result: "batch.Result") -> str:
         lines.append(
             f"missing: {bodies} of {volume}, {written.gap_mm:.2f} mm or more from the original"
         )
+    if report.missing_why:
+        lines.append(f"no missing piece: {report.missing_why}")
     if not report.scaled:
         lines.append(f"{report.scale} (see --voxel-mm)")
     if report.left_out_voxels:

@@ -1,6 +1,6 @@
 """What of a grid lies inside a mesh, be the mesh whole or not, and points on its surface."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +10,15 @@ from scipy import ndimage
 if TYPE_CHECKING:
     import trimesh
 
-_LINES_AT_ONCE = 1 << 22
-"""Pairs of a line and a triangle that are held at once, of some 150 bytes each."""
+_AT_ONCE = 1 << 19
+"""Points, or pairs of a line and a triangle, that are held at once, of some 300 bytes each."""
+_MOST_CROSSINGS, _MOST_POINTS = 1 << 24, 1 << 26
+"""So many pairs along each axis, and points, are looked at at most: ten seconds' work. Ordinary
+scans of two million faces need a tenth of it in the finest grid."""
+_MOST_KEPT = 1 << 24
+"""So many points at most does `sample` keep, of 24 bytes each."""
+_ROW = (2 / 3) ** 0.5
+"""Of the spacing: points and rows of them that are so far apart leave none further than 1 / √3."""
 
 _BESIDE_MIDDLES = (1.37e-4, 2.19e-4)
 """In voxels: rays pass so far beside the voxels' middles. A ray through an edge would meet two
@@ -30,18 +37,22 @@ def inside(
     Args:
         origin: the lowest corner of the grid, in the mesh's coordinates.
         shape: of the grid along x, y, z.
+
+    Raises:
+        ValueError: faces so big and so many that it would take too long.
     """
     signed = bool(mesh.is_winding_consistent)
     triangles = (np.asarray(mesh.triangles) - np.asarray(origin, float)) / step - 0.5
     votes = np.zeros(tuple(shape), np.int8)
     for axis in range(3):
         order = ((axis + 1) % 3, (axis + 2) % 3, axis)
-        column, height, sign = _crossings(triangles[:, :, order], [shape[a] for a in order[:2]])
         n = shape[axis]
-        change = np.zeros((shape[order[0]] * shape[order[1]], n + 1), np.int32)
-        first = np.clip(np.ceil(height).astype(int), 0, n)
-        np.add.at(change, (column, first), sign if signed else 1)
-        total = change.cumsum(axis=1, dtype=np.int32)
+        # Summed along each line in place: of a fine grid this is what takes memory.
+        total = np.zeros((shape[order[0]] * shape[order[1]], n + 1), np.int32)
+        for column, height, sign in _crossings(triangles[:, :, order], [shape[a] for a in order]):
+            first = np.clip(np.ceil(height), 0, n).astype(int)
+            np.add.at(total, (column, first), sign if signed else 1)
+        np.cumsum(total, axis=1, out=total)
         end = total[:, -1]
         within = total[:, :-1] != 0 if signed else total[:, :-1] % 2 == 1
         whole = (end == 0) if signed else (end % 2 == 0)
@@ -53,40 +64,94 @@ def inside(
 
 def _crossings(
     triangles: Float[np.ndarray, "n 3 3"], shape: Sequence[int]
-) -> tuple[Int[np.ndarray, "k"], Float[np.ndarray, "k"], Int[np.ndarray, "k"]]:
+) -> Iterator[tuple[Int[np.ndarray, "k"], Float[np.ndarray, "k"], Int[np.ndarray, "k"]]]:
     """Where lines along the third axis, one a cell of the first two, meet triangles.
 
-    Returns:
+    Yields:
         The lines' numbers, the heights, and 1 where the triangle is seen from behind, else -1.
     """
     aside = np.array(_BESIDE_MIDDLES)
     flat = triangles[:, :, :2] - aside
-    low = np.clip(np.ceil(flat.min(axis=1)).astype(int), 0, None)
-    high = np.minimum(np.floor(flat.max(axis=1)).astype(int), np.array(shape) - 1)
-    size = np.maximum(high - low + 1, 0)
-    counts = size.prod(axis=1)
-    found = []
-    busy = np.flatnonzero(counts)
-    groups = np.cumsum(counts[busy]) // _LINES_AT_ONCE
-    for group in range(int(groups[-1]) + 1 if busy.size else 0):
-        rows = busy[groups == group]
-        triangle = np.repeat(rows, counts[rows])
-        within = np.arange(triangle.size) - np.repeat(
-            np.cumsum(counts[rows]) - counts[rows], counts[rows]
+    limit = np.array(shape[:2])
+    low = np.clip(np.ceil(flat.min(axis=1)), 0, limit).astype(int)
+    high = np.clip(np.floor(flat.max(axis=1)), -1, limit - 1).astype(int)
+    rows = np.where((high >= low).all(axis=1), high[:, 0] - low[:, 0] + 1, 0)
+    # A triangle is met about as often as it is big, if as much of it lies over the grid.
+    areas = np.abs(_cross(flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0])) / 2
+    over = np.minimum(areas, rows * (high - low + 1)[:, 1])
+    _check_work(int(rows.sum() + over.sum()), _MOST_CROSSINGS)
+    met = np.flatnonzero(rows)
+    for some in _groups(met, rows[met]):
+        # Of each row of lines only those that a triangle can meet: a long thin one meets few.
+        owner, u = _spread(rows[some])
+        owner, u = some[owner], u + low[some, 0][owner]
+        first, last = _stretch(flat, owner, u, low[:, 1], high[:, 1])
+        counts = last - first + 1
+        busy = np.flatnonzero(counts)
+        for group in _groups(busy, counts[busy]):
+            row, within = _spread(counts[group])
+            row = group[row]
+            point = np.stack([u[row], first[row] + within], 1)
+            hit, height, sign = _hits(
+                flat[owner[row]] - point[:, None], triangles[owner[row], :, 2]
+            )
+            yield (point[:, 0] * shape[1] + point[:, 1])[hit], height, sign
+
+
+def _hits(
+    flat: Float[np.ndarray, "k 3 2"], heights: Float[np.ndarray, "k 3"]
+) -> tuple[Bool[np.ndarray, "k"], Float[np.ndarray, "h"], Int[np.ndarray, "h"]]:
+    """Which triangles the vertical through 0 meets; there how high, and as `_crossings` has it."""
+    a, b, c = flat.transpose(1, 0, 2)
+    parts = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], 1)
+    hit = np.asarray((parts > 0).all(axis=1) | (parts < 0).all(axis=1))
+    parts = parts[hit]
+    area = parts.sum(axis=1)
+    return hit, (parts * heights[hit]).sum(axis=1) / area, -np.sign(area).astype(int)
+
+
+def _stretch(
+    flat: Float[np.ndarray, "n 3 2"],
+    owner: Int[np.ndarray, "k"],
+    u: Int[np.ndarray, "k"],
+    low: Int[np.ndarray, "n"],
+    high: Int[np.ndarray, "n"],
+) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "k"]]:
+    """From where to where along v the triangle of each row `u` reaches, and a hair further.
+
+    Within `low` to `high`; the end is just before the start where it reaches nowhere.
+    """
+    start, end = np.full(len(u), np.inf), np.full(len(u), -np.inf)
+    for k in range(3):
+        here, there = flat[:, k], flat[:, k - 1]
+        slope = there - here
+        # Sides along v are met at their ends, which other sides have, too.
+        share = (u - here[owner, 0]) / np.where(slope[:, 0] == 0, np.inf, slope[:, 0])[owner]
+        v = here[owner, 1] + share * slope[owner, 1]
+        met = (share >= -1e-9) & (share <= 1 + 1e-9)
+        start, end = np.where(met, np.fmin(start, v), start), np.where(met, np.fmax(end, v), end)
+    first = np.clip(np.ceil(start - 1e-3), low[owner], high[owner] + 1).astype(int)
+    return first, np.clip(np.floor(end + 1e-3), first - 1, high[owner]).astype(int)
+
+
+def _check_work(count: int, most: int) -> None:
+    if count > most:
+        raise ValueError(
+            f"its faces are so big and so many ({count:.2g} steps to follow them all) that it is no"
+            " scan of a sherd; repair or simplify the mesh"
         )
-        u, v = np.divmod(within, size[triangle, 1])
-        point = np.stack([u, v], 1) + low[triangle]
-        a, b, c = (flat[triangle, k] - point for k in range(3))
-        parts = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], 1)
-        hit = (parts > 0).all(axis=1) | (parts < 0).all(axis=1)
-        parts, triangle, point = parts[hit], triangle[hit], point[hit]
-        area = parts.sum(axis=1)
-        height = (parts * triangles[triangle, :, 2]).sum(axis=1) / area
-        found.append((point[:, 0] * shape[1] + point[:, 1], height, -np.sign(area).astype(int)))
-    if not found:
-        return np.zeros(0, int), np.zeros(0), np.zeros(0, int)
-    column, height, sign = (np.concatenate(part) for part in zip(*found, strict=True))
-    return column, height, sign
+
+
+def _groups(rows: Int[np.ndarray, "n"], counts: Int[np.ndarray, "n"]) -> list[Int[np.ndarray, "k"]]:
+    """Rows in groups whose counts sum to `_AT_ONCE` or little more."""
+    ends = np.flatnonzero(np.diff(np.cumsum(counts) // _AT_ONCE)) + 1
+    return [group for group in np.split(rows, ends) if len(group)]
+
+
+def _spread(counts: Int[np.ndarray, "n"]) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "k"]]:
+    """For things of which there are `counts` in rows: in which row each is, and its place there."""
+    row = np.repeat(np.arange(len(counts)), counts)
+    return row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def _cross(a: Float[np.ndarray, "n 2"], b: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n"]:
@@ -96,18 +161,61 @@ def _cross(a: Float[np.ndarray, "n 2"], b: Float[np.ndarray, "n 2"]) -> Float[np
 def sample(mesh: "trimesh.Trimesh", spacing: float) -> Float[np.ndarray, "n 3"]:
     """Points on a mesh, none of whose points is further than spacing / √3 from the nearest.
 
-    In a lattice on each triangle, the same every time: points at random, as `trimesh.sample` draws
-    them, would leave gaps, and more of them in vain.
+    Their number goes with its area and the length of its edges, and they are the same every time:
+    points at random, as `trimesh.sample` draws them, would leave gaps, and more of them in vain.
+
+    Raises:
+        ValueError: they would be too many.
     """
-    triangles = np.asarray(mesh.triangles)
-    sides = np.linalg.norm(triangles - np.roll(triangles, 1, axis=1), axis=2)
-    parts = np.maximum(np.ceil(sides.max(axis=1) / spacing).astype(int), 1)
-    points = []
-    for n in np.unique(parts):
-        i, j = np.nonzero(np.add.outer(np.arange(n + 1), np.arange(n + 1)) <= n)
-        weights = np.stack([i, j, n - i - j], 1) / n
-        points.append((weights @ triangles[parts == n]).reshape(-1, 3))
-    return np.concatenate(points) if points else np.zeros((0, 3))
+    chunks = _samples(np.asarray(mesh.triangles), spacing, _MOST_KEPT)
+    return np.concatenate([np.zeros((0, 3)), *chunks])
+
+
+def _samples(
+    triangles: Float[np.ndarray, "n 3 3"], spacing: float, most: int
+) -> Iterator[Float[np.ndarray, "k 3"]]:
+    """`sample`'s points, so many at most, in chunks.
+
+    Rows of points lie along a triangle's longest side and parallel to it, up to the third corner.
+    Next to the other sides, where a row ends before the one below it does, points lie along them.
+    """
+    apart = spacing * _ROW
+    length = np.linalg.norm(triangles - np.roll(triangles, -1, axis=1), axis=2)
+    longest = length.max(axis=1, initial=0)
+    small = np.flatnonzero(longest <= apart)
+    for start in range(0, len(small), _AT_ONCE // 3):
+        yield triangles[small[start : start + _AT_ONCE // 3]].reshape(-1, 3)
+    big = longest > apart
+    triangles, length, longest = triangles[big], length[big], longest[big]
+    turn = (length.argmax(axis=1)[:, None] + np.arange(3)) % 3 if len(length) else np.zeros((0, 3))
+    corners = np.take_along_axis(triangles, turn.astype(int)[:, :, None], axis=1)
+    area = np.linalg.norm(
+        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
+    )
+    rows = np.maximum(np.ceil(area / np.maximum(longest, 1e-300) / apart), 1)
+    counts = (rows + 1) * (longest / apart / 2 + 2) + 2 * longest / apart
+    _check_work(int(counts.sum()), most)
+    for group in _groups(np.arange(len(rows)), counts.astype(int)):
+        yield _in_rows(corners[group], rows[group].astype(int), apart)
+
+
+def _in_rows(
+    corners: Float[np.ndarray, "n 3 3"], rows: Int[np.ndarray, "n"], apart: float
+) -> Float[np.ndarray, "k 3"]:
+    """Points in rows along the first side of triangles, their ends included."""
+    a, b, c = corners.transpose(1, 0, 2)
+    triangle, row = _spread(rows + 1)
+    up = (row / rows[triangle])[:, None]
+    starts = [a[triangle] + up * (c - a)[triangle]]
+    ends = [b[triangle] + up * (c - b)[triangle]]
+    for low in (a, b):
+        steep = np.linalg.norm(c - low, axis=1) > apart * rows
+        starts, ends = [*starts, low[steep]], [*ends, c[steep]]
+    start, end = np.concatenate(starts), np.concatenate(ends)
+    parts = np.ceil(np.linalg.norm(end - start, axis=1) / apart).astype(int)
+    segment, place = _spread(parts + 1)
+    share = (place / np.maximum(parts, 1)[segment])[:, None]
+    return start[segment] + share * (end - start)[segment]
 
 
 def voxelise(
@@ -117,12 +225,17 @@ def voxelise(
 
     Where the surface passes through a voxel and none of the 27 about it has its middle inside, that
     voxel is taken too: walls thinner than a voxel and scans of one side only do not vanish.
+
+    Raises:
+        ValueError: faces so big and so many that it would take too long.
     """
-    occupied = inside(mesh, origin, step, shape)
-    cells = np.floor((sample(mesh, step / 2) - np.asarray(origin, float)) / step).astype(int)
-    limit = np.array(shape)
-    cells = cells[((cells >= 0) & (cells < limit)).all(axis=1)]
     touched = np.zeros(tuple(shape), bool)
-    touched[tuple(cells.T)] = True
+    limit = np.array(shape)
+    triangles = (np.asarray(mesh.triangles) - np.asarray(origin, float)) / step
+    near = (triangles.max(axis=1) >= 0).all(axis=1) & (triangles.min(axis=1) < limit).all(axis=1)
+    for points in _samples(triangles[near], 0.5, _MOST_POINTS):
+        cells = points[((points >= 0) & (points < limit)).all(axis=1)].astype(int)
+        touched[tuple(cells.T)] = True
+    occupied = inside(mesh, origin, step, shape)
     walls = np.asarray(ndimage.binary_dilation(occupied, np.ones((3, 3, 3), bool)), bool)
     return occupied | (touched & ~walls)

@@ -45,6 +45,22 @@ class MissingPiece(NamedTuple):
     left_out: float
 
 
+def attempt(
+    completed: "trimesh.Trimesh", original: "trimesh.Trimesh", step: float, clearance: float
+) -> tuple[MissingPiece | None, str | None]:
+    """`missing_piece`, or why it cannot be made of this original.
+
+    Raises:
+        ValueError: a negative clearance.
+    """
+    try:
+        return missing_piece(completed, original, step, clearance), None
+    except (ValueError, MemoryError) as error:
+        if not 0 <= clearance < np.inf:
+            raise
+        return None, str(error) or "it takes more memory than there is"
+
+
 def missing_piece(
     completed: "trimesh.Trimesh", original: "trimesh.Trimesh", step: float, clearance: float = 0.2
 ) -> MissingPiece | None:
@@ -70,8 +86,7 @@ def missing_piece(
     import manifold3d
 
     whole = _manifold(completed.vertices, completed.faces)
-    closed = original.is_volume
-    exact = _manifold(original.vertices, original.faces) if closed else None
+    exact = _exact(original)
     samples = voxelise.sample(original, step / 4)
     # Quickly built, which serves points as evenly spread as these.
     tree = KDTree(samples, leafsize=_LEAF, balanced_tree=False, compact_nodes=False)
@@ -93,6 +108,14 @@ def missing_piece(
         f"no missing piece keeps {clearance:g} mm from the original ({gap:g} mm at best); give"
         " another --clearance-mm"
     )
+
+
+def _exact(mesh: "trimesh.Trimesh") -> "manifold3d.Manifold | None":
+    """The body of a mesh; None where it is open, or touches itself so that it is no manifold."""
+    try:
+        return _manifold(mesh.vertices, mesh.faces) if mesh.is_volume else None
+    except ValueError:
+        return None
 
 
 class _Distances(NamedTuple):

@@ -7,7 +7,7 @@ that is None by default is left out of the JSON where it is None; any other stan
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from voxgan_jax.inference import bridge
 from voxgan_jax.inference.confidence import Confidence
@@ -17,6 +17,9 @@ from voxgan_jax.scan import pose
 
 Point = tuple[float, float, float]
 Row = tuple[float, float, float, float]
+
+if TYPE_CHECKING:
+    from voxgan_jax.report.missing_piece import MissingPiece
 
 GIVEN_SCALE = "given"
 """What `scale` is where it is known how big a voxel is."""
@@ -145,6 +148,16 @@ class Missing:
     pieces: Annotated[int, "how many separate bodies it has"]
     clearance_mm: Annotated[float, "the distance that was asked for"]
 
+    @classmethod
+    def of(cls, found: "MissingPiece", clearance: float) -> "Missing":
+        """A piece as it is told, rounded."""
+        return cls(
+            volume_mm3=round(float(found.mesh.volume), 3),
+            gap_mm=round(found.gap, 4),
+            pieces=found.pieces,
+            clearance_mm=clearance,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -171,6 +184,7 @@ class Report:
     options: Annotated[Mapping[str, Any] | None, "what was asked for, by the options' names"] = None
     input: Input | None = None
     missing: Annotated[Missing | None, "null where nothing is missing or no mesh was made"]
+    missing_why: Annotated[str | None, "why no missing piece can be made"] = None
     files: Annotated[tuple[str, ...] | None, "written before this one, names beside it"] = None
 
     @property

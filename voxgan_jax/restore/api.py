@@ -115,7 +115,7 @@ def _complete(
     about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options)}
     how: dict[str, Any] = {"clearance_mm": clearance_mm, "about": about}
     if isinstance(sherd, pathlib.Path):
-        about["input"] = files.fingerprint(sherd)
+        about["input"] = request.sherds[0].input
         how["inputs"] = ledger.marks(sherd)
     else:
         how["name"] = name

@@ -14,7 +14,7 @@ from voxgan_jax.files import is_full
 from voxgan_jax.inference import predict
 from voxgan_jax.inference.answer import Answer, Request
 from voxgan_jax.inference.completer import Completer
-from voxgan_jax.restore import faults, files, naming, pot
+from voxgan_jax.restore import faults, naming, pot
 from voxgan_jax.restore.pool import Each
 from voxgan_jax.restore.request import is_placed, read_request
 
@@ -72,7 +72,6 @@ def complete_files(
     paths = [pathlib.Path(path) for path in paths]
     out_dir, facts, tell = pathlib.Path(out_dir), facts or {}, tell or (lambda _: None)
     inputs |= ledger.marks_of(paths)
-    digests: dict[str, Mapping[str, Any]] = {}
 
     def read(path: pathlib.Path) -> Request:
         # Looking for a mesh's place takes the longest.
@@ -82,18 +81,15 @@ def complete_files(
             _require_room(path, formats, (completer.resolution * completer.pool,) * 3, memory)
         request = read_request(completer, path, facts, ids=ids, fixed_fragment=fixed_fragment)
         _require_room(path, formats, request.sherds[0].labels.shape, memory)
-        digests[str(path)] = files.fingerprint(path)
         return request
 
     def restored(request: Request | Exception, answers: Iterator[Answer | Exception]) -> Any:
         answer = request if isinstance(request, Exception) else next(answers)
         if isinstance(request, Exception) or isinstance(answer, Exception):
             return answer
-        source = request.sherds[0].source
-        how = {"name": (names or {}).get(pathlib.Path(source)), "clearance_mm": clearance_mm}
-        made = pot.restore(
-            request, answer, about={**(about or {}), "input": digests[source]}, **how
-        )
+        sherd = request.sherds[0]
+        how = {"name": (names or {}).get(pathlib.Path(sherd.source)), "clearance_mm": clearance_mm}
+        made = pot.restore(request, answer, about={**(about or {}), "input": sherd.input}, **how)
         return dataclasses.replace(made, inputs=_met(inputs, out_dir, made.name, formats))
 
     write = functools.partial(faults.write, out_dir, tuple(formats), overwrite)

@@ -2,7 +2,6 @@
 
 import functools
 import glob
-import hashlib
 import json
 import os
 import pathlib
@@ -11,10 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from voxgan_jax import ledger
-from voxgan_jax.files import readable
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import faults, naming
-from voxgan_jax.scan import formats
+from voxgan_jax.scan import formats, source
 
 _OURS = re.compile(r".*_(completed|missing|hypothesis\d+)\.\w+")
 """What our own results are called; a folder of results is no folder of sherds."""
@@ -101,20 +99,6 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(given))
 
 
-def fingerprint(path: str | pathlib.Path) -> dict[str, Any]:
-    """What `input` of a report says: the file's name, size and sha256.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    data = pathlib.Path(path).read_bytes()
-    return {
-        "file": readable(pathlib.Path(path).name),
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-    }
-
-
 def taken(
     names: Mapping[pathlib.Path, str],
     out_dir: pathlib.Path,
@@ -173,7 +157,7 @@ def _finished(
             found = json.loads(target.read_text(encoding="utf-8"))
             report = Report.from_json(found)
             same = all(found.get(key) == value for key, value in about.items())
-            same = same and found["input"] == fingerprint(path)
+            same = same and found["input"] == source.load(path)[1]
             same = same and out_dir / report.name == target.with_suffix("")
             made = [*(report.files or ()), target.name]
             if same and ledger.intact(folder, made, known(folder)):

@@ -95,12 +95,14 @@ class Completion(Shown):
 
     @functools.cached_property
     def piece(self) -> missing_piece.MissingPiece | None:
-        """The missing piece and how far it stays from the original; None where nothing is missing.
+        """The missing piece and how far it stays from the original; None where there is none."""
+        return self._piece[0]
 
-        It takes longer than all the rest.
-        """
+    @functools.cached_property
+    def _piece(self) -> tuple[missing_piece.MissingPiece | None, str | None]:
+        """`piece`, which takes longer than all the rest, or why it cannot be made."""
         pot, _, original = self.surfaces
-        return missing_piece.missing_piece(pot, original, self.voxel_mm, self.clearance_mm)
+        return missing_piece.attempt(pot, original, self.voxel_mm, self.clearance_mm)
 
     @property
     def pot(self) -> "trimesh.Trimesh":
@@ -215,13 +217,9 @@ class Completion(Shown):
         paths = meshes.write(stem, formats, self.labels, made)
         if "stl" in formats:
             paths += self._write_parts(stem)
-        missing = piece and record.Missing(
-            volume_mm3=round(float(piece.mesh.volume), 3),
-            gap_mm=round(piece.gap, 4),
-            pieces=piece.pieces,
-            clearance_mm=self.clearance_mm,
-        )
-        report = dataclasses.replace(self.report, missing=missing)
+        missing = piece and record.Missing.of(piece, self.clearance_mm)
+        why = self._piece[1] if {"stl", "html"} & set(formats) else None
+        report = dataclasses.replace(self.report, missing=missing, missing_why=why)
         if "svg" in formats:
             paths.append(pathlib.Path(f"{stem}_section.svg"))
             write_whole(paths[-1], self.drawing)

@@ -10,7 +10,7 @@ from voxgan_jax.inference.answer import Request
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.predict import given_voxels
 from voxgan_jax.placement import place
-from voxgan_jax.scan import formats
+from voxgan_jax.scan import formats, source
 from voxgan_jax.scan.pose import Sherd
 
 _OF_A_SEARCH = ("axis", "rim", "base")
@@ -38,7 +38,8 @@ def read_request(
         OSError, ValueError: why it cannot be completed; so one file's fault does not stop the batch
             of which it would be a part.
     """
-    sherd = _read(completer, path, facts)
+    with source.told(path, "restored", "check that it is a scan of a sherd, and its unit"):
+        sherd = _read(completer, path, facts)
     if fixed_fragment and sherd.labels.any():
         ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(sherd.labels))]
     request = Request((sherd._replace(ids=tuple(sorted(set(ids)))),))
@@ -76,7 +77,7 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
         others = {*_OF_A_SEARCH, "as_is", "place"}
         told = {name: value for name, value in facts.items() if name not in others}
         return formats.read(path, longest=side, **told)
-    mesh = formats.read_mesh(path, facts.get("unit"))
+    mesh, about = formats.read_mesh(path, facts.get("unit"))
     height, width, voxel = (facts.get(name) for name in ("height_mm", "diameter_mm", "voxel_mm"))
     formats.check_sizes(path, voxel_mm=voxel, height_mm=height, diameter_mm=width)
     known = place.Known(
@@ -91,7 +92,7 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
         found = place.place(completer, mesh, known)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return formats.in_cube(mesh, found, side, str(path))
+    return formats.in_cube(mesh, found, side, str(path), about)
 
 
 def _direction(facts: Mapping[str, Any]) -> tuple[float, float, float] | None:

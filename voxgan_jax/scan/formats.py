@@ -5,115 +5,53 @@ a mesh where it lies: the box is the mesh's own, or follows from the pot's heigh
 `in_cube` takes one that was placed by its shape (`placement.place`).
 """
 
-import contextlib
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import UInt8
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface, voxelise
+from voxgan_jax.scan import glb, mesh_files, source, threemf, voxel_files, worker
 from voxgan_jax.scan.pose import Placement, Sherd
+from voxgan_jax.scan.source import ScanError
 
 if TYPE_CHECKING:
     import trimesh
 
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
 _SPELT = {"millimeter": 1.0, "centimeter": 10.0, "meter": 1000.0, "inch": 25.4, "micron": 0.001}
-_MAX_SIDE = 512  # voxels
-_MAX_BYTES = 2 << 30
-
-
-class ScanError(ValueError):
-    """A file that cannot be read as a sherd."""
 
 
 class Format(NamedTuple):
     """A kind of file.
 
-    `load` gives a grid with axes (x, y, z), the side of a voxel and the lowest corner; or, where
-    the file holds a mesh (`is_mesh`), the mesh and what the file calls its unit. `unit` is that of
-    coordinates in mm where the user names none; None takes the file's. `up` is where the rim is,
-    seen from the base. `scaled` is False where the file does not say how big a voxel is.
+    `parse` gives of its bytes what `voxel_files` tells, or where the file holds a mesh (`is_mesh`)
+    `mesh_files`. `unit` is that of coordinates in mm where the user names none; None takes the
+    file's. `up` is where the rim is, seen from the base. `scaled` is False where the file does not
+    say how big a voxel is.
     """
 
-    load: Callable[[pathlib.Path], tuple[Any, ...]]
+    parse: Callable[[bytes], tuple[Any, ...]]
     is_mesh: bool = False
     unit: float | None = 1.0
     up: str = "z"
     scaled: bool = True
 
 
-def _vox(path: pathlib.Path) -> tuple[Any, ...]:
-    # Back to (x, y, z): a grid's axes are (y, flipped z, x).
-    return np.flip(vox.read(path), 1).transpose(2, 0, 1), 1.0, np.zeros(3)
-
-
-def _binvox(path: pathlib.Path) -> tuple[Any, ...]:
-    import trimesh
-
-    with _parsing(path, "binvox"):
-        voxels: Any = trimesh.load(path)
-        volume = np.asarray(voxels.encoding.dense)
-        transform = np.asarray(voxels.transform, float)
-    _check_shape(path, volume)
-    sides = transform.diagonal()[:3]
-    if not np.isfinite(transform).all() or (sides <= 0).any() or np.ptp(sides) > 1e-3 * sides.max():
-        raise ScanError(f"{path}: its voxels are no cubes; export it again with equal sides")
-    return volume.astype(np.uint8), float(sides[0]), transform[:3, 3] - sides[0] / 2
-
-
-def _array(path: pathlib.Path) -> tuple[Any, ...]:
-    """A NumPy file's grid: labels of 0…255, or fractions, above 0.5 occupied."""
-    with _parsing(path, "a NumPy file", "save it by numpy.save"), path.open("rb") as file:
-        loaded = np.load(file, allow_pickle=False)
-        if path.suffix.lower() == ".npz":
-            loaded = loaded["labels" if "labels" in loaded.files else loaded.files[0]]
-        volume = np.asarray(loaded)
-    _check_shape(path, volume)
-    if np.issubdtype(volume.dtype, np.floating):
-        volume = volume > 0.5
-    elif volume.dtype != bool and not np.issubdtype(volume.dtype, np.integer):
-        raise ScanError(f"{path}: it holds {volume.dtype}; save labels as whole numbers")
-    elif volume.min() < 0 or volume.max() > 255:
-        raise ScanError(f"{path}: labels outside 0…255; number the fragments from 2 on")
-    return volume.astype(np.uint8), 1.0, np.zeros(3)
-
-
-def _mesh(path: pathlib.Path) -> tuple[Any, ...]:
-    """All faces of a file as one mesh."""
-    import trimesh
-
-    with _parsing(path, path.suffix[1:].upper()):
-        scene = trimesh.load_scene(path)
-        mesh: Any = scene.to_mesh()
-        unit = scene.units
-    if not len(mesh.faces):
-        if scene.geometry:
-            raise ScanError(f"{path}: it holds points but no faces; make a mesh of them")
-        # So ends an STL of fewer triangles than it tells of.
-        raise ScanError(
-            f"{path}: no mesh can be read of it, so it is empty, cut off or damaged; copy or export"
-            " it again"
-        )
-    if not np.isfinite(mesh.vertices).all() or mesh.faces.max() >= len(mesh.vertices):
-        raise ScanError(f"{path}: its coordinates or faces are damaged; export it again")
-    return mesh, unit
-
-
 FORMATS = {
-    ".vox": Format(_vox, up="-x", scaled=False),  # as vox_pottery has it
-    ".binvox": Format(_binvox),
-    ".npy": Format(_array, scaled=False),
-    ".npz": Format(_array, scaled=False),
-    ".stl": Format(_mesh, is_mesh=True),
-    ".obj": Format(_mesh, is_mesh=True),
-    ".ply": Format(_mesh, is_mesh=True),
-    ".glb": Format(_mesh, is_mesh=True, unit=UNITS["m"], up="y"),
-    ".off": Format(_mesh, is_mesh=True),
-    ".3mf": Format(_mesh, is_mesh=True, unit=None),
+    ".vox": Format(voxel_files.magica, up="-x", scaled=False),  # as vox_pottery has it
+    ".binvox": Format(voxel_files.binvox),
+    ".npy": Format(voxel_files.npy, scaled=False),
+    ".npz": Format(voxel_files.npz, scaled=False),
+    ".stl": Format(mesh_files.stl, is_mesh=True),
+    ".obj": Format(mesh_files.obj, is_mesh=True),
+    ".ply": Format(mesh_files.ply, is_mesh=True),
+    ".glb": Format(glb.read, is_mesh=True, unit=UNITS["m"], up="y"),
+    ".off": Format(mesh_files.off, is_mesh=True),
+    ".3mf": Format(threemf.read, is_mesh=True, unit=None),
 }
 """What can be read, by the ending of the file's name."""
 
@@ -161,9 +99,9 @@ def read(
     known = FORMATS[suffix]
     up = up or known.up
     if known.is_mesh:
-        mesh = read_mesh(path, unit)
+        mesh, about = read_mesh(path, unit)
         corner, side, shape = _box(path, mesh, longest, voxel_mm, up, height_mm, diameter_mm)
-        volume, scaled = voxelise.voxelise(mesh, corner, side, shape).astype(np.uint8), True
+        volume, scaled = _voxelised(str(path), mesh, corner, side, shape), True
     elif height_mm or diameter_mm:
         raise ScanError(
             f"{path}: --height-mm and --diameter-mm are for meshes; a file of voxels is the pot's"
@@ -171,41 +109,74 @@ def read(
         )
     else:
         mesh = None
-        volume, own, corner = known.load(path)
+        volume, own, corner, about = _read_voxels(path)
         side = voxel_mm or own * (UNITS[unit or "mm"] if known.scaled else 1.0)
         corner, scaled = (corner * side / own).tolist(), known.scaled or voxel_mm is not None
     labels = np.ascontiguousarray(surface.stand(volume, up))
     matrix = surface.frame(labels.shape, side, corner, up)
-    return Sherd(labels, (), str(path), matrix, mesh, scaled=scaled)
+    return Sherd(labels, (), str(path), matrix, mesh, scaled=scaled, input=about)
 
 
-def read_mesh(path: str | pathlib.Path, unit: str | None = None) -> "trimesh.Trimesh":
+def read_mesh(
+    path: str | pathlib.Path, unit: str | None = None
+) -> tuple["trimesh.Trimesh", dict[str, Any]]:
     """A mesh in mm, in the file's coordinates, equal vertices merged, equal faces taken once.
+
+    It is read in a process of its own (`worker`).
+
+    Returns:
+        The mesh, and the record of what was read (`source.load`).
 
     Raises:
         FileNotFoundError: no such file.
-        ScanError: not a mesh, or one without faces.
+        ScanError: not a mesh, one without faces, or one that takes too much memory or time.
     """
+    worker.start()
+    # It starts while this is imported.
     import trimesh
 
     path = pathlib.Path(path)
     known = FORMATS[path.suffix.lower()]
-    mesh, spelt = known.load(path)
-    mesh.merge_vertices(merge_tex=True, merge_norm=True)
-    mesh.update_faces(mesh.unique_faces() & mesh.nondegenerate_faces())
-    mesh.remove_unreferenced_vertices()
-    if not len(mesh.faces):
-        raise ScanError(f"{path}: none of its faces has an area; export it again")
-    scale = UNITS[unit] if unit else known.unit or _SPELT.get(spelt, 1.0)
-    return trimesh.Trimesh(mesh.vertices * scale, mesh.faces, process=False)
+    try:
+        read = worker.call(mesh_files.read, known.parse, str(path), path.absolute())
+    except worker.Lost as lost:
+        why = source.too_long() if lost.late else source.too_much()
+        raise ScanError(f"{path}: {why}") from None
+    scale = UNITS[unit] if unit else known.unit or _SPELT.get(read.unit, 1.0)
+    return trimesh.Trimesh(read.vertices * scale, read.faces, process=False), read.input
 
 
-def in_cube(mesh: "trimesh.Trimesh", placement: Placement, side: int, source: str = "") -> Sherd:
+def _read_voxels(path: pathlib.Path) -> tuple[Any, ...]:
+    """What a file's parser gives, and the record of what was read."""
+    data, about = source.load(path)
+    try:
+        with source.told(path, f"read as {path.suffix[1:].upper()}"):
+            return *FORMATS[path.suffix.lower()].parse(data), about
+    except ScanError as error:
+        if isinstance(error.__cause__, vox.VoxError):
+            raise vox.VoxError(str(path), *error.__cause__.args[1:]) from None
+        raise
+
+
+def in_cube(
+    mesh: "trimesh.Trimesh",
+    placement: Placement,
+    side: int,
+    source: str = "",
+    input: dict[str, Any] | None = None,
+) -> Sherd:
     """A mesh in mm, voxelised in the model's cube of `side` voxels where a placement has it."""
     turned = mesh.copy()
     turned.apply_transform(np.linalg.inv(placement.matrix))
-    occupied = voxelise.voxelise(turned, (-0.5, -0.5, -0.5), 1.0, (side, side, side))
-    return Sherd(occupied.astype(np.uint8), (), source, placement.matrix, mesh, placement)
+    labels = _voxelised(source, turned, (-0.5, -0.5, -0.5), 1.0, (side, side, side))
+    return Sherd(labels, (), source, placement.matrix, mesh, placement, input=input)
+
+
+def _voxelised(name: str, mesh: "trimesh.Trimesh", *grid: Any) -> UInt8[np.ndarray, "x y z"]:
+    try:
+        return voxelise.voxelise(mesh, *grid).astype(np.uint8)
+    except ValueError as error:
+        raise ScanError(f"{name}: {error}") from error
 
 
 def check_sizes(path: pathlib.Path, **sizes: float | None) -> None:
@@ -242,36 +213,9 @@ def _box(
         )
     # To the nearest: what juts out by a quarter of a voxel holds no voxel's middle.
     shape = np.maximum(np.rint((high - low) / side), 1)
-    if shape.max() > _MAX_SIDE:
+    if shape.max() > voxel_files.MAX_SIDE:
         raise ScanError(
             f"{path}: {shape.max():.0f} voxels along the longest side; give --voxel-mm"
             f" {(high - low).max() / longest:.3g} or more"
         )
     return ((low + high - shape * side) / 2).tolist(), side, shape.astype(int).tolist()
-
-
-@contextlib.contextmanager
-def _parsing(path: pathlib.Path, kind: str, remedy: str = "export it again") -> Iterator[None]:
-    """Within, a file is read; parsers fail in their own ways, which are told in one line."""
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    if not path.is_file():
-        raise ScanError(f"{path}: it is not a file")
-    size = path.stat().st_size
-    if not size:
-        raise ScanError(f"{path}: the file is empty; export it again")
-    if size > _MAX_BYTES:
-        raise ScanError(f"{path}: {size / 2**30:.1f} GiB; reduce the scan below 2 GiB")
-    try:
-        yield
-    except Exception as error:
-        text = " ".join(str(error).split())[:100]
-        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        raise ScanError(f"{path}: it cannot be read as {kind} ({said}); {remedy}") from error
-
-
-def _check_shape(path: pathlib.Path, volume: Shaped[np.ndarray, "..."]) -> None:
-    if volume.ndim != 3 or not volume.size or max(volume.shape) > _MAX_SIDE:
-        raise ScanError(
-            f"{path}: an array of {volume.shape}; a grid has three axes of 1…{_MAX_SIDE}"
-        )

@@ -1,6 +1,6 @@
 """A sherd in its pot; its placement there, and how sure that is, in numbers and in words."""
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -62,7 +62,8 @@ class Sherd(NamedTuple):
     `source` is what errors call it. `matrix` maps the grid's indices to the file's coordinates in
     mm (`surface.frame`); None stands for voxels of 1 mm. `mesh` is what was read, in mm; None where
     that was voxels. `placement` says how it was placed; None where it lies as the file has it.
-    `scaled` is False where nobody told how big a voxel is.
+    `scaled` is False where nobody told how big a voxel is. `input` is the record of the file that
+    was read: its name, bytes and sha256.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]
@@ -72,6 +73,7 @@ class Sherd(NamedTuple):
     mesh: "trimesh.Trimesh | None" = None
     placement: Placement | None = None
     scaled: bool = True
+    input: dict[str, Any] | None = None
 
     @property
     def to_mm(self) -> Float[np.ndarray, "4 4"]:

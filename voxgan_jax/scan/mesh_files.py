@@ -1,0 +1,215 @@
+"""Meshes out of the bytes of a file: what is in it, cleaned; nothing that it refers to is opened.
+
+A parser takes bytes and gives vertices, faces and what the file calls its unit, or None. What a few
+bytes can ask for in plenty, copies above all, is counted before it is made. Texts are parsed by
+their lines of vertices and faces alone: names, groups and materials are of no use here, and cost.
+"""
+
+import contextlib
+import io
+import logging
+import pathlib
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from voxgan_jax.scan import source
+from voxgan_jax.scan.source import Fault, ScanError
+
+_SIZES = (1e-6, 1e9)
+"""Of a mesh, in its unit: beyond it numbers run over."""
+_MERGED = 1e-8
+"""In its unit: vertices nearer to each other than this along each axis are one, as in trimesh."""
+
+Vertices = Float[np.ndarray, "_ 3"]
+Faces = Int[np.ndarray, "_ 3"]
+Parsed = tuple[np.ndarray, np.ndarray, str | None]
+Parser = Callable[[bytes], Parsed]
+
+
+class Mesh(NamedTuple):
+    """What a file holds, equal vertices merged, equal faces taken once.
+
+    `unit` is what the file calls that of its coordinates, `input` what was read (`source.load`).
+    """
+
+    vertices: Vertices
+    faces: Faces
+    unit: str | None
+    input: dict[str, Any]
+
+
+def read(parse: Parser, path: str, place: pathlib.Path) -> Mesh:
+    """Read a file of a mesh.
+
+    Args:
+        path: as the user calls it.
+        place: where it is.
+
+    Raises:
+        OSError: it cannot be read.
+        ScanError: not a mesh, or one without faces.
+    """
+    with _without_noise():
+        data, about = _load(path, place)
+        with source.told(path, f"read as {place.suffix[1:].upper()}"):
+            vertices, faces, unit = parse(data)
+            del data
+            source.check_faces(len(faces))
+            if not len(faces):
+                raise Fault(
+                    "it holds points but no faces; make a mesh of them"
+                    if len(vertices)
+                    # So ends an STL of fewer triangles than it tells of.
+                    else "no mesh can be read of it, so it is empty, cut off or damaged; copy or"
+                    " export it again"
+                )
+            vertices, faces = _cleaned(np.asarray(vertices, float), np.asarray(faces, int))
+    return Mesh(vertices, faces, unit, about)
+
+
+def _load(path: str, place: pathlib.Path) -> tuple[bytes, dict[str, Any]]:
+    try:
+        return source.load(place)
+    except (FileNotFoundError, ScanError) as error:
+        raise type(error)(str(error).replace(str(place), path, 1)) from None
+
+
+def _cleaned(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
+    """Equal vertices merged, equal faces taken once, those without an area left out."""
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        raise Fault("its faces name vertices that it does not have; export it again")
+    # Scanners leave a few points that are nowhere.
+    somewhere = np.asarray(np.isfinite(vertices).all(axis=1))
+    faces = faces[somewhere[faces].all(axis=1)]
+    number, at = np.unique(faces, return_inverse=True)
+    vertices, faces = vertices[number], at.reshape(-1, 3)
+    size = float(np.ptp(vertices, axis=0).max()) if len(faces) else 0.0
+    if not _SIZES[0] <= size <= _SIZES[1] or np.abs(vertices).max() > 10 * _SIZES[1]:
+        raise Fault("its coordinates are damaged or its faces have no area; export it again")
+    first, same = _distinct(np.rint(vertices / _MERGED).astype(np.int64))
+    vertices, faces = vertices[first], same[faces]
+    faces = faces[np.sort(_distinct(np.sort(faces, axis=1))[0])]
+    a, b, c = vertices[faces].transpose(1, 0, 2)
+    longest = np.maximum.reduce([np.linalg.norm(side, axis=1) for side in (b - a, c - b, a - c)])
+    # Their height above the longest side.
+    faces = faces[np.linalg.norm(np.cross(b - a, c - a), axis=1) > _MERGED * longest]
+    if not len(faces):
+        raise Fault("none of its faces has an area; export it again")
+    number, at = np.unique(faces, return_inverse=True)
+    return vertices[number], at.reshape(-1, 3)
+
+
+def _distinct(
+    rows: Int[np.ndarray, "n w"],
+) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "n"]]:
+    """The first of all equal rows, in their order, and for each row which of these it equals."""
+    order = np.lexsort(rows.T)
+    begins = np.ones(len(rows), bool)
+    begins[1:] = (rows[order[1:]] != rows[order[:-1]]).any(axis=1)
+    # The sort is stable.
+    first = order[begins]
+    by_place = np.argsort(first)
+    rank = np.empty_like(by_place)
+    rank[by_place] = np.arange(len(first))
+    which = np.empty_like(order)
+    which[order] = rank[np.cumsum(begins) - 1]
+    return first[by_place], which
+
+
+@contextlib.contextmanager
+def _without_noise() -> Iterator[None]:
+    """Within, libraries keep to themselves what they think of a file."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        before = logging.root.manager.disable
+        logging.disable(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logging.disable(before)
+
+
+def stl(data: bytes) -> Parsed:
+    """Binary where the length is that of its count of triangles, else text."""
+    count = int.from_bytes(data[80:84], "little")
+    if len(data) >= 84 and len(data) - 84 == 50 * count:
+        source.check_faces(count)
+        triangle = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("more", "<u2")])
+        corners = np.frombuffer(data, triangle, count, 84)["corners"].reshape(-1, 3)
+    else:
+        whole = re.compile(rb"\s*solid.*endsolid", re.IGNORECASE | re.DOTALL)
+        if not whole.match(data):
+            return np.zeros((0, 3)), np.zeros((0, 3), int), None
+        rows = re.findall(rb"vertex\s([^\r\n]*)", data, re.IGNORECASE)
+        source.check_faces(len(rows) // 3)
+        corners = _numbers(rows, 3)
+    return corners, np.arange(len(corners)).reshape(-1, 3), None
+
+
+def obj(data: bytes) -> Parsed:
+    """Vertices and faces of all objects and groups."""
+    text = re.sub(rb"\\\r?\n", b" ", data)
+    del data
+    rows = re.findall(rb"^f[ \t]+([^\r\n]+)", text, re.MULTILINE)
+    source.check_faces(len(rows))
+    vertices = _numbers(re.findall(rb"^v[ \t]+([^\r\n]+)", text, re.MULTILINE), 3)
+    del text
+    # A corner is vertex/texture/normal.
+    polygons = [re.sub(rb"/\S*", b"", row).split() for row in rows]
+    del rows
+    faces = _triangles(polygons)
+    # They count from 1 on, negative ones from the end.
+    return vertices, np.where(faces > 0, faces - 1, faces + len(vertices)), None
+
+
+def off(data: bytes) -> Parsed:
+    """By trimesh."""
+    from trimesh.exchange.off import load_off
+
+    kwargs = load_off(io.BytesIO(data))
+    return kwargs["vertices"], kwargs["faces"], None
+
+
+def ply(data: bytes) -> Parsed:
+    """By trimesh; polygons become triangles."""
+    from trimesh.exchange.ply import load_ply
+    from trimesh.geometry import triangulate_quads
+
+    # Only of points and faces; edges would be joined to paths.
+    head, found, rest = data.partition(b"end_header")
+    file = io.BytesIO(head.replace(b"element edge ", b"element none ") + found + rest)
+    del data, rest
+    kwargs: dict[str, Any] = load_ply(file, skip_materials=True)
+    faces = kwargs.get("faces")
+    none = np.zeros((0, 3))
+    corners = none.astype(int) if faces is None else triangulate_quads(faces)
+    return kwargs.get("vertices", none), corners, None
+
+
+def _numbers(rows: Sequence[bytes], width: int) -> Float[np.ndarray, "n w"]:
+    """The first numbers of each row, of rows of equal length quickly."""
+    if not rows:
+        return np.zeros((0, width))
+    found = np.fromstring(b" ".join(rows), sep=" ")
+    columns = len(rows[0].split())
+    if found.size == len(rows) * columns and columns >= width:
+        return found.reshape(-1, columns)[:, :width]
+    return np.array([row.split()[:width] for row in rows], float)
+
+
+def _triangles(polygons: Sequence[Sequence[Any]]) -> Faces:
+    """Polygons as fans of triangles; what has less than three corners is left out."""
+    by_size: dict[int, list[Sequence[Any]]] = {}
+    for polygon in polygons:
+        by_size.setdefault(len(polygon), []).append(polygon)
+    source.check_faces(sum((size - 2) * len(some) for size, some in by_size.items() if size > 2))
+    made = [np.zeros((0, 3), int)]
+    for size, some in by_size.items():
+        corners = np.array(some).astype(int)
+        made += [corners[:, [0, k, k + 1]] for k in range(1, size - 1)]
+    return np.concatenate(made)
