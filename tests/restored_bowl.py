@@ -13,6 +13,7 @@ from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import drawing, measures, meshes, missing_piece, page, profile, record
 
 NAME = 'A <b>"pot"</b> & </script><script>boom()</script>'
+ROW = (1.0, 0.0, 0.0, 0.0)
 STEP = 5.0
 
 MEASURES = measures.Measures(
@@ -63,7 +64,7 @@ def report(**changes: Any) -> record.Report:
         confidence=None,
         placement=None,
         hypotheses=(),
-        transform=((1.0, 0.0, 0.0, 0.0),) * 4,
+        transform=(ROW, ROW, ROW, ROW),
         missing=None,
     )
     return dataclasses.replace(plain, **changes)

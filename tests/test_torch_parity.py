@@ -6,6 +6,7 @@ import json
 import pathlib
 import random
 import sys
+from typing import Any
 
 import jax
 import numpy as np
@@ -211,7 +212,7 @@ def test_altered_state_dicts_give_our_own_error_alone(tmp_path):
     states = [weights.to_torch(variables("resnet_sn", n)) for n in ("generator", "discriminator")]
     refused = 0
     for number in range(120):
-        state = dict(states[number % 2])
+        state: dict[Any, Any] = dict(states[number % 2])
         name = draw.choice(list(state))
         if number % 3 == 0:
             state[name] = _wrong_values(draw)

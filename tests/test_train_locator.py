@@ -160,7 +160,8 @@ def test_a_missing_file_is_named_with_what_makes_it(tmp_path, capsys):
 @pytest.mark.parametrize("how", ["cut", "other", "pickled", "text"])
 def test_other_files_are_no_sherds(tmp_path, how):
     path = tmp_path / "sherds.npz"
-    np.savez(path, points=np.ones((2, 5, 3)), **({} if how == "other" else {"a": np.ones(2)}))
+    more: dict[str, Any] = {} if how == "other" else {"a": np.ones(2)}
+    np.savez(path, points=np.ones((2, 5, 3)), **more)
     if how == "cut":
         path.write_bytes(path.read_bytes()[:-100])
     elif how == "pickled":
