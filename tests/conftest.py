@@ -17,6 +17,7 @@ os.environ.setdefault(
 )
 
 import functools
+import gc
 import json
 import pathlib
 import shutil
@@ -65,6 +66,15 @@ def objectives_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(objectives, "build", shared)
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def light_memory() -> Iterator[None]:
+    """What one file of tests leaves in memory is not looked through while the next ones run."""
+    yield
+    jax.clear_caches()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

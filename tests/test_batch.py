@@ -197,6 +197,7 @@ def test_of_forty_sherds_ten_broken_ones_stop_no_other(tmp_path, weights_file, c
 def test_other_options_are_another_job(tmp_path, weights_file, capsys, monkeypatch):
     vox.write(tmp_path / "a.vox", sherd(1))
     job = (tmp_path / "a.vox", "--out", tmp_path / "out", "--weights", weights_file)
+    job += ("--formats", "vox", "json")
     for more, done in (((), 1), ((), 0), (["--threshold", "0.3"], 1), (["--threshold", "0"], 1)):
         assert complete(*job, *more) == 0
         assert capsys.readouterr().out.count("voxels given") == done, more
