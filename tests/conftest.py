@@ -16,6 +16,7 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 )
 
+import contextlib
 import functools
 import gc
 import json
@@ -44,9 +45,19 @@ def on_cpu_devices(count: int) -> dict[str, str]:
     return os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def objectives_once() -> Iterator[None]:
-    """Runs of equal configs in one process share what was traced and compiled for them."""
+LONGEST = ("multihost", "chaos", "recovery", "train", "ablation", "parallel", "revolve", "scripts")
+"""Files of tests that begin first, so that none is still at work when all else is done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    names = [f"test_{name}" for name in LONGEST]
+    places = {name: place for place, name in enumerate(names)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(names)))
+
+
+@contextlib.contextmanager
+def sharing_objectives() -> Iterator[None]:
+    """Within, runs of equal configs share what was traced and compiled for them."""
     from voxgan_jax.training import objectives
 
     build, known = objectives.build, {}
@@ -65,6 +76,13 @@ def objectives_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(objectives, "build", shared)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def objectives_once() -> Iterator[None]:
+    """All tests of one process do."""
+    with sharing_objectives():
         yield
 
 

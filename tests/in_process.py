@@ -61,3 +61,13 @@ def run(path: str | pathlib.Path, *arguments: object) -> Done:
             for number, handler in signals.items():
                 signal.signal(number, handler)
     return Done(code or 0, out.getvalue(), err.getvalue())
+
+
+def run_logged(command: list[str], log_path: pathlib.Path, python_path: str) -> int:
+    """Stands in for `runs.run_logged` of the ablations."""
+    assert command[0] == sys.executable and python_path == str(ROOT)
+    done = run(*command[1:])
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("a") as log:
+        print(f"$ {' '.join(command)}", done.stdout, done.stderr, sep="\n", file=log)
+    return done.returncode

@@ -11,6 +11,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import optax
+from conftest import sharing_objectives
 from ml_collections import ConfigDict
 
 from configs import smoke
@@ -28,12 +29,13 @@ if order["place"]:
     )
 if processes.is_primary():
     logs.show_progress()
-for run in order["runs"]:
-    config = smoke.get_config()
-    config.update_from_flattened_dict(run["overrides"])
-    try:
-        loop.train(config, run["workdir"])
-    except ValueError as error:
-        print(f"refused: {error}", flush=True)
-    else:
-        print(f"trained: {run['workdir']}", flush=True)
+with sharing_objectives():
+    for run in order["runs"]:
+        config = smoke.get_config()
+        config.update_from_flattened_dict(run["overrides"])
+        try:
+            loop.train(config, run["workdir"])
+        except ValueError as error:
+            print(f"refused: {error}", flush=True)
+        else:
+            print(f"trained: {run['workdir']}", flush=True)

@@ -132,16 +132,6 @@ def test_wrong_options_say_what_to_do(of, options, message, capsys):
     assert message in capsys.readouterr().err
 
 
-def in_this_process(command, log_path, python_path):
-    """Stands in for `runs.run_logged`."""
-    assert command[0] == sys.executable and python_path == str(ROOT)
-    done = in_process.run(*command[1:])
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    with log_path.open("a") as log:
-        print(f"$ {' '.join(command)}", done.stdout, done.stderr, sep="\n", file=log)
-    return done.returncode
-
-
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """Two models of four features, some steps on ten pots."""
@@ -150,7 +140,7 @@ def small(tmp_path_factory):
     options += ["--batch_size", "4", "--steps", "4", "--pots", "6", "--test_pots", "3"]
     options += ["--config.train.log_every_steps=1"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "run_logged", in_this_process)
+        patch.setattr(runs, "run_logged", in_process.run_logged)
         yield out, options, in_process.run("scripts/ablation.py", *options)
 
 

@@ -5,6 +5,7 @@ import pytest
 import trimesh
 from turned_pots import bowl, sherd
 
+from voxgan_jax import ledger
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface as mesh
 from voxgan_jax.inference.answer import GIVEN, INFERRED, mark
@@ -31,7 +32,7 @@ def test_files_read_again_are_watertight_and_in_mm(written):
     folder, labels, _, said = written
     names = [f"pot_completed.{form}" for form in ("vox", "stl", "glb")] + ["pot_missing.stl"]
     assert [path.name for path in said.paths] == names
-    assert sorted(path.name for path in folder.iterdir()) == sorted(names)
+    assert {path.name for path in folder.iterdir()} == {*names, ledger.LIST}
     np.testing.assert_array_equal(vox.read(said.paths[0]), labels)
     volumes = []
     for path in (said.paths[1], said.paths[3]):
@@ -66,7 +67,8 @@ def test_the_glb_has_coloured_parts_in_metres(written):
 def test_only_what_is_asked_for_is_written_and_a_stale_piece_goes(tmp_path):
     pot = bowl(16)
     labels = pot.astype(np.uint8)
-    (tmp_path / "a_missing.stl").write_bytes(b"old")
+    with ledger.published(tmp_path, ["a_missing.stl"]) as private:
+        (private / "a_missing.stl").write_bytes(b"old")
     made = Completion("a", labels, pot.astype(np.float32), mesh.frame(pot.shape))
     said = made.write(tmp_path, ["vox"])
     assert [path.name for path in said.paths] == ["a_completed.vox"]

@@ -2,6 +2,7 @@
 
 import json
 
+import in_process
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -234,6 +235,7 @@ def test_of_a_full_model_that_failed_the_others_are_told_alone(tmp_path):
 
 def test_trains_and_scores_a_tiny_model_and_does_it_once(tmp_path, monkeypatch, capsys):
     keep_to_itself(monkeypatch)
+    monkeypatch.setattr(runs, "run_logged", in_process.run_logged)
     monkeypatch.setattr(script, "QUICK_POTS", 19)
     command = ["--quick", "--out", str(tmp_path), "--parts", "averaging", "--num_train_steps", "2"]
     command += ["--config.generator.features=4", "--config.generator.bottleneck=8"]
