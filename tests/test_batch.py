@@ -243,6 +243,29 @@ def test_files_folders_and_globs(tmp_path):
         files.collect([""])
 
 
+def test_what_means_no_file_and_a_folder_that_cannot_be_ends_no_batch(
+    tmp_path, weights_file, capsys
+):
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    for name in ("ok", "sub/x"):
+        vox.write(tmp_path / "in" / f"{name}.vox", sherd(1))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "sub").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    names = [
+        tmp_path / "in" / "**" / "*.vox",
+        tmp_path / "no*.vox",
+        tmp_path / ("a" * 300 + ".vox"),
+    ]
+    job = [*names, tmp_path / "empty", "--out", tmp_path / "out", "--weights", weights_file]
+    assert complete(*job, "--formats", "vox", "json") == 1
+    said = capsys.readouterr().err.splitlines()
+    for path in (*names[1:], tmp_path / "empty", tmp_path / "in" / "sub" / "x.vox"):
+        assert len([line for line in said if line.startswith(f"voxgan: {path}: ")]) == 1, path
+    assert (tmp_path / "out" / "ok.json").is_file()
+    assert (tmp_path / "out" / "sub").read_text() == "mine"
+
+
 def test_globs_end_and_go_neither_through_links_nor_into_hidden_folders(tmp_path, monkeypatch):
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / ".voxgan_jax-0123").mkdir()

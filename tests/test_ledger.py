@@ -255,3 +255,14 @@ def test_killed_it_leaves_no_half_file_under_a_name_of_a_result(tmp_path):
         assert len(shown) >= 6
         for name, text in shown.items():
             assert hashlib.sha256(text.encode()).hexdigest() in known[name]
+
+
+def test_a_users_folder_of_such_a_name_stays(tmp_path):
+    """Only names that no user gives are taken for what a killed run left."""
+    theirs, left = tmp_path / ".voxgan_jax-notes", tmp_path / ".voxgan_jax-0123456789abcdef"
+    for folder in (theirs, left):
+        folder.mkdir()
+        (folder / "text").write_text("x")
+        os.utime(folder, (1.0, 1.0))
+    ledger.ready(tmp_path)
+    assert (theirs / "text").is_file() and not left.exists()

@@ -70,3 +70,11 @@ def test_the_names_of_results_are_those_of_their_formats():
     parts = ["a_completed.stl", "a_missing.stl", "a_hypothesis1.stl", "a_hypothesis2.stl"]
     assert naming.results("a", ["stl"], 2) == parts
     assert naming.results("a", ["stl"])[-1] == "a_hypothesis16.stl"
+
+
+def test_what_is_kept_for_our_own_files():
+    assert naming.of_file("scans/index.stl") == "index_stl"
+    assert naming.of_file("scans/a.stl") == "a"
+    for name in ("index", "Index", ".voxgan_jax-x/pot"):
+        with pytest.raises(ValueError, match="not 'index'"):
+            naming.checked(name)

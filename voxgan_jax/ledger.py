@@ -30,6 +30,8 @@ LIST = ".voxgan_jax.sha256"
 Marks = frozenset[str | tuple[int, int]]
 """By what files are known again: paths without links, and numbers of device and file."""
 
+_PRIVATE = re.compile(f"{re.escape(OWN)}[0-9a-f]{{16}}")
+"""How a private folder is called; a user's folder is not, whatever it begins with."""
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _SAFELY = sum(getattr(os, f"O_{name}", 0) for name in ("NOFOLLOW", "NONBLOCK", "BINARY"))
 _MINUTE, _DAY = 60.0, 86400.0
@@ -90,7 +92,11 @@ def refuse(
         if overwrite:
             continue
         known = listed(folder) if known is None else known
-        if not is_ours(path, known):
+        if is_ours(path, known):
+            continue
+        # Another run may just have put it there, or away: its line is there before its file.
+        known = listed(folder)
+        if os.path.lexists(path) and not is_ours(path, known):
             raise FileExistsError(
                 f"{path} exists and voxgan did not write it, or it was changed; choose another"
                 " --out or give --overwrite (in Python overwrite=True)"
@@ -141,7 +147,10 @@ def is_ours(path: pathlib.Path, known: Mapping[str, Sequence[str]]) -> bool:
     digests = known.get(path.name)
     if not digests or path.is_symlink() or not path.is_file():
         return False
-    return path.stat().st_size == 0 or _digest(path) in digests
+    try:
+        return path.stat().st_size == 0 or _digest(path) in digests
+    except FileNotFoundError:  # gone meanwhile
+        return False
 
 
 def intact(folder: pathlib.Path, names: Sequence[str], known: Mapping[str, Sequence[str]]) -> bool:
@@ -203,6 +212,8 @@ def _is_left(path: pathlib.Path) -> bool:
 
     One that is a minute old is locked while its process lives; without locks a day has to pass.
     """
+    if not _PRIVATE.fullmatch(path.name):
+        return False
     try:
         age = time.time() - path.lstat().st_mtime
         if age < _MINUTE or path.is_symlink() or not path.is_dir():

@@ -32,7 +32,10 @@ def run(args: argparse.Namespace) -> int:
     from voxgan_jax.scan import formats, worker
 
     silent = args.quiet or args.json
-    names = files.collect(args.files, None if silent else _warn)
+    wrong: dict[pathlib.Path, Exception] = {}
+    names = files.collect(args.files, None if silent else _warn, wrong)
+    if not names:
+        raise next(iter(wrong.values()))
     if any(map(formats.is_mesh, names)):
         worker.start()
     from voxgan_jax.devices import accelerator
@@ -46,12 +49,12 @@ def run(args: argparse.Namespace) -> int:
     written = () if args.fixed_fragment else args.formats
     taken = files.taken(called, args.out, written, args.hypotheses, **how)
     shown = args.out if len(names) > 1 and {"html", "json"} & set(args.formats) else None
-    all_of_them = overview.Overview(shown, len(names), **how)
+    all_of_them = overview.Overview(shown, len(names) + len(wrong), **how)
     unshown = all_of_them.refused()
     if unshown:
         _warn(f"{unshown}; the others are written, but no overview")
-    for path, error in taken.items():
-        _fail(args, all_of_them, names[path], path, error)
+    for path, error in {**wrong, **taken}.items():
+        _fail(args, all_of_them, names.get(path, str(path)), path, error)
     if len(taken) == len(names):
         return 1
     if len(names) == 1 and not silent:

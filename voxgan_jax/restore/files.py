@@ -22,7 +22,9 @@ _NAMED = 5
 
 
 def collect(
-    inputs: Iterable[str | pathlib.Path], tell: Callable[[str], None] | None = None
+    inputs: Iterable[str | pathlib.Path],
+    tell: Callable[[str], None] | None = None,
+    wrong: dict[pathlib.Path, Exception] | None = None,
 ) -> dict[pathlib.Path, str]:
     """The files that are meant by files, folders and globs, each once, a folder's by name.
 
@@ -32,6 +34,7 @@ def collect(
 
     Args:
         tell: is told, in a line for each folder, which of its files are left out.
+        wrong: gets what is wrong with an input that means no file; without it, that is raised.
 
     Returns:
         The files, and what the results of each are called (`naming.names`).
@@ -41,23 +44,36 @@ def collect(
     """
     found: dict[str, tuple[pathlib.Path, pathlib.PurePath]] = {}
     for given in inputs:
-        path, above = pathlib.Path(given), pathlib.Path(given)
-        if not str(given):
-            raise FileNotFoundError("'' names no file; name a file, a folder or a glob")
-        if path.is_dir():
-            inside = _in_folder(path, tell)
-        elif not path.exists() and glob.has_magic(str(given)):
-            plain = next(n for n, part in enumerate(path.parts) if glob.has_magic(part))
-            above = pathlib.Path(*path.parts[:plain])
-            inside = sorted(filter(_is_sherd, _below(above, path.parts[plain:])))
-            if not inside:
-                raise FileNotFoundError(f"{given}: no sherd's file has such a name")
-        else:
-            # A missing file is reported with the others, so that they are completed.
-            inside, above = [path], path.parent
+        try:
+            inside, above = _meant(given, tell)
+        except OSError as error:
+            if wrong is None:
+                raise
+            wrong[pathlib.Path(given)] = faults.of_file(given, error)
+            continue
         for entry in inside:
             found.setdefault(os.path.abspath(entry), (entry, entry.relative_to(above)))
     return naming.names(dict(found.values()))
+
+
+def _meant(
+    given: str | pathlib.Path, tell: Callable[[str], None] | None
+) -> tuple[list[pathlib.Path], pathlib.Path]:
+    """The files that an input means, and the folder from which their names count."""
+    path = pathlib.Path(given)
+    if not str(given):
+        raise FileNotFoundError("'' names no file; name a file, a folder or a glob")
+    if path.is_dir():
+        return _in_folder(path, tell), path
+    if path.exists() or not glob.has_magic(str(given)):
+        # A missing file is reported with the others, so that they are completed.
+        return [path], path.parent
+    plain = next(n for n, part in enumerate(path.parts) if glob.has_magic(part))
+    above = pathlib.Path(*path.parts[:plain])
+    inside = sorted(filter(_is_sherd, _below(above, path.parts[plain:])))
+    if not inside:
+        raise FileNotFoundError(f"{given}: no sherd's file has such a name")
+    return inside, above
 
 
 def _in_folder(folder: pathlib.Path, tell: Callable[[str], None] | None) -> list[pathlib.Path]:
@@ -115,14 +131,18 @@ def taken(
     Raises:
         OSError: nothing at all can be written to `out_dir`.
     """
-    for folder in sorted({out_dir, *((out_dir / name).parent for name in names.values())}):
-        ledger.ready(folder)
+    ledger.ready(out_dir)
+    ready = functools.cache(ledger.ready)
+
+    def refuse(folder: pathlib.Path, results: Sequence[str]) -> None:
+        ready(folder)
+        ledger.refuse(folder, results, **how)
+
     wrong = {}
     for path, name in names.items():
         stem = out_dir / name
         results = naming.results(stem.name, formats, hypotheses)
-        refuse = functools.partial(ledger.refuse, stem.parent, results, **how)
-        wrong[path] = faults.guarded(path, refuse)
+        wrong[path] = faults.guarded(path, refuse, stem.parent, results)
     return {path: error for path, error in wrong.items() if error}
 
 

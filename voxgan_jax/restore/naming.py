@@ -9,7 +9,7 @@ import pathlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
-from voxgan_jax.files import key
+from voxgan_jax.files import OWN, key
 
 _TAKEN = "index"
 """`index.html` is the overview of all."""
@@ -48,16 +48,25 @@ def checked(name: str) -> str:
     """A name that was given in Python: "sherd", or "folder/sherd" in a folder below the results'.
 
     Raises:
-        ValueError: it is empty, absolute, leads upwards, cannot be printed or is too long.
+        ValueError: it is empty, absolute, leads upwards, cannot be printed, is too long, or is kept
+            for what is ours: "index", hidden names of `files.OWN`.
     """
     parts = name.split("/")
     wrong = any(part in ("", ".", "..") for part in parts) or pathlib.PurePath(name).anchor
+    wrong = wrong or key(name) == _TAKEN or any(key(part).startswith(OWN) for part in parts)
     if wrong or not name.isprintable() or max(map(_bytes, parts)) > _LONGEST:
         raise ValueError(
-            f"name {name[:80]!r}: give one like 'sherd' or 'folder/sherd', not absolute and"
-            f" without '..', of printable characters, no more than {_LONGEST} bytes a part"
+            f"name {name[:80]!r}: give one like 'sherd' or 'folder/sherd', not 'index',"
+            " not absolute and without '..', of printable characters,"
+            f" no more than {_LONGEST} bytes a part"
         )
     return name
+
+
+def of_file(path: str | pathlib.Path) -> str:
+    """The name of the results of a file that is the only one."""
+    path = pathlib.Path(path)
+    return names({path: pathlib.PurePath(path.name)})[path]
 
 
 def names(found: Mapping[pathlib.Path, pathlib.PurePath]) -> dict[pathlib.Path, str]:

@@ -196,7 +196,10 @@ class Completion(Shown):
             ValueError: a format or a name (`naming.checked`) that is none.
             OSError: a file cannot be written, or must stay (FileExistsError).
         """
-        unknown = sorted(set(formats) - set(FORMATS))
+        formats = (formats,) if isinstance(formats, str) else tuple(formats)
+        unknown = sorted(map(str, set(formats) - set(FORMATS)))
+        if not str(out_dir):
+            raise ValueError("out_dir '' names no folder; give '.' for this one")
         if unknown:
             raise ValueError(f"no format {unknown[0]!r}; there are {', '.join(FORMATS)}")
         stem = pathlib.Path(out_dir) / naming.checked(self.name)
@@ -274,7 +277,7 @@ def restore(
     moved = np.eye(4)
     moved[:3, 3] = -y, -(labels.shape[1] - z - sherd.labels.shape[1]), -x
     return Completion(
-        name=naming.of_fragments(name or pathlib.Path(sherd.source).stem, sherd.ids),
+        name=naming.of_fragments(name or naming.of_file(sherd.source), sherd.ids),
         labels=answers.mark(labels, answer.belief),
         belief=answer.belief,
         matrix=sherd.to_mm @ moved,
