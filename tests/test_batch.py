@@ -299,6 +299,11 @@ def test_what_is_left_out_of_a_folder_is_named(tmp_path, weights_file, capsys):
     assert (tmp_path / "out" / "a_hypothesis_of_Anna.json").is_file()
     assert complete(*job, "--quiet") == 0
     assert capsys.readouterr().err == ""
+    # Of a glob, too.
+    glob = folder / "a*.vox"
+    assert complete(glob, *job[1:]) == 0
+    said = capsys.readouterr().err
+    assert said == f"voxgan: {glob}: left out, as they are no sherds: a_completed.vox\n"
 
 
 def test_sherds_of_one_name_are_completed_side_by_side(tmp_path, weights_file, capsys, monkeypatch):

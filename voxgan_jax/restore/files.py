@@ -70,9 +70,11 @@ def _meant(
         return [path], path.parent
     plain = next(n for n, part in enumerate(path.parts) if glob.has_magic(part))
     above = pathlib.Path(*path.parts[:plain])
-    inside = sorted(filter(_is_sherd, _below(above, path.parts[plain:])))
+    entries = sorted(_below(above, path.parts[plain:]))
+    inside = list(filter(_is_sherd, entries))
     if not inside:
         raise FileNotFoundError(f"{given}: no sherd's file has such a name")
+    _tell_of_others(given, entries, inside, tell)
     return inside, above
 
 
@@ -86,12 +88,22 @@ def _in_folder(folder: pathlib.Path, tell: Callable[[str], None] | None) -> list
             f"{folder}: no sherd in this folder ({known}); to look into its subfolders,"
             f' give "{folder / "**" / "*"}"'
         )
-    ours = {*inside, folder / ledger.LIST}
-    left = [entry.name for entry in entries if entry.is_file() and entry not in ours]
+    _tell_of_others(folder, entries, inside, tell)
+    return inside
+
+
+def _tell_of_others(
+    given: str | pathlib.Path,
+    entries: Iterable[pathlib.Path],
+    inside: Sequence[pathlib.Path],
+    tell: Callable[[str], None] | None,
+) -> None:
+    """Name some of the files that an input means in its words, but that are no sherds."""
+    others = set(entries) - set(inside)
+    left = sorted(path.name for path in others if path.is_file() and path.name != ledger.LIST)
     if left and tell:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-        tell(f"{folder}: left out, as they are no sherds: {', '.join(left[:_NAMED])}{more}")
-    return inside
+        tell(f"{given}: left out, as they are no sherds: {', '.join(left[:_NAMED])}{more}")
 
 
 def _below(above: pathlib.Path, parts: Sequence[str]) -> set[pathlib.Path]:
