@@ -201,8 +201,8 @@ def test_real_pots_train_and_the_loss_falls(tmp_path):
         "--config.data.pool=2",
         *(f"--config.{net}.features=4" for net in ("generator", "discriminator")),
         *(f"--config.{part}.batch_size=4" for part in ("train", "eval")),
-        "--config.train.log_every_steps=4",
-        "--config.train.num_train_steps=40",
+        "--config.train.log_every_steps=10",
+        "--config.train.num_train_steps=100",
     )
     assert done.returncode == 0, done.stderr[-2000:]
     recon = [

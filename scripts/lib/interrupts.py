@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import psutil
 
+from voxgan_jax import ledger
+
 STOPPED = 130
 _LIMIT_S = 60.0
 _GONE_S = 3.0
@@ -64,7 +66,8 @@ def interrupt(
     """Start a command, interrupt it, and see how it ends.
 
     Args:
-        out: where the command writes; hidden files there are counted as left.
+        out: where the command writes; hidden files there are counted as left, but for the list of
+            the results that it wrote before.
         env: of the command; None: that of this process.
     """
     with tempfile.TemporaryDirectory() as scratch:
@@ -95,7 +98,8 @@ def interrupt(
         took = time.monotonic() - start
         left = [f"process {name}" for name in _alive(process.pid)]
         left += [str(path.relative_to(temporary)) for path in temporary.iterdir()]
-        left += [path.name for path in out.rglob(".*")]
+        listed = {path for path in out.rglob(ledger.LIST) if any(path.parent.glob("[!.]*"))}
+        left += [path.name for path in out.rglob(".*") if path not in listed]
         lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
         return Ending(after_s, process.returncode, tuple(lines), took, tuple(left), early)
 

@@ -37,8 +37,7 @@ published form of IberianVoxel, which comes WITHOUT A LICENCE: do not pass its f
 authors before any use beyond your own study. Any other folder of .vox files can be prepared too."""
 
 
-_ASIDE, _OLDER = ".preparing-", {"type", "jsonFeature", "json_feature"}
-_CLASS = {"pythonClassName", "python_class_name"}
+_ASIDE = ".preparing-"
 _NAMES = ("features_dict.FeaturesDict", "tensor_feature.Tensor", "text_feature.Text")
 _FEATURES = {f"tensorflow_datasets.core.features.{name}" for name in _NAMES}
 """The classes that `VoxPottery` names; of others TFDS would import the module, whichever it is."""

@@ -197,10 +197,9 @@ class Completion(Shown):
             OSError: a file cannot be written, or must stay (FileExistsError).
         """
         formats = (formats,) if isinstance(formats, str) else tuple(formats)
-        unknown = sorted(map(str, set(formats) - set(FORMATS)))
         if not str(out_dir):
             raise ValueError("out_dir '' names no folder; give '.' for this one")
-        if unknown:
+        if unknown := sorted(map(str, set(formats) - set(FORMATS))):
             raise ValueError(f"no format {unknown[0]!r}; there are {', '.join(FORMATS)}")
         stem = pathlib.Path(out_dir) / naming.checked(self.name)
         with ledger.published(
