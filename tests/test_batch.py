@@ -599,6 +599,14 @@ def test_long_and_unprintable_names_are_completed(tmp_path, weights_file):
     assert {"red_[31m.json", "turned_.json"} < set(made)
 
 
+def test_a_name_of_two_lines_stands_once_in_its_error(tmp_path, weights_file, capsys):
+    (tmp_path / "two\nlines.vox").write_bytes(b"no scan")
+    job = (tmp_path / "two\nlines.vox", "--out", tmp_path / "out", "--weights", weights_file)
+    assert complete(*job) == 1
+    said = capsys.readouterr().err
+    assert said.count("lines.vox") == 1 and said.startswith(f"voxgan: {tmp_path}/two\\nlines.vox: ")
+
+
 def test_where_errors_arose_is_said_when_asked_for(tmp_path, weights_file, capsys):
     (tmp_path / "a.vox").write_bytes(b"no scan")
     job = (tmp_path / "a.vox", "--out", tmp_path / "out", "--weights", weights_file)

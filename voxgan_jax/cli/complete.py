@@ -87,7 +87,10 @@ def run(args: argparse.Namespace) -> int:
     failed = len(all_of_them.failed)
     if all_of_them.out_dir and not silent:
         faults = f", {'one file' if failed == 1 else f'{failed} files'} failed" if failed else ""
-        print(f"{args.out / overview.INDEX}: {len(all_of_them.done)} pots{faults}")
+        count = len(all_of_them.done)
+        print(
+            f"{args.out / overview.INDEX}: {'one pot' if count == 1 else f'{count} pots'}{faults}"
+        )
     return int(failed > 0 or unshown is not None)
 
 

@@ -22,8 +22,9 @@ def of_file(path: str | pathlib.Path, error: Exception) -> Exception:
     """
     if is_full(error):
         return error.with_traceback(None)
-    foreseen = isinstance(error, (OSError, ValueError))
-    said = " ".join(str(error).split())
+    foreseen, head = isinstance(error, (OSError, ValueError)), f"{path}: "
+    # The path as it is, whatever it holds; the rest in one line.
+    said = " ".join(str(error).removeprefix(head).split())
     if isinstance(error, MemoryError):
         said = f"it needs more memory than there is {said}".rstrip()
     elif isinstance(error, OSError) and error.strerror:
@@ -31,9 +32,7 @@ def of_file(path: str | pathlib.Path, error: Exception) -> Exception:
         said = f"{error.strerror}{where}"
     elif not foreseen:
         said = f"{type(error).__name__}: {said}"[:_MOST]
-    if not said.startswith(str(path)):
-        said = f"{path}: {said}"
-    found = error if foreseen and said == str(error) else ValueError(said)
+    found = error if foreseen and head + said == str(error) else ValueError(head + said)
     found.add_note("".join(traceback.format_exception(error)))
     return found.with_traceback(None)  # It would keep all that was in memory.
 

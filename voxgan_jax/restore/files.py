@@ -49,7 +49,7 @@ def collect(
         except OSError as error:
             if wrong is None:
                 raise
-            wrong[pathlib.Path(given)] = faults.of_file(given, error)
+            wrong[pathlib.Path(given)] = faults.of_file(given or "''", error)
             continue
         for entry in inside:
             found.setdefault(os.path.abspath(entry), (entry, entry.relative_to(above)))
