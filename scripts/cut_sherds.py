@@ -137,7 +137,8 @@ def _fitted(surface: walls.Wall, some: np.ndarray, true: Axis) -> list[np.ndarra
         Axis(centres[n], directions[n], 0.0)
         for n in axis_fit.starts(directions, cost)[: FITTED - 1]
     ]
-    found = [axis_fit.refined(few, start, rounds=2) for start in (*starts, true)]
+    widest = axis_fit.usual_radius(few)
+    found = [axis_fit.refined(few, start, widest, rounds=2) for start in (*starts, true)]
     return [np.stack([axis.point, axis.direction]) for axis in found if axis is not None]
 
 

@@ -31,7 +31,16 @@ _APART_DEGREES = 20.0  # between the starts
 _ALIKE_DEGREES = 8.0  # axes nearer to each other may be one
 _FIRST_TILT, _TILT_WORTH = 0.3, 1.5  # of a normal's sine: in walls; in spreads of distances
 _WIDEST_WALLS, _WIDEST_SIZES = 16.0, 5.0
-"""No pot's radius is so many times its wall, or the sherd's own size."""
+"""Few pots' radius is more than so many times their wall, or the sherd's own size."""
+
+_AT_THE_LIMIT = 0.9
+"""From this share of it on the limit has a say in a fit."""
+
+_EXACT = 1e-3
+"""Of a wall's thickness: with a smaller error a fit leaves nothing to be wished for."""
+
+MUCH_BETTER = 0.6
+"""An unlikely fit is believed where it leaves no more than this share of the error."""
 
 MEASURED = 1.1
 """So many times the size that is told of its pot a sherd may seem to have."""
@@ -42,47 +51,86 @@ _DEGREE = 4  # of the polynomials that the profile is fitted by
 class Axis(NamedTuple):
     """A line: a point (that next to the sherd's middle) and a unit direction, either way round.
 
-    `error` is how far the wall lies from being round about it, in mm: the median residual.
+    `error` is how far the wall lies from being round about it, in mm: the median residual. `wide`
+    says that it lies further off than is usual for such a wall, as the surface demands.
     """
 
     point: Vector
     direction: Vector
     error: float
+    wide: bool = False
 
 
-def find(surface: Wall, direction: Vector | None = None, widest: float = np.inf) -> list[Axis]:
+def find(surface: Wall, direction: Vector | None = None, widest: float | None = None) -> list[Axis]:
     """The likeliest axes, best first; one alone where its direction is known.
 
-    Axes from which no point lies further than `widest`, in mm, come before others.
+    Args:
+        widest: the pot's radius in mm, where it is told; axes from which no point lies further come
+            before others. None keeps to what is usual for such a wall, but where a wider pot suits
+            the surface much better.
     """
+    if widest is not None:
+        return _find(surface, direction, widest, told=True)
+    usual = usual_radius(surface)
+    found = _find(surface, direction, usual)
+    if all(reach(axis, surface.points) < _AT_THE_LIMIT * usual for axis in found):
+        return found
+    least = min(axis.error for axis in found)
+    if least < _EXACT * _scale(surface):
+        return found
+    freed = _find(surface, direction, np.inf)
+    wider = [axis._replace(wide=True) for axis in freed if axis.error < MUCH_BETTER * least]
+    return [*wider, *found] if direction is None else (wider or found)
+
+
+def usual_radius(surface: Wall) -> float:
+    """What few pots with such a wall exceed, in mm."""
+    if surface.thickness:
+        return _WIDEST_WALLS * surface.thickness
+    return _WIDEST_SIZES * _size(surface.points)
+
+
+def _scale(surface: Wall) -> float:
+    """The wall's thickness, or a guess at it."""
+    return surface.thickness or float(np.linalg.norm(np.ptp(surface.points, axis=0))) / 20
+
+
+def _size(points: Points) -> float:
+    return float(np.linalg.norm(points - points.mean(0), axis=1).max())
+
+
+def _find(
+    surface: Wall, direction: Vector | None, widest: float, *, told: bool = False
+) -> list[Axis]:
+    """The likeliest axes of a pot whose radius is, or where it is not told should be, no more."""
     points, normals = surface.points, surface.normals
-    size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
-    free = direction is None
+    size, free = _size(points), direction is None
     directions = hemisphere(_DIRECTIONS)
     if direction is not None:
         directions = (np.asarray(direction, float) / np.linalg.norm(direction))[None]
     some = slice(None, None, max(len(points) // _TRIED_POINTS, 1))
     cost, centres = nearest_lines(directions, surface.anchors[some], normals[some])
     lines = [Axis(*line, 0.0) for line in zip(centres, directions, strict=True)]
-    if np.isfinite(widest):
-        cost = cost + np.array([_reach(line, points[some]) > MEASURED * widest for line in lines])
+    most = MEASURED * widest if told else np.inf
+    if told:
+        cost = cost + np.array([reach(line, points[some]) > most for line in lines])
     few = Wall(points[some], normals[some], surface.anchors[some], surface.thickness)
 
     def worth(axis: Axis) -> tuple[bool, float]:
-        return bool(_reach(axis, points) > MEASURED * widest), axis.error
+        return reach(axis, points) > most, axis.error
 
-    rough = [refined(few, lines[n], free=free, widest=widest) for n in starts(directions, cost)]
+    rough = [refined(few, lines[n], widest, free=free) for n in starts(directions, cost)]
     found = distinct(sorted(filter(None, rough), key=worth), size)[:_KEPT]
-    fine = [refined(surface, axis, free=free, rounds=2, widest=widest) for axis in found]
+    fine = [refined(surface, axis, widest, free=free, rounds=2) for axis in found]
     found = distinct(sorted(filter(None, fine), key=worth), size)
-    if any(not worth(axis)[0] for axis in found):
+    if not told or any(not worth(axis)[0] for axis in found):
         return found
     return [_pulled(axis, points, widest) for axis in found]
 
 
 def _pulled(axis: Axis, points: Points, widest: float) -> Axis:
     """An axis that lies too far off, moved straight towards the sherd as far as is needed."""
-    beyond = _reach(axis, points) - widest
+    beyond = reach(axis, points) - widest
     aside = points.mean(0) - axis.point
     aside -= (aside @ axis.direction) * axis.direction
     distance = float(np.linalg.norm(aside))
@@ -91,7 +139,7 @@ def _pulled(axis: Axis, points: Points, widest: float) -> Axis:
     return axis._replace(point=axis.point + min(beyond / distance, 1.0) * aside)
 
 
-def _reach(axis: Axis, points: Points) -> float:
+def reach(axis: Axis, points: Points) -> float:
     """How far from the axis the sherd reaches, but for a hundredth of it."""
     return float(np.quantile(cylindrical(axis, points)[0], 0.99))
 
@@ -163,7 +211,7 @@ def starts(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) -
 
 
 def refined(
-    surface: Wall, start: Axis, *, free: bool = True, rounds: int = 3, widest: float = np.inf
+    surface: Wall, start: Axis, widest: float, *, free: bool = True, rounds: int = 3
 ) -> Axis | None:
     """The axis near a line about which the two walls fall on two lines, as smooth as a profile is.
 
@@ -171,17 +219,14 @@ def refined(
     sines of the normals' tilts out of their meridian planes.
 
     Args:
+        widest: half of the points lie no further from the axis, in mm, or hardly.
         free: its direction may change, not its place alone.
-        widest: no point lies further from the axis, in mm.
 
     Returns:
         None where the fit fails.
     """
     points, normals = surface.points, surface.normals
-    scale = surface.thickness or float(np.linalg.norm(np.ptp(points, axis=0))) / 20
-    size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
-    limit = _WIDEST_WALLS * surface.thickness if surface.thickness else _WIDEST_SIZES * size
-    limit = min(limit, widest)
+    scale = _scale(surface)
     axis = start
     middle = points.mean(0)
     weight, tilt = np.ones(len(points)), _FIRST_TILT * scale
@@ -203,7 +248,7 @@ def refined(
             distance, sine, radius = _residuals(moved(x), surface, frame, weight)
             root = np.sqrt(weight)
             # Else a plane's axis would lie anywhere.
-            beyond = 0.1 * np.sqrt(len(points)) * max(float(np.median(radius)) - limit, 0.0)
+            beyond = 0.1 * np.sqrt(len(points)) * max(float(np.median(radius)) - widest, 0.0)
             return np.concatenate([root * distance, tilt * root * sine, [beyond]])
 
         solved = optimize.least_squares(

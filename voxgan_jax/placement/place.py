@@ -67,7 +67,8 @@ def place(
             "this model was trained on pots in the corner of the cube, for which nothing is known"
             " of placing; give --as-is"
         )
-    likely, (points, volume) = candidates(mesh, known, locator.load(), ROWS * batches)
+    likely, view = candidates(mesh, known, locator.load(), ROWS * batches)
+    points, volume = view.fill
     side = completer.resolution
     placements = []
     for start in range(0, len(likely), ROWS):
@@ -79,7 +80,8 @@ def place(
             if given[row].any():
                 made = judged(completer, candidate, given[row], answers[row, ..., 0], known, points)
                 placements.append((candidate, made))
-    return ranked(placements, points)
+    shown = view.shown if view.shown > view.thickness else None
+    return ranked(placements, points)._replace(wall_mm=view.thickness, shown_wall_mm=shown)
 
 
 def judged(

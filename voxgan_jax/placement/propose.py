@@ -3,8 +3,8 @@
 A candidate is cheap: points and tables. Only the best of them are shown to the model (`place`).
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -27,6 +27,8 @@ Scales = Float[np.ndarray, "s"]
 MAX_AXES = 5  # of a sherd, whose placements are looked at
 _FINE = 5  # points a wall's thickness that fill a sherd
 _MAX_CELLS = 6_000_000  # of the grid of these points
+_THIN = 0.45
+"""From this logarithm of a voxel's side in units on, walls are thinner than the networks know."""
 _UNLIKELY = -30.0  # logarithm of likelihood: what cannot be
 _FAR = 9.0  # likewise, below the best: what is not worth a look
 _MAX_GROUPS = 8  # placements of one axis, one end up
@@ -52,10 +54,24 @@ def fill(mesh: "trimesh.Trimesh", thickness: float | None) -> Fill:
     return Fill(low + (np.argwhere(occupied) + 0.5) * step, step**3)
 
 
+class View(NamedTuple):
+    """A sherd as the networks are shown it: with a wall of `locator.USUAL_WALL` units at least.
+
+    `fill` fills it, `surface` is its walls, in mm; `thickness` is its own wall's, `shown` that which
+    they see.
+    """
+
+    fill: Fill
+    surface: Wall
+    unit: float
+    thickness: float
+    shown: float
+
+
 def candidates(
     mesh: "trimesh.Trimesh", known: Known, locate: locator.Locate, count: int
-) -> tuple[list[Candidate], Fill]:
-    """The likeliest placements, best first, and the points that fill the sherd.
+) -> tuple[list[Candidate], View]:
+    """The likeliest placements, best first, and the sherd as they were found with.
 
     Raises:
         ValueError: no axis is found about which the sherd could have been turned, or no placement
@@ -63,15 +79,18 @@ def candidates(
     """
     surface = walls.wall(mesh)
     filled = fill(mesh, surface.thickness)
+    direction = None if known.direction is None else np.asarray(known.direction, float)
+    fitted = axis_fit.find(surface, direction, known.diameter and known.diameter / 2)
     # Where two walls were not told apart, a sherd is as thick as twice its volume by its area.
     thickness = surface.thickness or 2 * len(filled.points) * filled.volume / float(mesh.area)
-    unit = thickness / locator.USUAL_WALL
-    view = axis_maps.thinned(filled, surface, np.random.default_rng(0))
+    view = _view(filled, surface, thickness, fitted, known)
+    unit = view.unit
+    few = axis_maps.thinned(view.fill, view.surface, np.random.default_rng(0))
 
     def tables_of(lines: Lines) -> Float[np.ndarray, "k 2 s p"]:
-        return locate(axis_maps.maps(*view, lines, unit))
+        return locate(axis_maps.maps(*few, lines, unit))
 
-    axes = _axes(surface, view, unit, known, tables_of)
+    axes = fitted[:1] if direction is not None else _axes(view, few, fitted, known, tables_of)
     if not axes:
         raise ValueError(
             "no axis is found about which the sherd could have been turned; give --axis, or --as-is"
@@ -82,47 +101,70 @@ def candidates(
     tables -= special.logsumexp(tables)
     found: list[Candidate] = []
     for axis, table in zip(axes, tables, strict=True):
-        found += _upright(axis, filled.points, table[0], unit, known)
+        found += _upright(axis, view.fill.points, table[0], unit, known)
         # Given, it points from base to rim already.
-        if known.direction is None:
+        if direction is None:
             other = axis._replace(direction=-axis.direction)
-            found += _upright(other, filled.points, table[1], unit, known)
+            found += _upright(other, view.fill.points, table[1], unit, known)
     found.sort(key=lambda candidate: -candidate.log_share)
     if not found or found[0].log_share < _UNLIKELY:
         raise ValueError(
             "no placement agrees with what is given: the sherd is bigger than the pot; check"
             " --unit, --axis, --up, --height-mm and --diameter-mm"
         )
-    return found[:count], filled
+    return found[:count], view
+
+
+def _view(
+    filled: Fill, surface: Wall, thickness: float, fitted: Sequence[Axis], known: Known
+) -> View:
+    """A sherd as it is, or where its pot is wider than the networks know pots with such walls, with
+    thicker ones: of walls of less than a voxel they see nothing."""
+    unit = thickness / locator.USUAL_WALL
+    diameter = known.diameter or 0.0
+    if not diameter and fitted and fitted[0].wide:
+        diameter = 2 * axis_fit.reach(fitted[0], surface.points)
+    least = known.voxel or max(known.height or 0.0, diameter) / locator.LONGEST
+    if least < unit * np.exp(_THIN):
+        return View(filled, surface, unit, thickness, thickness)
+    if not surface.thickness:
+        return View(filled, surface, least, thickness, thickness)
+    shown = locator.USUAL_WALL * least
+    points, anchors, inner = (
+        walls.thickened(some, surface, shown)
+        for some in (surface.points, surface.anchors, filled.points)
+    )
+    thick = surface._replace(points=points, anchors=anchors, thickness=shown)
+    return View(Fill(inner, filled.volume * shown / thickness), thick, least, thickness, shown)
 
 
 def _axes(
-    surface: Wall,
-    view: tuple[Fill, Wall],
-    unit: float,
+    view: View,
+    few: tuple[Fill, Wall],
+    fitted: Sequence[Axis],
     known: Known,
     tables_of: Callable[[Lines], Float[np.ndarray, "k 2 s p"]],
 ) -> list[Axis]:
-    """The likeliest axes that differ; one alone where its direction is known.
+    """The likeliest axes that differ, `fitted` ones and others.
 
     Args:
-        view: a few points of the sherd and of its walls, `surface`.
+        few: some points of the sherd and of its walls.
     """
+    surface, unit = view.surface, view.unit
     highest, widest = known.height or np.inf, (known.diameter or np.inf) / 2
-    if known.direction is not None:
-        return axis_fit.find(surface, np.asarray(known.direction, float), widest)[:1]
     scales, prior, _ = _scales(unit, known)
 
     def score(lines: Lines) -> Float[np.ndarray, "k"]:
         tables = _at_scales(tables_of(lines), scales) + prior[:, None]
-        radius, height = axis_maps.cylindrical(view[0].points, *lines)
+        radius, height = axis_maps.cylindrical(few[0].points, *lines)
         beyond = np.zeros(len(tables))
         shown = (np.ptp(height, axis=0), np.quantile(radius, 0.99, axis=0))
         for told, found in zip((highest, widest), shown, strict=True):
             beyond += np.maximum(found / told - axis_fit.MEASURED, 0) * _BEYOND
         return special.logsumexp(tables, axis=(1, 2, 3)) - beyond
 
-    found = axis_search.search(view[1], unit, score, axis_fit.find(surface, None, widest))
+    limit = (known.diameter or 0.0) / 2 or axis_fit.usual_radius(surface)
+    found = axis_search.search(few[1], unit, limit, score, fitted)
     if not found:
         return []
     value = score(axis_search.lines_of(found)) + _roundness(found, unit)

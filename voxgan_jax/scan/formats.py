@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface, voxelise
-from voxgan_jax.scan import glb, mesh_files, source, threemf, voxel_files, worker
+from voxgan_jax.scan import glb, mesh_files, source, threemf, voxel_files, walls, worker
 from voxgan_jax.scan.pose import Placement, Sherd
 from voxgan_jax.scan.source import ScanError
 
@@ -167,6 +167,9 @@ def in_cube(
 ) -> Sherd:
     """A mesh in mm, voxelised in the model's cube of `side` voxels where a placement has it."""
     turned = mesh.copy()
+    if placement.shown_wall_mm:
+        thick = walls.thickened(mesh.vertices, walls.wall(mesh), placement.shown_wall_mm)
+        turned.vertices = thick
     turned.apply_transform(np.linalg.inv(placement.matrix))
     labels = _voxelised(source, turned, (-0.5, -0.5, -0.5), 1.0, (side, side, side))
     return Sherd(labels, (), source, placement.matrix, mesh, placement, input=input)

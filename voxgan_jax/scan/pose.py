@@ -24,7 +24,8 @@ class Placement(NamedTuple):
     `height_mm` and `diameter_mm` are those of the pot that the model sees, `above_base_mm` is where
     the sherd's middle lies in it. `score` is a logarithm of likelihood, `share` how likely it is
     that this one is right: that end up, that size within 10 %. `own_iou` is the IoU that the model
-    expects of its answer there.
+    expects of its answer there. `wall_mm` is how thick the sherd's wall is, and `shown_wall_mm` how
+    thick the model is shown it; None: as it is.
     """
 
     matrix: Float[np.ndarray, "4 4"]
@@ -38,6 +39,8 @@ class Placement(NamedTuple):
     share: float
     own_iou: float = 0.5
     runner_ups: tuple["Placement", ...] = ()
+    wall_mm: float = 0.0
+    shown_wall_mm: float | None = None
 
     @property
     def word(self) -> Word:

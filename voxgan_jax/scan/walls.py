@@ -55,6 +55,21 @@ def wall(mesh: "trimesh.Trimesh", seed: int = 0) -> Wall:
     return Wall(points[good], smooth[good], anchors[good], float(np.median(depth[good])))
 
 
+def thickened(points: Points, surface: Wall, thickness: float) -> Points:
+    """Points of a sherd moved along its walls' normals as if these were so thick, in mm.
+
+    What lies half-way between the walls stays; of a scan that shows only one wall all does.
+    """
+    if not surface.thickness or not len(points):
+        return points
+    half = surface.thickness / 2
+    _, near = KDTree(surface.points).query(points)
+    normals = surface.normals[near]
+    depth = np.einsum("ij,ij->i", surface.points[near] - points, normals)
+    share = 1 - np.clip(depth, 0, half) / half
+    return points + (share * (thickness / 2 - half))[:, None] * normals
+
+
 def _drawn(mesh: "trimesh.Trimesh", count: int, seed: int) -> tuple[Points, Points]:
     """Points evenly over the surface, and the normals of their faces."""
     rng = np.random.default_rng(seed)
