@@ -47,8 +47,8 @@ def describe(
 
     Of voxels: `size` (d, h, w), height last, in voxels, `size_mm` of the box along the file's x, y
     and z, `voxels`, and each fragment's number of voxels and share of them. Of a mesh: `size_mm`
-    and its lowest corner, the numbers of vertices, faces and bodies, whether it is watertight, and
-    its area and, where it is watertight, its volume.
+    and its lowest corner, the numbers of vertices, faces and bodies, whether it is watertight, its
+    area and, where it is watertight, its volume, and `warnings`.
 
     Args:
         unit, voxel_mm: as `scan.formats.read` takes them.
@@ -100,10 +100,11 @@ def sentence(known: dict[str, Any]) -> str:
             else "not watertight: holes are filled where most directions agree"
         )
         bodies = "one body" if known["bodies"] == 1 else f"{known['bodies']} bodies"
-        return (
+        said = (
             f"{known['file']}: a mesh of {known['faces']} faces in {bodies},"
             f" {size} mm (x × y × z); {state}"
         )
+        return "\n".join([said, *(f"  WARNING: {warning}" for warning in known["warnings"])])
     voxels = " × ".join(map(str, known["size"]))
     lines = [
         f"{known['file']}: {known['voxels']} voxels in a box of {voxels}, height last;"
@@ -119,7 +120,7 @@ def sentence(known: dict[str, Any]) -> str:
 
 
 def _mesh(path: pathlib.Path, unit: str | None) -> dict[str, Any]:
-    from voxgan_jax.scan import formats
+    from voxgan_jax.scan import doubts, formats
 
     mesh, _ = formats.read_mesh(path, unit)
     tight = bool(mesh.is_watertight)
@@ -132,6 +133,10 @@ def _mesh(path: pathlib.Path, unit: str | None) -> dict[str, Any]:
         "watertight": tight,
         "area_mm2": round(float(mesh.area), 3),
         "volume_mm3": round(abs(float(mesh.volume)), 3) if tight else None,
+        "warnings": [
+            doubt.text
+            for doubt in doubts.of_scan(float(mesh.extents.max()), mesh.metadata["unit_mm"])
+        ],
     }
 
 

@@ -29,6 +29,8 @@ def as_json(result: "batch.Result") -> str:
             name: report[name]
             for name in ("confidence", "scale", "measures", "placement", "hypotheses")
         },
+        "warnings": report.get("warnings", []),
+        "missing_why": report.get("missing_why"),
     }
     return readable(json.dumps(said, ensure_ascii=False))
 
@@ -46,6 +48,7 @@ def in_words(result: "batch.Result") -> str:
     ]
     if report.confidence:
         lines.append(f"confidence {report.confidence.sentence}")
+    lines += [f"WARNING: {warning}" for warning in report.warnings or ()]
     if report.placement:
         lines.append(report.placement.sentence)
     joined = report.pieces

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage, special
 
 from voxgan_jax.geometry import wheel
-from voxgan_jax.scan.pose import Placement, Word
+from voxgan_jax.scan.pose import Doubt, Placement, Word, word_of
 
 Voxels = Bool[np.ndarray, "r r r"]
 Volume = Float[np.ndarray, "r r r"]
@@ -174,8 +174,11 @@ def judge(rule: Rule, features: Features) -> Confidence:
     return Confidence(word, expected, f"{word}: expected IoU with the true pot {expected:.2f}")
 
 
-def bounded(found: Confidence | None, placement: Placement | None) -> Confidence | None:
-    """A confidence as it is to be shown: no higher than that of the place of the sherd.
+def bounded(
+    found: Confidence | None, placement: Placement | None, doubts: Sequence[Doubt] = ()
+) -> Confidence | None:
+    """A confidence as it is to be shown: no higher than that of the place of the sherd, nor than
+    what speaks against it allows.
 
     `judge` takes the sherd to lie where it was placed. Where that is not sure, the lesser of the
     two words stands for both, and the sentence tells both; `expected_iou` stays that of a sherd
@@ -184,7 +187,15 @@ def bounded(found: Confidence | None, placement: Placement | None) -> Confidence
     Args:
         placement: None where none was estimated.
     """
-    if found is None or placement is None or placement.word == "high":
+    if found is None:
+        return None
+    if doubts:
+        words = [found.word, *(word_of(doubt.share) for doubt in doubts)]
+        words += [placement.word] if placement else []
+        word = max(words, key=WORDS.index)
+        sentence = f"{word}: {doubts[0].text}; but for that it would be {found.sentence}"
+        return found._replace(word=word, sentence=sentence)
+    if placement is None or placement.word == "high":
         return found
     place, share = placement.word, round(placement.share, 3)
     word = max(found.word, place, key=WORDS.index)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from voxgan_jax.placement import axis_fit
+from voxgan_jax.placement import axis_fit, axis_lines
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.axis_maps import Lines
 from voxgan_jax.scan.walls import Wall
@@ -106,8 +106,8 @@ def varied(
 def _everywhere(surface: Wall, middle: Vector) -> Lines:
     """In every direction the line that the normals meet best, and lines nearer and farther."""
     some = slice(None, None, max(len(surface.points) // _POINTS, 1))
-    directions = axis_fit.hemisphere(_DIRECTIONS)
-    points = axis_fit.nearest_lines(directions, surface.anchors[some], surface.normals[some])[1]
+    directions = axis_lines.hemisphere(_DIRECTIONS)
+    points = axis_lines.nearest_lines(directions, surface.anchors[some], surface.normals[some])[1]
     points = _level(Lines(points, directions), middle).points
     moved = np.concatenate([middle + share * (points - middle) for share in _DISTANCES])
     return Lines(moved, np.tile(directions, (len(_DISTANCES), 1)))
@@ -142,4 +142,4 @@ def _apart(
         close = aside < max(_APART_UNITS * unit, _APART_SHARE * distance)
         return (np.abs(lines.directions @ lines.directions[best]) > cosine) & close
 
-    return axis_fit.apart(-value, near, n)
+    return axis_lines.apart(-value, near, n)

@@ -81,7 +81,9 @@ def place(
                 made = judged(completer, candidate, given[row], answers[row, ..., 0], known, points)
                 placements.append((candidate, made))
     shown = view.shown if view.shown > view.thickness else None
-    return ranked(placements, points)._replace(wall_mm=view.thickness, shown_wall_mm=shown)
+    return ranked(placements, points)._replace(
+        wall_mm=view.thickness, shown_wall_mm=shown, other_axis=view.other
+    )
 
 
 def judged(

@@ -4,31 +4,28 @@ A candidate is cheap: points and tables. Only the best of them are shown to the 
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special
 
-from voxgan_jax.geometry import voxelise
 from voxgan_jax.placement import axis_fit, axis_maps, axis_search, locator
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.axis_maps import Fill, Lines
 from voxgan_jax.placement.candidate import LOG_SCALE_ALIKE, ROWS_ALIKE, Candidate, Known
-from voxgan_jax.scan import walls
+from voxgan_jax.placement.view import View, thick_enough, viewed
 from voxgan_jax.scan.walls import Wall
 
 if TYPE_CHECKING:
     import trimesh
 
+Points = Float[np.ndarray, "n 3"]
+Vector = Float[np.ndarray, "3"]
 Values = Float[np.ndarray, "n"]
 Scales = Float[np.ndarray, "s"]
 
 MAX_AXES = 5  # of a sherd, whose placements are looked at
-_FINE = 5  # points a wall's thickness that fill a sherd
-_MAX_CELLS = 6_000_000  # of the grid of these points
-_THIN = 0.45
-"""From this logarithm of a voxel's side in units on, walls are thinner than the networks know."""
 _UNLIKELY = -30.0  # logarithm of likelihood: what cannot be
 _FAR = 9.0  # likewise, below the best: what is not worth a look
 _MAX_GROUPS = 8  # placements of one axis, one end up
@@ -38,34 +35,12 @@ _AXIS_WEIGHT = 3.0
 """So many independent residuals a sherd's surface is worth beside the locator's scores."""
 _BEYOND = 100.0
 """What it costs a line for each share by which the sherd is bigger about it than its pot may be."""
+_CONTRADICTS, _DEGREES = 0.4, 15.0
+"""An axis that was told is doubted where another, so far from it, leaves no more than this share of
+the error."""
 _WIDEST_LOG_SHARE = float(np.log(0.75))
 _HIGHEST_LOG_SHARE = float(np.log(0.25))
 """How often the diameter, or else the height, is a pot's longest side."""
-
-
-def fill(mesh: "trimesh.Trimesh", thickness: float | None) -> Fill:
-    """Points that fill a sherd evenly."""
-    low, high = mesh.bounds
-    size = float((high - low).max())
-    step = (thickness or size / 20) / _FINE
-    step = max(step, (float(np.prod(high - low + 2 * step)) / _MAX_CELLS) ** (1 / 3))
-    shape = np.ceil((high - low) / step).astype(int) + 1
-    occupied = voxelise.voxelise(mesh, low.tolist(), step, shape.tolist())
-    return Fill(low + (np.argwhere(occupied) + 0.5) * step, step**3)
-
-
-class View(NamedTuple):
-    """A sherd as the networks are shown it: with a wall of `locator.USUAL_WALL` units at least.
-
-    `fill` fills it, `surface` is its walls, in mm; `thickness` is its own wall's, `shown` that which
-    they see.
-    """
-
-    fill: Fill
-    surface: Wall
-    unit: float
-    thickness: float
-    shown: float
 
 
 def candidates(
@@ -77,14 +52,43 @@ def candidates(
         ValueError: no axis is found about which the sherd could have been turned, or no placement
             that agrees with what is known.
     """
-    surface = walls.wall(mesh)
-    filled = fill(mesh, surface.thickness)
+    plain = viewed(mesh)
+    surface, radius = plain.surface, known.diameter and known.diameter / 2
     direction = None if known.direction is None else np.asarray(known.direction, float)
-    fitted = axis_fit.find(surface, direction, known.diameter and known.diameter / 2)
-    # Where two walls were not told apart, a sherd is as thick as twice its volume by its area.
-    thickness = surface.thickness or 2 * len(filled.points) * filled.volume / float(mesh.area)
-    view = _view(filled, surface, thickness, fitted, known)
-    unit = view.unit
+    fitted = axis_fit.find(surface, direction, radius)
+    sizes = [size or 0.0 for size in (known.height, known.diameter)]
+    if not known.diameter and fitted and fitted[0].wide:
+        sizes.append(2 * axis_fit.reach(fitted[0], surface.points))
+    least = known.voxel or max(sizes) / locator.LONGEST
+    view = thick_enough(plain, least)
+    found = _found(view, fitted, known, locate)
+    if not found and not known.voxel and not all(sizes[:2]):
+        # A pot with such walls is not so big; then it is one with thinner walls than usual.
+        view = thick_enough(plain, max(least, _held(fitted, surface.points) / locator.LONGEST))
+        found = _found(view, fitted, known, locate)
+    if not found:
+        raise ValueError(
+            "no placement agrees with what is given: the sherd is bigger than the pot; check"
+            " --unit, --axis, --up, --height-mm and --diameter-mm"
+        )
+    if direction is not None:
+        other = _contradicts(fitted[0], axis_fit.find(surface, None, radius))
+        view = view._replace(other=other)
+    return found[:count], view
+
+
+def _contradicts(told: Axis, free: Sequence[Axis]) -> Vector | None:
+    """The direction of an axis about which the walls are far rounder than about one told."""
+    best = min(free, key=lambda axis: axis.error, default=told)
+    apart = abs(float(best.direction @ told.direction)) < np.cos(np.radians(_DEGREES))
+    return best.direction if apart and best.error < _CONTRADICTS * told.error else None
+
+
+def _found(
+    view: View, fitted: Sequence[Axis], known: Known, locate: locator.Locate
+) -> list[Candidate]:
+    """The likeliest placements of a sherd as it is shown, best first; none where none is likely."""
+    unit, direction = view.unit, known.direction
     few = axis_maps.thinned(view.fill, view.surface, np.random.default_rng(0))
 
     def tables_of(lines: Lines) -> Float[np.ndarray, "k 2 s p"]:
@@ -107,35 +111,16 @@ def candidates(
             other = axis._replace(direction=-axis.direction)
             found += _upright(other, view.fill.points, table[1], unit, known)
     found.sort(key=lambda candidate: -candidate.log_share)
-    if not found or found[0].log_share < _UNLIKELY:
-        raise ValueError(
-            "no placement agrees with what is given: the sherd is bigger than the pot; check"
-            " --unit, --axis, --up, --height-mm and --diameter-mm"
-        )
-    return found[:count], view
+    return found if found and found[0].log_share >= _UNLIKELY else []
 
 
-def _view(
-    filled: Fill, surface: Wall, thickness: float, fitted: Sequence[Axis], known: Known
-) -> View:
-    """A sherd as it is, or where its pot is wider than the networks know pots with such walls, with
-    thicker ones: of walls of less than a voxel they see nothing."""
-    unit = thickness / locator.USUAL_WALL
-    diameter = known.diameter or 0.0
-    if not diameter and fitted and fitted[0].wide:
-        diameter = 2 * axis_fit.reach(fitted[0], surface.points)
-    least = known.voxel or max(known.height or 0.0, diameter) / locator.LONGEST
-    if least < unit * np.exp(_THIN):
-        return View(filled, surface, unit, thickness, thickness)
-    if not surface.thickness:
-        return View(filled, surface, least, thickness, thickness)
-    shown = locator.USUAL_WALL * least
-    points, anchors, inner = (
-        walls.thickened(some, surface, shown)
-        for some in (surface.points, surface.anchors, filled.points)
-    )
-    thick = surface._replace(points=points, anchors=anchors, thickness=shown)
-    return View(Fill(inner, filled.volume * shown / thickness), thick, least, thickness, shown)
+def _held(fitted: Sequence[Axis], points: Points) -> float:
+    """The least size of a pot that holds the sherd about one of these axes, in mm."""
+    sizes = []
+    for axis in fitted:
+        radius, height = axis_fit.cylindrical(axis, points)
+        sizes.append(max(2 * float(np.quantile(radius, 0.99)), float(np.ptp(height))))
+    return min(sizes, default=0.0)
 
 
 def _axes(

@@ -48,13 +48,15 @@ class MissingPiece(NamedTuple):
 def attempt(
     completed: "trimesh.Trimesh", original: "trimesh.Trimesh", step: float, clearance: float
 ) -> tuple[MissingPiece | None, str | None]:
-    """`missing_piece`, or why it cannot be made of this original.
+    """`missing_piece`, or why there is none of this original.
 
     Raises:
         ValueError: a negative clearance.
     """
     try:
-        return missing_piece(completed, original, step, clearance), None
+        made = missing_piece(completed, original, step, clearance)
+        why = f"{clearance:g} mm away from the original nothing of {_CRUMB} voxels or more is left"
+        return made, None if made else why
     except (ValueError, MemoryError) as error:
         if not 0 <= clearance < np.inf:
             raise

@@ -184,7 +184,10 @@ class Report:
     options: Annotated[Mapping[str, Any] | None, "what was asked for, by the options' names"] = None
     input: Input | None = None
     missing: Annotated[Missing | None, "null where nothing is missing or no mesh was made"]
-    missing_why: Annotated[str | None, "why no missing piece can be made"] = None
+    missing_why: Annotated[str | None, "why there is no missing piece"] = None
+    warnings: Annotated[
+        tuple[str, ...] | None, "what contradicts what was told, or is not credible"
+    ] = None
     files: Annotated[tuple[str, ...] | None, "written before this one, names beside it"] = None
 
     @property

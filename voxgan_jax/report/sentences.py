@@ -175,7 +175,7 @@ def missing(report: Report) -> str:
     """The missing piece, or why there is none, in a sentence; empty where nothing is missing."""
     found, unit = report.missing, "mm" if report.scaled else "voxels"
     if found is None:
-        return f"It cannot be made: {report.missing_why}." if report.missing_why else ""
+        return f"There is none: {report.missing_why}." if report.missing_why else ""
     bodies = "One piece" if found.pieces == 1 else f"{found.pieces} pieces"
     return (
         f"{bodies} of {size(found.volume_mm3 / 1000, 'ml', report.scaled)}, nowhere nearer to the"

@@ -23,6 +23,8 @@ from voxgan_jax.report.notebook import Shown
 from voxgan_jax.report.profile import Profile, profile_of
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import naming
+from voxgan_jax.scan import doubts, walls
+from voxgan_jax.scan.pose import Doubt, Placement, PotSize
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
@@ -57,13 +59,15 @@ class Completion(Shown):
         labels: `GIVEN`, `INFERRED` and `UNCERTAIN` of `inference.answer`, 0 where nothing is.
         belief: how probable each voxel is, from 0 to 1, above 0.5 where one was added.
         matrix: from the grid's indices to mm.
-        confidence: how far to trust it and its placement; None for a model without calibration.
+        judged: how far the model's answer is to be trusted; None for one without calibration.
         left_out: how many voxels the model adds outside the box asked for.
         shift: by how many voxels the file's coordinates (x, y, z) move in the `.vox` file.
         hypotheses: other pots that the sherd may come from, the likeliest first.
         pieces: in how many pieces the model's pot came, and how many are left; None if unknown.
         original: the scan, or None where voxels were read.
-        placement: how the sherd was placed, for the report; None where it lies as the file says.
+        placed: how the sherd was placed; None where it lies as the file says.
+        told: the size that the pot was told to have.
+        unit_mm: what one of the scan's coordinates was taken for.
         clearance_mm: how far the missing piece stays from the original.
         scaled: whether it is known how many mm a voxel has; otherwise it was taken as 1 mm.
         probabilities: the model's own but where pieces were joined or dropped, in its cube.
@@ -75,13 +79,15 @@ class Completion(Shown):
     labels: Labels
     belief: Belief
     matrix: Float[np.ndarray, "4 4"]
-    confidence: Confidence | None = None
+    judged: Confidence | None = None
     left_out: int = 0
     shift: tuple[int, int, int] = (0, 0, 0)
     hypotheses: tuple[Hypothesis, ...] = ()
     pieces: Pieces | None = None
     original: "trimesh.Trimesh | None" = None
-    placement: record.Placement | None = None
+    placed: Placement | None = None
+    told: PotSize = PotSize()  # noqa: RUF009 - it cannot change
+    unit_mm: float | None = None
     clearance_mm: float = 0.2
     scaled: bool = True
     probabilities: Float[np.ndarray, "r r r"] | None = None
@@ -102,6 +108,9 @@ class Completion(Shown):
     def _piece(self) -> tuple[missing_piece.MissingPiece | None, str | None]:
         """`piece`, which takes longer than all the rest, or why it cannot be made."""
         pot, _, original = self.surfaces
+        if self.placed and self.placed.shown_wall_mm:
+            # The piece's walls are as thick as those that the model was shown.
+            original = walls.thick(original, self.placed.shown_wall_mm)
         return missing_piece.attempt(pot, original, self.voxel_mm, self.clearance_mm)
 
     @property
@@ -141,6 +150,38 @@ class Completion(Shown):
         return measures.measure(self.profile)
 
     @functools.cached_property
+    def doubts(self) -> list[Doubt]:
+        """What contradicts what was told, or is not credible."""
+        found = []
+        if self.original is not None and self.unit_mm:
+            found += doubts.of_scan(float(self.original.extents.max()), self.unit_mm)
+        if self.scaled:
+            size = PotSize(self.measures.height_mm, self.measures.max_diameter_mm)
+            found += doubts.of_pot(size, self.told)
+        return found + (doubts.of_placement(self.placed, self.told) if self.placed else [])
+
+    @functools.cached_property
+    def placement(self) -> record.Placement | None:
+        """How the sherd was placed, with the sizes that the restored pot has."""
+        return self._placement and record.Placement.of(self._placement)
+
+    @functools.cached_property
+    def _placement(self) -> Placement | None:
+        if self.placed is None:
+            return None
+        width = self.measures.max_diameter_mm
+        return self.placed._replace(
+            height_mm=self.measures.height_mm,
+            diameter_mm=self.placed.diameter_mm if width is None else width,
+            share=min(self.placed.share, *(doubt.share for doubt in self.doubts), 1.0),
+        )
+
+    @functools.cached_property
+    def confidence(self) -> Confidence | None:
+        """How far to trust it and its placement; None for a model without calibration."""
+        return bounded(self.judged, self._placement, self.doubts)
+
+    @functools.cached_property
     def report(self) -> Report:
         """All that is known of the pot but for the missing piece and the files."""
         given = int((self.labels == GIVEN).sum())
@@ -174,6 +215,7 @@ class Completion(Shown):
             options=self.about.get("options"),
             input=codec.read(record.Input | None, self.about.get("input")),
             missing=None,
+            warnings=tuple(doubt.text for doubt in self.doubts) or None,
         )
 
     def write(
@@ -220,7 +262,8 @@ class Completion(Shown):
         if "stl" in formats:
             paths += self._write_parts(stem)
         missing = piece and record.Missing.of(piece, self.clearance_mm)
-        why = self._piece[1] if {"stl", "html"} & set(formats) else None
+        asked = {"stl", "html"} & set(formats) and self.report.inferred_voxels
+        why = self._piece[1] if asked else None
         report = dataclasses.replace(self.report, missing=missing, missing_why=why)
         if "svg" in formats:
             paths.append(pathlib.Path(f"{stem}_section.svg"))
@@ -280,14 +323,16 @@ def restore(
         labels=answers.mark(labels, answer.belief),
         belief=answer.belief,
         matrix=sherd.to_mm @ moved,
-        confidence=bounded(answer.confidence, sherd.placement),
+        judged=answer.confidence,
         left_out=answer.left_out,
         shift=answer.shift,
         hypotheses=answer.hypotheses,
         pieces=answer.pieces,
         # Of several sherds their voxels stand for all.
         original=sherd.mesh if len(request.sherds) == 1 else None,
-        placement=sherd.placement and record.Placement.of(sherd.placement),
+        placed=sherd.placement,
+        told=sherd.told,
+        unit_mm=sherd.unit_mm,
         clearance_mm=clearance_mm,
         scaled=sherd.scaled,
         probabilities=answer.probabilities,

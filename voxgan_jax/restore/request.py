@@ -11,7 +11,7 @@ from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.predict import given_voxels
 from voxgan_jax.placement import place
 from voxgan_jax.scan import formats, source
-from voxgan_jax.scan.pose import Sherd
+from voxgan_jax.scan.pose import PotSize, Sherd
 
 _OF_A_SEARCH = ("axis", "rim", "base")
 """What only helps where a mesh's place is looked for."""
@@ -40,6 +40,11 @@ def read_request(
     """
     with source.told(path, "restored", "check that it is a scan of a sherd, and its unit"):
         sherd = _read(completer, path, facts)
+    mesh = sherd.mesh
+    sherd = sherd._replace(
+        unit_mm=mesh and mesh.metadata.get("unit_mm"),
+        told=PotSize(facts.get("height_mm"), facts.get("diameter_mm")),
+    )
     if fixed_fragment and sherd.labels.any():
         ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(sherd.labels))]
     request = Request((sherd._replace(ids=tuple(sorted(set(ids)))),))

@@ -125,7 +125,8 @@ def read_mesh(
     It is read in a process of its own (`worker`).
 
     Returns:
-        The mesh, and the record of what was read (`source.load`).
+        The mesh, whose metadata tell how many mm a coordinate was taken for (`unit_mm`), and the
+        record of what was read (`source.load`).
 
     Raises:
         FileNotFoundError: no such file.
@@ -143,7 +144,9 @@ def read_mesh(
         why = source.too_long() if lost.late else source.too_much()
         raise ScanError(f"{path}: {why}") from None
     scale = UNITS[unit] if unit else known.unit or _SPELT.get(read.unit, 1.0)
-    return trimesh.Trimesh(read.vertices * scale, read.faces, process=False), read.input
+    made = trimesh.Trimesh(read.vertices * scale, read.faces, process=False)
+    made.metadata["unit_mm"] = scale
+    return made, read.input
 
 
 def _read_voxels(path: pathlib.Path) -> tuple[Any, ...]:
@@ -166,10 +169,8 @@ def in_cube(
     input: dict[str, Any] | None = None,
 ) -> Sherd:
     """A mesh in mm, voxelised in the model's cube of `side` voxels where a placement has it."""
-    turned = mesh.copy()
-    if placement.shown_wall_mm:
-        thick = walls.thickened(mesh.vertices, walls.wall(mesh), placement.shown_wall_mm)
-        turned.vertices = thick
+    shown = placement.shown_wall_mm
+    turned = walls.thick(mesh, shown) if shown else mesh.copy()
     turned.apply_transform(np.linalg.inv(placement.matrix))
     labels = _voxelised(source, turned, (-0.5, -0.5, -0.5), 1.0, (side, side, side))
     return Sherd(labels, (), source, placement.matrix, mesh, placement, input=input)

@@ -70,6 +70,13 @@ def thickened(points: Points, surface: Wall, thickness: float) -> Points:
     return points + (share * (thickness / 2 - half))[:, None] * normals
 
 
+def thick(mesh: "trimesh.Trimesh", thickness: float) -> "trimesh.Trimesh":
+    """A sherd with walls of that thickness (`thickened`)."""
+    made = mesh.copy()
+    made.vertices = thickened(np.asarray(mesh.vertices), wall(mesh), thickness)
+    return made
+
+
 def _drawn(mesh: "trimesh.Trimesh", count: int, seed: int) -> tuple[Points, Points]:
     """Points evenly over the surface, and the normals of their faces."""
     rng = np.random.default_rng(seed)
