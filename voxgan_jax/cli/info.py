@@ -133,10 +133,7 @@ def _mesh(path: pathlib.Path, unit: str | None) -> dict[str, Any]:
         "watertight": tight,
         "area_mm2": round(float(mesh.area), 3),
         "volume_mm3": round(abs(float(mesh.volume)), 3) if tight else None,
-        "warnings": [
-            doubt.text
-            for doubt in doubts.of_scan(float(mesh.extents.max()), mesh.metadata["unit_mm"])
-        ],
+        "warnings": [doubt.text for doubt in doubts.of_scan(mesh)],
     }
 
 

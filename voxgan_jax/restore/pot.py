@@ -16,15 +16,15 @@ from voxgan_jax.geometry import surface
 from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
-from voxgan_jax.inference.confidence import Confidence, bounded
+from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, page, record
-from voxgan_jax.report.measures import Measures
 from voxgan_jax.report.notebook import Shown
-from voxgan_jax.report.profile import Profile, profile_of
+from voxgan_jax.report.profile import profile_of
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import naming
-from voxgan_jax.scan import doubts, walls
-from voxgan_jax.scan.pose import Doubt, Placement, PotSize
+from voxgan_jax.restore.trust import Trusted
+from voxgan_jax.scan import walls
+from voxgan_jax.scan.pose import Placement, PotSize
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Written(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Completion(Shown):
+class Completion(Shown, Trusted):
     """A pot restored from a sherd. Made by `restore`; lengths are mm, in the input's coordinates.
 
     Attributes:
@@ -67,7 +67,6 @@ class Completion(Shown):
         original: the scan, or None where voxels were read.
         placed: how the sherd was placed; None where it lies as the file says.
         told: the size that the pot was told to have.
-        unit_mm: what one of the scan's coordinates was taken for.
         clearance_mm: how far the missing piece stays from the original.
         scaled: whether it is known how many mm a voxel has; otherwise it was taken as 1 mm.
         probabilities: the model's own but where pieces were joined or dropped, in its cube.
@@ -87,7 +86,6 @@ class Completion(Shown):
     original: "trimesh.Trimesh | None" = None
     placed: Placement | None = None
     told: PotSize = PotSize()  # noqa: RUF009 - it cannot change
-    unit_mm: float | None = None
     clearance_mm: float = 0.2
     scaled: bool = True
     probabilities: Float[np.ndarray, "r r r"] | None = None
@@ -108,9 +106,9 @@ class Completion(Shown):
     def _piece(self) -> tuple[missing_piece.MissingPiece | None, str | None]:
         """`piece`, which takes longer than all the rest, or why it cannot be made."""
         pot, _, original = self.surfaces
-        if self.placed and self.placed.shown_wall_mm:
-            # The piece's walls are as thick as those that the model was shown.
-            original = walls.thick(original, self.placed.shown_wall_mm)
+        shown = self.placed and self.placed.shown_wall_mm
+        # With a thicker wall, where the model was shown one: else the piece would enclose it.
+        original = walls.thick(original, shown) if shown else original
         return missing_piece.attempt(pot, original, self.voxel_mm, self.clearance_mm)
 
     @property
@@ -135,51 +133,9 @@ class Completion(Shown):
         return surface.step_of(self.matrix)
 
     @functools.cached_property
-    def profile(self) -> Profile:
-        """The pot's wall in section."""
-        return profile_of(self.labels, self.belief, self.voxel_mm)
-
-    @functools.cached_property
     def drawing(self) -> str:
         """The section drawing, as SVG."""
         return drawing.svg(self.profile, self.measures, scaled=self.scaled)
-
-    @functools.cached_property
-    def measures(self) -> Measures:
-        """What is measured on the pot."""
-        return measures.measure(self.profile)
-
-    @functools.cached_property
-    def doubts(self) -> list[Doubt]:
-        """What contradicts what was told, or is not credible."""
-        found = []
-        if self.original is not None and self.unit_mm:
-            found += doubts.of_scan(float(self.original.extents.max()), self.unit_mm)
-        if self.scaled:
-            size = PotSize(self.measures.height_mm, self.measures.max_diameter_mm)
-            found += doubts.of_pot(size, self.told)
-        return found + (doubts.of_placement(self.placed, self.told) if self.placed else [])
-
-    @functools.cached_property
-    def placement(self) -> record.Placement | None:
-        """How the sherd was placed, with the sizes that the restored pot has."""
-        return self._placement and record.Placement.of(self._placement)
-
-    @functools.cached_property
-    def _placement(self) -> Placement | None:
-        if self.placed is None:
-            return None
-        width = self.measures.max_diameter_mm
-        return self.placed._replace(
-            height_mm=self.measures.height_mm,
-            diameter_mm=self.placed.diameter_mm if width is None else width,
-            share=min(self.placed.share, *(doubt.share for doubt in self.doubts), 1.0),
-        )
-
-    @functools.cached_property
-    def confidence(self) -> Confidence | None:
-        """How far to trust it and its placement; None for a model without calibration."""
-        return bounded(self.judged, self._placement, self.doubts)
 
     @functools.cached_property
     def report(self) -> Report:
@@ -332,7 +288,6 @@ def restore(
         original=sherd.mesh if len(request.sherds) == 1 else None,
         placed=sherd.placement,
         told=sherd.told,
-        unit_mm=sherd.unit_mm,
         clearance_mm=clearance_mm,
         scaled=sherd.scaled,
         probabilities=answer.probabilities,

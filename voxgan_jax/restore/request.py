@@ -40,11 +40,7 @@ def read_request(
     """
     with source.told(path, "restored", "check that it is a scan of a sherd, and its unit"):
         sherd = _read(completer, path, facts)
-    mesh = sherd.mesh
-    sherd = sherd._replace(
-        unit_mm=mesh and mesh.metadata.get("unit_mm"),
-        told=PotSize(facts.get("height_mm"), facts.get("diameter_mm")),
-    )
+    sherd = sherd._replace(told=PotSize(facts.get("height_mm"), facts.get("diameter_mm")))
     if fixed_fragment and sherd.labels.any():
         ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(sherd.labels))]
     request = Request((sherd._replace(ids=tuple(sorted(set(ids)))),))

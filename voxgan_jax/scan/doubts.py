@@ -4,10 +4,15 @@ Nothing here changes an answer: what is stated is obeyed. But what contradicts i
 an answer is never called sure.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from voxgan_jax.scan.formats import UNITS
 from voxgan_jax.scan.pose import HIGH, Doubt, Placement, PotSize
+
+if TYPE_CHECKING:
+    import trimesh
 
 SHERDS, POTS = (10.0, 3000.0), (20.0, 2000.0)
 """Between these sizes in mm a scanned sherd, and a pot's height and diameter, are credible."""
@@ -24,12 +29,9 @@ _USUAL = 100.0
 """In mm: between such sizes most sherds are, and of that size many."""
 
 
-def of_scan(size_mm: float, unit_mm: float) -> list[Doubt]:
-    """Of a sherd whose longest side is no sherd's.
-
-    Args:
-        unit_mm: what one of the file's coordinates was taken for.
-    """
+def of_scan(mesh: "trimesh.Trimesh") -> list[Doubt]:
+    """Of a mesh in mm, as `formats.read_mesh` gives it, whose longest side is no sherd's."""
+    size_mm, unit_mm = float(mesh.extents.max()), mesh.metadata.get("unit_mm", 1.0)
     if SHERDS[0] <= size_mm <= SHERDS[1]:
         return []
     raw = size_mm / unit_mm
@@ -76,11 +78,11 @@ def of_placement(made: Placement, told: PotSize) -> list[Doubt]:
     if made.shown_wall_mm:
         text = (
             f"the sherd's wall of {length(made.wall_mm)} is thinner than the model knows in pots of"
-            f" this size: the pot is made with walls of some {length(made.shown_wall_mm)}, which its"
-            " volume, its capacity and the missing piece are of"
+            f" this size: the pot is made with walls of some {length(made.shown_wall_mm)};"
+            " its volume, its capacity and the missing piece are those of such walls"
         )
         found.append(Doubt(text, HIGH - 0.01))
-    elif made.wall_mm < _FINE and not any(told):
+    elif 0 < made.wall_mm < _FINE and not any(told):
         text = (
             f"the size is told from the wall's thickness alone, and fine ware, as a wall of"
             f" {length(made.wall_mm)} may be of, is bigger; give --diameter-mm or --height-mm"

@@ -93,8 +93,7 @@ class Sherd(NamedTuple):
     mm (`surface.frame`); None stands for voxels of 1 mm. `mesh` is what was read, in mm; None where
     that was voxels. `placement` says how it was placed; None where it lies as the file has it.
     `scaled` is False where nobody told how big a voxel is. `input` is the record of the file that
-    was read: its name, bytes and sha256. `unit_mm` is what one of the file's coordinates was taken
-    for; None for voxels. `told` is the size that the pot was told to have.
+    was read: its name, bytes and sha256. `told` is the size that the pot was told to have.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]
@@ -105,7 +104,6 @@ class Sherd(NamedTuple):
     placement: Placement | None = None
     scaled: bool = True
     input: dict[str, Any] | None = None
-    unit_mm: float | None = None
     told: PotSize = PotSize()
 
     @property
