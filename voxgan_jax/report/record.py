@@ -59,7 +59,9 @@ class Place:
     axis_point_mm: Annotated[Point, "a point of the pot's axis (x, y, z)"]
     axis_direction: Annotated[Point, "of the axis, from base to rim, of length 1"]
     voxel_mm: Annotated[float, "the side of the model's voxels"]
-    height_mm: Annotated[float, "of the pot that the model saw"]
+    height_mm: Annotated[
+        float, "of the pot: the restored one, or for a runner-up that which the model saw"
+    ]
     diameter_mm: Annotated[float, "of that pot, the greatest"]
     above_base_mm: Annotated[float, "the height of the sherd's middle"]
     score: Annotated[float, "a logarithm of the likelihood"]
