@@ -119,7 +119,7 @@ def _find(
     few = Wall(points[some], normals[some], surface.anchors[some], surface.thickness)
 
     def worth(axis: Axis) -> tuple[bool, float]:
-        return reach(axis, points) > most, axis.error
+        return bool(reach(axis, points) > most), axis.error
 
     rough = [refined(few, lines[n], widest, free=free) for n in starts(directions, cost)]
     found = distinct(sorted(filter(None, rough), key=worth), size)[:_KEPT]
