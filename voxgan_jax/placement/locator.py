@@ -28,7 +28,7 @@ LONGEST = 62
 USUAL_WALL = 2.9
 """The median thickness of the walls of such pots in voxels, as `scan.walls.wall` measures it."""
 
-AT_ONCE = 128
+AT_ONCE = 64
 """Maps that the network is given at once."""
 
 Locate = Callable[[Float[np.ndarray, "b h r 2"]], Float[np.ndarray, "b 2 s p"]]
