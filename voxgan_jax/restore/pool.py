@@ -104,7 +104,7 @@ def side_by_side(
             _each, functools.partial(executor.submit, _stoppable), under_way(workers)
         )
     except BaseException:
-        _end(executor, 0)
+        _end(executor, 0.0)
         raise
     _end(executor, _GRACE_S)
 
@@ -143,7 +143,7 @@ def _started(workers: int, imports: Sequence[str]) -> ProcessPoolExecutor:
         return executor
     except BaseException:
         if executor is not None:
-            _end(executor, 0)
+            _end(executor, 0.0)
         raise
 
 
