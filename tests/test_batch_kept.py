@@ -60,7 +60,10 @@ def test_a_refusal_needs_no_model(tmp_path, capsys, monkeypatch):
     vox.write(tmp_path / "a.vox", sherd(1))
     (tmp_path / "a_section.svg").write_text("by hand")
     for out, said in (
-        (tmp_path / "a.vox", "a.vox: nothing can be written there (File exists)"),
+        (
+            tmp_path / "a.vox",
+            "a.vox: nothing can be written there (it is a file); choose another --out",
+        ),
         (tmp_path, f"a.vox: {tmp_path / 'a_section.svg'} exists and voxgan did not write it"),
     ):
         assert complete(tmp_path / "a.vox", "--out", out) == 1
