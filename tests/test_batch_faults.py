@@ -167,3 +167,19 @@ def test_what_was_made_for_writing_goes_with_it(five, tmp_path):
         assert meshes_in_memory() == before
     finally:
         gc.enable()
+
+
+def test_a_disk_that_is_full_from_the_start_is_said_before_the_work(tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    for name in "ab":
+        vox.write(tmp_path / f"{name}.vox", sherd(1))
+    monkeypatch.setattr(completer, "load", None)
+    monkeypatch.setattr(ledger, "ready", full)
+    assert complete(*sorted(tmp_path.glob("*.vox")), "--out", tmp_path / "out") == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said == (
+        f"voxgan: {tmp_path / 'out'}: the disk is full; 0 of 2 are done;"
+        " make room, and the same command goes on"
+    )

@@ -24,6 +24,7 @@ def as_json(result: "batch.Result") -> str:
         "missing_mm3": round(written.missing_mm3, 3),
         "gap_mm": round(written.gap_mm, 3),
         "pieces": written.pieces,
+        "missing_why": written.report.missing_why,
         "joined": report["pieces"],
         **{
             name: report[name]

@@ -22,8 +22,8 @@ Points = Float[np.ndarray, "n 3"]
 
 _MAX_CELLS = 4_000_000
 """So many points at most hold distances; of a bigger piece they lie further apart."""
-_ROUNDS = 6
-"""So often at most the cut is made."""
+_ROUNDS = 12
+"""So often at most the cut is made; after three the level is raised by twice as much each time."""
 _CRUMB = 8
 """Voxels: bodies of less volume are left out."""
 _FINE = 2
@@ -93,7 +93,7 @@ def missing_piece(
     levels = _distances(original, samples, tree, step, clearance + step / 2)
     level = clearance + _CUT * step
     gap = 0.0
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         bodies = (whole - _grown(levels, level)).decompose()
         kept = [body for body in bodies if body.volume() >= _CRUMB * step**3]
         if not kept:
@@ -103,7 +103,7 @@ def missing_piece(
         if gap >= clearance:
             left_out = sum(body.volume() for body in bodies) - piece.volume()
             return MissingPiece(_trimesh(piece, step), gap, len(kept), left_out)
-        level += 1.05 * (clearance - gap) + 1e-3 * step
+        level += 1.05 * 2.0 ** max(number - 2, 0) * (clearance - gap) + 1e-3 * step
     raise ValueError(
         f"no missing piece keeps {clearance:g} mm from the original ({gap:g} mm at best); give"
         " another --clearance-mm"
