@@ -190,6 +190,7 @@ TABLE = {
     "clearance_mm": _between(0.0, 1e6, "a distance in mm, 0 or more"),
     "name": Argument("a text", _text),
     **dict.fromkeys(("sherd", "weights", "workdir"), _PATH),
+    "out_dir": Argument("a folder's path, '.' for the one you are in", _path),
 }
 """All of them, by their names in Python."""
 

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
@@ -22,7 +22,7 @@ from voxgan_jax.report.measures import Measures
 from voxgan_jax.report.notebook import Shown
 from voxgan_jax.report.profile import Profile, profile_of
 from voxgan_jax.report.record import Report
-from voxgan_jax.restore import naming
+from voxgan_jax.restore import arguments, naming
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
@@ -193,12 +193,14 @@ class Completion(Shown):
             overwrite: replace other files, too, but no input.
 
         Raises:
-            ValueError: a format or a name (`naming.checked`) that is none.
+            ValueError: a folder, a format or a name (`naming.checked`) that is none.
+            TypeError: a folder or formats of another kind.
             OSError: a file cannot be written, or must stay (FileExistsError).
         """
+        out_dir = arguments.check("out_dir", out_dir)
+        if not isinstance(formats, Iterable):
+            raise TypeError(f"formats={formats!r}: give some of {', '.join(FORMATS)}")
         formats = (formats,) if isinstance(formats, str) else tuple(formats)
-        if not str(out_dir):
-            raise ValueError("out_dir '' names no folder; give '.' for this one")
         if unknown := sorted(map(str, set(formats) - set(FORMATS))):
             raise ValueError(f"no format {unknown[0]!r}; there are {', '.join(FORMATS)}")
         stem = pathlib.Path(out_dir) / naming.checked(self.name)
