@@ -77,19 +77,15 @@ def complete_batch(
     *,
     threshold: float | None = None,
     whole_cube: bool = False,
-    rows: int | None = None,
 ) -> list[Answer]:
-    """Complete several pots in one pass of the model; otherwise as `complete`.
-
-    `rows` fills the batch up with empty pots: one size for all batches is compiled only once.
-    """
+    """Complete several pots in one pass of the model; otherwise as `complete`."""
     cut = completer.threshold if threshold is None else threshold
     boxes = [given_voxels(request) for request in requests]
-    partial = np.zeros((max(rows or 0, len(requests)), *[completer.resolution] * 3, 1), np.float32)
+    partial = np.zeros((len(requests), *[completer.resolution] * 3, 1), np.float32)
     for row, request in enumerate(requests):
         partial[row, ..., 0] = _given_cells(completer, request)
     probabilities = np.asarray(completer.predict(jnp.asarray(partial)))[..., 0]
-    given = partial[: len(boxes), ..., 0] > 0
+    given = partial[..., 0] > 0
     answer = functools.partial(_answer, completer, threshold=cut, whole_cube=whole_cube)
     answers = list(map(answer, boxes, given, probabilities))
     if completer.rule is not None:
