@@ -35,6 +35,7 @@ class Columns(NamedTuple):
 
 
 def columns(surface: Wall) -> Columns:
+    """A sherd's walls, so laid out once for many lines."""
     middle = surface.points.mean(0)
     points = surface.points - middle
     moments = np.cross(surface.anchors - middle, surface.normals)
