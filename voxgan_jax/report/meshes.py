@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from voxgan_jax.data import vox
-from voxgan_jax.geometry import surface
+from voxgan_jax.geometry import patches, surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def surfaces(
     if original is None:
         given = labels == GIVEN
         original = surface.surface(surface.smooth(given), given, matrix, level)
-    return Surfaces(pot, surface.face_labels(pot, labels, matrix), original)
+    areas = pot.area_faces / surface.step_of(matrix) ** 2
+    shown = patches.calmed(pot.faces, areas, surface.face_labels(pot, labels, matrix), GIVEN)
+    return Surfaces(pot, shown, original)
 
 
 def pot_surface(
