@@ -23,8 +23,8 @@ from voxgan_jax.report.render import render
 _PAPER = (170, 150)
 """mm of a printed page that a drawing may fill."""
 _SIDE, _SIDE_UNSCALED = 32, 38
-"""Half of a drawing is so wide, in hundredths of the pot's size: the legend and, without a scale, the
-line that says so fit in."""
+"""Half of a drawing is so wide at least, in hundredths of the pot's size: the legend fits in and,
+without a scale, the line that says so."""
 _SCALES = (1, 2, 3, 4, 5, 10, 20, 50)
 """So many times smaller than the pot a drawing may be printed."""
 

@@ -29,8 +29,8 @@ class View(NamedTuple):
     coordinates, None where there is none, and `hypotheses` are other pots. `matrix` maps the
     grid's indices to these coordinates, the rim at low w. `drawing` is the section as SVG text
     (`drawing.svg`), `files` are names of files beside the page. `profile` is the pot's, of which is
-    told where the sherd sat. `overview` is the path of that of all pots, as the page links to it, "" where
-    there is none.
+    told where the sherd sat. `overview` is the path of that of all pots, as the page links to it,
+    "" where there is none.
     """
 
     report: Report

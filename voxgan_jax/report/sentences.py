@@ -201,7 +201,7 @@ def hypothesis(other: Hypothesis, scaled: bool) -> str:
     return ", ".join([*words, f"likelihood {percent(other.share)}"])
 
 
-def typed(report: Report, other: Place) -> str:
+def typed(report: Report, other: Place) -> list[str]:
     """The options of `voxgan complete` that take one of the next best places: those that tell it
     apart and were not given, so that none contradicts what was."""
     told = (report.options or {}).keys()
@@ -213,7 +213,7 @@ def typed(report: Report, other: Place) -> str:
         words.append(f"--diameter-mm {other.diameter_mm:.0f}")
     if words and "up" in told and not told & {"place", "rim", "base"}:
         words.append("--place")  # Else both sizes would say that it lies as in its pot.
-    return " ".join(words)
+    return words
 
 
 def rim_side(found: Place) -> str:

@@ -18,6 +18,9 @@ _FOOT = 0.08
 """So much of the height is the foot."""
 _AT_END = 1.5
 """A sherd that reaches so near to an end, in voxels, holds part of it."""
+_ROUND = 0.25
+"""A direction counts where the sherd shows in this share of the rows of where it is tallest: about
+a pointed base it goes all round."""
 
 
 class Whereabouts(NamedTuple):
@@ -28,7 +31,7 @@ class Whereabouts(NamedTuple):
 
 
 def whereabouts(profile: Profile, colour: str) -> Whereabouts | None:
-    """Where the sherd of a profile sat; None where it shows nowhere outside, or nothing is inferred.
+    """Where the sherd of a profile sat; None where it shows nowhere, or nothing is inferred.
 
     Args:
         colour: of the sherd in the picture.
@@ -75,7 +78,7 @@ def _words(
     low, tall = heights[0] - half, np.ptp(heights) + 2 * half
     first, last = profile.heights[shown][[0, -1]]
     per_cent = [100 * (at - low) / tall for at in (middle, first - half, last + half)]
-    round_about = 360 * profile.seen.any(axis=0).mean()
+    round_about = 360 * _round(profile).mean()
     near = _AT_END * profile.step_mm
     ends = [
         name
@@ -84,14 +87,20 @@ def _words(
     ]
     holds = f" It holds part of the {' and of the '.join(ends)}." if ends else ""
     return (
-        f"On the {zone(heights, radii, middle)}: the sherd's middle is at {per_cent[0]:.0f} % of the"
-        f" pot's height. It reaches from {per_cent[1]:.0f} to {per_cent[2]:.0f} % of it, and"
+        f"On the {zone(heights, radii, middle)}: the sherd's middle is at {per_cent[0]:.0f} % of"
+        f" the pot's height. It reaches from {per_cent[1]:.0f} to {per_cent[2]:.0f} % of it, and"
         f" {round_about:.0f}° round.{holds}"
     )
 
 
+def _round(profile: Profile) -> Bool[np.ndarray, "angles"]:
+    """The directions about the axis that the sherd takes."""
+    rows = profile.seen.sum(axis=0)
+    return rows > _ROUND * rows.max()
+
+
 def _picture(profile: Profile, clay: Bool[np.ndarray, "rows"], colour: str) -> str:
-    """The pot's outline with the sherd in front, and its rim and widest ring with the sherd below."""
+    """The pot's outline with the sherd in front; its rim and widest ring with the sherd below."""
     edge = np.stack([profile.outer[clay], profile.heights[clay]], 1)
     edge = np.concatenate([edge[:1] * (0, 1), edge, edge[-1:] * (0, 1)])
     edge[:2, 1] -= profile.step_mm / 2
@@ -100,7 +109,7 @@ def _picture(profile: Profile, clay: Bool[np.ndarray, "rows"], colour: str) -> s
     angles = np.arange(profile.seen.shape[1]) * (2 * np.pi / profile.seen.shape[1])
     turned = angles - outline.middle_of(profile)
     ring = wide * np.stack([np.sin(turned), np.cos(turned)], 1)
-    seen = profile.seen.any(axis=0)
+    seen = _round(profile)
     # So that no stretch that is seen runs over the list's end.
     start = int(np.argmin(seen))
     ring, seen = np.roll(ring, -start, axis=0), np.roll(seen, -start)
