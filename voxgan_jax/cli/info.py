@@ -140,7 +140,9 @@ def _mesh(path: pathlib.Path, unit: str | None) -> dict[str, Any]:
     if contents.turned:
         notes.append(f"{contents.turned} faces looked another way and are turned")
     if not contents.outward:
-        notes.append("too open to know which side is outside: it is taken as the faces have it")
+        notes.append(
+            "too open to know which side is outside: its hollow side is taken as the inner one"
+        )
     return {
         "size_mm": _rounded(mesh.extents),
         "lowest_mm": _rounded(mesh.bounds[0] + contents.origin),

@@ -170,7 +170,7 @@ def sample(mesh: "trimesh.Trimesh", spacing: float) -> Float[np.ndarray, "n 3"]:
     return spread(np.asarray(mesh.triangles), spacing)
 
 
-def spread(triangles: Float[np.ndarray, "n 3 3"], spacing: float) -> Float[np.ndarray, "n 3"]:
+def spread(triangles: Float[np.ndarray, "n 3 3"], spacing: float) -> Float[np.ndarray, "k 3"]:
     """`sample` of triangles that are no mesh."""
     return np.concatenate([np.zeros((0, 3)), *_samples(triangles, spacing, _MOST_KEPT)])
 

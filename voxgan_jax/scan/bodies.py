@@ -6,7 +6,7 @@ not only what shares corners.
 """
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import voxelise
@@ -117,7 +117,11 @@ def _sorted_out(
 
 
 def _with_dust(
-    known: Contents, vertices: Vertices, faces: Faces, area: Float[np.ndarray, "_"], dust: Labels
+    known: Contents,
+    vertices: Vertices,
+    faces: Faces,
+    area: Float[np.ndarray, "_"],
+    dust: Bool[np.ndarray, "_"],
 ) -> Contents:
     """Told with how many bodies are dust, their share of the area, and the greatest one's size."""
     used, at = np.unique(faces[dust], return_inverse=True)
@@ -205,7 +209,7 @@ def _facing(
     vertices: Vertices,
     faces: Faces,
     label: Labels,
-    big: Labels,
+    big: Bool[np.ndarray, "_"],
     found: Edges,
     near: float,
 ) -> Labels:

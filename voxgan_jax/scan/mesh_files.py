@@ -195,6 +195,21 @@ def ply(data: bytes) -> Parsed:
     return kwargs.get("vertices", none), corners, None
 
 
+def as_ply(vertices: Vertices, faces: Faces) -> bytes:
+    """A PLY file in double precision, which trimesh does not write."""
+    head = "\n".join(
+        [
+            *("ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}"),
+            *(f"property double {axis}" for axis in "xyz"),
+            *(f"element face {len(faces)}", "property list uchar int vertex_indices"),
+            "end_header\n",
+        ]
+    )
+    rows = np.zeros(len(faces), [("count", "u1"), ("corners", "<i4", 3)])
+    rows["count"], rows["corners"] = 3, faces
+    return head.encode() + np.asarray(vertices, "<f8").tobytes() + rows.tobytes()
+
+
 def _numbers(rows: Sequence[bytes], width: int) -> Float[np.ndarray, "n w"]:
     """The first numbers of each row, of rows of equal length quickly."""
     if not rows:

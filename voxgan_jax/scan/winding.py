@@ -59,8 +59,8 @@ def outward(vertices: Vertices, faces: Faces, found: Edges) -> tuple[Faces, int,
     """Faces turned alike where they share an edge, and outward where that can be known.
 
     It can for what is closed, or so nearly that its volume has one sign from wherever in its box it
-    is reckoned; of the rest, say two walls without the edges between them, all together. What is a
-    single open shell stays as it is, but for faces that look another way than most about them.
+    is reckoned; of the rest, say two walls without the edges between them, all together. A single
+    open shell is turned so that its hollow side is the inner one, which need not be true.
 
     Returns:
         The faces, how many of them were turned, and whether it is known that all look outward.
@@ -83,30 +83,31 @@ def outward(vertices: Vertices, faces: Faces, found: Edges) -> tuple[Faces, int,
     volume = np.bincount(label, np.einsum("ij,ij->i", a, normal) / 3)
     low = np.minimum.reduceat(np.minimum.reduce([a, b, c])[order], begins)
     high = np.maximum.reduceat(np.maximum.reduce([a, b, c])[order], begins)
-    signs = _signs(volume, away, low, high)
-    rest = np.flatnonzero(signs == 0)
+    signed, slack = _volumes(volume, away, low, high)
+    known = np.abs(signed) > slack
+    rest = np.flatnonzero(~known)
     if len(rest):
         whole = (volume[rest].sum(), away[rest].sum(0), low[rest].min(0), high[rest].max(0))
-        signs[rest] = _signs(*(np.asarray(part)[None] for part in whole))
-    turned ^= (signs < 0)[label]
-    return np.where(turned[:, None], faces[:, ::-1], faces), int(turned.sum()), bool(signs.all())
+        signed[rest], slack = _volumes(*(np.asarray(part)[None] for part in whole))
+        known[rest] = np.abs(signed[rest]) > slack
+    turned ^= (signed < 0)[label]
+    return np.where(turned[:, None], faces[:, ::-1], faces), int(turned.sum()), bool(known.all())
 
 
-def _signs(
+def _volumes(
     volume: Float[np.ndarray, "n"],
     away: Float[np.ndarray, "n 3"],
     low: Float[np.ndarray, "n 3"],
     high: Float[np.ndarray, "n 3"],
-) -> Int[np.ndarray, "n"]:
-    """The signs of volumes: 0 where it hangs on the place from which the volume is reckoned.
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """Volumes as reckoned from the middle of each box, and by how much they change within it.
 
     Args:
         volume: reckoned from 0, of what lies between `low` and `high`.
         away: sums of faces' areas times their normals: 0 for what is closed.
     """
     from_middle = volume - np.einsum("ij,ij->i", low + high, away) / 6
-    slack = np.einsum("ij,ij->i", high - low, np.abs(away)) / 6
-    return np.where(np.abs(from_middle) > slack, np.sign(from_middle), 0).astype(int)
+    return from_middle, np.einsum("ij,ij->i", high - low, np.abs(away)) / 6
 
 
 def _against(found: Edges, roots: Int[np.ndarray, "k"], count: int) -> Bool[np.ndarray, "count"]:
