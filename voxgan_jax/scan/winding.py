@@ -11,6 +11,9 @@ Vertices = Float[np.ndarray, "_ 3"]
 Faces = Int[np.ndarray, "_ 3"]
 Pairs = Int[np.ndarray, "_ 2"]
 
+_OPEN = 0.25
+"""Of the area: the sum of areas times normals, 0 of what is closed, of shells with one wall."""
+
 
 class Edges(NamedTuple):
     """The edges of a mesh.
@@ -58,9 +61,9 @@ def components(count: int, pairs: Pairs) -> Int[np.ndarray, "count"]:
 def outward(vertices: Vertices, faces: Faces, found: Edges) -> tuple[Faces, int, bool]:
     """Faces turned alike where they share an edge, and outward where that can be known.
 
-    It can for what is closed, or so nearly that its volume has one sign from wherever in its box it
-    is reckoned; of the rest, say two walls without the edges between them, all together. A single
-    open shell is turned so that its hollow side is the inner one, which need not be true.
+    It can for what is closed, or nearly: its volume has one sign from wherever in its box it is
+    reckoned. Of the rest, say two walls without the edges between them, it may all together. A
+    single open shell is turned so that its hollow side is the inner one, which need not be true.
 
     Returns:
         The faces, how many of them were turned, and whether it is known that all look outward.
@@ -83,13 +86,13 @@ def outward(vertices: Vertices, faces: Faces, found: Edges) -> tuple[Faces, int,
     volume = np.bincount(label, np.einsum("ij,ij->i", a, normal) / 3)
     low = np.minimum.reduceat(np.minimum.reduce([a, b, c])[order], begins)
     high = np.maximum.reduceat(np.maximum.reduce([a, b, c])[order], begins)
-    signed, slack = _volumes(volume, away, low, high)
-    known = np.abs(signed) > slack
+    size = np.bincount(label, area)
+    signed, known = _volumes(volume, away, size, low, high)
     rest = np.flatnonzero(~known)
     if len(rest):
-        whole = (volume[rest].sum(), away[rest].sum(0), low[rest].min(0), high[rest].max(0))
-        signed[rest], slack = _volumes(*(np.asarray(part)[None] for part in whole))
-        known[rest] = np.abs(signed[rest]) > slack
+        sums = (volume[rest].sum(), away[rest].sum(0), size[rest].sum())
+        whole = (*sums, low[rest].min(0), high[rest].max(0))
+        signed[rest], known[rest] = _volumes(*(np.asarray(part)[None] for part in whole))
     turned ^= (signed < 0)[label]
     return np.where(turned[:, None], faces[:, ::-1], faces), int(turned.sum()), bool(known.all())
 
@@ -97,17 +100,20 @@ def outward(vertices: Vertices, faces: Faces, found: Edges) -> tuple[Faces, int,
 def _volumes(
     volume: Float[np.ndarray, "n"],
     away: Float[np.ndarray, "n 3"],
+    area: Float[np.ndarray, "n"],
     low: Float[np.ndarray, "n 3"],
     high: Float[np.ndarray, "n 3"],
-) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-    """Volumes as reckoned from the middle of each box, and by how much they change within it.
+) -> tuple[Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]:
+    """Volumes as reckoned from the middle of each box, and whether their signs can be trusted.
 
     Args:
         volume: reckoned from 0, of what lies between `low` and `high`.
         away: sums of faces' areas times their normals: 0 for what is closed.
     """
     from_middle = volume - np.einsum("ij,ij->i", low + high, away) / 6
-    return from_middle, np.einsum("ij,ij->i", high - low, np.abs(away)) / 6
+    slack = np.einsum("ij,ij->i", high - low, np.abs(away)) / 6
+    closed = np.linalg.norm(away, axis=1) < _OPEN * area
+    return from_middle, (np.abs(from_middle) > slack) & closed
 
 
 def _against(found: Edges, roots: Int[np.ndarray, "k"], count: int) -> Bool[np.ndarray, "count"]:
