@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import trimesh
+from trimesh.exchange.obj import export_obj
 from turned_sherds import bellied
 
 from voxgan_jax.scan import bodies, formats, mesh_files, origin, winding
@@ -20,8 +21,10 @@ def at(mesh, *place):
     return moved
 
 
-def joined(*meshes):
-    return trimesh.util.concatenate(meshes)
+def joined(*meshes) -> trimesh.Trimesh:
+    made = trimesh.util.concatenate(meshes)
+    assert isinstance(made, trimesh.Trimesh)
+    return made
 
 
 def ball(radius=1.0):
@@ -204,7 +207,7 @@ def test_what_single_precision_has_lost_so_far_off_is_told(scan):
 def test_files_far_off_are_read_about_their_origin_in_every_unit(scan, tmp_path):
     far = at(scan, 500_000, 4_649_776, 120)
     (tmp_path / "a.ply").write_bytes(mesh_files.as_ply(far.vertices, far.faces))
-    (tmp_path / "a.obj").write_text(trimesh.exchange.obj.export_obj(far, digits=6))
+    (tmp_path / "a.obj").write_text(export_obj(far, digits=6))
     for name in ("a.ply", "a.obj"):
         for unit, factor in (("mm", 1), ("m", 1000)):
             mesh, _, known = formats.read_mesh(tmp_path / name, unit)

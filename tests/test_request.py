@@ -11,6 +11,7 @@ from turned_sherds import turning
 
 from voxgan_jax.cli import main, result
 from voxgan_jax.inference import predict
+from voxgan_jax.report.record import Report
 from voxgan_jax.restore import batch, pot
 from voxgan_jax.restore.request import is_placed, read_request
 from voxgan_jax.scan import mesh_files
@@ -86,6 +87,12 @@ def test_options_that_do_not_go_together(scan, tmp_path, name, facts, said):
     assert str(caught.value).startswith(str(path)) and said in str(caught.value)
 
 
+def joined(*meshes) -> trimesh.Trimesh:
+    made = trimesh.util.concatenate(meshes)
+    assert isinstance(made, trimesh.Trimesh)
+    return made
+
+
 def ply(path, mesh):
     path.write_bytes(mesh_files.as_ply(mesh.vertices, mesh.faces))
     return path
@@ -94,15 +101,17 @@ def ply(path, mesh):
 def test_what_is_wrong_with_a_scan_changes_no_placement(scan, tmp_path):
     mesh, pose = scan
     axis = {"axis": tuple(pose[:3, 2].tolist())}
-    right = read_request(turning(), ply(tmp_path / "a.ply", mesh), axis).sherds[0]
+    (right,) = read_request(turning(), ply(tmp_path / "a.ply", mesh), axis).sherds
+    assert right.placement
     inside_out = mesh.copy()
     inside_out.invert()
     speck = trimesh.creation.icosphere(1, 1.0)
     speck.apply_translation(mesh.bounds[1] + 300)
     far = mesh.copy()
     far.apply_translation([500_000.0, 4_649_776_000.0, -12_000.0])
-    for other in (inside_out, trimesh.util.concatenate([mesh, speck]), far):
-        found = read_request(turning(), ply(tmp_path / "b.ply", other), axis).sherds[0]
+    for other in (inside_out, joined(mesh, speck), far):
+        (found,) = read_request(turning(), ply(tmp_path / "b.ply", other), axis).sherds
+        assert found.placement
         assert (found.labels == right.labels).mean() > 0.9999
         step = found.placement.voxel_mm
         assert step == pytest.approx(right.placement.voxel_mm, rel=1e-3)
@@ -121,9 +130,11 @@ def test_a_scan_far_off_is_restored_about_a_local_origin(scan, tmp_path):
     written = made.write(tmp_path / "out")
     report = json.loads((tmp_path / "out" / "sherd.json").read_text("utf-8"))
     origin = np.array(report["scan"]["origin_mm"])
+    told = Report.from_json(report).scan
+    assert told and told.origin_mm == made.contents.origin and told.turned_faces == 0
     assert np.abs(far.centroid - origin).max() < 1000
     for name in ("completed", "missing"):
-        mesh = trimesh.load(tmp_path / "out" / f"sherd_{name}.stl")
+        mesh = trimesh.load_mesh(tmp_path / "out" / f"sherd_{name}.stl")
         assert mesh.is_watertight and np.abs(mesh.bounds).max() < 2000
     assert written.gap_mm >= 0.2
     # The sherd is where it was in the pot, once the origin is added.
@@ -139,7 +150,7 @@ def test_of_several_bodies_one_is_named_or_all_lie_as_in_one_pot(scan, tmp_path)
     mesh, pose = scan
     table = trimesh.creation.box((300, 300, 5))
     table.apply_translation([0, 0, float(mesh.bounds[0][2]) - 2.5])
-    path = ply(tmp_path / "two.ply", trimesh.util.concatenate([mesh, table]))
+    path = ply(tmp_path / "two.ply", joined(mesh, table))
     axis = {"axis": tuple(pose[:3, 2].tolist())}
     with pytest.raises(ValueError) as caught:
         read_request(turning(), path, axis)
@@ -153,6 +164,7 @@ def test_of_several_bodies_one_is_named_or_all_lie_as_in_one_pot(scan, tmp_path)
     both, first = (
         read_request(turning(), path, lying | which).sherds[0] for which in ({}, {"largest": True})
     )
+    assert both.mesh and first.mesh
     assert len(both.mesh.faces) == len(mesh.faces) + 12 and len(first.mesh.faces) == 12
     assert both.contents.notes == ("of 2 bodies in the file all were taken together as they lie",)
 

@@ -253,7 +253,7 @@ def _attached(
         distance, nearest = tree.query(vertices[asked], distance_upper_bound=1.5 * near)
         met = np.flatnonzero(np.isfinite(distance))
         joins = np.full(int(label.max()) + 1, -1)
-        joins[whose[asked[met]]] = owner[nearest[met]]
+        joins[whose[asked[met]]] = owner[np.asarray(nearest)[met]]
         number[small] = joins[label[small]]
         fresh = np.zeros(len(faces), bool)
         fresh[small] = number[small] >= 0
@@ -265,10 +265,11 @@ def _points(vertices: Vertices, faces: Faces, label: Labels, near: float) -> tup
     of_corner = _of_corners(vertices, faces, label)
     corners = np.flatnonzero(of_corner >= 0)
     triangles = vertices[faces]
-    longest = np.linalg.norm(triangles - np.roll(triangles, -1, axis=1), axis=2).max(axis=1)
+    sides = np.linalg.norm(triangles - np.roll(triangles, -1, axis=1), axis=2)
+    long = np.asarray(sides.max(axis=1) > near)
     points, owner = [vertices[corners]], [of_corner[corners]]
-    for own in set(label[longest > near].tolist()):
-        more = voxelise.spread(triangles[(longest > near) & (label == own)], near)
+    for own in set(label[long].tolist()):
+        more = voxelise.spread(triangles[long & (label == own)], near)
         points.append(more)
         owner.append(np.full(len(more), own))
     return np.concatenate(points), np.concatenate(owner)
