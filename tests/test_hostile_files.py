@@ -124,7 +124,7 @@ def test_the_record_is_of_the_bytes_that_were_read(tmp_path):
 
 def test_long_thin_triangles_take_points_by_their_area(tmp_path):
     (tmp_path / "a.stl").write_bytes(hostile_files.fan_cylinder(7, 500))
-    mesh, _ = formats.read_mesh(tmp_path / "a.stl")
+    mesh = formats.read_mesh(tmp_path / "a.stl").mesh
     points = voxelise.sample(mesh, 0.5)
     area, sides = float(mesh.area), float(mesh.edges_unique_length.sum())
     # By the longest side squared they were 16 million.

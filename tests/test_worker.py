@@ -82,16 +82,16 @@ def test_reading_goes_on_where_no_process_can_be_started(tmp_path, monkeypatch):
     trimesh.creation.box((1.0, 2.0, 3.0)).export(tmp_path / "a.stl")
     worker.stop()
     monkeypatch.setattr(sys, "executable", "")
-    mesh, about = formats.read_mesh(tmp_path / "a.stl")
+    mesh, about, _ = formats.read_mesh(tmp_path / "a.stl")
     assert len(mesh.faces) == 12 and about["file"] == "a.stl"
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    assert len(formats.read_mesh(tmp_path / "a.stl")[0].faces) == 12
+    assert len(formats.read_mesh(tmp_path / "a.stl").mesh.faces) == 12
 
 
 SCRIPT = """
 import os, sys
 from voxgan_jax.scan import formats, worker
-mesh, _ = formats.read_mesh(sys.argv[1])
+mesh = formats.read_mesh(sys.argv[1]).mesh
 with open(sys.argv[2], "a") as file:
     print(len(mesh.faces), worker.call(os.getpid), *sys.path[:1], sep="\\n", file=file)
 os._exit(0)

@@ -167,8 +167,12 @@ def sample(mesh: "trimesh.Trimesh", spacing: float) -> Float[np.ndarray, "n 3"]:
     Raises:
         ValueError: they would be too many.
     """
-    chunks = _samples(np.asarray(mesh.triangles), spacing, _MOST_KEPT)
-    return np.concatenate([np.zeros((0, 3)), *chunks])
+    return spread(np.asarray(mesh.triangles), spacing)
+
+
+def spread(triangles: Float[np.ndarray, "n 3 3"], spacing: float) -> Float[np.ndarray, "k 3"]:
+    """`sample` of triangles that are no mesh."""
+    return np.concatenate([np.zeros((0, 3)), *_samples(triangles, spacing, _MOST_KEPT)])
 
 
 def _samples(

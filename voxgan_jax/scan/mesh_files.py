@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from voxgan_jax.scan import source
+from voxgan_jax.scan import bodies, source
+from voxgan_jax.scan.contents import Contents, Which
 from voxgan_jax.scan.source import Fault, ScanError
 
 _SIZES = (1e-6, 1e9)
@@ -32,7 +33,7 @@ Parser = Callable[[bytes], Parsed]
 
 
 class Mesh(NamedTuple):
-    """What a file holds, equal vertices merged, equal faces taken once.
+    """What a file holds, equal vertices merged, equal faces taken once (`bodies.cleaned`).
 
     `unit` is what the file calls that of its coordinates, `input` what was read (`source.load`).
     """
@@ -41,14 +42,16 @@ class Mesh(NamedTuple):
     faces: Faces
     unit: str | None
     input: dict[str, Any]
+    contents: Contents
 
 
-def read(parse: Parser, path: str, place: pathlib.Path) -> Mesh:
+def read(parse: Parser, path: str, place: pathlib.Path, which: Which = None) -> Mesh:
     """Read a file of a mesh.
 
     Args:
         path: as the user calls it.
         place: where it is.
+        which: of several bodies those that are taken (`bodies.cleaned`).
 
     Raises:
         OSError: it cannot be read.
@@ -68,8 +71,9 @@ def read(parse: Parser, path: str, place: pathlib.Path) -> Mesh:
                     else "no mesh can be read of it, so it is empty, cut off or damaged; copy or"
                     " export it again"
                 )
-            vertices, faces = _cleaned(np.asarray(vertices, float), np.asarray(faces, int))
-    return Mesh(vertices, faces, unit, about)
+            vertices, faces = _merged(np.asarray(vertices, float), np.asarray(faces, int))
+            vertices, faces, contents = bodies.cleaned(vertices, faces, which)
+    return Mesh(vertices, faces, unit, about, contents)
 
 
 def _load(path: str, place: pathlib.Path) -> tuple[bytes, dict[str, Any]]:
@@ -79,7 +83,7 @@ def _load(path: str, place: pathlib.Path) -> tuple[bytes, dict[str, Any]]:
         raise type(error)(str(error).replace(str(place), path, 1)) from None
 
 
-def _cleaned(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
+def _merged(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
     """Equal vertices merged, equal faces taken once, those without an area left out."""
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise Fault("its faces name vertices that it does not have; export it again")
@@ -189,6 +193,21 @@ def ply(data: bytes) -> Parsed:
     none = np.zeros((0, 3))
     corners = none.astype(int) if faces is None else triangulate_quads(faces)
     return kwargs.get("vertices", none), corners, None
+
+
+def as_ply(vertices: Vertices, faces: Faces) -> bytes:
+    """A PLY file in double precision, which trimesh does not write."""
+    head = "\n".join(
+        [
+            *("ply", "format binary_little_endian 1.0", f"element vertex {len(vertices)}"),
+            *(f"property double {axis}" for axis in "xyz"),
+            *(f"element face {len(faces)}", "property list uchar int vertex_indices"),
+            "end_header\n",
+        ]
+    )
+    rows = np.zeros(len(faces), [("count", "u1"), ("corners", "<i4", 3)])
+    rows["count"], rows["corners"] = 3, faces
+    return head.encode() + np.asarray(vertices, "<f8").tobytes() + rows.tobytes()
 
 
 def _numbers(rows: Sequence[bytes], width: int) -> Float[np.ndarray, "n w"]:
