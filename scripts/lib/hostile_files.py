@@ -280,6 +280,6 @@ FILES = {
 
 HARMLESS = {
     *("fan_cylinder", "many_solids", "many_materials", "pipe_material", "pentagons"),
-    *("big_textures", "edges_ply", "wide_off"),
+    *("big_textures", "edges_ply", "deep_nodes", "many_views"),
 }
 """What is read like any other mesh. A hairball is read as well, but not restored."""

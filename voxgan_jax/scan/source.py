@@ -26,19 +26,24 @@ def memory_gib() -> float:
     return _setting(_GIB, 2.0)
 
 
-def max_faces() -> int:
-    """How many faces a mesh may have: what is done with it later takes memory by them."""
-    return int(memory_gib() * 2_000_000)
+def check(count: int, most: int, what: str, remedy: str = "reduce the scan") -> None:
+    """Raise Fault where there are more of what a file can multiply, told before they are made.
+
+    Args:
+        most: with the usual `memory_gib`; with more memory more.
+    """
+    limit = int(most * memory_gib() / 2)
+    if count > limit:
+        more, gib = (f"{n:.2g}" if n > 1e9 else f"{n}" for n in (count, -(-2 * count // most)))
+        raise Fault(
+            f"it has {more} {what}, above the limit of {limit}; {remedy}, or set"
+            f" {_GIB}={gib} where there is so much memory"
+        )
 
 
 def check_faces(count: int) -> None:
-    """Raise Fault where there are more faces than `max_faces`, told before they are made."""
-    if count > max_faces():
-        more = f"{count:.2g}" if count > 1e9 else f"{count}"
-        raise Fault(
-            f"it has {more} faces, copies counted, above the limit of {max_faces()}; reduce the"
-            f" scan, or set {_GIB}={count / 2e6:.2g} where there is so much memory"
-        )
+    """As `check`, of faces: what is done with them later takes memory, too."""
+    check(count, 4_000_000, "faces, copies counted")
 
 
 def seconds() -> float:

@@ -132,7 +132,7 @@ def serve() -> None:
     calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(calls,), daemon=True).start()
     # What takes long.
-    from voxgan_jax.scan import mesh_files  # noqa: F401
+    from voxgan_jax.scan import glb, mesh_files, text_meshes, threemf  # noqa: F401
 
     _limit_memory()
     spent, answer = False, None
