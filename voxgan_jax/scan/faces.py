@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Int, Shaped
 
 from voxgan_jax.scan import source
 
 Faces = Int[np.ndarray, "_ 3"]
 
 
-def fans(groups: Iterable[Int[np.ndarray, "_ _"]]) -> Faces:
+def fans(groups: Iterable[Shaped[np.ndarray, "_ _"]]) -> Faces:
     """Polygons, those of one number of corners in an array, as fans of triangles.
 
     What has less than three corners is left out.
