@@ -66,7 +66,9 @@ def test_what_unfolds_is_counted_before_it_is_made(monkeypatch):
     vertices, faces, unit = threemf.read(hostile_files.lattice_3mf(0, 3))
     assert (vertices.shape, faces.shape, unit) == ((32, 3), (32, 3), "millimeter")
     monkeypatch.setattr(threemf, "MAX_MIB", 50)
-    with pytest.raises(source.Fault, match="it has 5. MiB unpacked, .* the limit of 50; .*_GIB=3 "):
+    with pytest.raises(
+        source.Fault, match=r"it has 5. MiB unpacked, .* the limit of 50; .*_GIB=3 "
+    ):
         threemf.read(hostile_files.bomb_3mf(0, 60))
     for shape in ((513, 2, 2), (1, 2), (0, 1, 1)):
         data = hostile_files.zipped(labels_dot_npy=[hostile_files.npy_head(shape, "|u1")])

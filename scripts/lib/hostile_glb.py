@@ -11,7 +11,10 @@ GLB_FLOAT = 5126
 
 
 def glb(head: dict[str, Any], data: bytes) -> bytes:
-    text = json.dumps({"asset": {"version": "2.0"}, **head}).encode()
+    return packed(json.dumps({"asset": {"version": "2.0"}, **head}).encode(), data)
+
+
+def packed(text: bytes, data: bytes) -> bytes:
     text += b" " * (-len(text) % 4)
     data += b"\0" * (-len(data) % 4)
     chunks = struct.pack("<I4s", len(text), b"JSON") + text

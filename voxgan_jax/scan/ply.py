@@ -23,6 +23,8 @@ _TYPES = {
     **{"float32": "f4", "float64": "f8"},
 }
 _ORDERS = {"binary_big_endian": ">", "binary_little_endian": "<", "ascii": ""}
+_NUMBERS = re.compile(rb"[-+.\d\seEinfaINFA]*")
+"""Whatever else is behind them in a text."""
 _CORNERS = ("vertex_indices", "vertex_index")
 
 Bytes = UInt8[np.ndarray, "_"]
@@ -43,7 +45,9 @@ def read(data: bytes) -> tuple[np.ndarray, np.ndarray, None]:
     elements, start, is_text = _head(data)
     body = np.frombuffer(data, np.uint8)
     if is_text:
-        body, start = np.fromstring(data[start:], sep=" ").view(np.uint8), 0
+        numbers = _NUMBERS.match(data, start)
+        body = np.fromstring(numbers[0] if numbers else b"", sep=" ").view(np.uint8)
+        start = 0
     none = np.zeros((0, 3))
     vertices, made = none, [none.astype(int)]
     for name, count, properties in elements:

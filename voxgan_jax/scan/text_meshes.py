@@ -4,6 +4,7 @@ They are parsed by their lines of vertices and faces alone: names, groups and ma
 use here, and cost. What they refer to is not opened.
 """
 
+import contextlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -130,8 +131,12 @@ def _numbers(rows: Sequence[bytes], width: int) -> Float[np.ndarray, "n w"]:
     """The first numbers of each row, of rows of equal length quickly."""
     if not rows:
         return np.zeros((0, width))
-    found = np.fromstring(b" ".join(rows), sep=" ")
     columns = len(rows[0].split())
-    if found.size == len(rows) * columns and columns >= width:
-        return found.reshape(-1, columns)[:, :width]
-    return np.array([row.split()[:width] for row in rows], float)
+    with contextlib.suppress(ValueError):
+        found = np.fromstring(b" ".join(rows), sep=" ")
+        if found.size == len(rows) * columns and columns >= width:
+            return found.reshape(-1, columns)[:, :width]
+    try:
+        return np.array([row.split()[:width] for row in rows], float)
+    except ValueError:
+        raise Fault(f"one of its vertices has not {width} numbers; export it again") from None
