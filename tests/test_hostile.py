@@ -79,7 +79,9 @@ def test_mutated_files_of_all_formats_are_read_or_refused_by_name(tmp_path, caps
     assert script.main(words) == 0, capsys.readouterr().out
     rows = {row["what"]: row["said"] for row in json.loads(out.read_text())["mutations"]}
     assert rows.keys() == formats.FORMATS.keys()
-    assert all(re.search("read.*(refused|unfor)|(refused|unfor).*read", said) for said in rows.values()), rows
+    assert all(
+        re.search("read.*(refused|unfor)|(refused|unfor).*read", said) for said in rows.values()
+    ), rows
 
 
 def test_a_fault_of_a_mutated_file_is_known(tmp_path, monkeypatch):

@@ -48,6 +48,10 @@ def many_instances(seed: int) -> bytes:
     return mesh_glb(seed, 20_000, nodes=nodes, scenes=[{"nodes": list(range(5000))}])
 
 
+def many_nodes(seed: int, count: int = 100_000) -> bytes:
+    return mesh_glb(seed, 2, nodes=[{"mesh": 0}] * count, scenes=[{"nodes": list(range(count))}])
+
+
 def many_primitives(seed: int) -> bytes:
     part = {"attributes": {"POSITION": 0}}
     return mesh_glb(seed, 20_000, meshes=[{"primitives": [part] * 5000}])
