@@ -83,7 +83,10 @@ def _with_faults(rng: np.random.Generator, whole: bytes, other: bytes) -> bytes:
         some = numbers[rng.integers(len(numbers))].span() if numbers else (at, at + length)
         text = _TEXTS[rng.integers(len(_TEXTS))]
         word = _WORDS[rng.integers(len(_WORDS))]
-        match rng.integers(14):
+        kind = rng.integers(14)
+        if whole[:1] in (b"{", b"<") and rng.random() < 0.7:
+            kind = 8 + kind % 2  # JSON and XML are soon none any more
+        match kind:
             case 0:
                 data[at : at + 1] = bytes([int(rng.integers(256))])
             case 1:

@@ -97,12 +97,16 @@ def off(data: bytes) -> Parsed:
     points, polygons = map(int, lines[0].split()[:2])
     if points + polygons > len(lines) - 1:
         raise Fault("it tells of more vertices and faces than it has; copy or export it again")
-    rows = [line.split() for line in lines[1 + points : 1 + points + polygons]]
+    vertices, last = _numbers(lines[1 : 1 + points], 3), lines[1 + points : 1 + points + polygons]
+    triangles = _alike(last, 4)
+    if triangles is not None and (triangles[:, 0] == 3).all():
+        return vertices, triangles[:, 1:].astype(int), None
+    rows = [line.split() for line in last]
     if any(int(row[0]) >= len(row) for row in rows):
         raise Fault("one of its faces has less corners than it tells of; export it again")
     # Colours follow.
     groups = faces.by_size([row[1 : 1 + int(row[0])] for row in rows])
-    return _numbers(lines[1 : 1 + points], 3), faces.fans(groups), None
+    return vertices, faces.fans(groups), None
 
 
 def _binary_off(data: bytes, start: int, width: int) -> Parsed:
@@ -128,15 +132,20 @@ def _plain(data: bytes) -> bytes:
 
 
 def _numbers(rows: Sequence[bytes], width: int) -> Float[np.ndarray, "n w"]:
-    """The first numbers of each row, of rows of equal length quickly."""
-    if not rows:
-        return np.zeros((0, width))
-    columns = len(rows[0].split())
+    """The first numbers of each row."""
+    if (found := _alike(rows, width)) is not None:
+        return found
+    try:
+        return np.array([row.split()[:width] for row in rows], float).reshape(-1, width)
+    except ValueError:
+        raise Fault(f"one of its vertices has not {width} numbers; export it again") from None
+
+
+def _alike(rows: Sequence[bytes], width: int) -> Float[np.ndarray, "n w"] | None:
+    """The same of rows of equal length, which takes little time and memory; None of others."""
+    columns = len(rows[0].split()) if rows else 0
     with contextlib.suppress(ValueError):
         found = np.fromstring(b" ".join(rows), sep=" ")
         if found.size == len(rows) * columns and columns >= width:
             return found.reshape(-1, columns)[:, :width]
-    try:
-        return np.array([row.split()[:width] for row in rows], float)
-    except ValueError:
-        raise Fault(f"one of its vertices has not {width} numbers; export it again") from None
+    return None
