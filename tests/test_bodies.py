@@ -6,7 +6,7 @@ import trimesh
 from trimesh.exchange.obj import export_obj
 from turned_sherds import bellied
 
-from voxgan_jax.scan import bodies, formats, mesh_files, origin, winding
+from voxgan_jax.scan import bodies, formats, mesh_files, origin, ply, winding
 from voxgan_jax.scan.source import Fault, ScanError
 
 
@@ -206,7 +206,7 @@ def test_what_single_precision_has_lost_so_far_off_is_told(scan):
 
 def test_files_far_off_are_read_about_their_origin_in_every_unit(scan, tmp_path):
     far = at(scan, 500_000, 4_649_776, 120)
-    (tmp_path / "a.ply").write_bytes(mesh_files.as_ply(far.vertices, far.faces))
+    (tmp_path / "a.ply").write_bytes(ply.as_ply(far.vertices, far.faces))
     (tmp_path / "a.obj").write_text(export_obj(far, digits=6))
     for name in ("a.ply", "a.obj"):
         for unit, factor in (("mm", 1), ("m", 1000)):

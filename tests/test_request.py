@@ -14,7 +14,7 @@ from voxgan_jax.inference import predict
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import batch, pot
 from voxgan_jax.restore.request import is_placed, read_request
-from voxgan_jax.scan import mesh_files
+from voxgan_jax.scan import ply
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def joined(*meshes) -> trimesh.Trimesh:
 
 
 def ply(path, mesh):
-    path.write_bytes(mesh_files.as_ply(mesh.vertices, mesh.faces))
+    path.write_bytes(ply.as_ply(mesh.vertices, mesh.faces))
     return path
 
 

@@ -68,7 +68,7 @@ def test_a_file_that_takes_too_long_names_itself_and_the_limit(tmp_path, monkeyp
     with pytest.raises(formats.ScanError, match=r"a\.3mf: .* than 0.001 s; .*_SECONDS=0.002$"):
         formats.read(tmp_path / "a.3mf")
     monkeypatch.setenv("VOXGAN_READ_SECONDS", "soon")
-    with pytest.raises(formats.ScanError, match="VOXGAN_READ_SECONDS=soon: give a number above 0"):
+    with pytest.raises(ValueError, match="VOXGAN_READ_SECONDS=soon: give a number above 0"):
         formats.read(tmp_path / "a.3mf")
 
 

@@ -16,7 +16,7 @@ from voxgan_jax.inference import completer, predict
 from voxgan_jax.inference.answer import Request
 from voxgan_jax.restore import arguments, files, naming, pot
 from voxgan_jax.restore.request import read_request
-from voxgan_jax.scan import mesh_files
+from voxgan_jax.scan import ply
 
 if TYPE_CHECKING:
     import trimesh
@@ -162,7 +162,7 @@ def _read(
             np.save(path, sherd)
         else:
             path = pathlib.Path(folder) / "sherd.ply"
-            path.write_bytes(mesh_files.as_ply(sherd.vertices, sherd.faces))
+            path.write_bytes(ply.as_ply(sherd.vertices, sherd.faces))
         return read_request(model, path, facts, ids=ids)
 
 

@@ -14,7 +14,17 @@ from jaxtyping import UInt8
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface, voxelise
-from voxgan_jax.scan import glb, mesh_files, origin, source, threemf, voxel_files, worker
+from voxgan_jax.scan import (
+    glb,
+    mesh_files,
+    origin,
+    ply,
+    source,
+    text_meshes,
+    threemf,
+    voxel_files,
+    worker,
+)
 from voxgan_jax.scan.contents import NOTHING, Contents, Which
 from voxgan_jax.scan.pose import Placement, Sherd
 from voxgan_jax.scan.source import ScanError
@@ -23,7 +33,6 @@ if TYPE_CHECKING:
     import trimesh
 
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
-_SPELT = {"millimeter": 1.0, "centimeter": 10.0, "meter": 1000.0, "inch": 25.4, "micron": 0.001}
 
 
 class Format(NamedTuple):
@@ -47,11 +56,11 @@ FORMATS = {
     ".binvox": Format(voxel_files.binvox),
     ".npy": Format(voxel_files.npy, scaled=False),
     ".npz": Format(voxel_files.npz, scaled=False),
-    ".stl": Format(mesh_files.stl, is_mesh=True),
-    ".obj": Format(mesh_files.obj, is_mesh=True),
-    ".ply": Format(mesh_files.ply, is_mesh=True),
+    ".stl": Format(text_meshes.stl, is_mesh=True),
+    ".obj": Format(text_meshes.obj, is_mesh=True),
+    ".ply": Format(ply.read, is_mesh=True),
     ".glb": Format(glb.read, is_mesh=True, unit=UNITS["m"], up="y"),
-    ".off": Format(mesh_files.off, is_mesh=True),
+    ".off": Format(text_meshes.off, is_mesh=True),
     ".3mf": Format(threemf.read, is_mesh=True, unit=None),
 }
 """What can be read, by the ending of the file's name."""
@@ -160,7 +169,7 @@ def read_mesh(path: str | pathlib.Path, unit: str | None = None, which: Which = 
     except worker.Lost as lost:
         why = source.too_long() if lost.late else source.too_much()
         raise ScanError(f"{path}: {why}") from None
-    scale = UNITS[unit] if unit else known.unit or _SPELT.get(read.unit, 1.0)
+    scale = UNITS[unit] if unit else known.unit or threemf.UNITS[read.unit or ""]
     mesh = trimesh.Trimesh(read.vertices * scale, read.faces, process=False)
     return Scan(mesh, read.input, read.contents.scaled(scale))
 
