@@ -93,7 +93,7 @@ def joined(*meshes) -> trimesh.Trimesh:
     return made
 
 
-def ply(path, mesh):
+def write_ply(path, mesh):
     path.write_bytes(ply.as_ply(mesh.vertices, mesh.faces))
     return path
 
@@ -101,7 +101,7 @@ def ply(path, mesh):
 def test_what_is_wrong_with_a_scan_changes_no_placement(scan, tmp_path):
     mesh, pose = scan
     axis = {"axis": tuple(pose[:3, 2].tolist())}
-    (right,) = read_request(turning(), ply(tmp_path / "a.ply", mesh), axis).sherds
+    (right,) = read_request(turning(), write_ply(tmp_path / "a.ply", mesh), axis).sherds
     assert right.placement
     inside_out = mesh.copy()
     inside_out.invert()
@@ -110,7 +110,7 @@ def test_what_is_wrong_with_a_scan_changes_no_placement(scan, tmp_path):
     far = mesh.copy()
     far.apply_translation([500_000.0, 4_649_776_000.0, -12_000.0])
     for other in (inside_out, joined(mesh, speck), far):
-        (found,) = read_request(turning(), ply(tmp_path / "b.ply", other), axis).sherds
+        (found,) = read_request(turning(), write_ply(tmp_path / "b.ply", other), axis).sherds
         assert found.placement
         assert (found.labels == right.labels).mean() > 0.9999
         step = found.placement.voxel_mm
@@ -123,7 +123,7 @@ def test_what_is_wrong_with_a_scan_changes_no_placement(scan, tmp_path):
 def test_a_scan_far_off_is_restored_about_a_local_origin(scan, tmp_path):
     far = scan[0].copy()
     far.apply_translation([500_000.0, 4_649_776_000.0, 12.0])
-    path = ply(tmp_path / "sherd.ply", far)
+    path = write_ply(tmp_path / "sherd.ply", far)
     request = read_request(turning(), path, {"axis": tuple(scan[1][:3, 2].tolist())})
     (answer,) = predict.complete_batch(turning(), [request])
     made = pot.restore(request, answer)
@@ -150,14 +150,14 @@ def test_of_several_bodies_one_is_named_or_all_lie_as_in_one_pot(scan, tmp_path)
     mesh, pose = scan
     table = trimesh.creation.box((300, 300, 5))
     table.apply_translation([0, 0, float(mesh.bounds[0][2]) - 2.5])
-    path = ply(tmp_path / "two.ply", joined(mesh, table))
+    path = write_ply(tmp_path / "two.ply", joined(mesh, table))
     axis = {"axis": tuple(pose[:3, 2].tolist())}
     with pytest.raises(ValueError) as caught:
         read_request(turning(), path, axis)
     said = str(caught.value)
     assert said.startswith(f"{path}: it holds 2 bodies (1: 300 × 300 × 5 mm")
     assert "--largest" in said and "--body N" in said and "\n" not in said
-    alone = read_request(turning(), ply(tmp_path / "one.ply", mesh), axis).sherds[0]
+    alone = read_request(turning(), write_ply(tmp_path / "one.ply", mesh), axis).sherds[0]
     second = read_request(turning(), path, axis | {"body": 2}).sherds[0]
     assert (second.labels == alone.labels).all() and second.contents.taken == 2
     lying = {"as_is": True}
