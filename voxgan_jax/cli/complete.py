@@ -49,13 +49,14 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, progress: "tqdm[Any]", tell: Callable[[str], None]) -> int:
     from voxgan_jax import ledger
     from voxgan_jax.report import overview
-    from voxgan_jax.restore import files
+    from voxgan_jax.restore import files, naming
     from voxgan_jax.scan import formats, worker
 
     wrong: dict[pathlib.Path, Exception] = {}
     names = files.collect(args.files, None if args.quiet or args.json else _warn, wrong)
     if not names:
         raise next(iter(wrong.values()))
+    names = {path: naming.of_body(name, args.body) for path, name in names.items()}
     if any(map(formats.is_mesh, names)):
         worker.start()
     how = {"inputs": ledger.marks_of(names), "overwrite": args.overwrite}
@@ -164,6 +165,7 @@ def _complete(
                 formats=args.formats,
                 clearance_mm=args.clearance_mm,
                 names=todo,
+                in_overview=all_of_them.out_dir is not None,
                 memory=free,
                 each=each,
                 tell=tell,

@@ -52,6 +52,7 @@ def complete_files(
     about: Mapping[str, Any] | None = None,
     inputs: ledger.Marks = frozenset(),
     overwrite: bool = False,
+    in_overview: bool = False,
     memory: int | None = None,
     each: Each = here,
     tell: Callable[[str], None] | None = None,
@@ -68,6 +69,7 @@ def complete_files(
         formats, overwrite, clearance_mm: as in `Completion` and `Completion.write`.
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what the reports say besides.
+        in_overview: as in `Completion`.
         inputs: `ledger.marks` of files that no result may replace, besides `paths`.
         memory: bytes that may be taken; a pot that needs more is an error.
         each: how the files are written: one of `pool`.
@@ -99,7 +101,8 @@ def complete_files(
         about_it = {**(about or {}), "input": request.sherds[0].input}
         made = pot.restore(request, answer, about=about_it, **how)
         tell(f"drawing and writing {path} …")
-        return dataclasses.replace(made, inputs=_met(inputs, out_dir, made.name, formats))
+        met = _met(inputs, out_dir, made.name, formats)
+        return dataclasses.replace(made, inputs=met, in_overview=in_overview)
 
     def jobs() -> Iterator[faults.Job]:
         for number, path in enumerate(paths, 1):

@@ -17,12 +17,22 @@ from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
-from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, page, record
+from voxgan_jax.report import (
+    codec,
+    drawing,
+    measures,
+    meshes,
+    missing_piece,
+    overview,
+    page,
+    record,
+)
 from voxgan_jax.report.measures import Measures
 from voxgan_jax.report.notebook import Shown
 from voxgan_jax.report.profile import Profile, profile_of
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import arguments, naming
+from voxgan_jax.scan.contents import NOTHING, Contents
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
@@ -50,7 +60,8 @@ class Written(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Completion(Shown):
-    """A pot restored from a sherd. Made by `restore`; lengths are mm, in the input's coordinates.
+    """A pot restored from a sherd. Made by `restore`; lengths are mm, in the input's coordinates
+    but for `contents.origin`.
 
     Attributes:
         name: the input's, without its ending; "a/sherd" is written into the folder a.
@@ -69,6 +80,8 @@ class Completion(Shown):
         probabilities: the model's own but where pieces were joined or dropped, in its cube.
         about: `model`, `options` and `input` of the report.
         inputs: `ledger.marks` of files that no result may replace.
+        in_overview: whether an overview of several pots links to its page, which links back.
+        contents: what the scan's file held, and the origin of all coordinates here.
     """
 
     name: str
@@ -87,6 +100,8 @@ class Completion(Shown):
     probabilities: Float[np.ndarray, "r r r"] | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     inputs: ledger.Marks = frozenset()
+    in_overview: bool = False
+    contents: Contents = NOTHING
 
     @functools.cached_property
     def surfaces(self) -> meshes.Surfaces:
@@ -173,6 +188,7 @@ class Completion(Shown):
             model=codec.read(record.Model | None, self.about.get("model")),
             options=self.about.get("options"),
             input=codec.read(record.Input | None, self.about.get("input")),
+            scan=record.Scan.of(self.contents) if self.contents != NOTHING else None,
             missing=None,
         )
 
@@ -236,6 +252,10 @@ class Completion(Shown):
                 matrix=self.matrix,
                 drawing=self.drawing,
                 files=[path.name for path in paths],
+                profile=self.profile,
+                overview=f"{'../' * self.name.count('/')}{overview.INDEX}"
+                if self.in_overview
+                else "",
             )
             paths.append(pathlib.Path(f"{stem}.html"))
             page.write_page(paths[-1], view)
@@ -295,4 +315,5 @@ def restore(
         probabilities=answer.probabilities,
         about=about or {},
         inputs=inputs,
+        contents=sherd.contents,
     )
