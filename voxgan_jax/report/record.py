@@ -27,7 +27,7 @@ GIVEN_SCALE = "given"
 
 @dataclass(frozen=True, kw_only=True)
 class Pieces:
-    """In how many pieces the model's pot came, and what was done about it."""
+    """In how many pieces the model's pot came, whether its floor had a hole, what was done."""
 
     made: Annotated[int, "pieces of the model's pot"]
     left: Annotated[int, "pieces after bridges were laid and crumbs dropped"]
@@ -35,6 +35,8 @@ class Pieces:
     share_bridges: Annotated[float, "those, as a share of the pot"]
     dropped_voxels: Annotated[int, "voxels of the model's pot left out, loose in the air or crumbs"]
     share_dropped: Annotated[float, "those, as a share of the model's pot"]
+    floor_voxels: Annotated[int, "voxels added to close a hole in the floor"]
+    open_floor: Annotated[bool, "whether one sees through the floor all the same"]
 
     @classmethod
     def of(cls, found: bridge.Pieces, total: int) -> "Pieces":
@@ -46,6 +48,8 @@ class Pieces:
             share_bridges=round(found.added / max(total, 1), 4),
             dropped_voxels=found.dropped,
             share_dropped=round(found.dropped / max(total + found.dropped, 1), 6),
+            floor_voxels=found.floor,
+            open_floor=found.is_open,
         )
 
 

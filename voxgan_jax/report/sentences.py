@@ -109,7 +109,7 @@ def _percents(shares: Sequence[float]) -> list[str]:
 
 
 def pieces(report: Report) -> list[tuple[str, str]]:
-    """What became of the pieces of a pot that the model made in several, each with its title."""
+    """What became of a pot in pieces, or with a hole in its floor, each with its title."""
     found, notes = report.pieces, []
     if found is None:
         return []
@@ -120,6 +120,12 @@ def pieces(report: Report) -> list[tuple[str, str]]:
             " likeliest, drawn as uncertain; the true wall may run elsewhere."
         )
         notes.append(("Joined by a guess:", text))
+    if found.floor_voxels:
+        text = (
+            "the floor of the model's pot had a hole. It was"
+            " closed where the model finds a floor likeliest, drawn as uncertain."
+        )
+        notes.append(("Floor closed by a guess:", text))
     if found.dropped_voxels:
         text = (
             f"{percent(found.share_dropped)} of the model's pot, which hung loose in the air or was"
@@ -132,6 +138,12 @@ def pieces(report: Report) -> list[tuple[str, str]]:
             " apart; printed, this pot falls apart."
         )
         notes.append((f"In {found.left} pieces:", text))
+    if found.open_floor:
+        text = (
+            "one sees through it, as the sherd itself surrounds the hole, or no wall is there to"
+            " close it from."
+        )
+        notes.append(("Open floor:", text))
     return notes
 
 
