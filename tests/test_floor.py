@@ -14,7 +14,7 @@ HIGH = Confidence("high", 0.9, "high: expected IoU with the true pot 0.90")
 def pot(hole, belief=0.3, neck=12.0):
     """A jar with a floor of rows 24 and 25, which up to a radius is less probable."""
     body = np.maximum(ring(12, 3, 8, 25, 0.9), disc(12, 24, 25, 0.9))
-    shoulder = np.where((W == 7) & (RADIUS < 13.5) & (RADIUS > neck - 1.5), np.float32(0.9), 0)
+    shoulder = np.where((W == 7) & (RADIUS < 13.5) & (neck - 1.5 < RADIUS), np.float32(0.9), 0)
     volume = np.maximum(body, shoulder).astype(np.float32)
     volume[(hole > RADIUS) & (W >= 24)] = belief
     return volume

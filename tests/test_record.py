@@ -82,6 +82,7 @@ def test_the_json_has_the_keys_order_and_rounding_that_it_always_had(written):
         "dropped_voxels": 7,
         "share_dropped": round(7 / (total + 7), 6),
         "floor_voxels": 0,
+        "plug_voxels": 0,
         "open_floor": False,
     }
     assert written["confidence"] == {

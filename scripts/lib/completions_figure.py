@@ -57,7 +57,7 @@ def draw(
     Args:
         answers: by title, how to predict and the threshold above which a voxel is shown.
         batch_size: samples predicted at a time.
-        joined: pots in pieces or with a hole in the floor are shown as `voxgan complete` mends them.
+        joined: pots in pieces or with holes are shown as `voxgan complete` mends them.
     """
     rows = []
     for batch in batches(samples, batch_size):

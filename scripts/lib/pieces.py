@@ -19,7 +19,7 @@ from scripts.lib import summary
 from scripts.lib.tables import table
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
-from voxgan_jax.inference import bridge, completer, floor
+from voxgan_jax.inference import bridge, completer, floor, tunnels
 
 _BATCH = 8
 _LEAST = 9
@@ -78,6 +78,7 @@ def measured(
     row: dict[str, Any] = {
         **made.pieces._asdict(),
         "right": int((made.bridges & truth).sum()),
+        "tunnels": [max(1 - tunnels.euler(pot), 0) for pot in (before, after, truth)],
         "hole": bool(floor.hole(before).any()),
         "open": bool(floor.hole(after).any()),
         "hole_of_truth": bool(floor.hole(truth).any()),
@@ -137,6 +138,9 @@ def counts(rows: Sequence[Mapping[str, Any]]) -> str:
         "a bridge was laid": [row["added"] > 0 for row in rows],
         "only dropped was something": [row["dropped"] > 0 and not row["added"] for row in rows],
         "still in pieces": [row["left"] > 1 for row in rows],
+        "tunnels lead through the model's pot": [row["tunnels"][0] > 0 for row in rows],
+        "and through the joined pot": [row["tunnels"][1] > 0 for row in rows],
+        "and through the true pot": [row["tunnels"][2] > 0 for row in rows],
         "one sees through the model's floor": [row["hole"] for row in rows],
         "and through the joined pot's": [row["open"] for row in rows],
         "and through the true pot's": [row["hole_of_truth"] for row in rows],
@@ -149,9 +153,9 @@ def counts(rows: Sequence[Mapping[str, Any]]) -> str:
     took = [row["ms"] for row in rows if row["made"] > 1] or [0.0]
     whole = [row["ms"] for row in rows if row["made"] < 2] or [0.0]
     right = sum(row["right"] for row in rows)
-    added = sum(row["added"] + row["floor"] for row in rows)
+    added = sum(row["added"] + row["floor"] + row["plugs"] for row in rows)
     return table([f"of {len(rows)} files", "number", "share"], cells) + (
-        f"\n\n{100 * right / max(added, 1):.0f} % of the bridges' voxels are of the true pot."
+        f"\n\n{100 * right / max(added, 1):.0f} % of the voxels added are of the true pot."
         f" A pot in pieces takes {np.median(took):.0f} ms (median; {max(took):.0f} at most),"
         f" another {np.median(whole):.0f} ms."
     )
@@ -197,6 +201,7 @@ def scores(rows: Sequence[Mapping[str, Any]]) -> str:
         ("bridged", [row for row in rows if row["added"]]),
         ("only dropped", [row for row in rows if row["dropped"] and not row["added"]]),
         ("floor closed", [row for row in rows if row["floor"]]),
+        ("tunnels filled", [row for row in rows if row["plugs"]]),
     ):
         for name in _SCORES if part else ():
             before = np.array([row["before"][name] for row in part])

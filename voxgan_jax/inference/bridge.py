@@ -46,7 +46,8 @@ _MOST = 40  # pieces that are looked at
 class Pieces(NamedTuple):
     """How many pieces the model's pot was `made` in and how many are `left`; pieces are those that
     share no face of a voxel. `added` counts the voxels of bridges, `dropped` those left out,
-    `floor` those that close the floor; `is_open` tells that it has a hole all the same.
+    `floor` those that close the floor, `plugs` those that fill tunnels through the wall; `is_open`
+    tells that the floor has a hole all the same.
     """
 
     made: int
@@ -54,6 +55,7 @@ class Pieces(NamedTuple):
     added: int = 0
     dropped: int = 0
     floor: int = 0
+    plugs: int = 0
     is_open: bool = False
 
 
@@ -106,7 +108,7 @@ def join(probabilities: Volume, given: Voxels, threshold: float) -> Joined:
         if not sizes.any():
             break
         part = places == sizes.argmax()
-        bridge = np.where(_seam(body, part), _probability(BELIEF, threshold), np.float32(0))
+        bridge = np.where(_seam(body, part), probability(BELIEF, threshold), np.float32(0))
         if not bridge.any():
             profile = profile or profile_of(probabilities, given, threshold)
             path, least = way_between(profile, body, part)
@@ -253,7 +255,7 @@ def ring(profile: Profile, path: Int[np.ndarray, "n 2"], clay: Voxels, threshold
     belief = np.clip(0.5 + 0.5 * (half - away), 0, BELIEF)
     turned = np.zeros(clay.shape, np.float32)
     nearest = np.rint(profile.radius * _FINE).astype(int)
-    turned[:, :, rows] = _probability(belief, threshold)[nearest]
+    turned[:, :, rows] = probability(belief, threshold)[nearest]
     return turned
 
 
@@ -266,7 +268,7 @@ def _wall(walls: Bool[np.ndarray, "rings w"], path: Int[np.ndarray, "n 2"]) -> f
     return 4 * float(depth[tuple(near.T)].mean()) if len(near) else 0.0
 
 
-def _probability(
+def probability(
     belief: float | Float[np.ndarray, "..."], threshold: float
 ) -> Float[np.ndarray, "..."]:
     """Beliefs, with the threshold at 0.5, as the model's probabilities."""

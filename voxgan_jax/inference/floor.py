@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from scipy import ndimage
 
 from voxgan_jax.geometry import wheel
-from voxgan_jax.inference import bridge
+from voxgan_jax.inference import bridge, tunnels
 from voxgan_jax.inference.bridge import Joined, Volume, Voxels
 
 Columns = Bool[np.ndarray, "d h"]
@@ -24,12 +24,29 @@ _SHOWN = 0.9
 
 
 def whole(probabilities: Volume, given: Voxels, threshold: float) -> Joined:
-    """A pot in one piece (`bridge.join`) whose floor is closed, as far as both can be had."""
+    """A pot in one piece (`bridge.join`) whose floor is closed and whose wall has no tunnels.
+
+    As far as that can be had; what the sherd itself surrounds stays open.
+    """
     made = bridge.join(probabilities, given, threshold)
     occupied = (made.probabilities > threshold) | given
-    holes = _not_shown(hole(occupied), given)
+    disc = _disc(probabilities, occupied, given, threshold)
+    occupied = occupied | disc
+    plugs = tunnels.filled(occupied, made.probabilities, threshold)
+    plugs = _not_shown(plugs, given, occupied)
+    belief = bridge.probability(bridge.BELIEF, threshold)
+    found = np.where(disc | plugs, belief, made.probabilities).astype(np.float32)
+    pieces = made.pieces._replace(floor=int(disc.sum()), plugs=int(plugs.sum()))
+    return Joined(found, made.bridges | disc | plugs, pieces)
+
+
+def _disc(probabilities: Volume, occupied: Voxels, given: Voxels, threshold: float) -> Voxels:
+    """The voxels that close the floor of a pot; none where it has no hole but what is shown."""
+    nothing, holes = np.zeros_like(occupied), hole(occupied)
+    shadow = occupied.any(axis=2)
+    holes = _not_shown(holes, given.any(axis=2), shadow)
     if not holes.any():
-        return made
+        return nothing
     top = _wide(occupied)
     profile = bridge.profile_of(probabilities, given, threshold)
     size = np.maximum(profile.weights.sum(axis=1), 1e-3)[:, None]
@@ -40,17 +57,14 @@ def whole(probabilities: Volume, given: Voxels, threshold: float) -> Joined:
     starts[:, :top] = False
     ends[0, top:] = True
     if not starts.any():
-        return made
+        return nothing
     path = bridge.way(np.maximum(profile.mean, clay), starts, ends)
     # Where the way leads through air a neck may hide part of the hole.
     air = path[clay[tuple(path.T)] <= 0.5, 0]
     wanted = holes | np.isin(np.rint(profile.radius), air)
     wanted = ndimage.binary_dilation(wanted, np.ones((3, 3), bool))
-    disc = bridge.ring(profile, path, occupied, threshold) * wanted[..., None]
-    found = np.maximum(made.probabilities, disc)
-    added = (found > threshold) & ~occupied
-    pieces = made.pieces._replace(floor=int(added.sum()))
-    return made._replace(probabilities=found, bridges=made.bridges | added, pieces=pieces)
+    turned = bridge.ring(profile, path, occupied, threshold) > threshold
+    return turned & wanted[..., None] & ~occupied
 
 
 def hole(occupied: Voxels) -> Columns:
@@ -77,13 +91,16 @@ def _wide(occupied: Voxels) -> int:
     return int(np.argmax(extent >= _WIDE * extent.max()))
 
 
-def _not_shown(holes: Columns, given: Voxels) -> Columns:
+def _not_shown(
+    holes: Bool[np.ndarray, "*n"], given: Bool[np.ndarray, "*n"], clay: Bool[np.ndarray, "*n"]
+) -> Bool[np.ndarray, "*n"]:
     """Those of the holes that the sherd does not itself surround."""
-    places, number = ndimage.label(holes, np.ones((3, 3)))  # pyright: ignore
-    known = given.any(axis=2)
-    for place in range(1, number + 1):
-        one = places == place
-        around = ndimage.binary_dilation(one, np.ones((3, 3), bool)) & ~one
-        if known[around].mean() >= _SHOWN:
-            holes = holes & ~one
+    corners = ndimage.generate_binary_structure(holes.ndim, holes.ndim)
+    places, _ = ndimage.label(holes, corners)  # pyright: ignore
+    for place, box in enumerate(ndimage.find_objects(places), 1):
+        within = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
+        one = places[within] == place
+        around = ndimage.binary_dilation(one, corners) & ~one & clay[within]
+        if around.any() and given[within][around].mean() >= _SHOWN:
+            holes = holes & (places != place)
     return holes

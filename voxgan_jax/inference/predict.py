@@ -162,12 +162,13 @@ def _answer(
     else:
         kept, belief = cube[region], belief[region]
         left_out = outside * completer.pool**3 + int((cube > 0).sum() - (kept > 0).sum())
-    closed = made.pieces.floor * completer.pool**3
+    dropped, closed, plugs = (completer.pool**3 * n for n in made.pieces[3:6])
     pieces = made.pieces._replace(
         left=bridge.count(kept > 0),
-        added=max(int((kept == UNCERTAIN).sum()) - closed, 0),
+        added=max(int((kept == UNCERTAIN).sum()) - closed - plugs, 0),
+        dropped=dropped,
         floor=closed,
-        dropped=made.pieces.dropped * completer.pool**3,
+        plugs=plugs,
         is_open=bool(floor.hole(kept > 0).any()),
     )
     probabilities = np.where(asked, made.probabilities, probabilities)

@@ -36,6 +36,7 @@ class Pieces:
     dropped_voxels: Annotated[int, "voxels of the model's pot left out, loose in the air or crumbs"]
     share_dropped: Annotated[float, "those, as a share of the model's pot"]
     floor_voxels: Annotated[int, "voxels added to close a hole in the floor"]
+    plug_voxels: Annotated[int, "voxels added to fill tunnels through the wall"]
     open_floor: Annotated[bool, "whether one sees through the floor all the same"]
 
     @classmethod
@@ -49,6 +50,7 @@ class Pieces:
             dropped_voxels=found.dropped,
             share_dropped=round(found.dropped / max(total + found.dropped, 1), 6),
             floor_voxels=found.floor,
+            plug_voxels=found.plugs,
             open_floor=found.is_open,
         )
 

@@ -126,6 +126,12 @@ def pieces(report: Report) -> list[tuple[str, str]]:
             " closed where the model finds a floor likeliest, drawn as uncertain."
         )
         notes.append(("Floor closed by a guess:", text))
+    if found.plug_voxels:
+        text = (
+            "the wall had holes where the model was not sure of it; they were filled, drawn as"
+            " uncertain."
+        )
+        notes.append(("Holes in the wall:", text))
     if found.dropped_voxels:
         text = (
             f"{percent(found.share_dropped)} of the model's pot, which hung loose in the air or was"
