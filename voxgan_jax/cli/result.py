@@ -67,6 +67,7 @@ def in_words(result: "batch.Result") -> str:
         lines.append(
             f"missing: {bodies} of {volume}, {written.gap_mm:.2f} mm or more from the original"
         )
+        lines += [f"  {caution}" for caution in sentences.cautions(report)]
     if report.missing_why:
         lines.append(f"no missing piece: {report.missing_why}")
     if not report.scaled:

@@ -43,8 +43,8 @@ def whole(probabilities: Volume, given: Voxels, threshold: float) -> Joined:
 def _disc(probabilities: Volume, occupied: Voxels, given: Voxels, threshold: float) -> Voxels:
     """The voxels that close the floor of a pot; none where it has no hole but what is shown."""
     nothing, holes = np.zeros_like(occupied), hole(occupied)
-    shadow = occupied.any(axis=2)
-    holes = _not_shown(holes, given.any(axis=2), shadow)
+    known, shadow = (np.asarray(each.any(axis=2)) for each in (given, occupied))
+    holes = _not_shown(holes, known, shadow)
     if not holes.any():
         return nothing
     top = _wide(occupied)
@@ -62,7 +62,7 @@ def _disc(probabilities: Volume, occupied: Voxels, given: Voxels, threshold: flo
     # Where the way leads through air a neck may hide part of the hole.
     air = path[clay[tuple(path.T)] <= 0.5, 0]
     wanted = holes | np.isin(np.rint(profile.radius), air)
-    wanted = ndimage.binary_dilation(wanted, np.ones((3, 3), bool))
+    wanted = np.asarray(ndimage.binary_dilation(wanted, np.ones((3, 3), bool)), bool)
     turned = bridge.ring(profile, path, occupied, threshold) > threshold
     return turned & wanted[..., None] & ~occupied
 
@@ -72,14 +72,15 @@ def hole(occupied: Voxels) -> Columns:
 
     What a handle encloses beside the pot is no hole of it.
     """
-    columns = np.zeros(occupied.shape[:2], bool)
+    d, h, _ = occupied.shape
+    columns = np.zeros((d, h), bool)
     if not occupied.any():
         return columns
     shadow = occupied[..., _wide(occupied) :].any(axis=2)
-    filled = np.asarray(ndimage.binary_fill_holes(shadow))
+    filled = np.asarray(ndimage.binary_fill_holes(shadow), bool)
     if (filled == shadow).all():
         return columns
-    radius = wheel.radii(shadow.shape, np.array([wheel.find_axis(occupied)]))[0]
+    radius = wheel.radii((d, h), np.array([wheel.find_axis(occupied)]))[0]
     ring = np.rint(radius).astype(int)
     share = np.bincount(ring.ravel(), filled.ravel()) / np.maximum(np.bincount(ring.ravel()), 1)
     return filled & ~shadow & (radius < np.flatnonzero(share > 0.5).max(initial=0) - 0.5)

@@ -13,13 +13,15 @@ from voxgan_jax.inference import bridge
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec
 from voxgan_jax.report.measures import NO_SCALE, Measures
+from voxgan_jax.report.missing_piece import THIN
+from voxgan_jax.report.printing import End
 from voxgan_jax.scan import pose
 
 Point = tuple[float, float, float]
 Row = tuple[float, float, float, float]
 
 if TYPE_CHECKING:
-    from voxgan_jax.report.missing_piece import MissingPiece
+    from voxgan_jax.report.printing import Printing
 
 GIVEN_SCALE = "given"
 """What `scale` is where it is known how big a voxel is."""
@@ -153,15 +155,28 @@ class Missing:
     gap_mm: Annotated[float, "measured: the least distance from the original"]
     pieces: Annotated[int, "how many separate bodies it has"]
     clearance_mm: Annotated[float, "the distance that was asked for"]
+    slivers_mm3: Annotated[float, "the volume of thin bodies and crumbs that were left out"]
+    thin_share: Annotated[float, f"of its surface, where it is thinner than {THIN:g} mm"]
+    loops: Annotated[int, "tunnels through it: 1 where the sherd lies amid a wall"]
+    undercut_share: Annotated[float, "of the joint, in the way when it is put in straight"]
+    overhang_share: Annotated[float, "of its surface, needs supports when printed upright"]
+    stands_on: Annotated[End, "which end of the pot is down in the upright copy"]
 
     @classmethod
-    def of(cls, found: "MissingPiece", clearance: float) -> "Missing":
+    def of(cls, made: "Printing", clearance: float) -> "Missing":
         """A piece as it is told, rounded."""
+        found = made.piece
         return cls(
             volume_mm3=round(float(found.mesh.volume), 3),
             gap_mm=round(found.gap, 4),
             pieces=found.pieces,
             clearance_mm=clearance,
+            slivers_mm3=round(found.left_out, 3),
+            thin_share=round(made.thin_share, 4),
+            loops=made.loops,
+            undercut_share=round(made.undercut_share, 4),
+            overhang_share=round(made.overhang_share, 4),
+            stands_on=made.foot,
         )
 
 
