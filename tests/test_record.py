@@ -95,7 +95,10 @@ def test_the_json_has_the_keys_order_and_rounding_that_it_always_had(written):
     assert (place["confidence"], place["axis_direction"]) == (0.9, [0, 0, 1])
     assert written["hypotheses"][0]["share"] == 0.1235
     assert written["transform"] == surface.frame((24, 24, 24), 5.0).tolist()
-    assert list(written["missing"]) == ["volume_mm3", "gap_mm", "pieces", "clearance_mm"]
+    assert " ".join(written["missing"]) == (
+        "volume_mm3 gap_mm pieces clearance_mm slivers_mm3 thin_share loops undercut_share"
+        " overhang_share stands_on"
+    )
     assert written["model"]["limits"] == ["One."] and "pots" not in written["model"]
     assert written["files"] == ["a_completed.stl", "a_missing.stl", "a_hypothesis1.stl"]
 
