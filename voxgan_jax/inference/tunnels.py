@@ -19,6 +19,9 @@ _LOWER = (0.9, 0.8, 0.7)
 _MOST = 10_000
 """With more voxels than this it would take more than some seconds; no pot of 1,120 has so many."""
 
+_HOLLOW = 30
+"""Voxels: smaller hollows are filled."""
+
 _FACES = ndimage.generate_binary_structure(3, 1)
 _EDGES = ndimage.generate_binary_structure(3, 2)
 _CORNERS = ndimage.generate_binary_structure(3, 3)
@@ -31,25 +34,44 @@ def filled(occupied: Voxels, probabilities: Float[np.ndarray, "d h w"], threshol
 
     A handle is a tunnel as well, and stays: no voxel inside it is nearly probable.
     """
-    best, chosen = euler(occupied), None
-    for lower in _LOWER if best < 1 else ():
+    best, chosen = _whole(occupied), None
+    for lower in _LOWER if euler(occupied) < 1 else ():
         places, _ = ndimage.label(occupied | (probabilities > lower * threshold))  # pyright: ignore
-        # Without what hangs in the air.
-        more = np.isin(places, np.unique(places[occupied]))
-        if (number := euler(more)) > best and (more & ~occupied).sum() <= _MOST:
+        # Without what hangs in the air, and without hollows.
+        more = _solid(np.isin(places, np.unique(places[occupied])))
+        if (number := _whole(more)) > best and (more & ~occupied).sum() <= _MOST:
             best, chosen = number, more
-        if best >= 1:
+        if best == 2:
             break
     if chosen is None:
         return np.zeros_like(occupied)
-    return _thinned(occupied, chosen, probabilities) & ~occupied
+    sheet = _thinned(occupied, chosen, probabilities) & ~occupied
+    # A sheet of single voxels is not whole in a mesh.
+    for wider in (1, 2):
+        thick = np.asarray(ndimage.binary_dilation(sheet, _CORNERS, wider), bool) & chosen
+        if _whole(occupied | thick) >= best:
+            return thick & ~occupied
+    return chosen & ~occupied
 
 
-def euler(occupied: Voxels) -> int:
-    """Pieces less tunnels, plus hollows; voxels hang together by corners."""
+def euler(occupied: Voxels, *, faces: bool = False) -> int:
+    """Pieces less tunnels, plus hollows; voxels hang together by corners, or by faces only."""
     from skimage import measure
 
-    return int(measure.euler_number(occupied, 3))
+    return int(measure.euler_number(occupied, 1 if faces else 3))
+
+
+def _whole(occupied: Voxels) -> int:
+    """2 without tunnels, less for each, be it that voxels hang together by corners or by faces."""
+    return min(euler(occupied), 1) + min(euler(occupied, faces=True), 1)
+
+
+def _solid(occupied: Voxels) -> Voxels:
+    """With small hollows filled."""
+    places, _ = ndimage.label(~np.pad(occupied, 1))  # pyright: ignore
+    sizes = np.bincount(places.ravel())
+    sizes[0] = _HOLLOW + 1
+    return occupied | (sizes <= _HOLLOW)[places][1:-1, 1:-1, 1:-1]
 
 
 def _thinned(occupied: Voxels, more: Voxels, probabilities: Float[np.ndarray, "d h w"]) -> Voxels:
