@@ -137,4 +137,6 @@ def restored() -> page.View:
         matrix=matrix,
         drawing=drawing.svg(section),
         files=["a b_completed.stl", 'q"<i>.json', "javascript:alert(1)"],
+        profile=section,
+        overview="../index.html",
     )

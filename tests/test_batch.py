@@ -325,6 +325,8 @@ def test_sherds_of_one_name_are_completed_side_by_side(tmp_path, weights_file, c
         report = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
         assert report["name"] == name
         assert all(((out / name).parent / file).is_file() for file in report["files"])
+        back = '<a href="../index.html">' if "/" in name else '<a href="index.html">'
+        assert back in (out / f"{name}.html").read_text(encoding="utf-8")
     assert [row["name"] for row in summary(out)] == names
     index = (out / "index.html").read_text(encoding="utf-8")
     for name in names:

@@ -125,6 +125,7 @@ def _complete(
             formats=args.formats,
             clearance_mm=args.clearance_mm,
             names=todo,
+            in_overview=all_of_them.out_dir is not None,
             # Of a pot at --pool 8 the voxels alone take 670 MB.
             batch_size=max(1, 16 // max(1, model.pool // 2) ** 3),
             memory=free,

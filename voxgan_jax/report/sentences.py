@@ -7,7 +7,7 @@ from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.report import meshes
 from voxgan_jax.report.measures import Measures
 from voxgan_jax.report.missing_piece import THIN
-from voxgan_jax.report.record import Hypothesis, Report
+from voxgan_jax.report.record import Hypothesis, Place, Report
 
 _CAPACITY = "Capacity to the rim"
 
@@ -16,6 +16,9 @@ _ROUND_ENOUGH = 0.9
 
 _WORTH_SAYING = 0.01
 """Less than this share of thin, undercut or overhanging surface is not told in words."""
+
+_ALONG = 0.25
+"""A direction of length 1 runs along a coordinate where it has more than this of it."""
 
 _FILES = (
     ("_completed.vox", "the whole pot in voxels, MagicaVoxel"),
@@ -245,6 +248,29 @@ def hypothesis(other: Hypothesis, scaled: bool) -> str:
         if value is not None
     ]
     return ", ".join([*words, f"likelihood {percent(other.share)}"])
+
+
+def typed(report: Report, other: Place) -> list[str]:
+    """The options of `voxgan complete` that take one of the next best places: those that tell it
+    apart and were not given, so that none contradicts what was."""
+    told = (report.options or {}).keys()
+    x, y, z = (round(value, 3) + 0.0 for value in other.axis_direction)
+    words = [] if told & {"axis", "up"} else [f"--axis={x:g},{y:g},{z:g}"]
+    if "height_mm" not in told:
+        words.append(f"--height-mm {other.height_mm:.0f}")
+    if "diameter_mm" not in told:
+        words.append(f"--diameter-mm {other.diameter_mm:.0f}")
+    if words and "up" in told and not told & {"place", "rim", "base"}:
+        words.append("--place")  # Else both sizes would say that it lies as in its pot.
+    return words
+
+
+def rim_side(found: Place) -> str:
+    """Whither the rim looks, by the scan's coordinates that it looks along."""
+    parts = zip("xyz", found.axis_direction, strict=True)
+    sides = [f"{'-' if value < 0 else '+'}{name}" for name, value in parts if abs(value) > _ALONG]
+    many = f"between {', '.join(sides[:-1])} and {sides[-1]}" if len(sides) > 1 else ""
+    return f"In the scan its rim looks {many or f'along {sides[0]}'}."
 
 
 def file(name: str) -> str:

@@ -44,6 +44,7 @@ def complete_files(
     about: Mapping[str, Any] | None = None,
     inputs: ledger.Marks = frozenset(),
     overwrite: bool = False,
+    in_overview: bool = False,
     memory: int | None = None,
     each: Each = map,
     tell: Callable[[str], None] | None = None,
@@ -60,6 +61,7 @@ def complete_files(
         formats, overwrite, clearance_mm: as in `Completion` and `Completion.write`.
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what the reports say besides.
+        in_overview: as in `Completion`.
         inputs: `ledger.marks` of files that no result may replace, besides `paths`.
         memory: bytes that may be taken; a pot that needs more is an error.
         each: how the files of a batch are written: `map`, or one of `pool`.
@@ -90,7 +92,8 @@ def complete_files(
         sherd = request.sherds[0]
         how = {"name": (names or {}).get(pathlib.Path(sherd.source)), "clearance_mm": clearance_mm}
         made = pot.restore(request, answer, about={**(about or {}), "input": sherd.input}, **how)
-        return dataclasses.replace(made, inputs=_met(inputs, out_dir, made.name, formats))
+        met = _met(inputs, out_dir, made.name, formats)
+        return dataclasses.replace(made, inputs=met, in_overview=in_overview)
 
     write = functools.partial(faults.write, out_dir, tuple(formats), overwrite)
     for start in range(0, len(paths), batch_size):

@@ -17,7 +17,16 @@ from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
-from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, page, record
+from voxgan_jax.report import (
+    codec,
+    drawing,
+    measures,
+    meshes,
+    missing_piece,
+    overview,
+    page,
+    record,
+)
 from voxgan_jax.report.measures import Measures
 from voxgan_jax.report.notebook import Shown
 from voxgan_jax.report.printing import Printing, prepare
@@ -70,6 +79,7 @@ class Completion(Shown):
         probabilities: the model's own but where pieces were joined or dropped, in its cube.
         about: `model`, `options` and `input` of the report.
         inputs: `ledger.marks` of files that no result may replace.
+        in_overview: whether an overview of several pots links to its page, which links back.
     """
 
     name: str
@@ -88,6 +98,7 @@ class Completion(Shown):
     probabilities: Float[np.ndarray, "r r r"] | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     inputs: ledger.Marks = frozenset()
+    in_overview: bool = False
 
     @functools.cached_property
     def surfaces(self) -> meshes.Surfaces:
@@ -240,6 +251,10 @@ class Completion(Shown):
                 matrix=self.matrix,
                 drawing=self.drawing,
                 files=[path.name for path in paths],
+                profile=self.profile,
+                overview=f"{'../' * self.name.count('/')}{overview.INDEX}"
+                if self.in_overview
+                else "",
             )
             paths.append(pathlib.Path(f"{stem}.html"))
             page.write_page(paths[-1], view)
