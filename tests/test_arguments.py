@@ -40,6 +40,8 @@ def test_a_wrong_call_is_told_in_one_line_and_at_once(told, kind, said, monkeypa
         ("fragments", {5}, (5,)),
         ("fragments", np.int64(7), (7,)),
         ("hypotheses", np.uint8(2), 2),
+        ("body", np.int64(2), 2),
+        ("body", "all", "all"),
         ("threshold", 0, 0.0),
         ("clearance_mm", 0, 0.0),
         ("weights", pathlib.Path("a"), "a"),
@@ -70,6 +72,7 @@ def test_none_says_nothing_only_where_it_is_the_default():
         *("--height-mm=-1", "--height-mm=nan", "--diameter-mm=0", "--voxel-mm=a", "--pool=0"),
         *("--clearance-mm=-1", "--clearance-mm=inf", "--threshold=2", "--fragment=0", "--axis=0,0"),
         *("--hypotheses=17", "--pool=9", "--fragment=a", "--axis=0,0,nan"),
+        *("--body=0", "--body=first"),
     ],
 )
 def test_the_command_line_checks_by_the_same_table(option, capsys):

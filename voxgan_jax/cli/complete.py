@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     names = files.collect(args.files, None if silent else _warn, wrong)
     if not names:
         raise next(iter(wrong.values()))
+    names = {path: naming.of_body(name, args.body) for path, name in names.items()}
     if any(map(formats.is_mesh, names)):
         worker.start()
     from voxgan_jax.devices import accelerator

@@ -29,6 +29,7 @@ def as_json(result: "batch.Result") -> str:
             name: report[name]
             for name in ("confidence", "scale", "measures", "placement", "hypotheses")
         },
+        "scan": report.get("scan"),
     }
     return readable(json.dumps(said, ensure_ascii=False))
 
@@ -48,6 +49,7 @@ def in_words(result: "batch.Result") -> str:
         lines.append(f"confidence {report.confidence.sentence}")
     if report.placement:
         lines.append(report.placement.sentence)
+    lines += report.scan.notes if report.scan else ()
     joined = report.pieces
     if joined and joined.bridge_voxels:
         share = sentences.percent(joined.share_bridges)

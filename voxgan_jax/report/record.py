@@ -16,6 +16,7 @@ from voxgan_jax.report.measures import NO_SCALE, Measures
 from voxgan_jax.report.missing_piece import THIN
 from voxgan_jax.report.printing import End
 from voxgan_jax.scan import pose
+from voxgan_jax.scan.contents import Contents
 
 Point = tuple[float, float, float]
 Row = tuple[float, float, float, float]
@@ -148,6 +149,34 @@ class Input:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What the file held, and what was done with it."""
+
+    bodies: Annotated[int, "in the file, without dust; 0 for voxels"]
+    taken: Annotated[int | None, "the number of the one that was, the largest 1; null: all of them"]
+    dust: Annotated[int, "small bodies that touch nothing, left out"]
+    dust_share: Annotated[float, "those, as a share of the area"]
+    turned_faces: Annotated[int, "so many were turned, to look outward"]
+    outward: Annotated[bool, "whether it is known that all faces look outward now"]
+    origin_mm: Annotated[Point, "add it to the results' coordinates to have the scan's"]
+    notes: Annotated[tuple[str, ...], "what a user has to know of it, in words"]
+
+    @classmethod
+    def of(cls, found: Contents) -> "Scan":
+        """What was found, rounded."""
+        return cls(
+            bodies=len(found.bodies),
+            taken=found.taken,
+            dust=found.dust,
+            dust_share=round(found.dust_share, 6),
+            turned_faces=found.turned,
+            outward=found.outward,
+            origin_mm=found.origin,
+            notes=found.notes,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Missing:
     """The missing piece: what the restored pot adds to the original."""
 
@@ -182,7 +211,10 @@ class Missing:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that is known of a restored pot; lengths in mm of the input's coordinates."""
+    """All that is known of a restored pot; lengths in mm of the input's coordinates.
+
+    These are the file's, but for `scan.origin_mm`.
+    """
 
     name: Annotated[str, "of the results; with folders where a batch has subfolders"]
     version: Annotated[str, "of voxgan_jax"]
@@ -204,6 +236,7 @@ class Report:
     model: Model | None = None
     options: Annotated[Mapping[str, Any] | None, "what was asked for, by the options' names"] = None
     input: Input | None = None
+    scan: Annotated[Scan | None, "what the file held; left out for most voxels"] = None
     missing: Annotated[Missing | None, "null where nothing is missing or no mesh was made"]
     missing_why: Annotated[str | None, "why no missing piece can be made"] = None
     files: Annotated[tuple[str, ...] | None, "written before this one, names beside it"] = None

@@ -111,8 +111,18 @@ def plain(name: str, most: int = _LONGEST) -> str:
 
 def of_fragments(name: str, ids: Iterable[int]) -> str:
     """The name of the results where only these fragments of a file were given."""
+    return _of_parts(name, "".join(f"_fragment{number}" for number in ids))
+
+
+def of_body(name: str, body: int | str | None) -> str:
+    """The name of the results where this body of a file was taken by its number."""
+    return _of_parts(name, f"_body{body}") if isinstance(body, int) else name
+
+
+def _of_parts(name: str, parts: str) -> str:
+    """A name with what tells which part of a file it is."""
     folder, slash, last = name.rpartition("/")
-    return folder + slash + plain(last + "".join(f"_fragment{number}" for number in ids))
+    return folder + slash + plain(last + parts)
 
 
 def _doubles(chosen: Mapping[pathlib.Path, str]) -> list[list[pathlib.Path]]:

@@ -33,6 +33,7 @@ from voxgan_jax.report.printing import Printing, prepare
 from voxgan_jax.report.profile import Profile, profile_of
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import naming
+from voxgan_jax.scan.contents import NOTHING, Contents
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Written(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Completion(Shown):
-    """A pot restored from a sherd. Made by `restore`; lengths are mm, in the input's coordinates.
+    """A pot restored from a sherd. Made by `restore`; lengths are mm, in the input's coordinates
+    but for `contents.origin`.
 
     Attributes:
         name: the input's, without its ending; "a/sherd" is written into the folder a.
@@ -80,6 +82,7 @@ class Completion(Shown):
         about: `model`, `options` and `input` of the report.
         inputs: `ledger.marks` of files that no result may replace.
         in_overview: whether an overview of several pots links to its page, which links back.
+        contents: what the scan's file held, and the origin of all coordinates here.
     """
 
     name: str
@@ -99,6 +102,7 @@ class Completion(Shown):
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     inputs: ledger.Marks = frozenset()
     in_overview: bool = False
+    contents: Contents = NOTHING
 
     @functools.cached_property
     def surfaces(self) -> meshes.Surfaces:
@@ -190,6 +194,7 @@ class Completion(Shown):
             model=codec.read(record.Model | None, self.about.get("model")),
             options=self.about.get("options"),
             input=codec.read(record.Input | None, self.about.get("input")),
+            scan=record.Scan.of(self.contents) if self.contents != NOTHING else None,
             missing=None,
         )
 
@@ -311,4 +316,5 @@ def restore(
         probabilities=answer.probabilities,
         about=about or {},
         inputs=inputs,
+        contents=sherd.contents,
     )
