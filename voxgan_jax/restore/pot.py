@@ -17,18 +17,10 @@ from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
-from voxgan_jax.report import (
-    codec,
-    drawing,
-    measures,
-    meshes,
-    missing_piece,
-    overview,
-    page,
-    record,
-)
+from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, overview, record
 from voxgan_jax.report.measures import Measures
 from voxgan_jax.report.notebook import Shown
+from voxgan_jax.report.page import View, write_page
 from voxgan_jax.report.printing import Printing, prepare
 from voxgan_jax.report.profile import Profile, profile_of
 from voxgan_jax.report.record import Report
@@ -248,7 +240,7 @@ class Completion(Shown):
             paths.append(pathlib.Path(f"{stem}_section.svg"))
             write_whole(paths[-1], self.drawing)
         if "html" in formats:
-            view = page.View(
+            view = View(
                 report=report,
                 surfaces=self.surfaces,
                 missing=self.missing,
@@ -262,7 +254,7 @@ class Completion(Shown):
                 else "",
             )
             paths.append(pathlib.Path(f"{stem}.html"))
-            page.write_page(paths[-1], view)
+            write_page(paths[-1], view)
         report = dataclasses.replace(report, files=tuple(path.name for path in paths))
         if "json" in formats:
             paths.append(pathlib.Path(f"{stem}.json"))
