@@ -1,6 +1,7 @@
 """The missing piece for the printer: on the bed, and what of it makes trouble."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def prepared(mesh, original=None, matrix=MATRIX):
     return printing.prepare(piece, far if original is None else original, matrix)
 
 
-def joined(*meshes):
+def joined(*meshes) -> Any:
     return trimesh.util.concatenate(list(meshes))
 
 

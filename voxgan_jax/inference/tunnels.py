@@ -71,7 +71,7 @@ def _solid(occupied: Voxels) -> Voxels:
     places, _ = ndimage.label(~np.pad(occupied, 1))  # pyright: ignore
     sizes = np.bincount(places.ravel())
     sizes[0] = _HOLLOW + 1
-    return occupied | (sizes <= _HOLLOW)[places][1:-1, 1:-1, 1:-1]
+    return occupied | np.isin(places, np.flatnonzero(sizes <= _HOLLOW))[1:-1, 1:-1, 1:-1]
 
 
 def _thinned(occupied: Voxels, more: Voxels, probabilities: Float[np.ndarray, "d h w"]) -> Voxels:
