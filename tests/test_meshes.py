@@ -30,7 +30,8 @@ def written(tmp_path_factory):
 
 def test_files_read_again_are_watertight_and_in_mm(written):
     folder, labels, _, said = written
-    names = [f"pot_completed.{form}" for form in ("vox", "stl", "glb")] + ["pot_missing.stl"]
+    names = [f"pot_completed.{form}" for form in ("vox", "stl", "glb")]
+    names += ["pot_missing.stl", "pot_missing_upright.stl"]
     assert [path.name for path in said.paths] == names
     assert {path.name for path in folder.iterdir()} == {*names, ledger.LIST}
     np.testing.assert_array_equal(vox.read(said.paths[0]), labels)

@@ -73,8 +73,8 @@ def test_a_body_by_its_number_has_results_of_its_own():
 
 def test_the_names_of_results_are_those_of_their_formats():
     assert naming.results("a", ["json", "html", "vox"]) == ["a_completed.vox", "a.html", "a.json"]
-    parts = ["a_completed.stl", "a_missing.stl", "a_hypothesis1.stl", "a_hypothesis2.stl"]
-    assert naming.results("a", ["stl"], 2) == parts
+    parts = ["completed", "missing", "missing_upright", "hypothesis1", "hypothesis2"]
+    assert naming.results("a", ["stl"], 2) == [f"a_{part}.stl" for part in parts]
     assert naming.results("a", ["stl"])[-1] == "a_hypothesis16.stl"
 
 

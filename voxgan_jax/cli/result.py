@@ -55,6 +55,10 @@ def in_words(result: "batch.Result") -> str:
     if joined and joined.bridge_voxels:
         share = sentences.percent(joined.share_bridges)
         lines.append(f"joined by a guess: {share} of the pot bridges its {joined.made} pieces")
+    if joined and joined.floor_voxels:
+        lines.append("the floor had a hole, which was closed by a guess")
+    if joined and joined.open_floor:
+        lines.append("the floor is open")
     if joined and joined.left > 1:
         lines.append(f"in {joined.left} pieces that no likely wall joins")
     if report.hypotheses:
@@ -66,6 +70,7 @@ def in_words(result: "batch.Result") -> str:
         lines.append(
             f"missing: {bodies} of {volume}, {written.gap_mm:.2f} mm or more from the original"
         )
+        lines += [f"  {caution}" for caution in sentences.cautions(report)]
     if report.missing_why:
         lines.append(f"no missing piece: {report.missing_why}")
     if not report.scaled:

@@ -1,7 +1,7 @@
 """The surfaces of a completed pot, and its files of voxels and surfaces."""
 
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -106,6 +106,13 @@ def write(
         parts = {label: (NAMES[label], COLOURS[label]) for label in NAMES}
         surface.write_glb(targets["glb"], made.pot, made.labels, parts)
     return list(targets.values())
+
+
+def write_parts(stem: pathlib.Path, parts: "Mapping[str, trimesh.Trimesh]") -> list[pathlib.Path]:
+    """Write meshes as `STEM_NAME.stl`, by their names."""
+    for name, mesh in parts.items():
+        surface.write_stl(f"{stem}_{name}.stl", mesh)
+    return [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
 
 
 def palette() -> UInt8[np.ndarray, "256 4"]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Points = Float[np.ndarray, "n 3"]
 
+THIN = 0.8
+"""In mm, two lines of a printer's usual nozzle of 0.4 mm: what is thinner may be left out."""
 _MAX_CELLS = 4_000_000
 """So many points at most hold distances; of a bigger piece they lie further apart."""
 _ROUNDS = 12
@@ -66,8 +68,8 @@ def missing_piece(
 ) -> MissingPiece | None:
     """What `completed` has and `original` has not, nowhere nearer to it than `clearance`.
 
-    Bodies of less than eight voxels are dropped: slivers along the original's surface, where the
-    restored pot is a hair thicker.
+    Bodies of less than eight voxels, or too thin to be printed (`THIN`) or a wall, are
+    dropped: slivers along the original's surface, where the restored pot is a hair thicker.
 
     Args:
         completed: watertight, in mm.
@@ -95,7 +97,7 @@ def missing_piece(
     gap = 0.0
     for number in range(_ROUNDS):
         bodies = (whole - _grown(levels, level)).decompose()
-        kept = [body for body in bodies if body.volume() >= _CRUMB * step**3]
+        kept = [body for body in bodies if not _is_sliver(body, step)]
         if not kept:
             return None
         piece = manifold3d.Manifold.compose(kept)
@@ -108,6 +110,13 @@ def missing_piece(
         f"no missing piece keeps {clearance:g} mm from the original ({gap:g} mm at best); give"
         " another --clearance-mm"
     )
+
+
+def _is_sliver(body: "manifold3d.Manifold", step: float) -> bool:
+    """A body's thickness is here twice its volume by its surface, as that of a plate is."""
+    volume = body.volume()
+    thin = 2 * volume < min(THIN, step) * body.surface_area()
+    return volume < _CRUMB * step**3 or thin
 
 
 def _exact(mesh: "trimesh.Trimesh") -> "manifold3d.Manifold | None":

@@ -17,18 +17,11 @@ from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
-from voxgan_jax.report import (
-    codec,
-    drawing,
-    measures,
-    meshes,
-    missing_piece,
-    overview,
-    page,
-    record,
-)
+from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, overview, record
 from voxgan_jax.report.measures import Measures
 from voxgan_jax.report.notebook import Shown
+from voxgan_jax.report.page import View, write_page
+from voxgan_jax.report.printing import Printing, prepare
 from voxgan_jax.report.profile import Profile, profile_of
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import arguments, naming
@@ -118,6 +111,11 @@ class Completion(Shown):
         """`piece`, which takes longer than all the rest, or why it cannot be made."""
         pot, _, original = self.surfaces
         return missing_piece.attempt(pot, original, self.voxel_mm, self.clearance_mm)
+
+    @functools.cached_property
+    def printing(self) -> Printing | None:
+        """The missing piece upright, for the printer, and what of it makes trouble."""
+        return self.piece and prepare(self.piece, self.surfaces.original, self.matrix)
 
     @property
     def pot(self) -> "trimesh.Trimesh":
@@ -232,19 +230,19 @@ class Completion(Shown):
 
     def _write(self, stem: pathlib.Path, formats: Sequence[str]) -> Written:
         """Write all files, called by `stem`, into a folder that holds nothing yet."""
-        piece = self.piece if {"stl", "html"} & set(formats) else None
+        ready = self.printing if {"stl", "html"} & set(formats) else None
         made = self.surfaces if {"stl", "glb", "html"} & set(formats) else None
         paths = meshes.write(stem, formats, self.labels, made)
         if "stl" in formats:
-            paths += self._write_parts(stem)
-        missing = piece and record.Missing.of(piece, self.clearance_mm)
+            paths += meshes.write_parts(stem, self._parts())
+        missing = ready and record.Missing.of(ready, self.clearance_mm)
         why = self._piece[1] if {"stl", "html"} & set(formats) else None
         report = dataclasses.replace(self.report, missing=missing, missing_why=why)
         if "svg" in formats:
             paths.append(pathlib.Path(f"{stem}_section.svg"))
             write_whole(paths[-1], self.drawing)
         if "html" in formats:
-            view = page.View(
+            view = View(
                 report=report,
                 surfaces=self.surfaces,
                 missing=self.missing,
@@ -258,7 +256,7 @@ class Completion(Shown):
                 else "",
             )
             paths.append(pathlib.Path(f"{stem}.html"))
-            page.write_page(paths[-1], view)
+            write_page(paths[-1], view)
         report = dataclasses.replace(report, files=tuple(path.name for path in paths))
         if "json" in formats:
             paths.append(pathlib.Path(f"{stem}.json"))
@@ -267,19 +265,16 @@ class Completion(Shown):
         written = Written(paths, report)
         if made and {"stl", "glb"} & set(formats):
             written = written._replace(volume_mm3=float(made.pot.volume))
-        if piece and "stl" in formats:
-            volume = float(piece.mesh.volume)
-            return written._replace(missing_mm3=volume, gap_mm=piece.gap, pieces=piece.pieces)
+        if ready and "stl" in formats:
+            mesh, gap, pieces, _ = ready.piece
+            written = written._replace(missing_mm3=mesh.volume, gap_mm=gap, pieces=pieces)
         return written
 
-    def _write_parts(self, stem: pathlib.Path) -> list[pathlib.Path]:
-        """Write the missing piece and the hypotheses, as STL."""
-        parts = {} if self.missing is None else {"missing": self.missing}
-        parts |= {f"hypothesis{n}": mesh for n, mesh in enumerate(self.hypothesis_meshes, 1)}
-        paths = [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
-        for path, mesh in zip(paths, parts.values(), strict=True):
-            surface.write_stl(path, mesh)
-        return paths
+    def _parts(self) -> "dict[str, trimesh.Trimesh]":
+        """The missing piece and the hypotheses, by what their files are called."""
+        found, ready = enumerate(self.hypothesis_meshes, 1), self.printing
+        parts = {"missing": ready.piece.mesh, "missing_upright": ready.upright} if ready else {}
+        return parts | {f"hypothesis{number}": mesh for number, mesh in found}
 
 
 def restore(
