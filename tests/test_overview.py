@@ -49,7 +49,7 @@ def lines(folder):
     return (folder / "summary.csv").read_text(encoding="utf-8").splitlines()[1:]
 
 
-@pytest.mark.parametrize(("cost", "waits"), [(0.1, 60), (4.0, 200)])
+@pytest.mark.parametrize(("cost", "waits"), [(0.1, 10), (4.0, 200)])
 def test_it_is_written_at_once_then_now_and_then_and_at_the_end(cost, waits, tmp_path, monkeypatch):
     clock, out = Clock(monkeypatch, cost), tmp_path / "out"
     with overview.Overview(out, 6, [report(0)], clock) as found:

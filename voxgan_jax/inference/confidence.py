@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage, special
 
 from voxgan_jax.geometry import wheel
+from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.scan.pose import Doubt, Placement, Word, word_of
 
 Voxels = Bool[np.ndarray, "r r r"]
@@ -172,6 +173,19 @@ def judge(rule: Rule, features: Features) -> Confidence:
         return Confidence("low", expected, f"{STRANGE}: {'; '.join(reasons)}")
     word = "high" if expected >= HIGH else "fair" if expected >= FAIR else "low"
     return Confidence(word, expected, f"{word}: expected IoU with the true pot {expected:.2f}")
+
+
+def of_pot(found: Confidence, pieces: Pieces | None) -> Confidence:
+    """A confidence as that of a pot: never high where it is in pieces or its floor is open.
+
+    `expected_iou`, which counts voxels, stays.
+    """
+    if pieces is None or found.word == "low" or not (pieces.left > 1 or pieces.is_open):
+        return found
+    why = [f"it is in {pieces.left} pieces"] if pieces.left > 1 else []
+    why += ["its floor is open"] if pieces.is_open else []
+    sentence = found.sentence.partition(": ")[2]
+    return found._replace(word="fair", sentence=f"fair: {' and '.join(why)}; {sentence}")
 
 
 def bounded(

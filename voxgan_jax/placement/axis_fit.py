@@ -9,19 +9,20 @@ turned surface: what is no wall, with another wall behind it, is left out.
 A sherd of a sphere or of a cylinder, and a flat one, fits many axes: several are returned.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy import optimize
 
+from voxgan_jax.placement import roundness
 from voxgan_jax.placement.axis_lines import hemisphere, nearest_lines, starts
+from voxgan_jax.placement.roundness import Frame, Lines
 from voxgan_jax.scan.walls import Wall
 
 Points = Float[np.ndarray, "n 3"]
 Values = Float[np.ndarray, "n"]
 Vector = Float[np.ndarray, "3"]
-Frame = tuple[Float[np.ndarray, "2 2"], Bool[np.ndarray, "n"]]
 
 _DIRECTIONS = 800  # tried, over half a sphere
 _TRIED_POINTS = 500  # of the sherd, with which they are tried
@@ -47,7 +48,7 @@ MUCH_BETTER = 0.6
 MEASURED = 1.1
 """So many times the size that is told of its pot a sherd may seem to have."""
 
-_DEGREE = 4  # of the polynomials that the profile is fitted by
+_STEP = float(np.finfo(float).eps ** 0.5)  # of the differences that stand for derivatives
 
 
 class Axis(NamedTuple):
@@ -170,7 +171,7 @@ def refined(
         None where the fit fails.
     """
     points, normals = surface.points, surface.normals
-    scale = _scale(surface)
+    columns, scale = roundness.columns(surface), _scale(surface)
     axis = start
     middle = points.mean(0)
     weight, tilt = np.ones(len(points)), _FIRST_TILT * scale
@@ -180,31 +181,44 @@ def refined(
         radius, height = cylindrical(axis, points)
         frame = _profile_frame(axis, points, normals, radius, height)
 
-        def moved(x: Float[np.ndarray, "m"], axis=axis, first=first, second=second) -> Axis:
-            direction = axis.direction
+        def moved(x: Float[np.ndarray, "k m"], axis=axis, first=first, second=second) -> Lines:
+            move = np.stack([first, second])
+            directions = np.tile(axis.direction, (len(x), 1))
             if free:
-                direction = direction + x[2] * first + x[3] * second
-                direction = direction / np.linalg.norm(direction)
-            point = axis.point + scale * (x[0] * first + x[1] * second)
-            return Axis(point, direction, 0.0)
+                directions += x[:, 2:] @ move
+                directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+            return axis.point + scale * (x[:, :2] @ move), directions
 
-        def residuals(x: Float[np.ndarray, "m"], frame=frame, weight=weight, tilt=tilt):
-            distance, sine, radius = _residuals(moved(x), surface, frame, weight)
-            root = np.sqrt(weight)
-            # Else a plane's axis would lie anywhere.
-            beyond = 0.1 * np.sqrt(len(points)) * max(float(np.median(radius)) - widest, 0.0)
-            return np.concatenate([root * distance, tilt * root * sine, [beyond]])
+        def several(x: Float[np.ndarray, "k m"], frame=frame, weight=weight, tilt=tilt):
+            distance, sine, radius = roundness.residuals(moved(x), columns, frame, weight)
+            root, beyond = np.sqrt(weight), np.zeros((len(x), 1))
+            if radius.max() > widest:
+                # Else a plane's axis would lie anywhere.
+                beyond = np.maximum(np.median(radius, axis=1, keepdims=True) - widest, 0.0)
+                beyond *= 0.1 * np.sqrt(len(points))
+            return np.concatenate([root * distance, tilt * root * sine, beyond], axis=1)
+
+        def residuals(x: Float[np.ndarray, "m"], several=several) -> Values:
+            return several(x[None])[0]
+
+        def slopes(x: Float[np.ndarray, "m"], several=several) -> Float[np.ndarray, "n m"]:
+            # Differences as `least_squares` takes them, but all at once.
+            steps = _STEP * np.where(x < 0, -1, 1) * np.maximum(1, np.abs(x))
+            here, *there = several(np.vstack([x, x + np.diag(steps)]))
+            return ((there - here) / steps[:, None]).T
 
         solved = optimize.least_squares(
-            residuals, np.zeros(4 if free else 2), method="lm", max_nfev=60
+            residuals, np.zeros(4 if free else 2), cast(Any, slopes), method="lm", max_nfev=60
         )
-        axis = moved(solved.x)
+        (point,), (direction,) = moved(solved.x[None])
+        axis = Axis(point, direction, 0.0)
         if not np.isfinite(axis.point).all():
             return None
         axis = axis._replace(
             point=axis.point + ((middle - axis.point) @ axis.direction) * axis.direction
         )
-        distance, sine, _ = _residuals(axis, surface, frame, weight)
+        lines = axis.point[None], axis.direction[None]
+        (distance,), (sine,), _ = roundness.residuals(lines, columns, frame, weight)
         spread = 1.5 * np.median(np.abs(distance)) + 1e-9 * scale
         weight = 1 / (1 + (distance / (2 * spread)) ** 2)
         # Each by what it is worth: on a smooth scan the places, on a coarse one the normals too.
@@ -230,25 +244,6 @@ def _profile_frame(
     out /= np.maximum(radius, 1e-9)[:, None]
     tilt = np.stack([np.einsum("ij,ij->i", normals, out), normals @ axis.direction], 1)
     return np.stack([along, across]), tilt @ across > 0
-
-
-def _residuals(
-    axis: Axis, surface: Wall, frame: Frame, weight: Values
-) -> tuple[Values, Values, Values]:
-    """The distances from the lines, the sines of the normals' tilts, and the radii."""
-    radius, height = cylindrical(axis, surface.points)
-    turn, side = frame
-    along, across = turn @ np.stack([radius, height])
-    middle, half = (along.max() + along.min()) / 2, max(np.ptp(along) / 2, 1e-9)
-    basis = np.polynomial.legendre.legvander((along - middle) / half, _DEGREE)
-    basis = np.hstack([basis, np.where(side, 1, -1)[:, None] * basis[:, :3]])
-    weighted = basis.T * weight
-    # Legendre's polynomials are nearly orthogonal here, so these equations are good enough.
-    square = weighted @ basis + 1e-9 * len(along) * np.eye(basis.shape[1])
-    fitted = np.linalg.solve(square, weighted @ across)
-    turning = np.cross(axis.direction, surface.anchors - axis.point)
-    sine = np.einsum("ij,ij->i", surface.normals, turning) / np.maximum(radius, 0.02 * half)
-    return across - basis @ fitted, sine, radius
 
 
 def distinct(found: list[Axis], size: float) -> list[Axis]:

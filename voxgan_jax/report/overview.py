@@ -18,7 +18,7 @@ from voxgan_jax.report.render import render
 
 INDEX, SUMMARY = "index.html", "summary.csv"
 
-EVERY = 60.0
+EVERY = 10.0
 """Seconds from one writing to the next while the batch runs."""
 
 _IDLE = 50

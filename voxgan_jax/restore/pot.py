@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
@@ -17,13 +17,15 @@ from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence
-from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, page, record
+from voxgan_jax.report import codec, drawing, measures, meshes, overview, record
 from voxgan_jax.report.notebook import Shown
+from voxgan_jax.report.page import View, write_page
 from voxgan_jax.report.profile import profile_of
 from voxgan_jax.report.record import Report
-from voxgan_jax.restore import naming
+from voxgan_jax.restore import arguments, naming
+from voxgan_jax.restore.parts import Parts
 from voxgan_jax.restore.trust import Trusted
-from voxgan_jax.scan import walls
+from voxgan_jax.scan.contents import NOTHING, Contents
 from voxgan_jax.scan.pose import Placement, PotSize
 from voxgan_jax.version import VERSION
 
@@ -51,8 +53,9 @@ class Written(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Completion(Shown, Trusted):
-    """A pot restored from a sherd. Made by `restore`; lengths are mm, in the input's coordinates.
+class Completion(Shown, Trusted, Parts):
+    """A pot restored from a sherd. Made by `restore`; lengths are mm, in the input's coordinates
+    but for `contents.origin`.
 
     Attributes:
         name: the input's, without its ending; "a/sherd" is written into the folder a.
@@ -72,6 +75,8 @@ class Completion(Shown, Trusted):
         probabilities: the model's own but where pieces were joined or dropped, in its cube.
         about: `model`, `options` and `input` of the report.
         inputs: `ledger.marks` of files that no result may replace.
+        in_overview: whether an overview of several pots links to its page, which links back.
+        contents: what the scan's file held, and the origin of all coordinates here.
     """
 
     name: str
@@ -91,35 +96,8 @@ class Completion(Shown, Trusted):
     probabilities: Float[np.ndarray, "r r r"] | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     inputs: ledger.Marks = frozenset()
-
-    @functools.cached_property
-    def surfaces(self) -> meshes.Surfaces:
-        """The restored pot, with the labels of its faces, and the original, as meshes in mm."""
-        return meshes.surfaces(self.labels, self.belief, self.matrix, self.original)
-
-    @functools.cached_property
-    def piece(self) -> missing_piece.MissingPiece | None:
-        """The missing piece and how far it stays from the original; None where there is none."""
-        return self._piece[0]
-
-    @functools.cached_property
-    def _piece(self) -> tuple[missing_piece.MissingPiece | None, str | None]:
-        """`piece`, which takes longer than all the rest, or why it cannot be made."""
-        pot, _, original = self.surfaces
-        shown = self.placed and self.placed.shown_wall_mm
-        # With a thicker wall, where the model was shown one: else the piece would enclose it.
-        original = walls.thick(original, shown) if shown else original
-        return missing_piece.attempt(pot, original, self.voxel_mm, self.clearance_mm)
-
-    @property
-    def pot(self) -> "trimesh.Trimesh":
-        """The restored pot, watertight."""
-        return self.surfaces.pot
-
-    @property
-    def missing(self) -> "trimesh.Trimesh | None":
-        """The missing piece, watertight; None where nothing is missing."""
-        return self.piece and self.piece.mesh
+    in_overview: bool = False
+    contents: Contents = NOTHING
 
     @functools.cached_property
     def hypothesis_meshes(self) -> "list[trimesh.Trimesh]":
@@ -170,6 +148,7 @@ class Completion(Shown, Trusted):
             model=codec.read(record.Model | None, self.about.get("model")),
             options=self.about.get("options"),
             input=codec.read(record.Input | None, self.about.get("input")),
+            scan=record.Scan.of(self.contents) if self.contents != NOTHING else None,
             missing=None,
             warnings=tuple(doubt.text for doubt in self.doubts) or None,
         )
@@ -191,12 +170,14 @@ class Completion(Shown, Trusted):
             overwrite: replace other files, too, but no input.
 
         Raises:
-            ValueError: a format or a name (`naming.checked`) that is none.
+            ValueError: a folder, a format or a name (`naming.checked`) that is none.
+            TypeError: a folder or formats of another kind.
             OSError: a file cannot be written, or must stay (FileExistsError).
         """
+        out_dir = arguments.check("out_dir", out_dir)
+        if not isinstance(formats, Iterable):
+            raise TypeError(f"formats={formats!r}: give some of {', '.join(FORMATS)}")
         formats = (formats,) if isinstance(formats, str) else tuple(formats)
-        if not str(out_dir):
-            raise ValueError("out_dir '' names no folder; give '.' for this one")
         if unknown := sorted(map(str, set(formats) - set(FORMATS))):
             raise ValueError(f"no format {unknown[0]!r}; there are {', '.join(FORMATS)}")
         stem = pathlib.Path(out_dir) / naming.checked(self.name)
@@ -212,12 +193,12 @@ class Completion(Shown, Trusted):
 
     def _write(self, stem: pathlib.Path, formats: Sequence[str]) -> Written:
         """Write all files, called by `stem`, into a folder that holds nothing yet."""
-        piece = self.piece if {"stl", "html"} & set(formats) else None
+        ready = self.printing if {"stl", "html"} & set(formats) else None
         made = self.surfaces if {"stl", "glb", "html"} & set(formats) else None
         paths = meshes.write(stem, formats, self.labels, made)
         if "stl" in formats:
-            paths += self._write_parts(stem)
-        missing = piece and record.Missing.of(piece, self.clearance_mm)
+            paths += meshes.write_parts(stem, self._parts())
+        missing = ready and record.Missing.of(ready, self.clearance_mm)
         asked = {"stl", "html"} & set(formats) and self.report.inferred_voxels
         why = self._piece[1] if asked else None
         report = dataclasses.replace(self.report, missing=missing, missing_why=why)
@@ -225,7 +206,7 @@ class Completion(Shown, Trusted):
             paths.append(pathlib.Path(f"{stem}_section.svg"))
             write_whole(paths[-1], self.drawing)
         if "html" in formats:
-            view = page.View(
+            view = View(
                 report=report,
                 surfaces=self.surfaces,
                 missing=self.missing,
@@ -233,9 +214,13 @@ class Completion(Shown, Trusted):
                 matrix=self.matrix,
                 drawing=self.drawing,
                 files=[path.name for path in paths],
+                profile=self.profile,
+                overview=f"{'../' * self.name.count('/')}{overview.INDEX}"
+                if self.in_overview
+                else "",
             )
             paths.append(pathlib.Path(f"{stem}.html"))
-            page.write_page(paths[-1], view)
+            write_page(paths[-1], view)
         report = dataclasses.replace(report, files=tuple(path.name for path in paths))
         if "json" in formats:
             paths.append(pathlib.Path(f"{stem}.json"))
@@ -244,19 +229,16 @@ class Completion(Shown, Trusted):
         written = Written(paths, report)
         if made and {"stl", "glb"} & set(formats):
             written = written._replace(volume_mm3=float(made.pot.volume))
-        if piece and "stl" in formats:
-            volume = float(piece.mesh.volume)
-            return written._replace(missing_mm3=volume, gap_mm=piece.gap, pieces=piece.pieces)
+        if ready and "stl" in formats:
+            mesh, gap, pieces, _ = ready.piece
+            written = written._replace(missing_mm3=mesh.volume, gap_mm=gap, pieces=pieces)
         return written
 
-    def _write_parts(self, stem: pathlib.Path) -> list[pathlib.Path]:
-        """Write the missing piece and the hypotheses, as STL."""
-        parts = {} if self.missing is None else {"missing": self.missing}
-        parts |= {f"hypothesis{n}": mesh for n, mesh in enumerate(self.hypothesis_meshes, 1)}
-        paths = [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
-        for path, mesh in zip(paths, parts.values(), strict=True):
-            surface.write_stl(path, mesh)
-        return paths
+    def _parts(self) -> "dict[str, trimesh.Trimesh]":
+        """The missing piece and the hypotheses, by what their files are called."""
+        found, ready = enumerate(self.hypothesis_meshes, 1), self.printing
+        parts = {"missing": ready.piece.mesh, "missing_upright": ready.upright} if ready else {}
+        return parts | {f"hypothesis{number}": mesh for number, mesh in found}
 
 
 def restore(
@@ -293,4 +275,5 @@ def restore(
         probabilities=answer.probabilities,
         about=about or {},
         inputs=inputs,
+        contents=sherd.contents,
     )

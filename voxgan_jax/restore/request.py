@@ -30,7 +30,7 @@ def read_request(
     Args:
         facts: what is known of a sherd's size and place: the options of `formats.read`, and `axis`,
             `rim`, `base`, `as_is` and `place`, which decide whether a mesh is placed by its shape
-            (`is_placed`).
+            (`is_placed`); `largest` or `body`, which say what of a mesh is taken.
         ids: the fragments that are given; all where none is named.
         fixed_fragment: give the one that evaluation gives, in place of `ids`.
 
@@ -68,6 +68,12 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
     """The sherd of a file, in its pot's box."""
     useless = [name for name in _OF_A_SEARCH if facts.get(name)]
     is_mesh = formats.is_mesh(path)
+    which = 1 if facts.get("largest") else facts.get("body")
+    if which and not is_mesh:
+        raise ValueError(
+            f"{path}: --{'largest' if facts.get('largest') else 'body'} is for a mesh; of a file of"
+            " voxels --fragment says which part is given"
+        )
     if useless and (facts.get("as_is") or not is_mesh):
         why = "with --as-is" if is_mesh else "for a file of voxels, which is the pot's box"
         raise ValueError(f"{path}: --{useless[0]} has no use {why}; leave it out")
@@ -75,10 +81,12 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
         raise ValueError(f"{path}: --axis and --up both say where the rim is; give one")
     side = completer.resolution * completer.pool
     if not is_placed(path, facts):
-        others = {*_OF_A_SEARCH, "as_is", "place"}
+        others = {*_OF_A_SEARCH, "as_is", "place", "largest", "body"}
         told = {name: value for name, value in facts.items() if name not in others}
-        return formats.read(path, longest=side, **told)
-    mesh, about = formats.read_mesh(path, facts.get("unit"))
+        return formats.read(path, longest=side, which=which, **told)
+    mesh, about, contents = formats.read_mesh(path, facts.get("unit"), which)
+    if len(contents.bodies) > 1 and not which:
+        raise source.ScanError(f"{path}: {contents.several}")
     height, width, voxel = (facts.get(name) for name in ("height_mm", "diameter_mm", "voxel_mm"))
     formats.check_sizes(path, voxel_mm=voxel, height_mm=height, diameter_mm=width)
     known = place.Known(
@@ -93,7 +101,7 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
         found = place.place(completer, mesh, known)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return formats.in_cube(mesh, found, side, str(path), about)
+    return formats.in_cube(mesh, found, side, str(path), about, contents)
 
 
 def _direction(facts: Mapping[str, Any]) -> tuple[float, float, float] | None:

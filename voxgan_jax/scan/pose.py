@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from voxgan_jax.geometry import surface
+from voxgan_jax.scan.contents import NOTHING, Contents
 
 if TYPE_CHECKING:
     import trimesh
@@ -93,7 +94,8 @@ class Sherd(NamedTuple):
     mm (`surface.frame`); None stands for voxels of 1 mm. `mesh` is what was read, in mm; None where
     that was voxels. `placement` says how it was placed; None where it lies as the file has it.
     `scaled` is False where nobody told how big a voxel is. `input` is the record of the file that
-    was read: its name, bytes and sha256. `told` is the size that the pot was told to have.
+    was read: its name, bytes and sha256; `contents` what that held, and the origin of all
+    coordinates here. `told` is the size that the pot was told to have.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]
@@ -104,6 +106,7 @@ class Sherd(NamedTuple):
     placement: Placement | None = None
     scaled: bool = True
     input: dict[str, Any] | None = None
+    contents: Contents = NOTHING
     told: PotSize = PotSize()
 
     @property
