@@ -76,7 +76,7 @@ def test_a_folder_is_told_file_by_file_as_it_would_be_completed(files, capsys):
     assert [line.split(":")[0] for line in out.splitlines() if line.startswith("/")] == [
         str(files / name) for name in ("a.stl", "a.vox", "hole.npy", "open.stl")
     ]
-    assert "bad.ply: it cannot be read" in err and "left out, as they are no sherds: " in err
+    assert "bad.ply: it is no PLY file" in err and "left out, as they are no sherds: " in err
     code, known = said(capsys, files / "none", files / "a.stl", files / "no*.stl")
     assert code == 1 and [each["faces"] for each in known] == [12]
 
@@ -137,5 +137,5 @@ def test_a_bad_file_is_named_and_the_others_are_told(files, capsys):
     (files / "bad.ply").write_bytes(b"ply\n")
     assert main.main(["info", str(files / "bad.ply"), str(files / "a.stl")]) == 1
     out, err = capsys.readouterr()
-    assert "bad.ply: it cannot be read as PLY" in err and len(err.splitlines()) == 1
+    assert "bad.ply: it is no PLY file, or cut off" in err and len(err.splitlines()) == 1
     assert "a.stl: a mesh of 12 faces in one body, 1 × 2 × 3 mm" in out
