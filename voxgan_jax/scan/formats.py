@@ -109,32 +109,33 @@ def read(
         endings = ", ".join(FORMATS)
         raise ScanError(f"{path}: {suffix or 'no ending'} is none of {endings}; save it as one")
     check_sizes(path, voxel_mm=voxel_mm, height_mm=height_mm, diameter_mm=diameter_mm)
-    known = FORMATS[suffix]
-    up = up or known.up
-    if known.is_mesh:
-        mesh, about, contents = read_mesh(path, unit, which)
-        if height_mm or diameter_mm:
-            # The pot's box is about the file's own origin.
-            mesh.apply_translation(contents.origin)
-            contents = contents._replace(origin=(0.0, 0.0, 0.0))
-        corner, side, shape = _box(path, mesh, longest, voxel_mm, up, height_mm, diameter_mm)
-        volume, scaled = _voxelised(str(path), mesh, corner, side, shape), True
-    elif height_mm or diameter_mm:
-        raise ScanError(
-            f"{path}: --height-mm and --diameter-mm are for meshes; a file of voxels is the pot's"
-            " box already: give the size of a voxel by --voxel-mm"
-        )
-    else:
-        mesh = None
-        volume, own, corner, about = _read_voxels(path)
-        side = voxel_mm or own * (UNITS[unit or "mm"] if known.scaled else 1.0)
-        corner, scaled = corner * side / own, known.scaled or voxel_mm is not None
-        middle = origin.local(corner, corner + side * np.array(volume.shape))
-        corner, contents = (corner - middle).tolist(), Contents(origin=tuple(middle.tolist()))
-    labels = np.ascontiguousarray(surface.stand(volume, up))
-    matrix = surface.frame(labels.shape, side, corner, up)
-    told = {"scaled": scaled, "input": about, "contents": contents}
-    return Sherd(labels, (), str(path), matrix, mesh, **told)
+    with source.told(path, f"read as {suffix[1:].upper()}"):
+        known = FORMATS[suffix]
+        up = up or known.up
+        if known.is_mesh:
+            mesh, about, contents = read_mesh(path, unit, which)
+            if height_mm or diameter_mm:
+                # The pot's box is about the file's own origin.
+                mesh.apply_translation(contents.origin)
+                contents = contents._replace(origin=(0.0, 0.0, 0.0))
+            corner, side, shape = _box(path, mesh, longest, voxel_mm, up, height_mm, diameter_mm)
+            volume, scaled = _voxelised(str(path), mesh, corner, side, shape), True
+        elif height_mm or diameter_mm:
+            raise ScanError(
+                f"{path}: --height-mm and --diameter-mm are for meshes; a file of voxels is the"
+                " pot's box already: give the size of a voxel by --voxel-mm"
+            )
+        else:
+            mesh = None
+            volume, own, corner, about = _read_voxels(path)
+            side = voxel_mm or own * (UNITS[unit or "mm"] if known.scaled else 1.0)
+            corner, scaled = corner * side / own, known.scaled or voxel_mm is not None
+            middle = origin.local(corner, corner + side * np.array(volume.shape))
+            corner, contents = (corner - middle).tolist(), Contents(origin=tuple(middle.tolist()))
+        labels = np.ascontiguousarray(surface.stand(volume, up))
+        matrix = surface.frame(labels.shape, side, corner, up)
+        told = {"scaled": scaled, "input": about, "contents": contents}
+        return Sherd(labels, (), str(path), matrix, mesh, **told)
 
 
 class Scan(NamedTuple):

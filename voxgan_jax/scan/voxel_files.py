@@ -43,6 +43,8 @@ def binvox(data: bytes) -> Parsed:
     volume = np.repeat(values, pairs[:, 1]).reshape(shape[[0, 2, 1]]).transpose(0, 2, 1)
     scale = float(told.get("scale", ["1"])[0])
     corner = np.array(told.get("translate", ["0", "0", "0"]), float)
+    if len(corner) != 3:
+        raise Fault("its translate is not three numbers; export it again")
     # Of the whole cube; trimesh takes it from the first voxel's middle to the last one's.
     sides = scale / shape
     known = np.isfinite(corner).all() and _SIDES[0] <= sides.min() <= sides.max() <= _SIDES[1]
