@@ -35,9 +35,7 @@ def main() -> None:
         data_dir = chaos.make_data(place, args.source)
         env = os.environ | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         env.setdefault("JAX_COMPILATION_CACHE_DIR", str(place / "compiled"))
-        # The first one fills the compilation cache.
-        first = chaos.command_for(place / "first", data_dir, chaos.SAVE_EVERY, args.source)
-        chaos.run_whole(first, env)
+        # It fills the compilation cache too.
         line = chaos.command_for(place / "whole", data_dir, steps, args.source)
         whole = chaos.run_whole(line, env)
         startup = whole.steps[0][0]

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.usefixtures("loose_promotion")
 
 OVERRIDES = {
     "data.num_shards": 2,
+    "data.resolution": 16,
+    "data.pool": 2,
     "generator.features": 4,
     "discriminator.features": 4,
     "train.batch_size": 4,
@@ -81,10 +83,10 @@ def _train(folder, name, num_processes, runs):
 
 
 @pytest.fixture(scope="module")
-def trained(prepared_dir, vox_dir, tmp_path_factory):
+def trained(prepared_small, vox_dir, tmp_path_factory):
     """All runs of this file: two processes, then this one; and what they printed."""
     folder = tmp_path_factory.mktemp("multihost")
-    data = {"data.dir": str(prepared_dir)}
+    data = {"data.dir": str(prepared_small)}
     unscored = {"eval.split": ""}
     resident = unscored | {"data.dir": str(vox_dir), "data.source": "resident"}
     two = {

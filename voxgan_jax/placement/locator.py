@@ -28,8 +28,8 @@ LONGEST = 62
 USUAL_WALL = 2.9
 """The median thickness of the walls of such pots in voxels, as `scan.walls.wall` measures it."""
 
-AT_ONCE = 128
-"""Maps that the network is given at once."""
+AT_ONCE = 32
+"""Maps that the network is given at once: more are slower on a CPU, and fewer calls are full."""
 
 Locate = Callable[[Float[np.ndarray, "b h r 2"]], Float[np.ndarray, "b 2 s p"]]
 
