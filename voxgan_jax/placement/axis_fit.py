@@ -191,7 +191,9 @@ def refined(
         radius, height = cylindrical(axis, points)
         frame = _profile_frame(axis, points, normals, radius, height)
 
-        def moved(x: Float[np.ndarray, "m"], axis=axis, first=first, second=second) -> Axis:
+        # These two and `_residuals` run thousands of times: without annotations, whose check in
+        # tests would take as long as the work.
+        def moved(x, axis=axis, first=first, second=second):
             direction = axis.direction
             if free:
                 direction = direction + x[2] * first + x[3] * second
@@ -199,7 +201,7 @@ def refined(
             point = axis.point + scale * (x[0] * first + x[1] * second)
             return Axis(point, direction, 0.0)
 
-        def residuals(x: Float[np.ndarray, "m"], frame=frame, weight=weight, tilt=tilt):
+        def residuals(x, frame=frame, weight=weight, tilt=tilt):
             distance, sine, radius = _residuals(moved(x), surface, frame, weight)
             root = np.sqrt(weight)
             # Else a plane's axis would lie anywhere.
@@ -243,10 +245,15 @@ def _profile_frame(
     return np.stack([along, across]), tilt @ across > 0
 
 
-def _residuals(
-    axis: Axis, surface: Wall, frame: Frame, weight: Values
-) -> tuple[Values, Values, Values]:
-    """The distances from the lines, the sines of the normals' tilts, and the radii."""
+def _residuals(axis, surface, frame, weight):
+    """The distances from the lines, the sines of the normals' tilts, and the radii: all (n,).
+
+    Args:
+        axis: an `Axis`.
+        surface: a `Wall` of n points.
+        frame: see `_profile_frame`.
+        weight: of each point, (n,).
+    """
     radius, height = cylindrical(axis, surface.points)
     turn, side = frame
     along, across = turn @ np.stack([radius, height])
