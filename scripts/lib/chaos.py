@@ -62,12 +62,14 @@ class Run:
 
 
 def command_for(
-    run_dir: pathlib.Path, data_dir: pathlib.Path, steps: int, source: str
+    run_dir: pathlib.Path, data_dir: pathlib.Path, steps: int, source: str, objective: str
 ) -> list[str]:
     """The command line that trains the small model in a folder."""
     overrides = {
         "data.dir": data_dir,
         "data.source": source,
+        "objective": objective,
+        "loss.adversarial_weight": float(objective == "gan"),
         "data.resolution": PLACE["resolution"],
         "data.pool": PLACE["pool"],
         "generator.features": 4,
