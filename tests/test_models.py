@@ -227,15 +227,16 @@ def gradients(module, variables, x, cotangent):
 
 
 @pytest.mark.parametrize(
-    "module",
+    ("module", "side"),
     [
-        unet.Model(features=2, num_res_blocks=1, conv_form="lax"),
-        discriminator.Model(features=2, conv_form="lax"),
+        # At 16³ batch norm would see two numbers at the bottleneck, and magnify rounding.
+        (unet.Model(features=2, num_res_blocks=1, conv_form="lax"), 32),
+        (discriminator.Model(features=2, conv_form="lax"), 16),
     ],
     ids=["generator", "discriminator"],
 )
-def test_forms_give_the_same_model_and_gradients(module):
-    x = pot(2, 32) + 0.1 * normal(5, 2, 32, 32, 32, 1)
+def test_forms_give_the_same_model_and_gradients(module, side):
+    x = pot(2, side) + 0.1 * normal(5, 2, side, side, side, 1)
     init = functools.partial(module.clone(conv_form="auto").init_with_output, train=True)
     y, variables = jax.jit(init)(jax.random.key(1), x)
     cotangent = normal(6, *y.shape)
@@ -260,7 +261,7 @@ def test_forms_give_the_same_model_and_gradients(module):
     ids=["generator", "discriminator"],
 )
 def test_bfloat16_computes_near_float32_and_hands_out_float32(module):
-    x = pot(2, 32)
+    x = pot(2, 16)
     y, variables = jax.jit(functools.partial(module.init_with_output, train=True))(
         jax.random.key(2), x
     )

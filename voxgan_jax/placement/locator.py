@@ -29,8 +29,8 @@ LONGEST = 62
 USUAL_WALL = 2.9
 """The median thickness of the walls of such pots in voxels, as `scan.walls.wall` measures it."""
 
-AT_ONCE = 64
-"""Maps that the network is given at once."""
+AT_ONCE = 32
+"""Maps that the network is given at once: more are slower on a CPU, and fewer calls are full."""
 
 _alone = threading.Lock()
 """Two threads would compile the same twice."""
