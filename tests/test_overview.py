@@ -168,7 +168,7 @@ def test_the_index_sorts_filters_and_lists_what_failed(chromium, tmp_path):
     shown.page.get_by_role("button", name="Confidence").click()
     assert names()[-1] == "pot 8"
     assert "90.0\u00a0voxels" in shown.page.locator("#pots").inner_text()
-    assert "Sizes marked * are in voxels" in shown.page.locator("header").inner_text()
+    assert "Sizes in voxels: no scale was given" in shown.page.locator("header").inner_text()
     assert shown.page.evaluate("document.documentElement.scrollWidth") == 360
     shown.page.close()
 

@@ -40,7 +40,7 @@ IMPORTS = (
 )
 """What writing a pot imports, JAX not among it; a process imports it while the model compiles."""
 
-_GRACE_S = 1.0
+_GRACE_S = 2.0
 """How long is waited at the end for processes to leave, and once more when they were told to."""
 
 _NO_LEFTOVERS = "ignore:resource_tracker:UserWarning"
