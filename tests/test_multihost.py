@@ -153,7 +153,12 @@ def _sgd(config, name):
 
 @pytest.mark.parametrize(
     ("several", "one"),
-    [("two", "one"), ("two_pmap", "one_resident"), ("two_resident", "one_resident"), ("mixed", "one")],
+    [
+        ("two", "one"),
+        ("two_pmap", "one_resident"),
+        ("two_resident", "one_resident"),
+        ("mixed", "one"),
+    ],
 )
 def test_the_same_parameters_as_one_process(trained, several, one):
     folder, *_ = trained
