@@ -248,3 +248,35 @@ def vae_variables(vae: Any, wall: jax.Array) -> Any:
     """Its variables before training."""
     init = jax.jit(functools.partial(vae.init, train=False))
     return init(jax.random.key(0), wall)
+
+
+@pytest.fixture(scope="session")
+def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, Any]:
+    """The file of a small model that was not trained, and a loader that compiles it once."""
+    import jax.numpy as jnp
+
+    from configs import smoke
+    from voxgan_jax import models
+    from voxgan_jax.inference import completer
+    from voxgan_jax.models import weights
+
+    config = smoke.get_config()
+    config.generator.features, config.data.resolution = 2, 32
+    generator = models.build(config.generator)
+    example = jnp.zeros((1, 32, 32, 32, 1))
+    shapes = jax.eval_shape(lambda: generator.init(jax.random.key(0), example, train=False))
+    rng = np.random.default_rng(0)
+    made = jax.tree.map(lambda leaf: rng.uniform(0, 1, leaf.shape).astype(leaf.dtype), shapes)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    weights.save(path, made, config)
+    return path, functools.cache(completer.load)
+
+
+@pytest.fixture
+def weights_file(toy_weights: tuple[pathlib.Path, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The file of a small model, for tests that are not about what it answers."""
+    from voxgan_jax.inference import completer
+
+    path, load = toy_weights
+    monkeypatch.setattr(completer, "load", load)
+    return path

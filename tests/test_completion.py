@@ -56,7 +56,8 @@ def test_weights_round_trip_and_complete_a_file(saved, vox_dir):
     item = next(item for item in folder.scan(vox_dir) if item.split == "test")
     # All that is above 0 is one piece, so none is joined.
     options = {"ids": [2], "formats": ["vox"], "threshold": 0.0}
-    (result,) = batch.complete_files(model.load(workdir=path), [item.path], path / "out", **options)
+    made = model.load(workdir=path)
+    ((_, result),) = batch.complete_files(made, [item.path], path / "out", **options)
     assert isinstance(result, batch.Result)
     (target,), done = result.written.paths, result.completion
     assert target.name == f"{item.path.stem}_fragment2_completed.vox"

@@ -77,7 +77,7 @@ def test_without_a_scale_the_drawing_speaks_of_voxels():
     root = ET.fromstring(svg)
     texts = [node.text or "" for node in root.iter(f"{SVG}text")]
     assert "no scale given; 1 voxel taken as 1 mm" in texts and "10 voxels" in texts
-    assert any(text.startswith("⌀ 27.") and text.endswith(" voxels") for text in texts)
+    assert any(text.startswith("Ø 27.") and text.endswith(" voxels") for text in texts)
     said = root.findtext(f"{SVG}desc", "")
     assert "Height 30.9 voxels, rim diameter 27.9 voxels." in said and "no scale given" in said
     assert not [text for text in (*texts, said) if " cm" in text]

@@ -73,8 +73,19 @@ def test_faces_carry_the_nearest_id():
     labels[:5], labels[5:] = 7, 200
     shape = figures.surface(labels)
     along_d = shape.vertices[shape.faces].mean(1)[:, 1]
-    assert (shape.labels[along_d < 4.4] == 7).all()
-    assert (shape.labels[along_d > 4.6] == 200).all()
+    assert (shape.labels[along_d < 3.6] == 7).all()
+    assert (shape.labels[along_d > 5.4] == 200).all()
+
+
+def test_specks_of_a_sherd_s_voxels_are_not_drawn():
+    grid = ball(24, 10) * np.uint8(GIVEN)
+    grid[:, :, 12:][grid[:, :, 12:] > 0] = INFERRED
+    specks = (np.random.default_rng(1).random(grid.shape) < 0.06) & (grid == GIVEN)
+    specks[:, :, 10:] = False
+    grid[specks] = INFERRED
+    shape = figures.surface(grid)
+    up = shape.vertices[shape.faces].mean(1)[:, 2]
+    assert (shape.labels[up > 14.5] == GIVEN).all() and (shape.labels[up < 9.5] == INFERRED).all()
 
 
 def test_nothing_to_draw():

@@ -58,7 +58,7 @@ def test_units_and_what_is_taken_where_none_is_told(tmp_path):
         ("a.glb", None, 1000.0),
         ("a.glb", "mm", 1.0),
     ):
-        found, _ = formats.read_mesh(tmp_path / name, unit)
+        found = formats.read_mesh(tmp_path / name, unit).mesh
         np.testing.assert_allclose(found.extents, scale * made.extents, rtol=1e-5)
 
 

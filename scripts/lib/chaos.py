@@ -9,13 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from scripts.lib.chaos_report import PHASES, Attempt
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 SAVE_EVERY = 5
-PLACE = {"resolution": 16, "pool": 2}
+PLACE: dict[str, Any] = {"resolution": 16, "pool": 2}
 _STEP = re.compile(r"Step (\d+) of")
 _RESUMED = re.compile(r"Resuming from step (\d+)")
 

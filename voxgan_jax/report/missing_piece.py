@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 Points = Float[np.ndarray, "n 3"]
 
+THIN = 0.8
+"""In mm, two lines of a printer's usual nozzle of 0.4 mm: what is thinner may be left out."""
 _MAX_CELLS = 4_000_000
 """So many points at most hold distances; of a bigger piece they lie further apart."""
-_ROUNDS = 6
-"""So often at most the cut is made."""
+_ROUNDS = 12
+"""So often at most the cut is made; after three the level is raised by twice as much each time."""
 _CRUMB = 8
 """Voxels: bodies of less volume are left out."""
 _FINE = 2
@@ -48,13 +50,15 @@ class MissingPiece(NamedTuple):
 def attempt(
     completed: "trimesh.Trimesh", original: "trimesh.Trimesh", step: float, clearance: float
 ) -> tuple[MissingPiece | None, str | None]:
-    """`missing_piece`, or why it cannot be made of this original.
+    """`missing_piece`, or why there is none of this original.
 
     Raises:
         ValueError: a negative clearance.
     """
     try:
-        return missing_piece(completed, original, step, clearance), None
+        made = missing_piece(completed, original, step, clearance)
+        why = f"{clearance:g} mm away from the original nothing of {_CRUMB} voxels or more is left"
+        return made, None if made else why
     except (ValueError, MemoryError) as error:
         if not 0 <= clearance < np.inf:
             raise
@@ -66,8 +70,8 @@ def missing_piece(
 ) -> MissingPiece | None:
     """What `completed` has and `original` has not, nowhere nearer to it than `clearance`.
 
-    Bodies of less than eight voxels are dropped: slivers along the original's surface, where the
-    restored pot is a hair thicker.
+    Bodies of less than eight voxels, or too thin to be printed (`THIN`) or a wall, are
+    dropped: slivers along the original's surface, where the restored pot is a hair thicker.
 
     Args:
         completed: watertight, in mm.
@@ -93,9 +97,9 @@ def missing_piece(
     levels = _distances(original, samples, tree, step, clearance + step / 2)
     level = clearance + _CUT * step
     gap = 0.0
-    for _ in range(_ROUNDS):
+    for number in range(_ROUNDS):
         bodies = (whole - _grown(levels, level)).decompose()
-        kept = [body for body in bodies if body.volume() >= _CRUMB * step**3]
+        kept = [body for body in bodies if not _is_sliver(body, step)]
         if not kept:
             return None
         piece = manifold3d.Manifold.compose(kept)
@@ -103,11 +107,18 @@ def missing_piece(
         if gap >= clearance:
             left_out = sum(body.volume() for body in bodies) - piece.volume()
             return MissingPiece(_trimesh(piece, step), gap, len(kept), left_out)
-        level += 1.05 * (clearance - gap) + 1e-3 * step
+        level += 1.05 * 2.0 ** max(number - 2, 0) * (clearance - gap) + 1e-3 * step
     raise ValueError(
         f"no missing piece keeps {clearance:g} mm from the original ({gap:g} mm at best); give"
         " another --clearance-mm"
     )
+
+
+def _is_sliver(body: "manifold3d.Manifold", step: float) -> bool:
+    """A body's thickness is here twice its volume by its surface, as that of a plate is."""
+    volume = body.volume()
+    thin = 2 * volume < min(THIN, step) * body.surface_area()
+    return volume < _CRUMB * step**3 or thin
 
 
 def _exact(mesh: "trimesh.Trimesh") -> "manifold3d.Manifold | None":
