@@ -23,6 +23,7 @@ import json
 import pathlib
 import shutil
 import signal
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,7 +46,11 @@ def on_cpu_devices(count: int) -> dict[str, str]:
     return os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
 
 
-LONGEST = ("multihost", "chaos", "recovery", "train", "ablation", "parallel", "revolve", "scripts")
+LONGEST = (
+    *("multihost", "chaos", "parallel", "recovery", "ablation", "placement", "batch", "train"),
+    *("revolve", "switches", "torch_parity", "scripts", "devices", "models", "steps", "axis_fit"),
+    *("benchmark", "alternatives", "api", "ways", "resident", "augment", "conv", "spectral"),
+)
 """Files of tests that begin first, so that none is still at work when all else is done."""
 
 
@@ -83,6 +88,17 @@ def sharing_objectives() -> Iterator[None]:
 def objectives_once() -> Iterator[None]:
     """All tests of one process do."""
     with sharing_objectives():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_locator() -> Iterator[None]:
+    """It scores more than a thousand maps a sherd: there LLVM's first optimisations pay."""
+    from voxgan_jax.placement import locator
+
+    jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(locator, "jax", types.SimpleNamespace(jit=jit))
         yield
 
 
