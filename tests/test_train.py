@@ -190,17 +190,16 @@ def test_every_config_builds_and_is_documented(path: pathlib.Path):
 
 @pytest.mark.skipif("VOXGAN_DATA" not in os.environ, reason="needs real .vox files")
 def test_real_pots_train_and_the_loss_falls(tmp_path):
-    """Some steps of the baseline's smoke version on the files of VOXGAN_DATA at 16³."""
+    """Some steps of the baseline's smoke version on the files of VOXGAN_DATA at 32³."""
     from voxgan_jax.data import builder
 
-    builder.prepare(os.environ["VOXGAN_DATA"], tmp_path / "data", resolution=16, pool=4)
+    builder.prepare(os.environ["VOXGAN_DATA"], tmp_path / "data", resolution=32, pool=2)
     done = in_process.run(
         "scripts/train.py",
         f"--config={ROOT / 'configs' / 'smoke.py'}",
         f"--workdir={tmp_path / 'run'}",
         f"--config.data.dir={tmp_path / 'data'}",
-        "--config.data.resolution=16",
-        "--config.data.pool=4",
+        "--config.data.pool=2",
         *(f"--config.{net}.features=4" for net in ("generator", "discriminator")),
         *(f"--config.{part}.batch_size=4" for part in ("train", "eval")),
         "--config.train.log_every_steps=10",
