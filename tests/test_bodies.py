@@ -6,7 +6,8 @@ import trimesh
 from trimesh.exchange.obj import export_obj
 from turned_sherds import bellied
 
-from voxgan_jax.scan import bodies, formats, mesh_files, origin, ply, winding
+from voxgan_jax.geometry import connections
+from voxgan_jax.scan import bodies, formats, mesh_files, origin, ply
 from voxgan_jax.scan.source import Fault, ScanError
 
 
@@ -235,6 +236,6 @@ def test_voxels_far_off_lie_about_a_local_origin_too(tmp_path):
 
 def test_edges_with_one_two_and_three_faces():
     faces = np.array([[0, 1, 2], [2, 1, 3], [4, 5, 6], [5, 6, 7], [5, 6, 8]])
-    found = winding.edges(faces)
+    found = connections.edges(faces)
     assert found.pairs.tolist() == [[0, 1]] and found.alike.tolist() == [False]
     assert len(found.border) == 4 + 6

@@ -3,7 +3,8 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import sparse
-from scipy.sparse import csgraph
+
+from voxgan_jax.geometry import connections
 
 _SPECK, _CRUMB = 36.0, 12.0
 """A patch of fewer square voxels takes the label around it, unless its own has none that is bigger:
@@ -49,24 +50,13 @@ def calmed(
             far = corner @ (back @ far)
         others = kinds[np.argmax(far - 2 * of_first, axis=1)]
         calm = np.where(near @ of_first > 0.5, first, others)
-    pairs = _neighbours(faces)
+    pairs = connections.edges(faces).pairs
     return _filled(pairs, calm, _specks(pairs, areas, calm, first))
-
-
-def _neighbours(faces: Faces) -> Int[np.ndarray, "pairs 2"]:
-    """Pairs of faces that share an edge."""
-    edges = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1).astype(np.int64)
-    key = edges[:, 0] * (int(faces.max()) + 1) + edges[:, 1]
-    order = np.argsort(key, kind="stable")
-    alike = np.flatnonzero(key[order][1:] == key[order][:-1])
-    return np.stack([order[alike], order[alike + 1]], axis=1) // 3
 
 
 def _patches(pairs: Int[np.ndarray, "pairs 2"], labels: Labels) -> Int[np.ndarray, "faces"]:
     """The number of each face's patch."""
-    inside = pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]]
-    graph = sparse.coo_array((np.ones(len(inside), bool), inside.T), (len(labels),) * 2)
-    return csgraph.connected_components(graph, directed=False)[1]
+    return connections.components(len(labels), pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]])
 
 
 def _specks(

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
-from voxgan_jax.files import READ_SECONDS, read_seconds
+from voxgan_jax.files import READ_SECONDS, USUAL_SECONDS, read_seconds
 
 if TYPE_CHECKING:
     import trimesh
@@ -140,7 +140,7 @@ def _stretch(
 
 def _check_work(count: int, most: int) -> None:
     seconds = read_seconds()
-    limit = most * seconds / 45
+    limit = most * seconds / USUAL_SECONDS
     if count > limit:
         raise ValueError(
             f"its faces are so big and so many ({count:.2g} steps to follow them all, above the"

@@ -158,11 +158,12 @@ def _answer(
     else:
         kept, belief = cube[region], belief[region]
         left_out = outside * completer.pool**3 + int((cube > 0).sum() - (kept > 0).sum())
-    dropped, closed, plugs = (completer.pool**3 * n for n in made.pieces[3:6])
-    pieces = made.pieces._replace(
+    found, cell = made.pieces, completer.pool**3
+    closed, plugs = cell * found.floor, cell * found.plugs
+    pieces = found._replace(
         left=bridge.count(kept > 0),
         added=max(int((kept == UNCERTAIN).sum()) - closed - plugs, 0),
-        dropped=dropped,
+        dropped=cell * found.dropped,
         floor=closed,
         plugs=plugs,
         is_open=bool(floor.hole(kept > 0).any()),

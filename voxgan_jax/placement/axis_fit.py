@@ -43,7 +43,8 @@ _WIDER = 0.75
 sherds of vox_pottery none left less than 0.99, thin bowls and jars 0.01 to 0.7."""
 
 MUCH_BETTER = 0.6
-"""A long fit is believed likewise."""
+"""An axis found by long moves is believed where it leaves less than this share of the error that is
+left by the fit of one round that it began from."""
 
 MEASURED = 1.1
 """So many times the size that is told of its pot a sherd may seem to have."""

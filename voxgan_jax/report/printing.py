@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import sparse
 from scipy.spatial import KDTree
 
-from voxgan_jax.geometry import surface, voxelise
+from voxgan_jax.geometry import connections, surface, voxelise
 from voxgan_jax.report.missing_piece import THIN, MissingPiece
 
 if TYPE_CHECKING:
@@ -61,23 +60,17 @@ def prepare(
     mesh, step = piece.mesh, surface.step_of(matrix)
     up = -matrix[:3, 2] / step
     stands = {foot: _overhang(mesh, way, step) for foot, way in (("base", up), ("rim", -up))}
+    body = connections.bodies(len(mesh.vertices), mesh.faces)
     foot: End = "rim" if stands["rim"] < stands["base"] else "base"
     return Printing(
         piece=piece,
         upright=_upright(mesh, up if foot == "base" else -up),
         foot=foot,
         thin_share=_thin_share(mesh),
-        loops=max(_bodies(mesh)[0] - mesh.euler_number // 2, 0),
+        loops=max(int(body.max()) + 1 - mesh.euler_number // 2, 0),
         undercut_share=_undercut_share(mesh, original, step),
         overhang_share=stands[foot],
     )
-
-
-def _bodies(piece: "trimesh.Trimesh") -> tuple[int, np.ndarray]:
-    """How many bodies there are, and each vertex's."""
-    a, b = piece.edges_unique.T
-    joined = sparse.coo_array((np.ones(len(a), bool), (a, b)), shape=[len(piece.vertices)] * 2)
-    return sparse.csgraph.connected_components(joined, directed=False)
 
 
 def _thin_share(piece: "trimesh.Trimesh") -> float:
@@ -130,9 +123,9 @@ def _upright(piece: "trimesh.Trimesh", up: Float[np.ndarray, "3"]) -> "trimesh.T
 
     made = piece.copy()
     made.apply_transform(trimesh.geometry.align_vectors(up, [0.0, 0.0, 1.0]))
-    points, (number, body) = np.array(made.vertices), _bodies(made)
+    points, body = np.array(made.vertices), connections.bodies(len(made.vertices), made.faces)
     end = 0.0
-    for one in range(number):
+    for one in range(int(body.max()) + 1):
         own = body == one
         low, high = points[own].min(axis=0), points[own].max(axis=0)
         points[own] -= [low[0] - end, (low[1] + high[1]) / 2, low[2]]

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.spatial import KDTree
 
-from voxgan_jax.geometry import voxelise
+from voxgan_jax.geometry import connections, voxelise
+from voxgan_jax.geometry.connections import Edges, Faces, Vertices
 from voxgan_jax.scan import origin, winding
 from voxgan_jax.scan.contents import Body, Contents, Which
 from voxgan_jax.scan.source import Fault
-from voxgan_jax.scan.winding import Edges, Faces, Vertices
 
 Labels = Int[np.ndarray, "_"]
 Points = Float[np.ndarray, "_ 3"]
@@ -50,8 +50,8 @@ def cleaned(
     Raises:
         Fault: there is no such body.
     """
-    found = winding.edges(faces)
-    corner = winding.components(len(vertices), faces[:, [0, 1, 1, 2]].reshape(-1, 2))
+    found = connections.edges(faces)
+    corner = connections.bodies(len(vertices), faces)
     known = Contents()
     if corner.max():
         label, known = _sorted_out(vertices, faces, corner[faces[:, 0]], found)
@@ -126,7 +126,7 @@ def _with_dust(
     """Told with how many bodies are dust, their share of the area, and the greatest one's size."""
     used, at = np.unique(faces[dust], return_inverse=True)
     some = at.reshape(-1, 3)
-    label = winding.components(len(used), some[:, [0, 1, 1, 2]].reshape(-1, 2))[some[:, 0]]
+    label = connections.bodies(len(used), some)[some[:, 0]]
     greatest = np.bincount(label, area[dust]).argmax()
     return known._replace(
         dust=int(label.max()) + 1,
@@ -182,7 +182,7 @@ def _joined(count: int, whose: Labels, cell: Labels) -> Labels:
     """For each of `count` bodies the number of those with which it shares cells."""
     known, at = np.unique(cell, return_inverse=True)
     pairs = np.stack([whose, count + at.ravel()], 1)
-    joined = winding.components(count + len(known), pairs)[:count]
+    joined = connections.components(count + len(known), pairs)[:count]
     return np.unique(joined, return_inverse=True)[1].ravel()
 
 
@@ -227,7 +227,7 @@ def _facing(
     common = np.minimum(high[:, None], high) - np.maximum(low[:, None], low)
     volume = np.prod(high - low, axis=1)
     share = np.prod(common.clip(0), axis=2) / np.minimum(volume[:, None], volume)
-    joined = winding.components(len(shells), np.argwhere(share > _OVERLAP))
+    joined = connections.components(len(shells), np.argwhere(share > _OVERLAP))
     same = np.arange(len(big))
     same[shells] = shells[[int(np.flatnonzero(joined == own)[0]) for own in joined]]
     return same[label]

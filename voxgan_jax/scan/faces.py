@@ -4,11 +4,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
+from voxgan_jax.geometry.connections import Faces, Vertices
 from voxgan_jax.scan import source
+from voxgan_jax.scan.source import Fault
 
-Faces = Int[np.ndarray, "_ 3"]
+Mesh = tuple[Vertices, Faces]
 
 
 def fans(groups: Iterable[Shaped[np.ndarray, "_ _"]]) -> Faces:
@@ -45,3 +47,28 @@ def strips(corners: Int[np.ndarray, "_"]) -> Faces:
     odd = (place - begun)[: len(rows)] % 2 == 1
     rows[odd] = rows[odd][:, [1, 0, 2]]
     return rows[(rows >= 0).all(axis=1)]
+
+
+def check(corners: Int[np.ndarray, "..."], count: int) -> None:
+    """Raise Fault where faces name vertices that are not among `count`."""
+    if corners.size and not 0 <= corners.min() <= corners.max() < count:
+        raise Fault("its faces name vertices that it does not have; export it again")
+
+
+def used(vertices: Vertices, corners: Faces) -> Mesh:
+    """The vertices that are in a face, and the faces. `check` is part of it."""
+    check(corners, len(vertices))
+    number, at = np.unique(corners, return_inverse=True)
+    return vertices[number], at.reshape(-1, 3)
+
+
+def joined(parts: Iterable[tuple[Mesh, Float[np.ndarray, "4 4"]]]) -> Mesh:
+    """Meshes, each where its matrix puts it, as one."""
+    points, corners, begun = [np.zeros((0, 3))], [np.zeros((0, 3), int)], 0
+    for (vertices, triangles), matrix in parts:
+        points.append(vertices @ matrix[:3, :3].T + matrix[:3, 3])
+        # A mirror turns faces inside out.
+        turned = np.linalg.det(matrix[:3, :3]) < 0
+        corners.append(begun + (triangles[:, ::-1] if turned else triangles))
+        begun += len(vertices)
+    return np.concatenate(points), np.concatenate(corners)

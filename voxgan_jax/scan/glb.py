@@ -44,15 +44,7 @@ def read(data: bytes) -> tuple[np.ndarray, np.ndarray, None]:
     shown = list(_instances(head))
     counts = [scene.count(number) for number, _ in shown]
     source.check_faces(sum(counts))
-    points, corners, begun = [np.zeros((0, 3))], [np.zeros((0, 3), int)], 0
-    for number, matrix in shown:
-        vertices, triangles = scene.mesh(number)
-        points.append(vertices @ matrix[:3, :3].T + matrix[:3, 3])
-        # A mirror turns faces inside out.
-        turned = np.linalg.det(matrix[:3, :3]) < 0
-        corners.append(begun + (triangles[:, ::-1] if turned else triangles))
-        begun += len(vertices)
-    return np.concatenate(points), np.concatenate(corners), None
+    return *faces.joined((scene.mesh(number), matrix) for number, matrix in shown), None
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
@@ -156,28 +148,25 @@ class _Scene:
             for mode, points, corners in self._parts(number)
         )
 
-    def _mesh(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def _mesh(self, number: int) -> faces.Mesh:
         """Vertices, each in a face, and faces of a mesh."""
-        points, made, begun = [np.zeros((0, 3))], [np.zeros((0, 3), int)], 0
-        for mode, place, order in self._parts(number):
-            vertices = self._values(place)
-            if vertices.shape[1] != 3:
-                raise Fault("its vertices have not three coordinates; export it again")
-            corners = np.arange(len(vertices)) if order is None else self._values(order)[:, 0]
-            corners = corners.astype(int)
-            if len(corners) and not 0 <= corners.min() <= corners.max() < len(vertices):
-                raise Fault("its faces name vertices that it does not have; export it again")
-            if mode == _TRIANGLES:
-                triangles = corners[: len(corners) // 3 * 3].reshape(-1, 3)
-            elif mode == _STRIP:
-                triangles = faces.strips(corners)
-            else:
-                triangles = faces.fans([corners[None]])
-            used, at = np.unique(triangles, return_inverse=True)
-            points.append(vertices[used])
-            made.append(begun + at.reshape(-1, 3))
-            begun += len(used)
-        return np.concatenate(points), np.concatenate(made)
+        return faces.joined((self._part(*part), np.eye(4)) for part in self._parts(number))
+
+    def _part(self, mode: int, place: int, order: int | None) -> faces.Mesh:
+        vertices = self._values(place)
+        if vertices.shape[1] != 3:
+            raise Fault("its vertices have not three coordinates; export it again")
+        corners = np.arange(len(vertices)) if order is None else self._values(order)[:, 0]
+        corners = corners.astype(int)
+        # Before strips, which end at what is below 0.
+        faces.check(corners, len(vertices))
+        if mode == _TRIANGLES:
+            triangles = corners[: len(corners) // 3 * 3].reshape(-1, 3)
+        elif mode == _STRIP:
+            triangles = faces.strips(corners)
+        else:
+            triangles = faces.fans([corners[None]])
+        return faces.used(vertices.astype(float), triangles)
 
     def _read(self, number: int) -> Shaped[np.ndarray, "_ _"]:
         """What an accessor tells, as fractions where it is normalized."""

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
+from voxgan_jax.geometry.connections import Faces, Vertices
 from voxgan_jax.scan import bodies, source
 from voxgan_jax.scan.contents import Contents, Which
+from voxgan_jax.scan.faces import check
 from voxgan_jax.scan.source import Fault, ScanError
 
 _SIZES = (1e-6, 1e9)
@@ -23,8 +25,6 @@ _SIZES = (1e-6, 1e9)
 _MERGED = 1e-8
 """In its unit: vertices nearer to each other than this along each axis are one, as in trimesh."""
 
-Vertices = Float[np.ndarray, "_ 3"]
-Faces = Int[np.ndarray, "_ 3"]
 Parsed = tuple[np.ndarray, np.ndarray, str | None]
 Parser = Callable[[bytes], Parsed]
 
@@ -82,8 +82,7 @@ def _load(path: str, place: pathlib.Path) -> tuple[bytes, dict[str, Any]]:
 
 def _merged(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
     """Equal vertices merged, equal faces taken once, those without an area left out."""
-    if faces.min() < 0 or faces.max() >= len(vertices):
-        raise Fault("its faces name vertices that it does not have; export it again")
+    check(faces, len(vertices))
     # Scanners leave a few points that are nowhere.
     somewhere = np.asarray(np.isfinite(vertices).all(axis=1))
     faces = faces[somewhere[faces].all(axis=1)]

@@ -2,12 +2,20 @@
 
 import contextlib
 import hashlib
+import math
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from voxgan_jax.files import READ_GIB, READ_SECONDS, read_gib, read_seconds, readable
+from voxgan_jax.files import (
+    READ_GIB,
+    READ_SECONDS,
+    USUAL_GIB,
+    read_gib,
+    read_seconds,
+    readable,
+)
 
 MAX_BYTES = 1 << 30
 
@@ -26,9 +34,10 @@ def check(count: int, most: int, what: str, remedy: str = "reduce the scan") -> 
     Args:
         most: with the usual `files.read_gib`; with more memory more.
     """
-    limit = int(most * read_gib() / 2)
+    limit = int(most * read_gib() / USUAL_GIB)
     if count > limit:
-        more, gib = (f"{n:.2g}" if n > 1e9 else f"{n}" for n in (count, -(-2 * count // most)))
+        enough = math.ceil(USUAL_GIB * count / most)
+        more, gib = (f"{n:.2g}" if n > 1e9 else f"{n}" for n in (count, enough))
         raise Fault(
             f"it has {more} {what}, above the limit of {limit}; {remedy}, or set"
             f" {READ_GIB}={gib} where there is so much memory"

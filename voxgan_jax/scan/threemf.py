@@ -16,7 +16,7 @@ from xml.parsers import expat
 import numpy as np
 from jaxtyping import Float
 
-from voxgan_jax.scan import source
+from voxgan_jax.scan import faces, source
 from voxgan_jax.scan.source import Fault
 
 UNITS = {
@@ -46,11 +46,7 @@ class _Object:
     def mesh(self) -> tuple[np.ndarray, np.ndarray]:
         """Vertices, each in a face, and faces."""
         corners = np.array(self.faces, int).reshape(-1, 3)
-        points = np.array(self.vertices).reshape(-1, 3)
-        if len(corners) and not 0 <= corners.min() <= corners.max() < len(points):
-            raise Fault("its faces name vertices that it does not have; export it again")
-        used, at = np.unique(corners, return_inverse=True)
-        return points[used], at.reshape(-1, 3)
+        return faces.used(np.array(self.vertices).reshape(-1, 3), corners)
 
 
 class _Model:
@@ -112,12 +108,12 @@ class _Model:
                 f"its objects contain each other, or lie more than {MAX_DEPTH} deep;"
                 " export it again, its parts joined"
             )
-        faces, copies = len(whole.faces) // 3, 1
+        count, copies = len(whole.faces) // 3, 1
         for key, _ in whole.parts:
             if key not in self._counts:
                 self._counts[key] = self.count(self._named(key), depth + 1)
-            faces, copies = faces + self._counts[key][0], copies + self._counts[key][1]
-        return faces, copies
+            count, copies = count + self._counts[key][0], copies + self._counts[key][1]
+        return count, copies
 
     def pieces(self, whole: _Object, matrix: np.ndarray) -> Iterator[tuple[_Object, np.ndarray]]:
         """Each mesh of an object, and where it lies."""
@@ -151,18 +147,11 @@ def read(data: bytes) -> tuple[np.ndarray, np.ndarray, str]:
     if model.unit not in UNITS:
         raise Fault(f"its unit {model.unit[:30]!r} is none of {', '.join(UNITS)}; export it again")
     model.drop_supports()
-    faces, copies = model.count(model.build)
-    source.check_faces(faces)
+    count, copies = model.count(model.build)
+    source.check_faces(count)
     source.check(copies, MAX_COPIES, "objects, copies counted", "join its parts")
-    points, corners, begun = [np.zeros((0, 3))], [np.zeros((0, 3), int)], 0
-    for whole, matrix in model.pieces(model.build, np.eye(4)):
-        vertices, triangles = whole.mesh
-        # A mirror turns faces inside out.
-        turned = np.linalg.det(matrix[:3, :3]) < 0
-        points.append(vertices @ matrix[:3, :3].T + matrix[:3, 3])
-        corners.append(begun + (triangles[:, ::-1] if turned else triangles))
-        begun += len(vertices)
-    return np.concatenate(points), np.concatenate(corners), model.unit
+    pieces = model.pieces(model.build, np.eye(4))
+    return *faces.joined((whole.mesh, matrix) for whole, matrix in pieces), model.unit
 
 
 def _root(packed: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]) -> str:

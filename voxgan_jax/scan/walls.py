@@ -99,7 +99,6 @@ def _smoothed(points: Points, normals: Points, reach: float) -> tuple[Points, Po
     pairs = KDTree(points).query_pairs(reach, output_type="ndarray")
     alike = np.einsum("ij,ij->i", normals[pairs[:, 0]], normals[pairs[:, 1]]) > 0.3
     first, second = pairs[alike].T
-    first, second = pairs[alike].T
     count = len(points)
     one_way = sparse.csr_array((np.ones(len(first)), (first, second)), (count, count))
     total = normals + one_way @ normals + one_way.T @ normals

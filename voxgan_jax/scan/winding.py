@@ -1,48 +1,14 @@
 """Which way the faces of a mesh look: turned alike, and outward where it can be known."""
 
-from typing import NamedTuple
-
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from scipy.sparse import csgraph
 
-Vertices = Float[np.ndarray, "_ 3"]
-Faces = Int[np.ndarray, "_ 3"]
-Pairs = Int[np.ndarray, "_ 2"]
+from voxgan_jax.geometry.connections import Edges, Faces, Vertices, components
 
 _OPEN = 0.25
 """Of the area: the sum of areas times normals, 0 of what is closed, of shells with one wall."""
-
-
-class Edges(NamedTuple):
-    """The edges of a mesh.
-
-    `pairs` are two faces that share an edge with no third; `alike`: both run along it in one
-    direction, so they look to different sides. `border` are the ends of edges of one face only.
-    """
-
-    pairs: Pairs
-    alike: Bool[np.ndarray, "_"]
-    border: Pairs
-
-
-def edges(faces: Faces) -> Edges:
-    """The edges of faces whose corners are merged."""
-    start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    key = np.minimum(start, end) * (int(faces.max()) + 1) + np.maximum(start, end)
-    order = np.argsort(key, kind="stable")
-    key = key[order]
-    begins = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]]))
-    uses = np.diff(np.append(begins, len(key)))
-    first = begins[uses == 2]
-    one, other = order[first], order[first + 1]
-    single = order[begins[uses == 1]]
-    return Edges(
-        np.stack([one // 3, other // 3], 1),
-        start[one] == start[other],
-        np.stack([start[single], end[single]], 1),
-    )
 
 
 def of_faces(found: Edges, kept: Bool[np.ndarray, "faces"]) -> Edges:
@@ -50,12 +16,6 @@ def of_faces(found: Edges, kept: Bool[np.ndarray, "faces"]) -> Edges:
     number = np.cumsum(kept) - 1
     both = kept[found.pairs].all(axis=1)
     return Edges(number[found.pairs[both]], found.alike[both], found.border[:0])
-
-
-def components(count: int, pairs: Pairs) -> Int[np.ndarray, "count"]:
-    """For each of `count` things the number of those with which pairs connect it, from 0 on."""
-    links = sparse.coo_array((np.ones(len(pairs), np.int8), tuple(pairs.T)), (count, count))
-    return csgraph.connected_components(links, directed=False)[1]
 
 
 def outward(vertices: Vertices, faces: Faces, found: Edges) -> tuple[Faces, int, bool]:
