@@ -47,7 +47,17 @@ def on_cpu_devices(count: int) -> dict[str, str]:
 
 
 LONGEST = (
-    *("multihost", "chaos", "parallel", "recovery", "ablation", "placement", "batch", "train"),
+    *(
+        "multihost",
+        "chaos",
+        "parallel",
+        "accumulate",
+        "recovery",
+        "ablation",
+        "placement",
+        "batch",
+        "train",
+    ),
     *("revolve", "switches", "torch_parity", "scripts", "devices", "models", "steps", "axis_fit"),
     *("benchmark", "alternatives", "api", "ways", "resident", "augment", "conv", "spectral"),
 )

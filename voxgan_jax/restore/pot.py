@@ -8,25 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-from jaxtyping import Float
 
 from voxgan_jax import ledger
 from voxgan_jax.files import write_whole
-from voxgan_jax.geometry import surface
 from voxgan_jax.inference import answer as answers
-from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Hypothesis, Labels
-from voxgan_jax.inference.bridge import Pieces
-from voxgan_jax.inference.confidence import Confidence
+from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.report import codec, drawing, measures, meshes, overview, record
 from voxgan_jax.report.notebook import Shown
 from voxgan_jax.report.page import View, write_page
 from voxgan_jax.report.profile import profile_of
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import arguments, naming
-from voxgan_jax.restore.parts import Parts
-from voxgan_jax.restore.trust import Trusted
-from voxgan_jax.scan.contents import NOTHING, Contents
-from voxgan_jax.scan.pose import Placement, PotSize
+from voxgan_jax.restore.vessel import Vessel
+from voxgan_jax.scan.contents import NOTHING
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
@@ -53,62 +47,8 @@ class Written(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Completion(Shown, Trusted, Parts):
-    """A pot restored from a sherd. Made by `restore`; lengths are mm, in the input's coordinates
-    but for `contents.origin`.
-
-    Attributes:
-        name: the input's, without its ending; "a/sherd" is written into the folder a.
-        labels: `GIVEN`, `INFERRED` and `UNCERTAIN` of `inference.answer`, 0 where nothing is.
-        belief: how probable each voxel is, from 0 to 1, above 0.5 where one was added.
-        matrix: from the grid's indices to mm.
-        judged: how far the model's answer is to be trusted; None for one without calibration.
-        left_out: how many voxels the model adds outside the box asked for.
-        shift: by how many voxels the file's coordinates (x, y, z) move in the `.vox` file.
-        hypotheses: other pots that the sherd may come from, the likeliest first.
-        pieces: in how many pieces the model's pot came, and how many are left; None if unknown.
-        original: the scan, or None where voxels were read.
-        placed: how the sherd was placed; None where it lies as the file says.
-        told: the size that the pot was told to have.
-        clearance_mm: how far the missing piece stays from the original.
-        scaled: whether it is known how many mm a voxel has; otherwise it was taken as 1 mm.
-        probabilities: the model's own but where pieces were joined or dropped, in its cube.
-        about: `model`, `options` and `input` of the report.
-        inputs: `ledger.marks` of files that no result may replace.
-        in_overview: whether an overview of several pots links to its page, which links back.
-        contents: what the scan's file held, and the origin of all coordinates here.
-    """
-
-    name: str
-    labels: Labels
-    belief: Belief
-    matrix: Float[np.ndarray, "4 4"]
-    judged: Confidence | None = None
-    left_out: int = 0
-    shift: tuple[int, int, int] = (0, 0, 0)
-    hypotheses: tuple[Hypothesis, ...] = ()
-    pieces: Pieces | None = None
-    original: "trimesh.Trimesh | None" = None
-    placed: Placement | None = None
-    told: PotSize = PotSize()  # noqa: RUF009 - it cannot change
-    clearance_mm: float = 0.2
-    scaled: bool = True
-    probabilities: Float[np.ndarray, "r r r"] | None = None
-    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    inputs: ledger.Marks = frozenset()
-    in_overview: bool = False
-    contents: Contents = NOTHING
-
-    @functools.cached_property
-    def hypothesis_meshes(self) -> "list[trimesh.Trimesh]":
-        """The surfaces of `hypotheses`."""
-        draw = meshes.pot_surface
-        return [draw(other.labels, other.belief, self.matrix)[0] for other in self.hypotheses]
-
-    @property
-    def voxel_mm(self) -> float:
-        """The side of a voxel."""
-        return surface.step_of(self.matrix)
+class Completion(Shown, Vessel):
+    """A restored pot with its drawing and report, to be written. Made by `restore`."""
 
     @functools.cached_property
     def drawing(self) -> str:
