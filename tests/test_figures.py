@@ -73,8 +73,8 @@ def test_faces_carry_the_nearest_id():
     labels[:5], labels[5:] = 7, 200
     shape = figures.surface(labels)
     along_d = shape.vertices[shape.faces].mean(1)[:, 1]
-    assert (shape.labels[along_d < 3.6] == 7).all()
-    assert (shape.labels[along_d > 5.4] == 200).all()
+    assert (shape.labels[along_d < 4.4] == 7).all()
+    assert (shape.labels[along_d > 4.6] == 200).all()
 
 
 def test_specks_of_a_sherd_s_voxels_are_not_drawn():

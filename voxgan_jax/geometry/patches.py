@@ -11,7 +11,8 @@ _SPECK, _CRUMB = 36.0, 12.0
 the first is for what is not `first`, the second for what is, or where no label is."""
 
 _CALM, _CALMER = 3, 24
-"""So often labels are averaged over neighbouring faces: `first` and the others, and these alone."""
+"""So often labels are averaged over neighbouring faces where one is `first`: all, and the others
+alone. Else once, so that no border moves by a face."""
 
 Faces = Int[np.ndarray, "faces 3"]
 Labels = Int[np.ndarray, "faces"]
@@ -41,7 +42,7 @@ def calmed(
     back = corner.T.tocsr()
     back = sparse.diags_array(1 / np.maximum(back.sum(axis=1), 1e-9)) @ back
     near = (labels[:, None] == kinds).astype(float)
-    for _ in range(_CALM):
+    for _ in range(1 if first is None else _CALM):
         near = corner @ (back @ near)
     calm = kinds[np.argmax(near, axis=1)]
     if first is not None:
