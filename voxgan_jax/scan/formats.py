@@ -105,6 +105,7 @@ def read(
     """
     path = pathlib.Path(path)
     suffix = path.suffix.lower()
+    source.require(path)
     if suffix not in FORMATS:
         endings = ", ".join(FORMATS)
         raise ScanError(f"{path}: {suffix or 'no ending'} is none of {endings}; save it as one")

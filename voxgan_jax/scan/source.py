@@ -53,15 +53,11 @@ def load(path: str | pathlib.Path) -> tuple[bytes, dict[str, Any]]:
     """A file's bytes, and what `input` of a report says of them: name, size and sha256.
 
     Raises:
-        FileNotFoundError: no such file.
         OSError: it cannot be read.
-        ScanError: no file (a folder, a pipe), an empty one, or one of more than `MAX_BYTES`.
+        ScanError: an empty one, or one of more than `MAX_BYTES`; otherwise as `require`.
     """
     path = pathlib.Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    if not path.is_file():
-        raise ScanError(f"{path}: it is not a file")
+    require(path)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         try:
@@ -73,6 +69,14 @@ def load(path: str | pathlib.Path) -> tuple[bytes, dict[str, Any]]:
         raise ScanError(f"{path}: the file is empty; export it again")
     digest = hashlib.sha256(data).hexdigest()
     return data, {"file": readable(path.name), "bytes": len(data), "sha256": digest}
+
+
+def require(path: pathlib.Path) -> None:
+    """Raise FileNotFoundError where nothing is there, ScanError for what is no file."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    if not path.is_file():
+        raise ScanError(f"{path}: it is not a file")
 
 
 @contextlib.contextmanager
