@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from voxgan_jax.geometry import voxelise
+from voxgan_jax.geometry import connections, voxelise
 
 if TYPE_CHECKING:
     import manifold3d
@@ -87,8 +87,6 @@ def missing_piece(
     """
     if not 0 <= clearance < np.inf:
         raise ValueError(f"clearance {clearance:g} mm: give 0 or more")
-    import manifold3d
-
     whole = _manifold(completed.vertices, completed.faces)
     exact = _exact(original)
     samples = voxelise.sample(original, step / 4)
@@ -98,15 +96,13 @@ def missing_piece(
     level = clearance + _CUT * step
     gap = 0.0
     for number in range(_ROUNDS):
-        bodies = (whole - _grown(levels, level)).decompose()
-        kept = [body for body in bodies if not _is_sliver(body, step)]
-        if not kept:
+        cut = whole - _grown(levels, level)
+        piece, pieces = _without_slivers(cut, step)
+        if not pieces:
             return None
-        piece = manifold3d.Manifold.compose(kept)
         gap = _gap(piece, exact, tree, level + step / 4)
         if gap >= clearance:
-            left_out = sum(body.volume() for body in bodies) - piece.volume()
-            return MissingPiece(_trimesh(piece, step), gap, len(kept), left_out)
+            return MissingPiece(_trimesh(piece, step), gap, pieces, cut.volume() - piece.volume())
         level += 1.05 * 2.0 ** max(number - 2, 0) * (clearance - gap) + 1e-3 * step
     raise ValueError(
         f"no missing piece keeps {clearance:g} mm from the original ({gap:g} mm at best); give"
@@ -114,11 +110,22 @@ def missing_piece(
     )
 
 
-def _is_sliver(body: "manifold3d.Manifold", step: float) -> bool:
-    """A body's thickness is here twice its volume by its surface, as that of a plate is."""
-    volume = body.volume()
-    thin = 2 * volume < min(THIN, step) * body.surface_area()
-    return volume < _CRUMB * step**3 or thin
+def _without_slivers(
+    cut: "manifold3d.Manifold", step: float
+) -> tuple["manifold3d.Manifold", int]:
+    """The bodies of a cut that are no slivers, as one, and how many they are.
+
+    A body's thickness is here twice its volume by its surface, as that of a plate is.
+    """
+    vertices, faces = _mesh(cut)
+    body = connections.bodies(len(vertices), faces)[faces[:, 0]]
+    # About the middle, where what is summed is smallest.
+    a, b, c = (vertices[corner] - vertices.mean(0) for corner in faces.T)
+    across = np.cross(b - a, c - a)
+    volume = np.bincount(body, (a * across).sum(1)) / 6
+    area = np.bincount(body, np.linalg.norm(across, axis=1)) / 2
+    kept = (volume >= _CRUMB * step**3) & (2 * volume >= min(THIN, step) * area)
+    return _manifold(vertices, faces[kept[body]]), int(kept.sum())
 
 
 def _exact(mesh: "trimesh.Trimesh") -> "manifold3d.Manifold | None":
@@ -193,7 +200,7 @@ def _gap(
         overlap = piece ^ original
         if overlap.is_empty():
             return piece.min_gap(original, limit)
-        return -float(samples.query(overlap.to_mesh64().vert_properties[:, :3])[0].max())
+        return -float(samples.query(_mesh(overlap)[0])[0].max())
     mesh = _trimesh(piece, limit)
     return float(min(_nearest(samples, voxelise.sample(mesh, limit / 4), limit).min(), limit))
 
@@ -215,12 +222,18 @@ def _trimesh(body: "manifold3d.Manifold", step: float) -> "trimesh.Trimesh":
     import trimesh
 
     for tolerance in (0, 1e-4, 1e-3, 1e-2, 3e-2):
-        data = (body.simplify(tolerance * step) if tolerance else body).to_mesh64()
-        vertices = data.vert_properties[:, :3].astype(np.float32)
-        mesh = trimesh.Trimesh(vertices, data.tri_verts.astype(np.int64), process=True)
+        vertices, faces = _mesh(body.simplify(tolerance * step) if tolerance else body)
+        mesh = trimesh.Trimesh(vertices.astype(np.float32), faces, process=True)
         a, b, c = mesh.faces.T
         mesh.update_faces((a != b) & (b != c) & (c != a))
         if mesh.is_volume:
             return mesh
+    return trimesh.Trimesh(*_mesh(body), process=False)
+
+
+def _mesh(
+    body: "manifold3d.Manifold",
+) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
     data = body.to_mesh64()
-    return trimesh.Trimesh(data.vert_properties[:, :3], data.tri_verts, process=False)
+    # A copy, as Manifold takes nothing that is read-only.
+    return data.vert_properties[:, :3].copy(), data.tri_verts.astype(np.int64)
