@@ -16,10 +16,8 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 )
 
-import contextlib
 import functools
 import gc
-import json
 import pathlib
 import shutil
 import signal
@@ -30,6 +28,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from known_objectives import sharing_objectives
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So a shell starts what runs in the background, and tests of Ctrl-C would wait for ever.
@@ -68,30 +67,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     names = [f"test_{name}" for name in LONGEST]
     places = {name: place for place, name in enumerate(names)}
     items.sort(key=lambda item: places.get(item.path.stem, len(names)))
-
-
-@contextlib.contextmanager
-def sharing_objectives() -> Iterator[None]:
-    """Within, runs of equal configs share what was traced and compiled for them."""
-    from voxgan_jax.training import objectives
-
-    build, known = objectives.build, {}
-
-    def shared(config: Any, nets: Any = None) -> Any:
-        if nets is not None:
-            return build(config, nets)
-        said = config.to_dict()
-        del said["checkpoint"], said["data"]["dir"]
-        if said["optim"]["schedule"] == "constant":
-            del said["train"]["num_train_steps"]
-        key = json.dumps(said, sort_keys=True)
-        if key not in known:
-            known[key] = build(config)
-        return known[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(objectives, "build", shared)
-        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -165,6 +140,7 @@ def small(data_dir: pathlib.Path, source: str) -> Any:
     config = smoke.get_config()
     config.data.dir, config.data.source = str(data_dir), source
     config.data.resolution, config.data.pool = 16, 2
+    config.generator.kind = "tiny"
     config.generator.features = config.discriminator.features = 4
     config.train.batch_size = config.eval.batch_size = 4
     config.train.num_train_steps = 6

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from conftest import sharing_objectives, small
+from conftest import small
+from known_objectives import sharing_objectives
 
 from configs import smoke
 from voxgan_jax.data import resident

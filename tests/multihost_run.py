@@ -10,8 +10,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+import conftest  # noqa: F401 (as strict as the tests)
 import optax
-from conftest import sharing_objectives
+from known_objectives import sharing_objectives
 from ml_collections import ConfigDict
 
 from configs import smoke

@@ -8,6 +8,7 @@ no option of JAX says otherwise.
 
 import functools
 import importlib
+import pathlib
 import runpy
 import sys
 from typing import Any
@@ -18,4 +19,7 @@ _jax.make_gloo_tcp_collectives = functools.partial(
     _jax.make_gloo_tcp_collectives, hostname="127.0.0.1"
 )
 sys.argv = sys.argv[1:]
+# For the script that trains: config.generator.kind may be "tiny" there too.
+models = importlib.import_module("voxgan_jax.models")
+models.__path__.append(str(pathlib.Path(__file__).resolve().parent / "networks"))
 runpy.run_path(sys.argv[0], run_name="__main__")

@@ -26,6 +26,7 @@ OVERRIDES = {
     "data.num_shards": 2,
     "data.resolution": 16,
     "data.pool": 2,
+    "generator.kind": "tiny",
     "generator.features": 4,
     "discriminator.features": 4,
     "train.batch_size": 4,

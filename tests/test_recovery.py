@@ -101,6 +101,7 @@ def test_sigterm_saves_and_prints_the_command_that_goes_on(config, tmp_path, mon
         "data.source": "resident",
         "data.resolution": 16,
         "data.pool": 2,
+        "generator.kind": "tiny",
         "generator.features": 4,
         "discriminator.features": 4,
         "train.batch_size": 4,

@@ -69,8 +69,6 @@ def test_the_loop_imports_no_tensorflow():
 
 def test_several_steps_a_dispatch_are_the_same_run(small_config, resident_config, tmp_path):
     """Drawn on the device, turned at random, five steps at most between two looks of the host."""
-    # A loop on the device compiles to slow convolutions on a CPU, so it gets few to do.
-    resident_config.generator.features = resident_config.discriminator.features = 2
     resident_config.data.augment, resident_config.eval.split = True, ""
     # Without a discriminator it compiles in half the time; test_parallel.py has one.
     resident_config.objective, resident_config.loss.adversarial_weight = "regression", 0.0

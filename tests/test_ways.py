@@ -86,7 +86,7 @@ def require_way(steps: list[Step], made: set[tuple[str, Step]], most: int) -> No
 
 @pytest.mark.usefixtures("loose_promotion")
 def test_a_batch_of_a_resident_split_meets_the_model_within_five_files(small_config, tmp_path):
-    small_config.data.source = "resident"
+    small_config.generator.kind, small_config.data.source = "unet", "resident"
     small_config.train.num_train_steps = 1
     small_config.eval.split = ""
     steps = listed("A batch")

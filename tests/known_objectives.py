@@ -1,0 +1,48 @@
+"""Objectives built once for equal configs, and the small networks that tests train."""
+
+import contextlib
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+
+NETWORKS = pathlib.Path(__file__).resolve().parent / "networks"
+
+
+@contextlib.contextmanager
+def sharing_objectives() -> Iterator[None]:
+    """Within, runs of equal configs share what was traced and compiled for them.
+
+    Of `config.generator.kind = "tiny"` both networks are those of tests/networks/tiny.py.
+    """
+    from voxgan_jax import models
+    from voxgan_jax.models import discriminator
+    from voxgan_jax.training import objectives
+
+    build, known = objectives.build, {}
+
+    def build_small(config: Any) -> Any:
+        if config.generator.kind != "tiny":
+            return build(config)
+        with mock.patch.object(discriminator, "from_config", models.find("tiny").judge):
+            return build(config)
+
+    def shared(config: Any, nets: Any = None) -> Any:
+        if nets is not None:
+            return build(config, nets)
+        said = config.to_dict()
+        del said["checkpoint"], said["data"]["dir"]
+        if said["optim"]["schedule"] == "constant":
+            del said["train"]["num_train_steps"]
+        key = json.dumps(said, sort_keys=True)
+        if key not in known:
+            known[key] = build_small(config)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "__path__", [*models.__path__, str(NETWORKS)])
+        patch.setattr(objectives, "build", shared)
+        yield
