@@ -184,10 +184,8 @@ def refined(
 
         def moved(x: Float[np.ndarray, "k m"], axis=axis, first=first, second=second) -> Lines:
             move = np.stack([first, second])
-            directions = np.tile(axis.direction, (len(x), 1))
-            if free:
-                directions += x[:, 2:] @ move
-                directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+            directions = axis.direction + (x[:, 2:] @ move if free else np.zeros((len(x), 3)))
+            directions = directions / np.sqrt((directions**2).sum(1, keepdims=True))
             return axis.point + scale * (x[:, :2] @ move), directions
 
         def several(x: Float[np.ndarray, "k m"], frame=frame, weight=weight, tilt=tilt):
