@@ -118,3 +118,29 @@ main.voxgan()
         check=True,
     )
     assert said.stdout.split() == ["1", "3", "1", "False"]
+
+
+def test_what_was_compiled_is_kept_for_such_cpus_alone(monkeypatch, tmp_path):
+    for name in (accelerator.CACHE_VARIABLE, accelerator._LEAST_SECONDS):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(accelerator, "has_nvidia_gpu", lambda: False)
+    monkeypatch.delitem(sys.modules, "jax")
+    accelerator.keep_compiled()
+    first = os.environ.pop(accelerator.CACHE_VARIABLE)
+    assert pathlib.Path(first).is_dir() and first.startswith(str(tmp_path / "voxgan_jax/xla/cpu-"))
+    monkeypatch.setattr(accelerator, "_cpu", lambda: "other")
+    accelerator.keep_compiled()
+    assert os.environ[accelerator.CACHE_VARIABLE] != first
+    monkeypatch.setenv(accelerator.CACHE_VARIABLE, "")  # the user wants none
+    accelerator.keep_compiled()
+    assert os.environ[accelerator.CACHE_VARIABLE] == ""
+
+
+def test_nothing_is_kept_where_no_folder_can_be_made(monkeypatch, tmp_path):
+    monkeypatch.delenv(accelerator.CACHE_VARIABLE, raising=False)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(accelerator, "has_nvidia_gpu", lambda: False)
+    accelerator.keep_compiled()
+    assert accelerator.CACHE_VARIABLE not in os.environ

@@ -1,15 +1,20 @@
 """What makes JAX fast on an NVIDIA GPU, set from one place before it starts. Imports no JAX.
 
-Nothing is set where there is no such GPU, and nothing that the environment already sets. The
-persistent cache is left off on a CPU: JAX 0.10 loads what it cached there under pages of warnings
-on the console, and compiling takes seconds.
+Nothing is set where there is no such GPU, and nothing that the environment already sets. In
+training the persistent cache is left off on a CPU: JAX 0.10 loads the steps that it cached there
+under pages of warnings on the console. Restoring has none (`keep_compiled`).
 """
 
+import contextlib
+import hashlib
 import importlib.util
 import mmap
 import os
 import pathlib
+import platform
+import re
 import sys
+import warnings
 
 XLA_FLAGS = {
     # Convolutions over 3 dimensions keep their channels first otherwise, which tensor cores do not
@@ -25,6 +30,7 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THRE
 full power, at the cost of all else on the machine, and small products are no quicker by them."""
 
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+_LEAST_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
 def prepare() -> None:
@@ -38,10 +44,41 @@ def prepare() -> None:
         return
     os.environ["XLA_FLAGS"] = with_flags(os.environ.get("XLA_FLAGS", ""), known_flags(XLA_FLAGS))
     if CACHE_VARIABLE not in os.environ:
-        os.environ[CACHE_VARIABLE] = str(default_cache_dir())
-        # JAX has read its environment already if it was imported.
-        if jax := sys.modules.get("jax"):
-            jax.config.update("jax_compilation_cache_dir", os.environ[CACHE_VARIABLE])
+        _keep_in(default_cache_dir())
+
+
+def keep_compiled() -> None:
+    """On a CPU keep what takes long to compile for the next run, in a folder for such CPUs alone.
+
+    Nothing is kept where a folder is named already, or where none can be made or written to.
+    """
+    if has_nvidia_gpu() or CACHE_VARIABLE in os.environ:
+        return
+    folder = default_cache_dir() / f"cpu-{_cpu()}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK | os.X_OK):
+            os.environ.setdefault(_LEAST_SECONDS, "0.3")
+            # What cannot be read or written is compiled as if nothing were kept.
+            about = "Error (reading|writing) persistent compilation cache"
+            warnings.filterwarnings("ignore", about)
+            _keep_in(folder)
+
+
+def _keep_in(folder: pathlib.Path) -> None:
+    os.environ[CACHE_VARIABLE] = str(folder)
+    # JAX has read its environment already if it was imported.
+    if jax := sys.modules.get("jax"):
+        jax.config.update("jax_compilation_cache_dir", os.environ[CACHE_VARIABLE])
+
+
+def _cpu() -> str:
+    """A digest of what this CPU can do: what was compiled for one that can more would crash."""
+    told = platform.machine() + platform.processor()
+    with contextlib.suppress(OSError):
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        told += "".join(re.findall(r"^(?:flags|Features|model name)\s*:.*$", lines, re.M)[:2])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def calm_numpy() -> None:
