@@ -15,8 +15,7 @@ from flax.traverse_util import flatten_dict
 
 from voxgan_jax import models
 from voxgan_jax.models import discriminator, revolve, unet
-from voxgan_jax.models.conv import Conv
-from voxgan_jax.models.layers import SpectralConv
+from voxgan_jax.models.layers import Conv, SpectralConv
 from voxgan_jax.training import objectives
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from configs import smoke
 from voxgan_jax.models import discriminator
-from voxgan_jax.models.conv import Conv, conv_full, conv_k4s2
-from voxgan_jax.models.layers import SpectralConv, power_iteration, spectral_norm, unit
+from voxgan_jax.models.conv import conv_full, conv_k4s2
+from voxgan_jax.models.layers import Conv, SpectralConv, power_iteration, spectral_norm, unit
 from voxgan_jax.training import build, objectives
 
 FORM = functools.partial(conv_k4s2, form="lax")
