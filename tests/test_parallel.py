@@ -74,6 +74,7 @@ def make(
     recon="bce",
     recon_weight=10.0,
     keep_crumbs=True,
+    axis_name=parallel.DATA_AXIS,
     **options,
 ):
     """A config and small networks under SGD."""
@@ -86,14 +87,14 @@ def make(
     config.parallel.mode = mode
     config.train.accumulate_steps = accumulate_steps
     config.train.steps_per_dispatch = steps_per_dispatch
-    axis_name, sgd = parallel.step_axis(mode), optax.sgd(0.1)
+    sgd = optax.sgd(0.1)
     nets = {
         "generator": Net(
             Completer(axis_name, **options), sgd, options.get("output", "probability")
         ),
         "discriminator": Net(Judge(axis_name, options.get("normed", True)), sgd),
     }
-    return config, objectives.build(config, nets)
+    return config, objectives.build(config, nets, axis_name=axis_name)
 
 
 def make_axis_aware(mode="jit"):
@@ -291,7 +292,8 @@ def test_in_parts_as_written_out():
     config, objective = make(accumulate_steps=2)
     mesh = parallel.make_mesh(jax.devices()[:1])
     state = start(mesh)
-    want = jax.jit(functools.partial(by_hand, nets=objective.nets))(state, make_batch())
+    nets = make(accumulate_steps=2, axis_name=None)[1].nets
+    want = jax.jit(functools.partial(by_hand, nets=nets))(state, make_batch())
     after, scalars = loop.compile_step(config, objective, mesh)(state, make_batch())
     after_g, after_d = after.nets["generator"], after.nets["discriminator"]
     got = {
@@ -383,10 +385,11 @@ def test_in_parts_needs_less_memory():
 
 
 def test_errors_name_the_field():
-    with pytest.raises(ValueError, match=r"config.parallel.mode 'shard'; known: jit, pmap"):
-        parallel.step_axis("shard")
-    config, objective = make(steps_per_dispatch=2)
     mesh = parallel.make_mesh(jax.devices()[:1])
+    config, objective = make(mode="shard")
+    with pytest.raises(ValueError, match=r"config.parallel.mode 'shard'; known: jit, pmap"):
+        loop.compile_step(config, objective, mesh)
+    config, objective = make(steps_per_dispatch=2)
     with pytest.raises(ValueError, match=r"set config\.data\.source to 'resident'"):
         loop.compile_step(config, objective, mesh)
     config, objective = make(accumulate_steps=3)

@@ -187,10 +187,9 @@ config.data.dir, config.data.source, config.train.batch_size = sys.argv[1], "res
 config.data.train_split = "train+validation"
 
 
-def step(state, batch, axis):
-    whole = batch if axis is None else {
-        name: jax.lax.all_gather(rows, axis, tiled=True) for name, rows in batch.items()
-    }
+def step(state, batch):
+    gather = lambda rows: jax.lax.all_gather(rows, parallel.DATA_AXIS, tiled=True)
+    whole = {name: gather(rows) for name, rows in batch.items()}
     return state.replace(step=state.step + 1), whole
 
 
@@ -202,10 +201,8 @@ for mode, parts in (("jit", 1), ("jit", 2), ("jit", 4), ("pmap", 4)):
     item = next(feed.items(0))
     assert item["labels"].shape[0] == {1: 18, 2: 18, 4: 20}[parts]
     assert {s.data.shape[0] for s in item["labels"].addressable_shards} == {-(-18 // parts)}
-    axis = parallel.step_axis(mode)
-    draw = parallel.by_device(feed.draw, mesh, mode)
     run = parallel.compile_step(
-        lambda state, item: step(state, draw(item, state.rng, state.step), axis), mesh, mode=mode
+        lambda state, item: step(state, feed.draw(item, state.rng, state.step)), mesh, mode=mode
     )
     state = jax.device_put(
         TrainState(jnp.int32(0), jax.random.key(0), {}, {}), parallel.replicated(mesh)

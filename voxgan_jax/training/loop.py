@@ -147,10 +147,8 @@ def compile_step(
             return batch
         return augment_batch(batch, rng_augment, step, axis_name=parallel.DATA_AXIS)
 
-    prepare = parallel.by_device(make_batch, mesh, mode)
-
     def run(state: TrainState, item: Any) -> tuple[TrainState, Any]:
-        return objective.step(state, prepare(item, state.rng, state.step))
+        return objective.step(state, make_batch(item, state.rng, state.step))
 
     def repeat(state: TrainState, item: Any, count: int) -> tuple[TrainState, Any]:
         scalars = jax.tree.map(
@@ -165,7 +163,7 @@ def compile_step(
     # Two programs: in one, XLA takes half as long again on a CPU.
     step, prepare = (
         parallel.compile_step(objective.step, mesh),
-        parallel.compile_rows(prepare, mesh),
+        parallel.compile_rows(make_batch, mesh),
     )
     return lambda state, item: step(state, prepare(item, state.rng, state.step))
 
