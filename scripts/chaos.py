@@ -35,15 +35,13 @@ def main() -> None:
         data_dir = chaos.make_data(place, args.source)
         env = os.environ | {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         env.setdefault("JAX_COMPILATION_CACHE_DIR", str(place / "compiled"))
-        # The first one fills the compilation cache.
-        first = chaos.command_for(place / "first", data_dir, chaos.SAVE_EVERY, args.source)
-        chaos.run_whole(first, env)
-        line = chaos.command_for(place / "whole", data_dir, steps, args.source)
+        # It fills the compilation cache too.
+        line = chaos.command_for(place / "whole", data_dir, steps, args.source, args.objective)
         whole = chaos.run_whole(line, env)
         startup = whole.steps[0][0]
         print(f"Undisturbed: {steps} steps in {whole.ended:.1f} s, {startup:.1f} s to the first.")
         attempts = chaos.run_killed(
-            chaos.command_for(place / "killed", data_dir, steps, args.source),
+            chaos.command_for(place / "killed", data_dir, steps, args.source, args.objective),
             env,
             place / "killed",
             steps,
@@ -69,6 +67,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--kills", type=command.positive, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--source", choices=("resident", "tfdata"), default="resident")
+    parser.add_argument("--objective", choices=("gan", "regression"), default="gan")
     parser.add_argument("--damage", type=float, default=0.0, help="chance of a damaged file a kill")
     parser.add_argument(
         "--out", type=pathlib.Path, help="write this JSON file and a .png beside it"

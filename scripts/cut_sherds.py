@@ -28,7 +28,7 @@ from scripts.lib import command
 from voxgan_jax import files
 from voxgan_jax.cli import commands
 from voxgan_jax.geometry import surface as mesh
-from voxgan_jax.placement import axis_fit
+from voxgan_jax.placement import axis_fit, axis_lines
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.scan import walls
 
@@ -129,15 +129,16 @@ def _fitted(surface: walls.Wall, some: np.ndarray, true: Axis) -> list[np.ndarra
         surface.points[some], surface.normals[some], surface.anchors[some], surface.thickness
     )
     tried = slice(None, None, max(len(surface.points) // _TRIED, 1))
-    directions = axis_fit.hemisphere(_DIRECTIONS)
-    cost, centres = axis_fit.nearest_lines(
+    directions = axis_lines.hemisphere(_DIRECTIONS)
+    cost, centres = axis_lines.nearest_lines(
         directions, surface.anchors[tried], surface.normals[tried]
     )
     starts = [
         Axis(centres[n], directions[n], 0.0)
-        for n in axis_fit.starts(directions, cost)[: FITTED - 1]
+        for n in axis_lines.starts(directions, cost)[: FITTED - 1]
     ]
-    found = [axis_fit.refined(few, start, rounds=2) for start in (*starts, true)]
+    widest = axis_fit.usual_radius(few)
+    found = [axis_fit.refined(few, start, widest, rounds=2) for start in (*starts, true)]
     return [np.stack([axis.point, axis.direction]) for axis in found if axis is not None]
 
 

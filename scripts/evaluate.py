@@ -7,7 +7,8 @@
 Without --workdir, --weights or --method the weights that come with the package are scored. DIR is a
 folder of .vox files or a prepared data set. Each file gives one fixed fragment. The methods
 class_mean and oracle are told the class or the truth: bounds for what can be reached. Written to
---out: metrics.json, per_file.csv and examples.png (input | completed | truth).
+--out: metrics.json, per_file.csv and examples.png (input | completed | truth). Scores are of the
+model's own pots; the picture shows them as `voxgan complete` gives them, in one piece.
 """
 
 import argparse
@@ -74,7 +75,11 @@ def _evaluate(args: argparse.Namespace) -> None:
         path = args.out / "examples.png"
         title = args.method or "completed"
         completions_figure.draw(
-            {title: (predict, threshold)}, shown, path, batch_size=args.batch_size
+            {title: (predict, threshold)},
+            shown,
+            path,
+            batch_size=args.batch_size,
+            joined=not args.method,
         )
         print(f"Written: {readable(path)}")
 

@@ -23,6 +23,7 @@ import json
 import pathlib
 import shutil
 import signal
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,7 +46,21 @@ def on_cpu_devices(count: int) -> dict[str, str]:
     return os.environ | {"XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)}
 
 
-LONGEST = ("multihost", "chaos", "recovery", "train", "ablation", "parallel", "revolve", "scripts")
+LONGEST = (
+    *(
+        "multihost",
+        "chaos",
+        "parallel",
+        "accumulate",
+        "recovery",
+        "ablation",
+        "placement",
+        "batch",
+        "train",
+    ),
+    *("revolve", "switches", "torch_parity", "scripts", "devices", "models", "steps", "axis_fit"),
+    *("benchmark", "alternatives", "api", "ways", "resident", "augment", "conv", "spectral"),
+)
 """Files of tests that begin first, so that none is still at work when all else is done."""
 
 
@@ -86,6 +101,17 @@ def objectives_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quick_locator() -> Iterator[None]:
+    """It scores more than a thousand maps a sherd: there LLVM's first optimisations pay."""
+    from voxgan_jax.placement import locator
+
+    jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(locator, "jax", types.SimpleNamespace(jit=jit))
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def light_memory() -> Iterator[None]:
     """What one file of tests leaves in memory is not looked through while the next ones run."""
@@ -115,6 +141,16 @@ def prepared_dir(vox_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
     return path
 
 
+@pytest.fixture(scope="session")
+def prepared_small(vox_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The same, scaled down by two to 16³."""
+    from voxgan_jax.data import builder
+
+    path = tmp_path_factory.mktemp("prepared_small")
+    builder.prepare(vox_dir, path, resolution=16, pool=2)
+    return path
+
+
 @pytest.fixture
 def loose_promotion():
     """For tests that use optax.adam: its bias correction raises a float to an integer array."""
@@ -123,11 +159,12 @@ def loose_promotion():
 
 
 def small(data_dir: pathlib.Path, source: str) -> Any:
-    """A config that trains in seconds on the small data set."""
+    """A config that trains in seconds on the small data set, scaled down to 16³."""
     from configs import smoke
 
     config = smoke.get_config()
     config.data.dir, config.data.source = str(data_dir), source
+    config.data.resolution, config.data.pool = 16, 2
     config.generator.features = config.discriminator.features = 4
     config.train.batch_size = config.eval.batch_size = 4
     config.train.num_train_steps = 6
@@ -137,9 +174,9 @@ def small(data_dir: pathlib.Path, source: str) -> Any:
 
 
 @pytest.fixture
-def small_config(prepared_dir: pathlib.Path):
+def small_config(prepared_small: pathlib.Path):
     """A small config on prepared data."""
-    return small(prepared_dir, "tfdata")
+    return small(prepared_small, "tfdata")
 
 
 @pytest.fixture
@@ -158,9 +195,11 @@ def trained(config: Any, path: pathlib.Path) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
-def small_run(prepared_dir: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+def small_run(
+    prepared_small: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
     """A whole run of the small config, to be read or copied."""
-    return trained(small(prepared_dir, "tfdata"), tmp_path_factory.mktemp("small_run"))
+    return trained(small(prepared_small, "tfdata"), tmp_path_factory.mktemp("small_run"))
 
 
 @pytest.fixture(scope="session")
@@ -219,3 +258,35 @@ def vae_variables(vae: Any, wall: jax.Array) -> Any:
     """Its variables before training."""
     init = jax.jit(functools.partial(vae.init, train=False))
     return init(jax.random.key(0), wall)
+
+
+@pytest.fixture(scope="session")
+def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, Any]:
+    """The file of a small model that was not trained, and a loader that compiles it once."""
+    import jax.numpy as jnp
+
+    from configs import smoke
+    from voxgan_jax import models
+    from voxgan_jax.inference import completer
+    from voxgan_jax.models import weights
+
+    config = smoke.get_config()
+    config.generator.features, config.data.resolution = 2, 32
+    generator = models.build(config.generator)
+    example = jnp.zeros((1, 32, 32, 32, 1))
+    shapes = jax.eval_shape(lambda: generator.init(jax.random.key(0), example, train=False))
+    rng = np.random.default_rng(0)
+    made = jax.tree.map(lambda leaf: rng.uniform(0, 1, leaf.shape).astype(leaf.dtype), shapes)
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    weights.save(path, made, config)
+    return path, functools.cache(completer.load)
+
+
+@pytest.fixture
+def weights_file(toy_weights: tuple[pathlib.Path, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The file of a small model, for tests that are not about what it answers."""
+    from voxgan_jax.inference import completer
+
+    path, load = toy_weights
+    monkeypatch.setattr(completer, "load", load)
+    return path

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +36,14 @@ class Watched:
         return self.work(item), set(sys.modules)
 
 
+def waits_for_second(name: str) -> str:
+    if name.endswith("second"):
+        return "at once"
+    while not pathlib.Path(name).with_name("second").exists():
+        time.sleep(0.01)
+    return "waited"
+
+
 def picky(number: int) -> int:
     if number == 2:
         raise ValueError("not 2")
@@ -56,11 +65,26 @@ class DiesElsewhere:
 def slow_file(target: str) -> str:
     """A file written in two goes under a temporary name, then renamed."""
     temporary = pathlib.Path(f"{target}.tmp")
-    temporary.write_text(f"{os.getpid()}\n")
-    time.sleep(0.5)
-    temporary.write_text(f"{os.getpid()}\nwhole\n")
-    os.replace(temporary, target)
+    try:
+        temporary.write_text(f"{os.getpid()}\n")
+        time.sleep(0.5)
+        temporary.write_text(f"{os.getpid()}\nwhole\n")
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
     return target
+
+
+def for_a_minute(target: str) -> None:
+    """Work that is not done before it is broken off; "stays" does not hear of that."""
+    if target.endswith("stays"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    pathlib.Path(target).touch()
+    try:
+        time.sleep(60)
+        pathlib.Path(f"{target}.whole").touch()
+    finally:
+        pathlib.Path(f"{target}.cleared").touch()
 
 
 def main(folder: str) -> int:
@@ -70,7 +94,7 @@ def main(folder: str) -> int:
     def work() -> None:
         names = [f"{folder}/{number:03d}" for number in range(200)]
         with pool.side_by_side(2, ()) as each:
-            for name in each(slow_file, names):
+            for name, _ in each(slow_file, names):
                 print(name, flush=True)
 
     return commands.exit_code("work", work)

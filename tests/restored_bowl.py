@@ -41,6 +41,20 @@ PLACE = record.Place(
 )
 
 
+MISSING = record.Missing(
+    volume_mm3=1234.0,
+    gap_mm=0.31,
+    pieces=2,
+    clearance_mm=0.2,
+    slivers_mm3=3.0,
+    thin_share=0.02,
+    loops=5,
+    undercut_share=0.1,
+    overhang_share=0.25,
+    stands_on="rim",
+)
+
+
 def placement(sentence: str, word: str, confidence: float) -> record.Placement:
     """A sherd's place as a report has it, with one other."""
     told = {"sentence": sentence, "word": word, "confidence": confidence}
@@ -103,7 +117,7 @@ def restored() -> page.View:
         measures=measures.measure(section),
         confidence=Confidence("fair", 0.64, "fair: it is in crumbs"),
         placement=placement("Placed: rim up; confidence high (0.80)", "high", 0.8),
-        missing=record.Missing(volume_mm3=1234.0, gap_mm=0.31, pieces=2, clearance_mm=0.2),
+        missing=MISSING,
         hypotheses=(record.Hypothesis(share=0.25, measures=MEASURES),),
         model=record.Model(
             file="revolve64.safetensors",
@@ -123,4 +137,6 @@ def restored() -> page.View:
         matrix=matrix,
         drawing=drawing.svg(section),
         files=["a b_completed.stl", 'q"<i>.json', "javascript:alert(1)"],
+        profile=section,
+        overview="../index.html",
     )

@@ -137,6 +137,7 @@ def small(tmp_path_factory):
     """Two models of four features, some steps on ten pots."""
     out = tmp_path_factory.mktemp("ablation") / "out"
     options = ["--quick", "--out", out, "--models", "baseline", "resnet_sn", "--features", "4"]
+    options += ["--resolution", "16"]
     options += ["--batch_size", "4", "--steps", "4", "--pots", "6", "--test_pots", "3"]
     options += ["--config.train.log_every_steps=1"]
     with pytest.MonkeyPatch.context() as patch:

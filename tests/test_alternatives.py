@@ -23,7 +23,8 @@ def test_hypotheses_keep_the_sherd_and_rank(vae, vae_variables, wall):
     again, _ = several(vae_variables, wall, jax.random.key(5))
     np.testing.assert_array_equal(completed, again)
     # The weighted mean of the clusters is that of all draws, turned about the axis.
-    profiles, axes = alternatives.draw_profiles(vae, vae_variables, wall, jax.random.key(5), 8)
+    draw = jax.jit(functools.partial(alternatives.draw_profiles, vae, draws=8))
+    profiles, axes = draw(vae_variables, wall, jax.random.key(5))
     assert axes.shape == (8, 2, 2) and np.all(np.asarray(axes) == 7.5)
     weights = rings.ring_weights(16, rings.centre_axis(16))
     mean = jnp.maximum(rings.revolve(profiles.mean(axis=0), weights), wall)

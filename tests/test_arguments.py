@@ -8,7 +8,7 @@ import pytest
 
 from scripts.lib.wrong_calls import GRID, WRONG
 from voxgan_jax.cli import main
-from voxgan_jax.restore import api, arguments
+from voxgan_jax.restore import api, arguments, pot
 from voxgan_jax.scan import formats
 
 complete = inspect.unwrap(api.complete)
@@ -40,6 +40,8 @@ def test_a_wrong_call_is_told_in_one_line_and_at_once(told, kind, said, monkeypa
         ("fragments", {5}, (5,)),
         ("fragments", np.int64(7), (7,)),
         ("hypotheses", np.uint8(2), 2),
+        ("body", np.int64(2), 2),
+        ("body", "all", "all"),
         ("threshold", 0, 0.0),
         ("clearance_mm", 0, 0.0),
         ("weights", pathlib.Path("a"), "a"),
@@ -60,7 +62,7 @@ def test_none_says_nothing_only_where_it_is_the_default():
         if name in arguments.TABLE and name != "sherd"
     }
     assert arguments.checked(defaults) == defaults
-    known = {*arguments.TABLE, "name"} - {"fragment", "pool"}
+    known = {*arguments.TABLE, "name"} - {"fragment", "pool", "out_dir"}
     assert set(inspect.signature(complete).parameters) == known
 
 
@@ -70,6 +72,7 @@ def test_none_says_nothing_only_where_it_is_the_default():
         *("--height-mm=-1", "--height-mm=nan", "--diameter-mm=0", "--voxel-mm=a", "--pool=0"),
         *("--clearance-mm=-1", "--clearance-mm=inf", "--threshold=2", "--fragment=0", "--axis=0,0"),
         *("--hypotheses=17", "--pool=9", "--fragment=a", "--axis=0,0,nan"),
+        *("--body=0", "--body=first"),
     ],
 )
 def test_the_command_line_checks_by_the_same_table(option, capsys):
@@ -80,6 +83,27 @@ def test_the_command_line_checks_by_the_same_table(option, capsys):
     said = capsys.readouterr().err
     assert ended.value.code == 2 and said.count("\n") == 1
     assert f"argument {name}: {text!r}: give {row.wanted}; " in said
+
+
+def test_what_contradicts_on_a_command_line_is_one_line(capsys):
+    for one, other in (("--up=z", "--axis=0,0,1"), ("--as-is", "--place")):
+        with pytest.raises(SystemExit) as ended:
+            main.main(["complete", "a.stl", "--out", "x", one, other])
+        said = capsys.readouterr().err
+        assert ended.value.code == 2 and said.count("\n") == 1
+        assert "not allowed with argument" in said
+
+
+def test_where_and_how_a_pot_is_written_is_checked():
+    write = inspect.unwrap(pot.Completion.write)
+    made = object.__new__(pot.Completion)
+    for folder, kind in ((None, TypeError), (3, TypeError), ("", ValueError)):
+        said = rf"^out_dir={folder!r}: give a folder's path, '\.' for the one you are in$"
+        with pytest.raises(kind, match=said):
+            write(made, folder)
+    for wrong in (None, 3):
+        with pytest.raises(TypeError, match=rf"^formats={wrong}: give some of vox, stl, glb"):
+            write(made, ".", wrong)
 
 
 def test_units_are_those_of_the_readers():

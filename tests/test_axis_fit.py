@@ -5,7 +5,7 @@ import pytest
 import trimesh
 import turned_sherds
 
-from voxgan_jax.placement import axis_fit
+from voxgan_jax.placement import axis_fit, roundness
 from voxgan_jax.scan import walls
 
 
@@ -106,3 +106,28 @@ def test_no_axis_lies_further_off_than_the_pot_is_wide():
     for direction in (None, pose[:3, 2]):
         found = axis_fit.find(surface, direction, 0.8 * true)
         assert reach(found[0]) < 1.101 * 0.8 * true
+
+
+def test_about_its_axis_a_sherd_is_round_and_many_lines_give_what_each_gives_alone():
+    mesh, pose = turned_sherds.turned(turned_sherds.cone())
+    surface = walls.wall(mesh)
+    axis, point = pose[:3, 2], pose[:3, 3]
+    aside = axis_fit.beside(axis)[0]
+    points = np.stack([point, point + 5 * aside, point])
+    directions = np.stack([axis, axis, (axis + 0.1 * aside) / np.hypot(1, 0.1)])
+    radius, height = axis_fit.cylindrical(axis_fit.Axis(point, axis, 0.0), surface.points)
+    frame = axis_fit._profile_frame(
+        axis_fit.Axis(point, axis, 0.0), surface.points, surface.normals, radius, height
+    )
+    columns, even = roundness.columns(surface), np.ones(len(surface.points))
+    several = roundness.residuals((points, directions), columns, frame, even)
+    for n in range(3):
+        lines = points[n : n + 1], directions[n : n + 1]
+        for part, alone in zip(
+            several, roundness.residuals(lines, columns, frame, even), strict=True
+        ):
+            np.testing.assert_allclose(part[n], alone[0], atol=1e-9)
+    distance, sine, found = several
+    np.testing.assert_allclose(found[0], radius, rtol=1e-9)
+    assert np.median(np.abs(distance[0])) < 0.05 < 0.1 < np.median(np.abs(distance[1]))
+    assert np.median(np.abs(sine[0])) < 0.02 < np.median(np.abs(sine[2]))

@@ -98,7 +98,7 @@ def test_the_search_finds_what_scores_best(belly):
         offset = offset - (offset @ up)[:, None] * up
         return -np.minimum(degrees / 5, 5) - np.minimum(np.linalg.norm(offset, axis=1) / 20, 5)
 
-    found = axis_search.search(surface, 2.0, score)
+    found = axis_search.search(surface, 2.0, 96.0, score)
     best = max(found, key=lambda axis: score(Lines(axis.point[None], axis.direction[None]))[0])
     assert np.degrees(np.arccos(min(abs(best.direction @ up), 1))) < 0.5
     assert best.error < 0.05
@@ -107,5 +107,7 @@ def test_the_search_finds_what_scores_best(belly):
 def test_the_search_keeps_what_was_fitted(belly):
     surface, _ = belly
     fitted = axis_fit.find(surface)
-    found = axis_search.search(surface, 2.0, lambda lines: np.zeros(len(lines.points)), fitted)
+    found = axis_search.search(
+        surface, 2.0, 96.0, lambda lines: np.zeros(len(lines.points)), fitted
+    )
     assert found[: len(fitted)] == fitted and len(found) > len(fitted)

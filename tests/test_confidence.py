@@ -13,6 +13,7 @@ from voxgan_jax.restore import pot as completion
 from voxgan_jax.scan import pose
 
 SIDE = 32
+MATRIX = np.diag([10.0, 10.0, 10.0, 1.0])  # voxels of 10 mm
 
 
 def box(volume, d, h, w):
@@ -112,7 +113,7 @@ def test_every_result_shows_the_bounded_confidence():
         found = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
         belief = labels.astype(np.float32)
         answer = Answer(labels, 0, (0, 0, 0), belief, belief, found)
-        request = Request((pose.Sherd(labels, source="a.stl", placement=place),))
+        request = Request((pose.Sherd(labels, (), "a.stl", MATRIX, placement=place),))
         pot = completion.restore(request, answer, name=word)
         assert pot.report.confidence == pot.confidence
         reports[word] = pot.report

@@ -6,9 +6,10 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 from round_pots import cup, profile_of
+from skimage import measure
 from turned_pots import bowl, sherd
 
-from voxgan_jax.report import drawing, measures
+from voxgan_jax.report import drawing, measures, outline
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -77,7 +78,7 @@ def test_without_a_scale_the_drawing_speaks_of_voxels():
     root = ET.fromstring(svg)
     texts = [node.text or "" for node in root.iter(f"{SVG}text")]
     assert "no scale given; 1 voxel taken as 1 mm" in texts and "10 voxels" in texts
-    assert any(text.startswith("⌀ 27.") and text.endswith(" voxels") for text in texts)
+    assert any(text.startswith("Ø 27.") and text.endswith(" voxels") for text in texts)
     said = root.findtext(f"{SVG}desc", "")
     assert "Height 30.9 voxels, rim diameter 27.9 voxels." in said and "no scale given" in said
     assert not [text for text in (*texts, said) if " cm" in text]
@@ -132,3 +133,14 @@ def test_a_crumb_in_the_air_is_left_out_unless_it_is_given():
     assert measures.measure(profile_of(pot | crumb, crumb)).height_mm > 33.5
     svg = drawing.svg(profile_of(pot | crumb))
     assert len(corners(paths(svg, "inferred")[0])) and paths(svg, "inferred")[0].count("M") == 1
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_line_with_fewer_points_stays_within_the_tolerance(closed):
+    """As scikit-image has it, whose function brings half of SciPy with it."""
+    line = np.cumsum(np.random.default_rng(0).normal(size=(300, 2)), axis=0)
+    line = np.concatenate([line, line[:1]]) if closed else line
+    for tolerance, least, most in ((0.1, 280, 302), (1.0, 100, 280), (5.0, 5, 60)):
+        kept = outline._with_fewer_points(line, tolerance)
+        np.testing.assert_array_equal(kept, measure.approximate_polygon(line, tolerance))
+        assert least <= len(kept) <= most

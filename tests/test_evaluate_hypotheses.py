@@ -7,6 +7,7 @@ import json
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from voxgan_jax import models
@@ -14,14 +15,16 @@ from voxgan_jax.models import weights
 
 
 def save_weights(path, name, **changes):
-    """Untrained weights of a config at 32³."""
+    """Weights of a config at 16³, drawn here: to compile how a network begins takes long."""
     config = importlib.import_module(f"configs.{name}").get_config()
-    config.data.resolution = 32
+    config.data.resolution, config.data.pool = 16, 2
     config.generator.update({"features": 4, "bottleneck": 8, **changes})
     generator = models.build(config.generator)
-    init = jax.jit(functools.partial(generator.init, train=False))
-    variables = init(jax.random.key(0), jnp.zeros((1, 32, 32, 32, 1)))
-    weights.save(path, {"params": variables["params"]}, config)
+    init = functools.partial(generator.init, train=False)
+    made = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 16, 16, 16, 1)))["params"]
+    rng = np.random.default_rng(0)
+    draw = lambda leaf: rng.normal(0, 0.1, leaf.shape).astype(leaf.dtype)  # noqa: E731
+    weights.save(path, {"params": jax.tree.map(draw, made)}, config)
 
 
 def test_evaluate_several_answers(vox_dir, tmp_path):

@@ -77,6 +77,17 @@ def test_faces_carry_the_nearest_id():
     assert (shape.labels[along_d > 4.6] == 200).all()
 
 
+def test_specks_of_a_sherd_s_voxels_are_not_drawn():
+    grid = ball(24, 10) * np.uint8(GIVEN)
+    grid[:, :, 12:][grid[:, :, 12:] > 0] = INFERRED
+    specks = (np.random.default_rng(1).random(grid.shape) < 0.06) & (grid == GIVEN)
+    specks[:, :, 10:] = False
+    grid[specks] = INFERRED
+    shape = figures.surface(grid)
+    up = shape.vertices[shape.faces].mean(1)[:, 2]
+    assert (shape.labels[up > 14.5] == GIVEN).all() and (shape.labels[up < 9.5] == INFERRED).all()
+
+
 def test_nothing_to_draw():
     with pytest.raises(ValueError, match="nothing to draw"):
         figures.surface(np.zeros((5, 5, 5), np.uint8))

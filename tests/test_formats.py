@@ -58,7 +58,7 @@ def test_units_and_what_is_taken_where_none_is_told(tmp_path):
         ("a.glb", None, 1000.0),
         ("a.glb", "mm", 1.0),
     ):
-        found, _ = formats.read_mesh(tmp_path / name, unit)
+        found = formats.read_mesh(tmp_path / name, unit).mesh
         np.testing.assert_allclose(found.extents, scale * made.extents, rtol=1e-5)
 
 
@@ -185,6 +185,12 @@ def test_points_without_faces_and_unknown_endings(tmp_path):
     trimesh.PointCloud(np.random.default_rng(0).random((20, 3))).export(tmp_path / "points.ply")
     with pytest.raises(formats.ScanError, match=r"points\.ply: .*no faces"):
         formats.read(tmp_path / "points.ply")
+    for name in ("sherd", "a.step", "a.stl"):
+        with pytest.raises(FileNotFoundError, match=f"{name}: there is no such file"):
+            formats.read(tmp_path / name)
+        (tmp_path / name).write_text("something")
+    with pytest.raises(formats.ScanError, match=r"sherd: no ending is none of \.vox"):
+        formats.read(tmp_path / "sherd")
     with pytest.raises(formats.ScanError, match=r"a\.step: \.step is none of \.vox"):
         formats.read(tmp_path / "a.step")
     with pytest.raises(formats.ScanError, match=r"a\.stl: --voxel-mm -1: give a size above 0"):

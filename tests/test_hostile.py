@@ -1,12 +1,14 @@
 """The script that runs hostile inputs: it knows a fault when it sees one, and there is none."""
 
 import json
+import re
 import sys
 
 import pytest
 
 from scripts import hostile as script
-from scripts.lib import hostile, hostile_parts
+from scripts.lib import hostile, hostile_parts, mutations
+from voxgan_jax.scan import formats, source
 
 
 def python(code, folder):
@@ -69,3 +71,44 @@ def test_a_hostile_file_is_refused_by_the_command(tmp_path):
 def test_every_part_can_be_asked_for():
     parts = {"inputs", "results", "weights", "interrupts", "api"}
     assert set(hostile_parts.PARTS) == parts
+
+
+def test_mutated_files_of_all_formats_are_read_or_refused_by_name(tmp_path, capsys):
+    out = tmp_path / "out.json"
+    words = ["--what", "mutations", "--files", "400", "--first", "1200", "--out", str(out)]
+    assert script.main(words) == 0, capsys.readouterr().out
+    rows = {row["what"]: row["said"] for row in json.loads(out.read_text())["mutations"]}
+    assert rows.keys() == formats.FORMATS.keys()
+    assert all(
+        re.search("read.*(refused|unfor)|(refused|unfor).*read", said) for said in rows.values()
+    ), rows
+
+
+def test_a_fault_of_a_mutated_file_is_known(tmp_path, monkeypatch):
+    def fail(error):
+        raise error
+
+    path = tmp_path / "a.stl"
+    for error, became in (
+        (source.ScanError(f"{path}: it is cut off"), "refused"),
+        (source.ScanError(f"{path}: it cannot be read as STL (KeyError: 3); why"), "unforeseen"),
+        (source.ScanError("it is cut off"), "a foreign exception"),
+        (ValueError(f"{path}: it is cut off"), "a foreign exception"),
+    ):
+        monkeypatch.setattr(mutations, "look", lambda _, error=error: fail(error))
+        assert mutations.outcome(path)[0] == became
+    # Of four files, two end the process that reads them.
+    code = """
+import json, sys
+for number in range(int(sys.argv[3]), int(sys.argv[4])):
+    print(json.dumps({"begun": number}), flush=True)
+    if number % 2:
+        sys.exit("gone")
+    print(json.dumps({"ending": ".stl", "became": "read", "said": "", "s": 0.1}), flush=True)
+"""
+    rows = mutations.tried(tmp_path, 0, 4, 4, code)
+    assert [(row.what, row.said, row.faults) for row in rows] == [
+        (".stl", "2 read", ()),
+        ("file 5", "gone\n", ("no answer",)),
+        ("file 7", "gone\n", ("no answer",)),
+    ]

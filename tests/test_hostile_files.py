@@ -45,8 +45,10 @@ def test_a_hostile_file_is_read_or_named_in_one_line(tmp_path, monkeypatch, name
         ("hollow_accessor", "its tables tell of more than its 404 bytes hold"),
         ("many_instances", r"it has 100000000 faces, .* above the limit of 4000000; .*_GIB=50 "),
         ("many_primitives", "it has 100000000 faces"),
-        ("many_views", "its tables tell of more than"),
-        ("deep_nodes", f"more than {glb.MAX_DEPTH} deep"),
+        ("many_nodes", r"it has 100000 nodes, above the limit of 10000; .*_GIB=20 "),
+        ("many_items_3mf", r"it has 20001 objects, copies .* limit of 10000; .*_GIB=5 "),
+        ("node_circle", "lies in two others or in a circle"),
+        ("wide_off", "less corners than it tells of"),
         ("lattice_3mf", f"more than {threemf.MAX_DEPTH} deep"),
         ("entities_3mf", "declares a document type"),
         ("more_binvox", "1069547520 voxels where its head tells of 4096"),
@@ -65,8 +67,10 @@ def test_what_unfolds_is_counted_before_it_is_made(monkeypatch):
         threemf.read(lattice)
     vertices, faces, unit = threemf.read(hostile_files.lattice_3mf(0, 3))
     assert (vertices.shape, faces.shape, unit) == ((32, 3), (32, 3), "millimeter")
-    monkeypatch.setattr(threemf, "MAX_UNPACKED", 1 << 20)
-    with pytest.raises(source.Fault, match="unpacked it has"):
+    monkeypatch.setattr(threemf, "MAX_MIB", 50)
+    with pytest.raises(
+        source.Fault, match=r"it has 5. MiB unpacked, .* the limit of 50; .*_GIB=3 "
+    ):
         threemf.read(hostile_files.bomb_3mf(0, 60))
     for shape in ((513, 2, 2), (1, 2), (0, 1, 1)):
         data = hostile_files.zipped(labels_dot_npy=[hostile_files.npy_head(shape, "|u1")])
@@ -75,6 +79,17 @@ def test_what_unfolds_is_counted_before_it_is_made(monkeypatch):
     data = hostile_files.npy_head((512, 512, 512), "<f8")
     with pytest.raises(source.Fault, match="1024 MiB of float64; save labels as uint8"):
         formats.FORMATS[".npy"].parse(data)
+
+
+def test_a_big_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    with (tmp_path / "a.stl").open("wb") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(formats.ScanError, match=r"a\.stl: it has 3.2e\+09 bytes, .*_GIB=6 "):
+        formats.read(tmp_path / "a.stl")
+    monkeypatch.setenv("VOXGAN_READ_GIB", "0.000001")
+    whole = written(tmp_path, "lying_ply")
+    with pytest.raises(formats.ScanError, match="bytes, above the limit of 536;"):
+        source.load(whole)
 
 
 def test_textures_are_left_alone(monkeypatch):
@@ -124,7 +139,7 @@ def test_the_record_is_of_the_bytes_that_were_read(tmp_path):
 
 def test_long_thin_triangles_take_points_by_their_area(tmp_path):
     (tmp_path / "a.stl").write_bytes(hostile_files.fan_cylinder(7, 500))
-    mesh, _ = formats.read_mesh(tmp_path / "a.stl")
+    mesh = formats.read_mesh(tmp_path / "a.stl").mesh
     points = voxelise.sample(mesh, 0.5)
     area, sides = float(mesh.area), float(mesh.edges_unique_length.sum())
     # By the longest side squared they were 16 million.

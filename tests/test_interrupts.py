@@ -101,6 +101,24 @@ interruption.leave(commands.exit_code("try.py", work))
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_batch_is_left_at_once_whatever_it_is_at(workers):
+    """Placing and compiling are calls of minutes, which Python does not break off."""
+    code = f"""
+import hashlib
+from voxgan_jax.restore import pool
+def items():
+    print("ready", flush=True)
+    yield hashlib.pbkdf2_hmac("sha256", b"", b"", 300_000_000)
+def work():
+    with pool.side_by_side({workers}, ()) as each:
+        list(each(len, items()))
+if __name__ == "__main__":
+    interruption.leave(commands.exit_code("try.py", work))
+"""
+    assert ended(code)[:2] == (130, "try.py: stopped; nothing was written\n")
+
+
 def test_where_it_is_ignored_it_stays_so(monkeypatch):
     monkeypatch.setattr(interruption, "_program", [])
     monkeypatch.setattr(interruption.atexit, "register", lambda _: None)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -146,7 +147,7 @@ def test_a_crash_leaves_no_file_of_ours_unlisted(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes")
-@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "folder"])
 def test_a_list_that_is_none_is_not_written_through(kind, tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("theirs")
@@ -154,12 +155,17 @@ def test_a_list_that_is_none_is_not_written_through(kind, tmp_path):
     target.parent.mkdir()
     if kind == "link":
         target.symlink_to(precious)
+    elif kind == "hard link":
+        os.link(precious, target)
     elif kind == "pipe":
         os.mkfifo(target)
     else:
         target.mkdir()
-    with pytest.raises(OSError, match=r"\.voxgan_jax\.sha256"):
+    said = rf"out/{re.escape(ledger.LIST)}: voxgan's list .* choose another --out$"
+    with pytest.raises(OSError, match=said):
         publish(tmp_path / "out", {"a.json": "new"})
+    with pytest.raises(OSError, match=said):
+        ledger.ready(tmp_path / "out")
     assert precious.read_text() == "theirs" and visible(tmp_path / "out") == {}
 
 
@@ -179,15 +185,31 @@ def test_folders_of_killed_runs_are_removed_and_those_of_living_ones_not(tmp_pat
 def test_where_nothing_can_be_written_is_said_before(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "deeper"):
-        with pytest.raises(OSError, match=r"file(/deeper)?: nothing can be written there \("):
+        said = r"file(/deeper)?: nothing can be written there \(.*\); choose another --out"
+        with pytest.raises(OSError, match=said):
             ledger.ready(path)
 
-    def refuse(*_, **__):
-        raise PermissionError(13, "Permission denied")
+    def raising(error):
+        def refuse(*_, **__):
+            raise error
 
-    monkeypatch.setattr(pathlib.Path, "mkdir", refuse)
-    with pytest.raises(PermissionError, match=r"there \(Permission denied\)"):
+        return refuse
+
+    # As root, no folder refuses by its mode; of an immutable one and a read-only disk:
+    for number, text in (
+        (13, "Permission denied"),
+        (1, "Operation not permitted"),
+        (30, "Read-only"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(pathlib.Path, "mkdir", raising(OSError(number, text)))
+            with pytest.raises(OSError, match=rf"there \({text}\); choose another --out"):
+                ledger.ready(tmp_path)
+    # A full disk makes folders still.
+    monkeypatch.setattr(pathlib.Path, "write_bytes", raising(OSError(28, "No space left")))
+    with pytest.raises(OSError, match="No space left"):
         ledger.ready(tmp_path)
+    assert hidden(tmp_path) == []
 
 
 def test_what_is_intact_is_as_it_was_written_last_and_not_newer_than_its_report(tmp_path):

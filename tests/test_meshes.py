@@ -30,7 +30,8 @@ def written(tmp_path_factory):
 
 def test_files_read_again_are_watertight_and_in_mm(written):
     folder, labels, _, said = written
-    names = [f"pot_completed.{form}" for form in ("vox", "stl", "glb")] + ["pot_missing.stl"]
+    names = [f"pot_completed.{form}" for form in ("vox", "stl", "glb")]
+    names += ["pot_missing.stl", "pot_missing_upright.stl"]
     assert [path.name for path in said.paths] == names
     assert {path.name for path in folder.iterdir()} == {*names, ledger.LIST}
     np.testing.assert_array_equal(vox.read(said.paths[0]), labels)
@@ -76,3 +77,26 @@ def test_only_what_is_asked_for_is_written_and_a_stale_piece_goes(tmp_path):
     said = made.write(tmp_path, ["stl"])
     assert [path.name for path in said.paths] == ["a_completed.stl"]
     assert not (tmp_path / "a_missing.stl").exists()
+
+
+def test_what_lies_on_the_scan_is_given_though_no_voxel_of_it_is():
+    """The scan reaches over a place where its voxels, of a thin wall, are less than half full."""
+    pot = np.flip(bowl(), 2)
+    given = np.flip(sherd(bowl()), 2)
+    matrix = mesh.frame(pot.shape, 2.0, up="z")
+    labels = np.where(given, GIVEN, np.where(pot, INFERRED, 0)).astype(np.uint8)
+    scan = mesh.surface(mesh.smooth(given), given, matrix)
+    _, h, w = np.nonzero(given)
+    hole = (
+        given
+        & (np.indices(pot.shape)[2] < np.median(w))
+        & (np.indices(pot.shape)[1] > np.median(h))
+    )
+    thin = np.where(hole, INFERRED, labels).astype(np.uint8)
+    belief = pot.astype(np.float32)
+    known, lost, mended = (
+        meshes.surfaces(part, belief, matrix, original)
+        for part, original in ((labels, None), (thin, None), (thin, scan))
+    )
+    areas = [made.pot.area_faces[made.labels == GIVEN].sum() for made in (known, lost, mended)]
+    assert areas[1] < 0.85 * areas[0] and areas[2] == pytest.approx(areas[0], rel=0.08)

@@ -42,6 +42,22 @@ def test_the_missing_piece_keeps_its_distance(step, clearance):
     assert 0.85 < piece.mesh.volume / step**3 / (pot & ~given).sum() < 1.02
 
 
+def test_where_the_gap_hardly_grows_with_the_level_it_is_kept_all_the_same(monkeypatch):
+    """As where the nearest place is a corner: a fifth of what the level is raised by is gained."""
+    pot = bowl()
+    whole, original = surface(pot), surface(sherd(pot))
+    tried = []
+
+    def gap(piece, exact, tree, limit):
+        tried.append(limit)
+        return 0.1 + 0.2 * (limit - tried[0])
+
+    monkeypatch.setattr(missing_piece, "_gap", gap)
+    piece = missing_piece.missing_piece(whole, original, 1.0, 0.2)
+    assert piece is not None and piece.gap >= 0.2
+    assert 6 < len(tried) <= 10 and tried[-1] < tried[0] + 0.8
+
+
 def test_a_whole_pot_lacks_nothing():
     made = surface(bowl(16))
     assert missing_piece.missing_piece(made, made, 1.0) is None

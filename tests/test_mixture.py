@@ -68,6 +68,7 @@ def test_the_same_seed_gives_the_same_pot_in_any_order():
 
 @pytest.fixture
 def config(resident_config):
+    resident_config.data.update(PLACE)
     return resident_config
 
 

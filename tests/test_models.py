@@ -6,15 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 import pytest
 from conftest import ROOT
 from flax import linen as nn
 from flax.traverse_util import flatten_dict
 
-from voxgan_jax import models
-from voxgan_jax.models import discriminator, revolve, unet
+from voxgan_jax.models import discriminator, unet
 from voxgan_jax.models.layers import Conv, SpectralConv
 from voxgan_jax.training import objectives
 
@@ -226,15 +224,16 @@ def gradients(module, variables, x, cotangent):
 
 
 @pytest.mark.parametrize(
-    "module",
+    ("module", "side"),
     [
-        unet.Model(features=2, num_res_blocks=1, conv_form="lax"),
-        discriminator.Model(features=2, conv_form="lax"),
+        # At 16³ batch norm would see two numbers at the bottleneck, and magnify rounding.
+        (unet.Model(features=2, num_res_blocks=1, conv_form="lax"), 32),
+        (discriminator.Model(features=2, conv_form="lax"), 16),
     ],
     ids=["generator", "discriminator"],
 )
-def test_forms_give_the_same_model_and_gradients(module):
-    x = pot(2, 32) + 0.1 * normal(5, 2, 32, 32, 32, 1)
+def test_forms_give_the_same_model_and_gradients(module, side):
+    x = pot(2, side) + 0.1 * normal(5, 2, side, side, side, 1)
     init = functools.partial(module.clone(conv_form="auto").init_with_output, train=True)
     y, variables = jax.jit(init)(jax.random.key(1), x)
     cotangent = normal(6, *y.shape)
@@ -259,7 +258,7 @@ def test_forms_give_the_same_model_and_gradients(module):
     ids=["generator", "discriminator"],
 )
 def test_bfloat16_computes_near_float32_and_hands_out_float32(module):
-    x = pot(2, 32)
+    x = pot(2, 16)
     y, variables = jax.jit(functools.partial(module.init_with_output, train=True))(
         jax.random.key(2), x
     )
@@ -298,70 +297,3 @@ def test_odd_sides_are_refused():
         shapes(unet.Model(), 40)
     with pytest.raises(ValueError, match="multiple of 16: 24"):
         shapes(discriminator.Model(), 24)
-
-
-# From a config.
-
-
-def generator_config(**fields):
-    defaults = ml_collections.ConfigDict()
-    defaults.update(features=8, num_res_blocks=2, skips=False, conv_form="s2d", dtype="bfloat16")
-    defaults.update(fields)
-    return defaults
-
-
-def test_models_are_built_from_their_config():
-    assert models.build(generator_config(), axis_name="devices") == unet.Model(
-        8, 2, False, "s2d", jnp.bfloat16, "devices"
-    )
-    assert models.build(generator_config(dtype="float32")).dtype == jnp.float32
-    config = ml_collections.ConfigDict()
-    config.update(features=16, conv_form="matmul", dtype="float32", spectral_norm_iterations=0)
-    assert discriminator.from_config(config) == discriminator.Model(16, "matmul", jnp.float32, None)
-    config.spectral_norm_iterations = 3
-    conv = discriminator.from_config(config).conv
-    assert conv(8) == SpectralConv(8, iterations=3)
-    config.spectral_norm_iterations = -1
-    with pytest.raises(ValueError, match=r"must be 0 .* or more, got -1"):
-        discriminator.from_config(config)
-
-
-def test_unknown_dtype_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="'float8'; known: float32, bfloat16"):
-        models.build(generator_config(dtype="float8"))
-
-
-def test_kinds_of_generators():
-    config = generator_config(
-        **{"kind": "revolve", "bottleneck": 64, "ring_width": 1.0, "residual_features": 4},
-        **{"axis": "centre", "axis_within": 0.0},
-    )
-    assert models.build(config) == revolve.Model(8, 64, 1.0, 4, conv_form="s2d", dtype=jnp.bfloat16)
-    config.kind = "resolve"
-    with pytest.raises(
-        ValueError, match=r"config\.generator\.kind 'resolve'; known: revolve, .*unet"
-    ):
-        models.build(config)
-    assert models.output(generator_config()) == "probability"
-    # As the weights of older runs have it.
-    del config.kind
-    assert isinstance(models.build(config), unet.Model)
-
-
-@pytest.mark.parametrize(
-    ("kind", "grid", "expected"),
-    [
-        ("probability", [0.0, 0.25, 1.0], [0.0, 0.25, 1.0]),
-        ("logits", [0.0, np.log(3), -50.0], [0.5, 0.75, 0.0]),
-        # Half a voxel inside the wall is one unit of the logistic function, beyond 3 voxels is 3.
-        ("sdf", [0.0, -0.5, 0.5, -3.0, -9.0], [0.5, 0.731059, 0.268941, 0.997527, 0.997527]),
-    ],
-)
-def test_every_kind_of_grid_becomes_probabilities(kind, grid, expected):
-    volume = jnp.asarray(grid, jnp.float32).reshape(1, -1, 1, 1, 1)
-    np.testing.assert_allclose(models.probabilities(volume, kind).ravel(), expected, atol=1e-6)
-
-
-def test_an_unknown_kind_of_grid_is_refused():
-    with pytest.raises(ValueError, match="'density'; known: probability, logits, sdf"):
-        models.probabilities(jnp.zeros((1, 1, 1, 1, 1)), "density")

@@ -65,10 +65,16 @@ def test_what_cannot_be_printed_or_is_too_long_is_shortened_and_still_tells_file
     assert naming.of_fragments("a/b", [3, 4]) == "a/b_fragment3_fragment4"
 
 
+def test_a_body_by_its_number_has_results_of_its_own():
+    assert naming.of_body("a/sherd", 2) == "a/sherd_body2"
+    assert naming.of_body("a/sherd", "all") == naming.of_body("a/sherd", None) == "a/sherd"
+    assert len(naming.of_body("é" * 200, 100).encode()) <= 255 - len("_hypothesis16.stl")
+
+
 def test_the_names_of_results_are_those_of_their_formats():
     assert naming.results("a", ["json", "html", "vox"]) == ["a_completed.vox", "a.html", "a.json"]
-    parts = ["a_completed.stl", "a_missing.stl", "a_hypothesis1.stl", "a_hypothesis2.stl"]
-    assert naming.results("a", ["stl"], 2) == parts
+    parts = ["completed", "missing", "missing_upright", "hypothesis1", "hypothesis2"]
+    assert naming.results("a", ["stl"], 2) == [f"a_{part}.stl" for part in parts]
     assert naming.results("a", ["stl"])[-1] == "a_hypothesis16.stl"
 
 

@@ -62,5 +62,6 @@ def test_shipped_weights_from_before_there_were_objectives(name):
     assert taken == jax.tree.map(lambda leaf: leaf.shape, variables["params"])
     partial = np.zeros((1, 64, 64, 64, 1), np.float32)
     partial[0, 4:8, 20:44, 10:40] = 1
-    completed = models.complete(module, kind, variables, jnp.asarray(partial))
+    complete = jax.jit(functools.partial(models.complete, module, kind))
+    completed = complete(variables, jnp.asarray(partial))
     assert np.all(np.asarray(completed)[partial > 0] == 1) and float(completed.max()) <= 1

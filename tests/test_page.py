@@ -235,7 +235,7 @@ def test_the_drawing_is_printed_at_a_round_scale(chromium, made, view):
     shown = Opened(chromium, made)
     shown.page.emulate_media(media="print")
     assert not shown.page.locator(".switches").first.is_visible()
-    assert "Printed at 1:1." in shown.page.locator("figure").inner_text()
+    assert "Printed at 1:1." in shown.page.locator(".drawing").inner_text()
     width = shown.page.locator(".section").bounding_box()["width"]
     (mm,) = re.findall(r'<svg[^>]* width="([\d.]+)mm"', view.drawing)
     assert width == pytest.approx(float(mm) / 25.4 * 96, rel=0.01)
@@ -251,7 +251,7 @@ def test_without_a_scale_all_is_in_voxels(chromium, view, tmp_path):
     assert "0.31 voxels" in text and "height 111 voxels" in text and "One voxel" not in text
     assert shown.page.locator("[data-scale]").inner_text().endswith(" voxels")
     shown.page.emulate_media(media="print")
-    assert "Printed at" not in shown.page.locator("figure").inner_text()
+    assert "Printed at" not in shown.page.locator(".drawing").inner_text()
     shown.page.close()
 
 

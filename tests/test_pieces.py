@@ -57,7 +57,7 @@ def test_the_bridge_is_uncertain_and_what_was_given_stays(answer):
     np.testing.assert_array_equal(done.labels == GIVEN, SHERD)
     bridge = done.labels == UNCERTAIN
     assert np.abs(RADIUS[bridge] - 8).max() < 2.5
-    assert done.pieces == (3, 1, bridge.sum(), PLATE.sum())
+    assert done.pieces[:4] == (3, 1, bridge.sum(), PLATE.sum())
     assert not whole[PLATE].any()
     np.testing.assert_array_equal(whole, (done.belief > 0.5) | SHERD)
     np.testing.assert_array_equal(done.probabilities > 0.45, done.belief > 0.5)
@@ -107,13 +107,13 @@ def test_the_page_says_what_stays_apart_and_nothing_of_a_whole_pot():
     volume = probabilities(0.9)
     volume[PLATE] = 0
     done = predict.complete(completer(volume), SHERD.astype(np.uint8))
-    assert done.pieces is not None and done.pieces == (1, 1, 0, 0)
+    assert done.pieces is not None and done.pieces[:4] == (1, 1, 0, 0)
     assert done.probabilities is not None
     np.testing.assert_array_equal(done.probabilities, volume)
     assert sentences.pieces(report(pieces=Pieces.of(done.pieces, 100))) == []
     assert sentences.pieces(report(pieces=None)) == []
     both = (SHERD | PLATE).astype(np.uint8)
     apart = predict.complete(completer(volume), both)
-    assert apart.pieces is not None and apart.pieces == (2, 2, 0, 0)
+    assert apart.pieces is not None and apart.pieces[:4] == (2, 2, 0, 0)
     text = str(sentences.pieces(report(pieces=Pieces.of(apart.pieces, 100))))
     assert "In 2 pieces" in text and "falls apart" in text and "guess" not in text

@@ -7,7 +7,7 @@ import pytest
 import turned_sherds
 
 from voxgan_jax.inference import model_card
-from voxgan_jax.placement import axis_fit, axis_maps, locator, place, propose
+from voxgan_jax.placement import axis_fit, axis_maps, locator, place, view
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, inverse, matrix
 from voxgan_jax.report import codec, record
@@ -38,7 +38,7 @@ def test_a_candidates_matrix_leads_to_its_axis_and_its_bottom(side):
 
 def test_the_voxels_of_a_candidate_are_those_of_the_mesh():
     sherd = turned_sherds.bellied()
-    points, volume = propose.fill(sherd, 6.0)
+    points, volume = view.fill(sherd, 6.0)
     assert len(points) * volume == pytest.approx(sherd.volume, rel=0.03)
     axis = Axis(np.zeros(3), np.array([0.0, 0.0, 1.0]), 0.0)
     one = Candidate(axis, 2.6, -70.0, 0.0)
@@ -99,8 +99,8 @@ def test_the_report_says_it_in_plain_words():
     found = placement_of(candidate())._replace(share=0.75, runner_ups=(other,))
     said = codec.plain(record.Placement.of(found))
     assert said["sentence"] == (
-        "Placed by its shape: a pot 120 mm high and 90 mm wide, the sherd's middle 30 mm above its"
-        " base, the rim towards (0, 0, 1); confidence high (0.75)"
+        "Placed by its shape: a pot 120 mm high and 90.0 mm wide, the sherd's middle 30.0 mm above"
+        " its base, the rim towards (0, 0, 1); confidence high (0.75)"
     )
     assert said["confidence"] == 0.75 and said["word"] == "high"
     assert said["runner_ups"][0]["voxel_mm"] == 3.0

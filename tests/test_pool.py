@@ -50,19 +50,31 @@ def alive(process):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
-def test_results_come_in_order(workers):
+def test_results_come_with_their_items(workers):
     items = iter(range(9))
     found = list(mapped(pool_work.negative, items, workers))
-    assert found == [-number for number in range(9)]
+    assert dict(found) == {number: -number for number in range(9)} and len(found) == 9
+    if workers < 2:
+        assert [item for item, _ in found] == list(range(9))
+
+
+def test_what_is_ready_waits_for_nothing_that_began_before(tmp_path):
+    """The second is ready while the first still waits for it."""
+    names = [str(tmp_path / "first"), str(tmp_path / "second")]
+    found = mapped(pool_work.waits_for_second, names, 2)
+    item, result = next(found)
+    assert item == names[1] and result == "at once"
+    (tmp_path / "second").touch()
+    assert list(found) == [(names[0], "waited")]
 
 
 def test_processes_share_the_work_and_last_for_several_calls():
     with pool.side_by_side(2, ()) as each:
-        calls = [list(each(pool_work.process_and_number, range(12))) for _ in range(2)]
+        calls = [dict(each(pool_work.process_and_number, range(12))) for _ in range(2)]
         assert len(children()) == 2
     for found in calls:
-        assert [number for _, number in found] == list(range(12))
-    pids = {pid for found in calls for pid, _ in found}
+        assert {item: number for item, (_, number) in found.items()} == {n: n for n in range(12)}
+    pids = {pid for found in calls for pid, _ in found.values()}
     assert os.getpid() not in pids and 1 <= len(pids) <= 2
     assert children() == []
 
@@ -72,21 +84,29 @@ def test_no_more_is_taken_than_is_under_way():
     items = (taken.append(number) or number for number in range(100))
     with pool.side_by_side(2, ()) as each:
         results = iter(each(pool_work.negative, items))
-        assert [next(results) for _ in range(3)] == [0, -1, -2]
-        assert len(taken) <= 8
+        assert len([next(results) for _ in range(3)]) == 3
+        assert len(taken) <= 3 + pool.under_way(2)
 
 
-def test_an_error_comes_at_its_place():
-    found = mapped(pool_work.picky, range(6), 2)
-    assert [next(found), next(found)] == [0, 1]
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_of_the_work_and_of_the_items_is_raised(workers):
     with pytest.raises(ValueError, match="not 2"):
-        next(found)
+        list(mapped(pool_work.picky, range(6), workers))
+    assert children() == []
+
+    def items():
+        yield 1
+        raise KeyError("none left")
+
+    found = mapped(pool_work.negative, items(), workers)
+    with pytest.raises(KeyError, match="none left"):
+        list(found)
     assert children() == []
 
 
 def test_where_a_process_dies_the_rest_is_done_here():
-    found = list(mapped(pool_work.DiesElsewhere(), range(8), 2))
-    assert found == [10 * number for number in range(8)]
+    found = dict(mapped(pool_work.DiesElsewhere(), range(8), 2))
+    assert found == {number: 10 * number for number in range(8)}
 
 
 def test_a_process_that_writes_pots_makes_the_same_meshes_and_holds_no_jax(tmp_path):
@@ -96,8 +116,8 @@ def test_a_process_that_writes_pots_makes_the_same_meshes_and_holds_no_jax(tmp_p
     restored = Completion("a", labels, pot.astype(np.float32), surface.frame(pot.shape))
     writing = functools.partial(faults.write, tmp_path, FORMATS, False)
     with pool.side_by_side(2) as each:
-        ((written, held),) = each(pool_work.Watched(writing), [("a.stl", restored)])
-        (there,) = each(pool_work.surface_of, [pot])
+        ((_, (written, held)),) = each(pool_work.Watched(writing), [(WORK, restored)])
+        ((_, there),) = each(pool_work.surface_of, [pot])
     assert {path.suffix for path in written.paths} == {f".{form}" for form in FORMATS}
     assert {"trimesh", "manifold3d", "skimage.measure", "voxgan_jax.report.page"} <= held
     assert not {"jax", "jaxlib", "flax", "voxgan_jax.inference.predict"} & held
@@ -114,7 +134,7 @@ def test_without_shared_memory_the_work_is_done_here(monkeypatch):
     monkeypatch.setattr("_multiprocessing.SemLock", no_semaphore)
     with pool.side_by_side(2, (), told.append) as each:
         found = list(each(pool_work.process_and_number, range(3)))
-    assert found == [(os.getpid(), number) for number in range(3)]
+    assert found == [(number, (os.getpid(), number)) for number in range(3)]
     (line,) = told
     assert line.startswith("one process does all the work") and "Function not implemented" in line
 
@@ -126,6 +146,34 @@ def test_workers_only_where_they_pay(monkeypatch):
     assert [pool.sensible_workers(100, most) for most in (0, 3, 99)] == [1, 3, 8]
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     assert pool.sensible_workers(100) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_what_is_broken_off_clears_up_and_what_does_not_end_is_stopped(tmp_path):
+    names = [str(tmp_path / "clears_up"), str(tmp_path / "stays")]
+
+    def items():
+        yield from names
+        while not all(os.path.exists(name) for name in names):
+            time.sleep(0.01)
+        raise KeyError("now")
+
+    with pytest.raises(KeyError), pool.side_by_side(2, ()) as each:
+        list(each(pool_work.for_a_minute, items()))
+    assert children() == []
+    found = {path.name for path in tmp_path.iterdir()}
+    assert found == {"clears_up", "stays", "clears_up.cleared"}
+
+
+def test_what_a_killed_process_leaves_is_told_by_nobody(tmp_path):
+    """The system's resources that are left are counted by a process that outlives it."""
+    code = "from voxgan_jax.restore import pool; import os\n"
+    code += "if __name__ == '__main__':\n with pool.side_by_side(2, ()): os.kill(os.getpid(), 9)"
+    (tmp_path / "killed.py").write_text(code)
+    environment = os.environ | {"PYTHONPATH": str(WORK.parent.parent)}
+    command = [sys.executable, tmp_path / "killed.py"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGKILL and done.stderr == ""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

@@ -94,9 +94,9 @@ def test_a_batch_answers_each_pot_as_it_would_alone():
     thick = np.zeros((6, 6, 6), np.uint8)
     thick[1:5, 1:5, 1:5] = 2
     requests = [Request((Sherd(sherd(), (3,)),)), Request((Sherd(thick),))]
-    together = predict.complete_batch(model, requests, rows=5)
+    together = predict.complete_batch(model, requests)
     alone = [predict.complete(model, sherd(), ids=[3]), predict.complete(model, thick)]
-    assert calls == [5, 1, 1]
+    assert calls == [2, 1, 1]
     for got, expected in zip(together, alone, strict=True):
         np.testing.assert_array_equal(got.labels, expected.labels)
         np.testing.assert_array_equal(got.probabilities, expected.probabilities)

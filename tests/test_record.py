@@ -81,6 +81,9 @@ def test_the_json_has_the_keys_order_and_rounding_that_it_always_had(written):
         "share_bridges": round(20 / total, 4),
         "dropped_voxels": 7,
         "share_dropped": round(7 / (total + 7), 6),
+        "floor_voxels": 0,
+        "plug_voxels": 0,
+        "open_floor": False,
     }
     assert written["confidence"] == {
         "word": "high",
@@ -92,9 +95,13 @@ def test_the_json_has_the_keys_order_and_rounding_that_it_always_had(written):
     assert (place["confidence"], place["axis_direction"]) == (0.9, [0, 0, 1])
     assert written["hypotheses"][0]["share"] == 0.1235
     assert written["transform"] == surface.frame((24, 24, 24), 5.0).tolist()
-    assert list(written["missing"]) == ["volume_mm3", "gap_mm", "pieces", "clearance_mm"]
+    assert " ".join(written["missing"]) == (
+        "volume_mm3 gap_mm pieces clearance_mm slivers_mm3 thin_share loops undercut_share"
+        " overhang_share stands_on"
+    )
     assert written["model"]["limits"] == ["One."] and "pots" not in written["model"]
-    assert written["files"] == ["a_completed.stl", "a_missing.stl", "a_hypothesis1.stl"]
+    names = ("completed", "missing", "missing_upright", "hypothesis1")
+    assert written["files"] == [f"a_{name}.stl" for name in names]
 
 
 def test_what_is_read_again_is_the_same(written):

@@ -1,14 +1,20 @@
 """What a file asks of the model: where its mesh lies, which options go together."""
 
+import json
 import pathlib
 
 import numpy as np
 import pytest
+import trimesh
 import turned_sherds
 from turned_sherds import turning
 
-from voxgan_jax.cli import main
+from voxgan_jax.cli import main, result
+from voxgan_jax.inference import predict
+from voxgan_jax.report.record import Report
+from voxgan_jax.restore import batch, pot
 from voxgan_jax.restore.request import is_placed, read_request
+from voxgan_jax.scan import ply
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +69,9 @@ def test_whether_a_file_says_how_big_it_is(tmp_path):
         ("a.stl", {"axis": (0, 0, 1), "up": "z"}, "--axis and --up both say where the rim is"),
         ("a.stl", {"rim": True, "as_is": True}, "--rim has no use with --as-is"),
         ("a.npy", {"axis": (0, 0, 1)}, "--axis has no use for a file of voxels"),
+        ("a.npy", {"largest": True}, "--largest is for a mesh"),
+        ("a.npy", {"body": 2}, "--body is for a mesh"),
+        ("a.stl", {"body": 2}, "--body 2: it holds one body"),
         ("a.stl", {"height_mm": -1.0}, "--height-mm -1: give a size above 0"),
         ("a.stl", {"up": "z", "height_mm": 20.0}, "no placement agrees with what is given"),
     ],
@@ -76,6 +85,88 @@ def test_options_that_do_not_go_together(scan, tmp_path, name, facts, said):
     with pytest.raises(ValueError) as caught:
         read_request(turning(), path, facts)
     assert str(caught.value).startswith(str(path)) and said in str(caught.value)
+
+
+def joined(*meshes) -> trimesh.Trimesh:
+    made = trimesh.util.concatenate(meshes)
+    assert isinstance(made, trimesh.Trimesh)
+    return made
+
+
+def write_ply(path, mesh):
+    path.write_bytes(ply.as_ply(mesh.vertices, mesh.faces))
+    return path
+
+
+def test_what_is_wrong_with_a_scan_changes_no_placement(scan, tmp_path):
+    mesh, pose = scan
+    axis = {"axis": tuple(pose[:3, 2].tolist())}
+    (right,) = read_request(turning(), write_ply(tmp_path / "a.ply", mesh), axis).sherds
+    assert right.placement
+    inside_out = mesh.copy()
+    inside_out.invert()
+    speck = trimesh.creation.icosphere(1, 1.0)
+    speck.apply_translation(mesh.bounds[1] + 300)
+    far = mesh.copy()
+    far.apply_translation([500_000.0, 4_649_776_000.0, -12_000.0])
+    for other in (inside_out, joined(mesh, speck), far):
+        (found,) = read_request(turning(), write_ply(tmp_path / "b.ply", other), axis).sherds
+        assert found.placement
+        assert (found.labels == right.labels).mean() > 0.9999
+        step = found.placement.voxel_mm
+        assert step == pytest.approx(right.placement.voxel_mm, rel=1e-3)
+        moved = found.placement.point + found.contents.origin - right.placement.point
+        aside = moved - (other.centroid - mesh.centroid if other is far else 0)
+        assert np.abs(aside).max() < 0.1 * step
+
+
+def test_a_scan_far_off_is_restored_about_a_local_origin(scan, tmp_path):
+    far = scan[0].copy()
+    far.apply_translation([500_000.0, 4_649_776_000.0, 12.0])
+    path = write_ply(tmp_path / "sherd.ply", far)
+    request = read_request(turning(), path, {"axis": tuple(scan[1][:3, 2].tolist())})
+    (answer,) = predict.complete_batch(turning(), [request])
+    made = pot.restore(request, answer)
+    written = made.write(tmp_path / "out")
+    report = json.loads((tmp_path / "out" / "sherd.json").read_text("utf-8"))
+    origin = np.array(report["scan"]["origin_mm"])
+    told = Report.from_json(report).scan
+    assert told and told.origin_mm == made.contents.origin and told.turned_faces == 0
+    assert np.abs(far.centroid - origin).max() < 1000
+    for name in ("completed", "missing"):
+        mesh = trimesh.load_mesh(tmp_path / "out" / f"sherd_{name}.stl")
+        assert mesh.is_watertight and np.abs(mesh.bounds).max() < 2000
+    assert written.gap_mm >= 0.2
+    # The sherd is where it was in the pot, once the origin is added.
+    (given,) = np.argwhere(made.labels == 1)[:1]
+    place = (np.array(report["transform"]) @ [*given, 1])[:3] + origin
+    assert ((far.bounds[0] < place) & (place < far.bounds[1])).all()
+    page = (tmp_path / "out" / "sherd.html").read_text("utf-8")
+    for text in (page, result.in_words(batch.Result(written, made))):
+        assert "about a local origin: add (500000, 4649776000, 0) mm" in text
+
+
+def test_of_several_bodies_one_is_named_or_all_lie_as_in_one_pot(scan, tmp_path):
+    mesh, pose = scan
+    table = trimesh.creation.box((300, 300, 5))
+    table.apply_translation([0, 0, float(mesh.bounds[0][2]) - 2.5])
+    path = write_ply(tmp_path / "two.ply", joined(mesh, table))
+    axis = {"axis": tuple(pose[:3, 2].tolist())}
+    with pytest.raises(ValueError) as caught:
+        read_request(turning(), path, axis)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: it holds 2 bodies (1: 300 × 300 × 5 mm")
+    assert "--largest" in said and "--body N" in said and "\n" not in said
+    alone = read_request(turning(), write_ply(tmp_path / "one.ply", mesh), axis).sherds[0]
+    second = read_request(turning(), path, axis | {"body": 2}).sherds[0]
+    assert (second.labels == alone.labels).all() and second.contents.taken == 2
+    lying = {"as_is": True}
+    both, first = (
+        read_request(turning(), path, lying | which).sherds[0] for which in ({}, {"largest": True})
+    )
+    assert both.mesh and first.mesh
+    assert len(both.mesh.faces) == len(mesh.faces) + 12 and len(first.mesh.faces) == 12
+    assert both.contents.notes == ("of 2 bodies in the file all were taken together as they lie",)
 
 
 @pytest.mark.parametrize("axis", ["1,0", "a,b,c", "0,0,0"])

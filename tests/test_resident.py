@@ -2,6 +2,8 @@
 
 import collections
 import functools
+import json
+import os
 import subprocess
 import sys
 import types
@@ -10,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import ROOT, on_cpu_devices
+from conftest import ROOT
 
 from voxgan_jax.data import cache, fragments, resident, source
 from voxgan_jax.devices import parallel
@@ -106,6 +108,7 @@ def test_fragments_are_drawn_as_on_the_host(options):
 
 @pytest.fixture
 def config(resident_config):
+    resident_config.data.resolution, resident_config.data.pool = 32, 1
     return resident_config
 
 
@@ -175,109 +178,47 @@ def test_a_pot_without_voxels_is_named(vox_dir):
         resident.load(lambda rows: iter(pots[rows]), 6, 32, ONE)
 
 
-ON_DEVICES = """
-import jax, jax.numpy as jnp, numpy as np, sys
-from voxgan_jax.data import resident
-from voxgan_jax.devices import parallel
-from voxgan_jax.training.state import TrainState
-from configs import smoke
-
-config = smoke.get_config()
-config.data.dir, config.data.source, config.train.batch_size = sys.argv[1], "resident", 4
-config.data.train_split = "train+validation"
-
-
-def step(state, batch):
-    gather = lambda rows: jax.lax.all_gather(rows, parallel.DATA_AXIS, tiled=True)
-    whole = {name: gather(rows) for name, rows in batch.items()}
-    return state.replace(step=state.step + 1), whole
-
-
-kept, fingerprints = {}, set()
-for mode, parts in (("jit", 1), ("jit", 2), ("jit", 4), ("pmap", 4)):
-    mesh = parallel.make_mesh(jax.devices()[:parts])
-    feed = resident.open_feed(config, mesh)
-    fingerprints.add(feed.fingerprint)
-    item = next(feed.items(0))
-    assert item["labels"].shape[0] == {1: 18, 2: 18, 4: 20}[parts]
-    assert {s.data.shape[0] for s in item["labels"].addressable_shards} == {-(-18 // parts)}
-    run = parallel.compile_step(
-        lambda state, item: step(state, feed.draw(item, state.rng, state.step)), mesh, mode=mode
-    )
-    state = jax.device_put(
-        TrainState(jnp.int32(0), jax.random.key(0), {}, {}), parallel.replicated(mesh)
-    )
-    batches = []
-    for _ in range(6):
-        state, batch = run(state, item)
-        batches.append(jax.device_get(batch))
-    kept[mode, parts] = batches
-    for one, other in zip(kept["jit", 1], batches):
-        np.testing.assert_array_equal(one["labels"], other["labels"])
-        np.testing.assert_array_equal(one["given"], other["given"])
-seen = [row.tobytes() for batch in batches for row in batch["labels"]]
-assert len(set(seen[:18])) == 18 and len(seen) == 24 and len(fingerprints) == 1
-print("same batches")
-"""
-
-
-def test_the_same_batches_on_1_2_and_4_devices(vox_dir):
-    done = subprocess.run(
-        [sys.executable, "-c", ON_DEVICES, str(vox_dir)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env=on_cpu_devices(4),
-    )
-    assert done.stdout == "same batches\n", done.stdout + done.stderr
-
-
 BLOCKED = """
-import runpy, sys
+import json, sys
 for name in ("tensorflow", "tensorflow_datasets", "pyvox", "clu"):
     sys.modules[name] = None  # an import of it fails from here on
-sys.argv = sys.argv[1:]
-sys.path.insert(0, "")
-runpy.run_path(sys.argv[0], run_name="__main__")
+import in_process
+from conftest import sharing_objectives
+with sharing_objectives():
+    print(json.dumps([in_process.run(*command) for command in json.loads(sys.argv[1])]))
 """
-
-
-def blocked(*command):
-    done = subprocess.run(
-        [sys.executable, "-c", BLOCKED, *map(str, command)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout + done.stderr
 
 
 def test_training_and_scoring_without_tensorflow_and_pyvox(vox_dir, tmp_path):
-    cache.write(tmp_path / "pots.npz", vox_dir, resolution=32)
-    train = ["scripts/train.py", "--config", "configs/smoke.py", "--config.data.source=resident"]
+    cache.write(tmp_path / "pots.npz", vox_dir, resolution=16, pool=2)
+    run, out = tmp_path / "run", tmp_path / "scores"
+    train = ["scripts/train.py", f"--config={ROOT}/configs/smoke.py", f"--workdir={run}"]
+    train += ["--config.data.source=resident", "--config.data.resolution=16"]
+    train += ["--config.data.pool=2", "--config.data.augment=True"]
     train += ["--config.generator.features=4", "--config.discriminator.features=4"]
     train += ["--config.train.batch_size=4", "--config.eval.batch_size=4"]
-    train += ["--config.train.log_every_steps=1", "--config.data.augment=True"]
-    run = tmp_path / "run"
-    from_folder = blocked(
-        *train,
-        f"--workdir={run}",
-        f"--config.data.dir={vox_dir}",
-        "--config.train.num_train_steps=2",
+    train += ["--config.train.log_every_steps=1"]
+    commands = [
+        [*train, f"--config.data.dir={vox_dir}", "--config.train.num_train_steps=2"],
+        # The cache file holds the same pots in the same order, so the run goes on from it.
+        [*train, f"--config.data.dir={tmp_path}/pots.npz", "--config.train.num_train_steps=4"],
+        [
+            *("scripts/evaluate.py", "--data_dir", f"{tmp_path}/pots.npz", "--split", "test"),
+            *("--out", str(out), "--workdir", str(run), "--num_examples", "0"),
+        ],
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED, json.dumps(commands)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT / "tests",
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
+    assert done.returncode == 0, done.stderr[-3000:]
+    ended = json.loads(done.stdout)
+    assert [code for code, *_ in ended] == [0, 0, 0], ended
+    from_folder, from_cache, scored = (said + complained for _, said, complained in ended)
     assert "eval_iou" in from_folder and "16 pots of train on 1 device(s)" in from_folder
-    # The cache file holds the same pots in the same order, so the run goes on from it.
-    from_cache = blocked(
-        *train,
-        f"--workdir={run}",
-        f"--config.data.dir={tmp_path / 'pots.npz'}",
-        "--config.train.num_train_steps=4",
-    )
     assert "Resuming from step 2" in from_cache and "[4]" in from_cache
-    out = tmp_path / "scores"
-    options = ("--data_dir", tmp_path / "pots.npz", "--split", "test", "--out", out)
-    scored = blocked("scripts/evaluate.py", *options, "--workdir", run, "--num_examples", 0)
     assert "IoU" in scored and (out / "metrics.json").is_file()

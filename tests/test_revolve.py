@@ -183,9 +183,9 @@ def test_sides_that_do_not_divide_are_refused():
 
 @pytest.mark.usefixtures("loose_promotion")
 def test_a_run_learns_and_its_weights_complete_pots(vox_dir, tmp_path, monkeypatch):
-    """Sixty steps on nine pots at 32³, drawn on the device and stretched at random."""
+    """Sixty steps on nine pots at 16³, drawn on the device and stretched at random."""
     config = revolve_config.get_config()
-    config.data.dir, config.data.resolution = str(vox_dir), 32
+    config.data.dir, config.data.resolution, config.data.pool = str(vox_dir), 16, 2
     config.generator.features, config.generator.bottleneck = 4, 16
     config.train.batch_size, config.eval.split = 8, ""
     config.train.num_train_steps, config.train.ema_decay = 60, 0.8
@@ -205,7 +205,7 @@ def test_a_run_learns_and_its_weights_complete_pots(vox_dir, tmp_path, monkeypat
     assert all("d_loss" not in values and "recon_loss" not in values for values in written)
 
     trained = completer.load(workdir=tmp_path)
-    pots = list(source.open_split(vox_dir, "train", resolution=32).pots)[:6]
+    pots = list(source.open_split(vox_dir, "train", resolution=16, pool=2).pots)[:6]
 
     def iou(predict):
         records = protocol.evaluate(predict, protocol.samples(pots), batch_size=6)

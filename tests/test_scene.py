@@ -9,7 +9,7 @@ import trimesh
 from restored_bowl import STEP, restored
 
 from voxgan_jax.geometry import surface
-from voxgan_jax.inference.answer import GIVEN, INFERRED
+from voxgan_jax.inference.answer import INFERRED
 from voxgan_jax.report import meshes, scene
 
 
@@ -64,23 +64,6 @@ def test_a_thinned_pot_keeps_its_colours_in_place(view):
         boxes.append([corners[np.unique(list_)].mean(axis=0) for list_ in faces])
     assert sum(len(list_) for list_ in unpacked(thin)[1]) <= 1500
     np.testing.assert_allclose(boxes[0], boxes[1], atol=2 * STEP)
-
-
-def test_speckle_is_calmed_and_borders_stay():
-    sheet = trimesh.creation.box((1, 1, 1)).subdivide_loop(iterations=1)
-    for _ in range(4):
-        sheet = sheet.subdivide()
-    left = sheet.triangles_center[:, 0] < 0
-    labels = np.where(left, GIVEN, INFERRED)
-    rng = np.random.default_rng(0)
-    speckled = labels.copy()
-    flecks = rng.random(len(labels)) < 0.1
-    speckled[flecks] = np.where(left, INFERRED, GIVEN)[flecks]
-    calm = scene.calmed(sheet, speckled)
-    assert (calm == labels).mean() > 0.98 > (speckled == labels).mean()
-    assert (scene.calmed(sheet, labels) == labels).mean() > 0.98
-    one = np.full(len(labels), GIVEN)
-    assert (scene.calmed(sheet, one) == one).all()
 
 
 def test_the_view_stands_a_pot_however_it_lies(view):

@@ -14,7 +14,6 @@ from conftest import ROOT
 
 from scripts.lib import completions_figure
 from voxgan_jax.data import folder, fragments, vox
-from voxgan_jax.training import loop
 
 
 def run(*command, code=0):
@@ -38,32 +37,18 @@ def ended(done, code):
 
 
 @pytest.fixture(scope="module")
-def trained(prepared_dir, tmp_path_factory):
-    """A run of two steps."""
-    from configs import smoke
-
-    config = smoke.get_config()
-    config.data.dir = str(prepared_dir)
-    config.generator.features = config.discriminator.features = 4
-    config.train.batch_size = config.eval.batch_size = 4
-    config.train.num_train_steps = 2
-    path = tmp_path_factory.mktemp("run")
-    import jax
-
-    with jax.numpy_dtype_promotion("standard"):
-        loop.train(config, path)
-    return path
+def trained(untrained_file):
+    """The folder of a run at 32³, as yet untrained."""
+    return untrained_file.parent
 
 
-def test_prepare_evaluate_and_complete(trained, prepared_dir, vox_dir, tmp_path):
-    start(
-        "scripts/prepare_data.py", "--vox_dir", vox_dir, "--out_dir", tmp_path, "--resolution", 32
-    )
+def test_prepare_evaluate_and_complete(trained, vox_dir, tmp_path):
+    run("scripts/prepare_data.py", "--vox_dir", vox_dir, "--out_dir", tmp_path, "--resolution", 32)
     scores = {}
-    for command, name, data_dir in ((start, "folder", vox_dir), (run, "prepared", prepared_dir)):
+    for name, data_dir in (("folder", vox_dir), ("prepared", tmp_path)):
         out = tmp_path / name
         options = ("--data_dir", data_dir, "--split", "test", "--out", out, "--workdir", trained)
-        done = command("scripts/evaluate.py", *options)
+        done = run("scripts/evaluate.py", *options, "--num_examples", 2)
         assert "IoU" in done.stdout
         scores[name] = json.loads((out / "metrics.json").read_text())
         for metric in ("iou", "dice", "mse"):

@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
+import pathlib
+import shlex
 
 import pytest
-from restored_bowl import MEASURES, report, restored, words
+from restored_bowl import MEASURES, PLACE, placement, report, restored, words
 
+from voxgan_jax.cli import main, options, parser
 from voxgan_jax.report import measures, page, record, render, sentences
+from voxgan_jax.restore import request
 
 
 def test_json_in_a_script_element_ends_no_script():
@@ -94,3 +98,49 @@ def test_a_page_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(OSError):
         page.write_page(target, view)
     assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
+
+
+LEANING = dataclasses.replace(PLACE, axis_direction=(-0.70711, 0.0, 0.70711), confidence=0.123)
+
+
+@pytest.mark.parametrize(
+    ("told", "typed"),
+    [
+        ({}, "--axis=-0.707,0,0.707 --height-mm 111 --diameter-mm 100"),
+        ({"diameter_mm": 99.0}, "--axis=-0.707,0,0.707 --height-mm 111"),
+        ({"axis": [0, 0, 1], "height_mm": 1.0}, "--diameter-mm 100"),
+        ({"up": "z"}, "--height-mm 111 --diameter-mm 100 --place"),
+        ({"up": "z", "rim": True}, "--height-mm 111 --diameter-mm 100"),
+        ({"axis": [0, 0, 1], "height_mm": 1.0, "diameter_mm": 2.0}, ""),
+    ],
+)
+def test_what_takes_another_place_can_be_typed_and_contradicts_nothing(told, typed):
+    found = sentences.typed(report(options=told), LEANING)
+    assert " ".join(found) == typed
+    line = ["complete", "a.stl", "--out", "b", *shlex.split(typed)]
+    facts = options.facts(parser.build_parser(main.main).parse_args(line))
+    assert request.is_placed(pathlib.Path("a.stl"), facts | told)
+    for name in ("height_mm", "diameter_mm"):
+        assert facts[name] in (None, getattr(LEANING, name))
+
+
+def test_beside_another_place_stand_its_likelihood_and_what_to_type():
+    found = dataclasses.replace(placement("Ho", "low", 0.3), runner_ups=(LEANING, PLACE))
+    text = words(report(placement=found))
+    first = "<code>--axis=-0.707,0,0.707</code> <code>--height-mm 111</code>"
+    assert f"Likelihood 12 %; to take it, add {first} <code>--diameter-mm 100</code>." in text
+    told = {"axis": [0, 0, 1], "height_mm": 1.0, "diameter_mm": 2.0}
+    assert "Ha. Likelihood 10 %.</li>" in words(report(placement=found, options=told))
+
+
+@pytest.mark.parametrize(
+    ("direction", "said"),
+    [
+        ((0.0, 0.05, -0.99), "along -z"),
+        ((-0.71, 0.0, 0.7), "between -x and +z"),
+        ((0.5, 0.5, 0.7), "between +x, +y and +z"),
+    ],
+)
+def test_where_the_rim_looks_is_said_in_words(direction, said):
+    found = dataclasses.replace(PLACE, axis_direction=direction)
+    assert sentences.rim_side(found) == f"In the scan its rim looks {said}."

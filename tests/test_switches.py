@@ -239,6 +239,7 @@ def test_trains_and_scores_a_tiny_model_and_does_it_once(tmp_path, monkeypatch, 
     monkeypatch.setattr(script, "QUICK_POTS", 19)
     command = ["--quick", "--out", str(tmp_path), "--parts", "averaging", "--num_train_steps", "2"]
     command += ["--config.generator.features=4", "--config.generator.bottleneck=8"]
+    command += ["--config.data.resolution=16", "--config.data.pool=2"]
     assert script.main(command) == 0
     capsys.readouterr()
     results = json.loads((tmp_path / "results.json").read_text())

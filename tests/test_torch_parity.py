@@ -23,6 +23,7 @@ from voxgan_jax.inference import completer as model
 from voxgan_jax.models import weights as our_weights
 from voxgan_jax.models.weights import WeightsError
 from voxgan_jax.torch_twin import weights
+from voxgan_jax.training import objectives
 
 SMALL = {"resolution": 32, "features": 4, "dtype": "float32"}
 
@@ -32,12 +33,13 @@ def count(module):
 
 
 @functools.cache
-def start(variant):
-    return traces.make_start(compare_torch.make_config(variant, **SMALL))
-
-
 def variables(variant, net):
-    return jax.device_get(start(variant).state.nets[net].variables())
+    """Of a network, drawn here: to compile how it begins takes long."""
+    config = compare_torch.make_config(variant, **SMALL)
+    made = jax.eval_shape(objectives.build(config).init, jax.random.key(0))[net].variables()
+    rng = np.random.default_rng(0)
+    # Above 0, as variances are.
+    return jax.tree.map(lambda leaf: rng.uniform(0.1, 1, leaf.shape).astype(leaf.dtype), made)
 
 
 @pytest.mark.parametrize(

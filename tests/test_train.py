@@ -70,9 +70,10 @@ def test_the_loop_imports_no_tensorflow():
 def test_several_steps_a_dispatch_are_the_same_run(small_config, resident_config, tmp_path):
     """Drawn on the device, turned at random, five steps at most between two looks of the host."""
     # A loop on the device compiles to slow convolutions on a CPU, so it gets few to do.
-    resident_config.data.resolution, resident_config.data.pool = 16, 2
     resident_config.generator.features = resident_config.discriminator.features = 2
     resident_config.data.augment, resident_config.eval.split = True, ""
+    # Without a discriminator it compiles in half the time; test_parallel.py has one.
+    resident_config.objective, resident_config.loss.adversarial_weight = "regression", 0.0
     # Each number of steps is a program of its own: here only three.
     resident_config.checkpoint.every_steps = resident_config.train.log_every_steps = 3
     one = loop.train(resident_config, tmp_path / "one")
@@ -135,7 +136,7 @@ def test_resuming_on_other_data_is_refused(small_config, small_run, vox_dir, tmp
 
     shutil.copytree(small_run, tmp_path / "run")
     shutil.copytree(vox_dir / "train", tmp_path / "vox")
-    builder.prepare(tmp_path / "vox", tmp_path / "data", resolution=32)
+    builder.prepare(tmp_path / "vox", tmp_path / "data", resolution=16, pool=2)
     small_config.data.dir = str(tmp_path / "data")
     small_config.train.num_train_steps = 8
     with pytest.raises(workdir.ConfigMismatchError, match="trained on other data"):

@@ -18,7 +18,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 TRAINING = (
     "importlib_resources",
     "tensorboard",
-    "tensorboardX",
     "tensorflow",
     "tensorflow_datasets",
 )

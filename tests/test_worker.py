@@ -68,7 +68,7 @@ def test_a_file_that_takes_too_long_names_itself_and_the_limit(tmp_path, monkeyp
     with pytest.raises(formats.ScanError, match=r"a\.3mf: .* than 0.001 s; .*_SECONDS=0.002$"):
         formats.read(tmp_path / "a.3mf")
     monkeypatch.setenv("VOXGAN_READ_SECONDS", "soon")
-    with pytest.raises(formats.ScanError, match="VOXGAN_READ_SECONDS=soon: give a number above 0"):
+    with pytest.raises(ValueError, match="VOXGAN_READ_SECONDS=soon: give a number above 0"):
         formats.read(tmp_path / "a.3mf")
 
 
@@ -82,16 +82,16 @@ def test_reading_goes_on_where_no_process_can_be_started(tmp_path, monkeypatch):
     trimesh.creation.box((1.0, 2.0, 3.0)).export(tmp_path / "a.stl")
     worker.stop()
     monkeypatch.setattr(sys, "executable", "")
-    mesh, about = formats.read_mesh(tmp_path / "a.stl")
+    mesh, about, _ = formats.read_mesh(tmp_path / "a.stl")
     assert len(mesh.faces) == 12 and about["file"] == "a.stl"
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    assert len(formats.read_mesh(tmp_path / "a.stl")[0].faces) == 12
+    assert len(formats.read_mesh(tmp_path / "a.stl").mesh.faces) == 12
 
 
 SCRIPT = """
 import os, sys
 from voxgan_jax.scan import formats, worker
-mesh, _ = formats.read_mesh(sys.argv[1])
+mesh = formats.read_mesh(sys.argv[1]).mesh
 with open(sys.argv[2], "a") as file:
     print(len(mesh.faces), worker.call(os.getpid), *sys.path[:1], sep="\\n", file=file)
 os._exit(0)

@@ -84,3 +84,31 @@ def _escaped(letter: str) -> str:
 def key(name: str) -> str:
     """What two names share that a file system may take for one."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+READ_GIB, READ_SECONDS = "VOXGAN_READ_GIB", "VOXGAN_READ_SECONDS"
+"""What the environment allows for reading a file; other limits go with these."""
+
+USUAL_GIB, USUAL_SECONDS = 2.0, 45.0
+"""Where it says nothing."""
+
+
+def read_gib() -> float:
+    """How many GiB of memory reading a mesh may take: 2, or the environment's `READ_GIB`."""
+    return _setting(READ_GIB, USUAL_GIB)
+
+
+def read_seconds() -> float:
+    """How long reading a mesh may take: 45 s, or the environment's `READ_SECONDS`."""
+    return _setting(READ_SECONDS, USUAL_SECONDS)
+
+
+def _setting(name: str, usual: float) -> float:
+    given = os.environ.get(name, "")
+    try:
+        value = float(given) if given else usual
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise ValueError(f"{name}={given}: give a number above 0, or unset it")
+    return value

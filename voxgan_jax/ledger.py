@@ -36,6 +36,14 @@ _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _SAFELY = sum(getattr(os, f"O_{name}", 0) for name in ("NOFOLLOW", "NONBLOCK", "BINARY"))
 _MINUTE, _DAY = 60.0, 86400.0
 
+_TRIAL = 65536
+"""Bytes, so many that no file system keeps them beside its names."""
+
+_NOT_OURS = (
+    "{}: voxgan's list of what it wrote there is a link or no file, so lines added to it would go"
+    " elsewhere; put a copy of it in its place, or choose another --out"
+)
+
 
 @contextlib.contextmanager
 def published(
@@ -107,10 +115,12 @@ def ready(folder: pathlib.Path) -> None:
     """Make a folder and write into it for a trial, so that nobody works for nothing.
 
     Raises:
-        OSError: it is a file, or nothing can be written there.
+        OSError: it is a file, nothing can be written there, or its list is none of ours.
     """
-    with _private(folder):
-        pass
+    with _private(folder) as private:
+        (private / "trial").write_bytes(bytes(_TRIAL))
+        sync(private / "trial")
+        listed(folder)
 
 
 def marks(path: str | pathlib.Path) -> Marks:
@@ -179,7 +189,12 @@ def _private(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     except OSError as error:
         if is_full(error):
             raise
-        raise type(error)(f"{folder}: nothing can be written there ({error.strerror})") from error
+        why = error.strerror
+        if folder.exists() and not folder.is_dir():
+            why = "it is a file"
+        raise type(error)(
+            f"{folder}: nothing can be written there ({why}); choose another --out"
+        ) from error
     try:
         for other in folder.glob(f"{OWN}*"):
             if _is_left(other):
@@ -230,10 +245,16 @@ def _is_left(path: pathlib.Path) -> bool:
 def _open(folder: pathlib.Path, flags: int) -> Iterator[int]:
     """The list, open; to one process at a time where it is written."""
     path = folder / LIST
-    handle = os.open(path, flags | _SAFELY, 0o666)
     try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(f"{path}: it is no file; remove it")
+        handle = os.open(path, flags | _SAFELY, 0o666)
+    except OSError as error:
+        if not (path.is_symlink() or path.is_dir()):
+            raise
+        raise OSError(_NOT_OURS.format(path)) from error
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise OSError(_NOT_OURS.format(path))
         if fcntl is not None and flags & os.O_APPEND:
             with contextlib.suppress(OSError):
                 fcntl.flock(handle, fcntl.LOCK_EX)

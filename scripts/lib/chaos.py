@@ -9,12 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from scripts.lib.chaos_report import PHASES, Attempt
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 SAVE_EVERY = 5
+PLACE: dict[str, Any] = {"resolution": 16, "pool": 2}
 _STEP = re.compile(r"Step (\d+) of")
 _RESUMED = re.compile(r"Resuming from step (\d+)")
 
@@ -61,12 +63,16 @@ class Run:
 
 
 def command_for(
-    run_dir: pathlib.Path, data_dir: pathlib.Path, steps: int, source: str
+    run_dir: pathlib.Path, data_dir: pathlib.Path, steps: int, source: str, objective: str
 ) -> list[str]:
     """The command line that trains the small model in a folder."""
     overrides = {
         "data.dir": data_dir,
         "data.source": source,
+        "objective": objective,
+        "loss.adversarial_weight": float(objective == "gan"),
+        "data.resolution": PLACE["resolution"],
+        "data.pool": PLACE["pool"],
         "generator.features": 4,
         "discriminator.features": 4,
         "train.batch_size": 4,
@@ -92,7 +98,7 @@ def make_data(path: pathlib.Path, source: str) -> pathlib.Path:
         return path / "vox"
     from voxgan_jax.data import builder
 
-    builder.prepare(path / "vox", path / "prepared", resolution=32)
+    builder.prepare(path / "vox", path / "prepared", **PLACE)
     return path / "prepared"
 
 
@@ -103,7 +109,8 @@ def kill_once(
     attempt = run.attempt
     if attempt.phase == "start-up":
         moment = time.monotonic() + rng.uniform(0, startup)
-        alive = run.wait_for(lambda: time.monotonic() >= moment)
+        # With what was compiled before, it may be at its first step sooner.
+        alive = run.wait_for(lambda: attempt.steps or time.monotonic() >= moment)
     else:
         alive = run.wait_for(lambda: attempt.steps and attempt.last_step >= target)
         if attempt.phase == "saving":
@@ -150,7 +157,7 @@ def run_killed(
 
     Args:
         steps: how many the run has.
-        startup: seconds that a start takes.
+        startup: seconds that a start takes at most.
         damage_share: the chance that a file is damaged after a kill.
     """
     rng, zero = random.Random(seed), time.monotonic()

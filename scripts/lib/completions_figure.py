@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, UInt8
 from voxgan_jax.data import fragments
 from voxgan_jax.evaluation import figures
 from voxgan_jax.evaluation.protocol import Predict, Record, Sample, batches
+from voxgan_jax.inference import floor
 from voxgan_jax.inference.answer import GIVEN, INFERRED, MISSING
 
 _TERRACOTTA, _BLUE_GREY, _SAND = (0.82, 0.47, 0.32), (0.70, 0.77, 0.84), (0.91, 0.82, 0.70)
@@ -49,29 +50,30 @@ def draw(
     path: str | pathlib.Path,
     *,
     batch_size: int = 1,
+    joined: bool = False,
 ) -> None:
     """Write one row for each sample: the given fragment, every answer to it, the whole pot.
 
     Args:
         answers: by title, how to predict and the threshold above which a voxel is shown.
         batch_size: samples predicted at a time.
+        joined: pots in pieces or with holes are shown as `voxgan complete` mends them.
     """
     rows = []
     for batch in batches(samples, batch_size):
         partial, complete = fragments.select(batch.labels, batch.given)
         completed = [
-            np.asarray(predict(jnp.asarray(partial, jnp.float32))) > threshold
+            (np.asarray(predict(jnp.asarray(partial, jnp.float32)), np.float32), threshold)
             for predict, threshold in answers.values()
         ]
         for row in range(len(batch.samples)):
             given, whole = (np.asarray(volume[row, ..., 0], bool) for volume in (partial, complete))
-            rows.append(
-                [
-                    roles(given, given),
-                    *(roles(given, answer[row, ..., 0]) for answer in completed),
-                    roles(given, whole, MISSING),
-                ]
-            )
+            pots = []
+            for answer, threshold in completed:
+                pot = answer[row, ..., 0]
+                pot = floor.whole(pot, given, threshold).probabilities if joined else pot
+                pots.append(roles(given, pot > threshold))
+            rows.append([roles(given, given), *pots, roles(given, whole, MISSING)])
     titles = ["input", *answers, "truth"]
     comparison(rows, titles, path, row_titles=[sample.pot for sample in samples])
 

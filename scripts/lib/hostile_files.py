@@ -140,6 +140,12 @@ def circle_3mf(_: int) -> bytes:
     return three_mf(f"<model><resources>{objects}</resources>{build}</model>".encode())
 
 
+def many_items_3mf(_: int, count: int = 20_000) -> bytes:
+    items = "<item objectid='0'/>" * count
+    objects = f"<resources><object id='0'>{MESH_3MF}</object></resources>"
+    return three_mf(f"<model>{objects}<build>{items}</build></model>".encode())
+
+
 def bomb_3mf(_: int, mib: int = 600) -> bytes:
     start = b"<model><resources><object id='0'><mesh><vertices>"
     vertices = b"<vertex x='0' y='0' z='0'/>" * (1 << 20)
@@ -252,6 +258,7 @@ FILES = {
     "many_instances": Hostile(".glb", hostile_glb.many_instances),
     "many_primitives": Hostile(".glb", hostile_glb.many_primitives),
     "many_views": Hostile(".glb", hostile_glb.many_views),
+    "many_nodes": Hostile(".glb", hostile_glb.many_nodes),
     "deep_nodes": Hostile(".glb", hostile_glb.deep_nodes),
     "node_circle": Hostile(".glb", hostile_glb.node_circle),
     "big_count": Hostile(".glb", hostile_glb.big_count),
@@ -260,6 +267,7 @@ FILES = {
     "big_textures": Hostile(".glb", hostile_glb.big_textures),
     "lattice_3mf": Hostile(".3mf", lattice_3mf),
     "circle_3mf": Hostile(".3mf", circle_3mf),
+    "many_items_3mf": Hostile(".3mf", many_items_3mf),
     "bomb_3mf": Hostile(".3mf", bomb_3mf),
     "entities_3mf": Hostile(".3mf", entities_3mf),
     "no_build_3mf": Hostile(".3mf", no_build_3mf),
@@ -280,6 +288,6 @@ FILES = {
 
 HARMLESS = {
     *("fan_cylinder", "many_solids", "many_materials", "pipe_material", "pentagons"),
-    *("big_textures", "edges_ply", "wide_off"),
+    *("big_textures", "edges_ply", "deep_nodes", "many_views"),
 }
 """What is read like any other mesh. A hairball is read as well, but not restored."""

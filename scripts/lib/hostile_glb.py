@@ -11,7 +11,10 @@ GLB_FLOAT = 5126
 
 
 def glb(head: dict[str, Any], data: bytes) -> bytes:
-    text = json.dumps({"asset": {"version": "2.0"}, **head}).encode()
+    return packed(json.dumps({"asset": {"version": "2.0"}, **head}).encode(), data)
+
+
+def packed(text: bytes, data: bytes) -> bytes:
     text += b" " * (-len(text) % 4)
     data += b"\0" * (-len(data) % 4)
     chunks = struct.pack("<I4s", len(text), b"JSON") + text
@@ -45,14 +48,18 @@ def many_instances(seed: int) -> bytes:
     return mesh_glb(seed, 20_000, nodes=nodes, scenes=[{"nodes": list(range(5000))}])
 
 
+def many_nodes(seed: int, count: int = 100_000) -> bytes:
+    return mesh_glb(seed, 2, nodes=[{"mesh": 0}] * count, scenes=[{"nodes": list(range(count))}])
+
+
 def many_primitives(seed: int) -> bytes:
     part = {"attributes": {"POSITION": 0}}
     return mesh_glb(seed, 20_000, meshes=[{"primitives": [part] * 5000}])
 
 
 def many_views(seed: int) -> bytes:
-    view = {"buffer": 0, "byteLength": 720_000}
-    return mesh_glb(seed, 20_000, bufferViews=[view] * 10_000)
+    view = {"buffer": 0, "byteLength": 7200}
+    return mesh_glb(seed, 200, bufferViews=[view] * 100_000)
 
 
 def deep_nodes(seed: int, depth: int = 9000) -> bytes:

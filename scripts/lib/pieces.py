@@ -19,7 +19,7 @@ from scripts.lib import summary
 from scripts.lib.tables import table
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
-from voxgan_jax.inference import bridge, completer
+from voxgan_jax.inference import bridge, completer, floor, tunnels
 
 _BATCH = 8
 _LEAST = 9
@@ -71,13 +71,17 @@ def measured(
     places, _ = ndimage.label(truth)  # pyright: ignore
     biggest = places == 1 + np.argmax(np.bincount(places.ravel())[1:])
     began = time.process_time()
-    made = bridge.join(probabilities, given, threshold)
+    made = floor.whole(probabilities, given, threshold)
     took = time.process_time() - began
     before = (probabilities > threshold) | given
     after = (made.probabilities > threshold) | given
     row: dict[str, Any] = {
         **made.pieces._asdict(),
         "right": int((made.bridges & truth).sum()),
+        "tunnels": [max(1 - tunnels.euler(pot), 0) for pot in (before, after, truth)],
+        "hole": bool(floor.hole(before).any()),
+        "open": bool(floor.hole(after).any()),
+        "hole_of_truth": bool(floor.hole(truth).any()),
         "of_truth": bridge.count(truth),
         "of_given": bridge.count(given),
         "ms": 1000 * took,
@@ -134,6 +138,12 @@ def counts(rows: Sequence[Mapping[str, Any]]) -> str:
         "a bridge was laid": [row["added"] > 0 for row in rows],
         "only dropped was something": [row["dropped"] > 0 and not row["added"] for row in rows],
         "still in pieces": [row["left"] > 1 for row in rows],
+        "tunnels lead through the model's pot": [row["tunnels"][0] > 0 for row in rows],
+        "and through the joined pot": [row["tunnels"][1] > 0 for row in rows],
+        "and through the true pot": [row["tunnels"][2] > 0 for row in rows],
+        "one sees through the model's floor": [row["hole"] for row in rows],
+        "and through the joined pot's": [row["open"] for row in rows],
+        "and through the true pot's": [row["hole_of_truth"] for row in rows],
         "the true pot is in pieces": [row["of_truth"] > 1 for row in rows],
         "the fragment is in pieces": [row["of_given"] > 1 for row in rows],
     }
@@ -142,9 +152,10 @@ def counts(rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     took = [row["ms"] for row in rows if row["made"] > 1] or [0.0]
     whole = [row["ms"] for row in rows if row["made"] < 2] or [0.0]
-    added, right = (sum(row[name] for row in rows) for name in ("added", "right"))
+    right = sum(row["right"] for row in rows)
+    added = sum(row["added"] + row["floor"] + row["plugs"] for row in rows)
     return table([f"of {len(rows)} files", "number", "share"], cells) + (
-        f"\n\n{100 * right / max(added, 1):.0f} % of the bridges' voxels are of the true pot."
+        f"\n\n{100 * right / max(added, 1):.0f} % of the voxels added are of the true pot."
         f" A pot in pieces takes {np.median(took):.0f} ms (median; {max(took):.0f} at most),"
         f" another {np.median(whole):.0f} ms."
     )
@@ -189,6 +200,8 @@ def scores(rows: Sequence[Mapping[str, Any]]) -> str:
         ("all", rows),
         ("bridged", [row for row in rows if row["added"]]),
         ("only dropped", [row for row in rows if row["dropped"] and not row["added"]]),
+        ("floor closed", [row for row in rows if row["floor"]]),
+        ("tunnels filled", [row for row in rows if row["plugs"]]),
     ):
         for name in _SCORES if part else ():
             before = np.array([row["before"][name] for row in part])

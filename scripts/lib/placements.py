@@ -156,9 +156,8 @@ def overlap(
     model: completer.Completer,
 ) -> float:
     """IoU with the true pot of what the model makes of a placed sherd, on the true grid."""
-    rows = np.zeros((place.ROWS, *given.shape, 1), np.float32)
-    rows[0, ..., 0] = given
-    answer = np.asarray(model.predict(jnp.asarray(rows)))[0, ..., 0]
+    row = jnp.asarray(given[None, ..., None], jnp.float32)
+    answer = np.asarray(model.predict(row))[0, ..., 0]
     answer = np.where(given, 1.0, answer)
     if matrix is not truth:
         back = np.linalg.inv(matrix) @ truth

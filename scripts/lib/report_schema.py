@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from voxgan_jax.report import codec, record
 
-_NAMES = {str: "string", int: "integer", float: "number"}
+_NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def schema() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from voxgan_jax import console
 from voxgan_jax.devices import interruption
 
-_TRAINING = ("importlib_resources", "optax", "orbax", "tensorboard", "tensorboardX")
+_TRAINING = ("importlib_resources", "optax", "orbax", "tensorboard")
 _TRAINING += ("tensorflow", "tensorflow_datasets")
 EXTRAS = dict.fromkeys(_TRAINING, "train") | {"torch": "torch"}
 """Packages that restoring does without, and the extra of voxgan_jax that brings each."""

@@ -1,9 +1,10 @@
 """`voxgan complete`: the way from files to results."""
 
 import argparse
+import itertools
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from voxgan_jax.cli import options, result
@@ -11,6 +12,8 @@ from voxgan_jax.files import is_full, readable
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from voxgan_jax.inference.completer import Completer
     from voxgan_jax.report.overview import Overview
     from voxgan_jax.report.record import Report
@@ -26,30 +29,76 @@ def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(args: argparse.Namespace) -> int:
     """Complete what is named; 1 where a file could not be."""
-    # JAX takes a second to import, too long for --help.
+    from tqdm import tqdm
+
+    several = len(args.files) > 1 or not pathlib.Path(args.files[0]).is_file()
+    silent = args.quiet or args.json
+    # At once, as all else takes its time to import.
+    with tqdm(unit="sherd", disable=None if several and not silent else True) as progress:
+
+        def tell(text: str) -> None:
+            if several:
+                progress.set_postfix_str(readable(text))
+            elif not silent and sys.stderr.isatty():
+                print(readable(text), file=sys.stderr, flush=True)
+
+        tell("loading the model …")
+        return _run(args, progress, tell)
+
+
+def _run(args: argparse.Namespace, progress: "tqdm[Any]", tell: Callable[[str], None]) -> int:
     from voxgan_jax import ledger
+    from voxgan_jax.report import overview
     from voxgan_jax.restore import files, naming
     from voxgan_jax.scan import formats, worker
 
-    silent = args.quiet or args.json
     wrong: dict[pathlib.Path, Exception] = {}
-    names = files.collect(args.files, None if silent else _warn, wrong)
+    names = files.collect(args.files, None if args.quiet or args.json else _warn, wrong)
     if not names:
         raise next(iter(wrong.values()))
+    names = {path: naming.of_body(name, args.body) for path, name in names.items()}
     if any(map(formats.is_mesh, names)):
         worker.start()
-    from voxgan_jax.devices import accelerator
-    from voxgan_jax.inference import completer
-    from voxgan_jax.report import overview
-
     how = {"inputs": ledger.marks_of(names), "overwrite": args.overwrite}
+    shown = args.out if len(names) > 1 and {"html", "json"} & set(args.formats) else None
+    all_of_them = overview.Overview(shown, len(names) + len(wrong), **how)
+    try:
+        code = _restore(args, names, wrong, all_of_them, progress, tell, **how)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        done = f"{len(all_of_them.done)} of {len(names)} are done"
+        again = "make room, and the same command goes on"
+        raise OSError(f"{args.out}: the disk is full; {done}; {again}") from error
+    progress.close()
+    failed, count = len(all_of_them.failed), len(all_of_them.done)
+    if all_of_them.out_dir and count and not (args.quiet or args.json):
+        faults = f", {'one file' if failed == 1 else f'{failed} files'} failed" if failed else ""
+        pots = "one pot" if count == 1 else f"{count} pots"
+        print(f"{args.out / overview.INDEX}: {pots}{faults}")
+    return code
+
+
+def _restore(
+    args: argparse.Namespace,
+    names: Mapping[pathlib.Path, str],
+    wrong: Mapping[pathlib.Path, Exception],
+    all_of_them: "Overview",
+    progress: "tqdm[Any]",
+    tell: Callable[[str], None],
+    **how: Any,
+) -> int:
+    """Restore these files; `wrong` says what is wrong with inputs that mean none."""
+    from tqdm import tqdm
+
+    from voxgan_jax.devices import accelerator
+    from voxgan_jax.restore import files, naming
+
     ids = sorted(set(args.fragment or ()))
     called = {path: naming.of_fragments(name, ids) for path, name in names.items()}
     # Which fragment evaluation gives is known only when the file is read.
     written = () if args.fixed_fragment else args.formats
     taken = files.taken(called, args.out, written, args.hypotheses, **how)
-    shown = args.out if len(names) > 1 and {"html", "json"} & set(args.formats) else None
-    all_of_them = overview.Overview(shown, len(names) + len(wrong), **how)
     unshown = all_of_them.refused()
     if unshown:
         _warn(f"{unshown}; the others are written, but no overview")
@@ -57,9 +106,9 @@ def run(args: argparse.Namespace) -> int:
         _fail(args, all_of_them, names.get(path, str(path)), path, error)
     if len(taken) == len(names):
         return 1
-    if len(names) == 1 and not silent:
-        _tell("loading the model …")
     accelerator.prepare()
+    from voxgan_jax.inference import completer
+
     model = completer.load(
         weights_file=args.weights,
         workdir=args.workdir,
@@ -72,26 +121,13 @@ def run(args: argparse.Namespace) -> int:
     free = {path: name for path, name in names.items() if path not in taken}
     before = {} if args.again else files.finished(free, args.out, about)
     all_of_them.done += before.values()
-    if before and not silent:
-        print(_told_before(args, list(before.values())))
+    if before and not (args.quiet or args.json):
+        tqdm.write(_told_before(args, list(before.values())))
     todo = {path: name for path, name in free.items() if path not in before}
-    try:
-        with all_of_them:
-            _complete(args, model, todo, all_of_them, about=about, **how)
-    except OSError as error:
-        if not is_full(error):
-            raise
-        done = f"{len(all_of_them.done)} of {len(names)} are done"
-        again = "make room, and the same command goes on"
-        raise OSError(f"{args.out}: the disk is full; {done}; {again}") from error
-    failed = len(all_of_them.failed)
-    if all_of_them.out_dir and not silent:
-        faults = f", {'one file' if failed == 1 else f'{failed} files'} failed" if failed else ""
-        count = len(all_of_them.done)
-        print(
-            f"{args.out / overview.INDEX}: {'one pot' if count == 1 else f'{count} pots'}{faults}"
-        )
-    return int(failed > 0 or unshown is not None)
+    progress.reset(len(todo))
+    with all_of_them:
+        _complete(args, model, todo, all_of_them, progress, tell, about=about, **how)
+    return int(bool(all_of_them.failed) or unshown is not None)
 
 
 def _complete(
@@ -99,50 +135,59 @@ def _complete(
     model: "Completer",
     todo: Mapping[pathlib.Path, str],
     all_of_them: "Overview",
+    progress: "tqdm[Any]",
+    tell: Callable[[str], None],
+    *,
+    about: Mapping[str, Any],
     **how: Any,
 ) -> None:
     """Complete these files, and say of each what became of it."""
     from tqdm import tqdm
 
     from voxgan_jax.cli import checks
-    from voxgan_jax.restore import batch, pool
+    from voxgan_jax.restore import batch, files, pool, request
 
     free, needed = checks.available_memory(), (model.resolution * model.pool) ** 3 * batch.BYTES
     workers = pool.sensible_workers(len(todo), *([] if free is None else [free // needed]))
-    silent = args.quiet or args.json
-    show = not silent and len(todo) > 1
-    with (
-        pool.side_by_side(workers, tell=None if silent else _warn) as each,
-        tqdm(total=len(todo), unit="sherd", disable=None if show else True) as progress,
-    ):
-        results = batch.complete_files(
-            model,
-            todo,
-            args.out,
-            facts=options.facts(args),
-            ids=args.fragment or (),
-            fixed_fragment=args.fixed_fragment,
-            formats=args.formats,
-            clearance_mm=args.clearance_mm,
-            names=todo,
-            # Of a pot at --pool 8 the voxels alone take 670 MB.
-            batch_size=max(1, 16 // max(1, model.pool // 2) ** 3),
-            memory=free,
-            each=each,
-            tell=None if silent or len(todo) > 1 else _tell,
-            threshold=args.threshold,
-            whole_cube=args.whole_cube,
-            **how,
-        )
-        for (path, name), made in zip(todo.items(), results, strict=True):
-            progress.update()
-            if isinstance(made, Exception):
-                _fail(args, all_of_them, name, path, made)
-                continue
-            all_of_them.add(made.written.report)
-            if not args.quiet:
-                said = result.as_json(made) if args.json else result.in_words(made)
-                tqdm.write(said)
+    silent, facts = args.quiet or args.json, options.facts(args)
+    if todo:
+        batch.compile_ahead(model, any(request.is_placed(path, facts) for path in todo))
+    left = dict(todo)
+    try:
+        with pool.side_by_side(workers, tell=None if silent else _warn) as each:
+            for path, made in batch.complete_files(
+                model,
+                todo,
+                args.out,
+                facts=facts,
+                ids=args.fragment or (),
+                fixed_fragment=args.fixed_fragment,
+                formats=args.formats,
+                clearance_mm=args.clearance_mm,
+                names=todo,
+                in_overview=all_of_them.out_dir is not None,
+                memory=free,
+                each=each,
+                tell=tell,
+                threshold=args.threshold,
+                whole_cube=args.whole_cube,
+                about=about,
+                **how,
+            ):
+                name = left.pop(path)
+                progress.update()
+                if isinstance(made, Exception):
+                    _fail(args, all_of_them, name, path, made)
+                    continue
+                all_of_them.add(made.written.report)
+                if not args.quiet:
+                    said = result.as_json(made) if args.json else result.in_words(made)
+                    tqdm.write(said)
+    except (KeyboardInterrupt, OSError):
+        # Some may have been finished whose results have not come.
+        begun = dict(itertools.islice(left.items(), pool.under_way(workers)))
+        all_of_them.done += files.finished(begun, args.out, about).values()
+        raise
 
 
 def _fail(
@@ -166,12 +211,6 @@ def _warn(text: str) -> None:
     from tqdm import tqdm
 
     tqdm.write(readable(f"voxgan: {text}"), file=sys.stderr)
-
-
-def _tell(text: str) -> None:
-    """Say what is being done to who sits at a terminal: one sherd has no bar of progress."""
-    if sys.stderr.isatty():
-        print(readable(text), file=sys.stderr, flush=True)
 
 
 def _told_before(args: argparse.Namespace, reports: "Sequence[Report]") -> str:

@@ -14,7 +14,7 @@ def add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Add the command and its options."""
     parser = subparsers.add_parser("info", help="say what is in a file")
     add = parser.add_argument
-    add("files", nargs="+", type=pathlib.Path, metavar="FILE", help=INPUTS)
+    add("files", nargs="+", metavar="FILE", help=f"{INPUTS}; or a folder of such, or a glob")
     add("--unit", choices=arguments.UNITS, help="of a mesh's coordinates")
     add("--voxel-mm", type=arguments.from_text("voxel_mm"), help="side of a voxel (default: 1)")
     add("--json", action="store_true", help="print a JSON object for each file, a line each")
@@ -23,21 +23,27 @@ def add_info(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def _info(args: argparse.Namespace) -> int:
     from voxgan_jax.files import readable
-    from voxgan_jax.scan import worker
+    from voxgan_jax.scan import formats, worker
 
-    if any(path.suffix.lower() != ".vox" for path in args.files):
+    if any(formats.is_mesh(pathlib.Path(path)) for path in args.files):
         worker.start()  # while this process imports what it needs
-    failed = 0
-    for path in args.files:
-        try:
-            known = describe(path, args.unit, args.voxel_mm)
-        except (OSError, ValueError) as error:
-            print(readable(f"voxgan: {error}"), file=sys.stderr)
-            failed += 1
-            continue
-        said = readable(json.dumps(known, ensure_ascii=False)) if args.json else sentence(known)
-        print(said)
-    return int(failed > 0)
+    from voxgan_jax.restore import faults, files
+
+    def warn(text: object) -> None:
+        print(readable(f"voxgan: {text}"), file=sys.stderr)
+
+    wrong: dict[pathlib.Path, Exception] = {}
+    names = files.collect(args.files, None if args.json else warn, wrong)
+    for error in wrong.values():
+        warn(error)
+    for path in names:
+        known = faults.guarded(path, describe, path, args.unit, args.voxel_mm)
+        if isinstance(known, Exception):
+            warn(known)
+            wrong[path] = known
+        else:
+            print(readable(json.dumps(known, ensure_ascii=False)) if args.json else sentence(known))
+    return int(bool(wrong))
 
 
 def describe(
@@ -47,8 +53,9 @@ def describe(
 
     Of voxels: `size` (d, h, w), height last, in voxels, `size_mm` of the box along the file's x, y
     and z, `voxels`, and each fragment's number of voxels and share of them. Of a mesh: `size_mm`
-    and its lowest corner, the numbers of vertices, faces and bodies, whether it is watertight, and
-    its area and, where it is watertight, its volume.
+    and its lowest corner, the numbers of vertices and faces, its bodies' sizes, how many others
+    were left out as `dust`, whether it is watertight, its area and, where it is watertight, its
+    volume, `notes`, what else was found, and `warnings`, what is not credible, in words.
 
     Args:
         unit, voxel_mm: as `scan.formats.read` takes them.
@@ -100,9 +107,14 @@ def sentence(known: dict[str, Any]) -> str:
             else "not watertight: holes are filled where most directions agree"
         )
         bodies = "one body" if known["bodies"] == 1 else f"{known['bodies']} bodies"
-        return (
-            f"{known['file']}: a mesh of {known['faces']} faces in {bodies},"
-            f" {size} mm (x × y × z); {state}"
+        notes = [f"  {note}" for note in known["notes"]]
+        notes += [f"  WARNING: {warning}" for warning in known["warnings"]]
+        return "\n".join(
+            [
+                f"{known['file']}: a mesh of {known['faces']} faces in {bodies},"
+                f" {size} mm (x × y × z); {state}",
+                *notes,
+            ]
         )
     voxels = " × ".join(map(str, known["size"]))
     lines = [
@@ -119,19 +131,32 @@ def sentence(known: dict[str, Any]) -> str:
 
 
 def _mesh(path: pathlib.Path, unit: str | None) -> dict[str, Any]:
-    from voxgan_jax.scan import formats
+    from voxgan_jax.scan import doubts, formats
 
-    mesh, _ = formats.read_mesh(path, unit)
+    mesh, _, contents = formats.read_mesh(path, unit)
     tight = bool(mesh.is_watertight)
+    notes = list(contents._replace(bodies=contents.bodies[:1]).notes)
+    if len(contents.bodies) > 1:
+        notes = [contents.several, *notes]
+    if contents.turned:
+        notes.append(f"{contents.turned} faces looked another way and are turned")
+    if not contents.outward:
+        notes.append(
+            "too open to know which side is outside: its hollow side is taken as the inner one"
+        )
     return {
         "size_mm": _rounded(mesh.extents),
-        "lowest_mm": _rounded(mesh.bounds[0]),
+        "lowest_mm": _rounded(mesh.bounds[0] + contents.origin),
         "vertices": len(mesh.vertices),
         "faces": len(mesh.faces),
-        "bodies": int(mesh.body_count),
+        "bodies": len(contents.bodies),
+        "body_sizes_mm": [_rounded(body.size) for body in contents.bodies],
+        "dust": contents.dust,
         "watertight": tight,
         "area_mm2": round(float(mesh.area), 3),
         "volume_mm3": round(abs(float(mesh.volume)), 3) if tight else None,
+        "notes": notes,
+        "warnings": [doubt.text for doubt in doubts.of_scan(mesh)],
     }
 
 

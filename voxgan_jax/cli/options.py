@@ -11,7 +11,7 @@ INPUTS = "a mesh (STL, OBJ, PLY, GLB, OFF, 3MF) or voxels (.vox, .binvox, .npy, 
 
 _MODEL = ("threshold", "dtype", "average", "pool", "whole_cube")
 _FACTS = ("unit", "voxel_mm", "up", "axis", "height_mm", "diameter_mm", "rim", "base")
-_FACTS += ("as_is", "place")
+_FACTS += ("as_is", "place", "largest", "body")
 
 _PLACE = """\
 Of a mesh, what is given is kept and the rest is estimated: where the axis is, how big
@@ -48,6 +48,9 @@ _HELP = {
     " longest side of the pot fills the model's cube)",
     "--as-is": "the mesh lies as it did in its pot",
     "--place": "it does not, whatever else is given",
+    "--largest": "of several bodies in a mesh the largest is the sherd",
+    "--body": "the body of this number is, the largest 1 (`voxgan info` lists them; the results are"
+    " called NAME_bodyN); or all, which lie as they did in one pot",
     "--formats": "what is written (default: all); stl brings the missing piece as well, svg is the"
     " section drawing, html the page, json the report",
     "--hypotheses": "K other pots that the sherd may come from, besides the one answer"
@@ -98,8 +101,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--quiet", said, action="store_true")
     place = parser.add_argument_group("size and place of the input", _PLACE)
     add("--unit", place, choices=arguments.UNITS)
-    add("--up", place, choices=arguments.UPS)
-    add("--axis", place, type=told("axis"), metavar="X,Y,Z")
+    upright = place.add_mutually_exclusive_group()
+    add("--up", upright, choices=arguments.UPS)
+    add("--axis", upright, type=told("axis"), metavar="X,Y,Z")
     add("--height-mm", place, type=told("height_mm"))
     add("--diameter-mm", place, type=told("diameter_mm"))
     add("--rim", place, action="store_true")
@@ -108,6 +112,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     how = place.add_mutually_exclusive_group()
     add("--as-is", how, action="store_true")
     add("--place", how, action="store_true")
+    which = place.add_mutually_exclusive_group()
+    add("--largest", which, action="store_true")
+    add("--body", which, type=told("body"), metavar="N")
     add("--formats", nargs="+", choices=FORMATS, default=FORMATS)
     add("--hypotheses", type=told("hypotheses"), default=0, metavar="K")
     add("--again", action="store_true")

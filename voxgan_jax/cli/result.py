@@ -24,11 +24,14 @@ def as_json(result: "batch.Result") -> str:
         "missing_mm3": round(written.missing_mm3, 3),
         "gap_mm": round(written.gap_mm, 3),
         "pieces": written.pieces,
+        "missing_why": written.report.missing_why,
         "joined": report["pieces"],
         **{
             name: report[name]
             for name in ("confidence", "scale", "measures", "placement", "hypotheses")
         },
+        "warnings": report.get("warnings", []),
+        "scan": report.get("scan"),
     }
     return readable(json.dumps(said, ensure_ascii=False))
 
@@ -46,12 +49,18 @@ def in_words(result: "batch.Result") -> str:
     ]
     if report.confidence:
         lines.append(f"confidence {report.confidence.sentence}")
+    lines += [f"WARNING: {warning}" for warning in report.warnings or ()]
     if report.placement:
         lines.append(report.placement.sentence)
+    lines += report.scan.notes if report.scan else ()
     joined = report.pieces
     if joined and joined.bridge_voxels:
         share = sentences.percent(joined.share_bridges)
         lines.append(f"joined by a guess: {share} of the pot bridges its {joined.made} pieces")
+    if joined and joined.floor_voxels:
+        lines.append("the floor had a hole, which was closed by a guess")
+    if joined and joined.open_floor:
+        lines.append("the floor is open")
     if joined and joined.left > 1:
         lines.append(f"in {joined.left} pieces that no likely wall joins")
     if report.hypotheses:
@@ -63,6 +72,7 @@ def in_words(result: "batch.Result") -> str:
         lines.append(
             f"missing: {bodies} of {volume}, {written.gap_mm:.2f} mm or more from the original"
         )
+        lines += [f"  {caution}" for caution in sentences.cautions(report)]
     if report.missing_why:
         lines.append(f"no missing piece: {report.missing_why}")
     if not report.scaled:

@@ -37,9 +37,9 @@ def _view(args: argparse.Namespace) -> None:
 def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Path:
     """The page that belongs to a file: to a result beside it, or to a sherd completed into `out`.
 
-    Of a sherd of whose fragments one was given the page has `_fragmentK` in its name. Of one of
-    several sherds of one name it may lie in a subfolder of `out` (`naming.names`). Of a folder it
-    is the overview of all its pots, or its only page.
+    Of a sherd of whose fragments or bodies one was given the page has `_fragmentK` or `_bodyN` in
+    its name. Of one of several sherds of one name it may lie in a subfolder of `out`
+    (`naming.names`). Of a folder it is the overview of all its pots, or its only page.
 
     Raises:
         FileNotFoundError: there is none.
@@ -63,7 +63,7 @@ def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Pa
     pages = sorted(
         page
         for page in (folder.iterdir() if folder.is_dir() else ())
-        if page.suffix == ".html" and page.stem.startswith(f"{stem}_fragment")
+        if page.suffix == ".html" and page.stem.startswith((f"{stem}_fragment", f"{stem}_body"))
     )
     hint = "" if out else "; say by --out where its results are"
     return _only(pages, f"{exact}: there is no such page{hint}")
@@ -76,7 +76,7 @@ def _in_subfolder(path: pathlib.Path, stem: str, out: pathlib.Path) -> list[path
     found: dict[tuple[int, bool], list[pathlib.Path]] = {}
     for page in sorted(out.rglob("*.html")):
         shared = page.relative_to(out).parent.parts
-        fits = re.fullmatch(rf"{names}(_fragment\d+)?", page.stem)
+        fits = re.fullmatch(rf"{names}((_fragment|_body)\d+)?", page.stem)
         if fits and shared == above[len(above) - len(shared) :]:
             found.setdefault((len(shared), fits[1] is not None), []).append(page)
     return found[max(found)] if found else []

@@ -8,8 +8,6 @@ import numpy as np
 
 from voxgan_jax.data import grid
 from voxgan_jax.data.folder import PotFile
-from voxgan_jax.data.synthetic import pots
-from voxgan_jax.data.synthetic.fracture import fracture
 
 FRACTURINGS = 4
 """How often each synthetic pot is broken, anew and into another number of fragments."""
@@ -58,6 +56,8 @@ def broken_pot(
 
     None of them is among those that `synthetic.write_dataset` makes of the same seed.
     """
+    from voxgan_jax.data.synthetic.fracture import fracture
+
     k, again = divmod(number, FRACTURINGS)
     occupancy, pieces = _pot(seed, k, min(_LONGEST_SIDE, resolution * pool))
     labels = fracture(np.random.default_rng([seed, k, 3, again]), occupancy, pieces[again])
@@ -75,6 +75,9 @@ def broken_pot(
 @functools.lru_cache(maxsize=1)
 def _pot(seed: int, k: int, longest_side: int) -> tuple[np.ndarray, list[int]]:
     """A whole pot and the numbers of fragments it is to be broken into."""
+    # Only here: it brings SciPy's interpolation, half of what training imports beside JAX.
+    from voxgan_jax.data.synthetic import pots
+
     rng = np.random.default_rng([seed, k, 2])
     occupancy = pots.make_pot(rng, resolution=longest_side, handled=_HANDLED)
     return occupancy, rng.choice(FRAGMENTS, FRACTURINGS, replace=False).tolist()

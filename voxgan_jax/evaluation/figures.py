@@ -19,6 +19,7 @@ from skimage import measure
 
 from voxgan_jax.data import vox
 from voxgan_jax.files import whole
+from voxgan_jax.geometry import patches
 
 _LIGHT = np.array([-0.40, 0.75, 0.55])  # in view axes: right, up, towards the viewer
 _PAD = 4  # voxels of free space around the grid, enough for the widest blur
@@ -32,7 +33,7 @@ class Surface(NamedTuple):
 
     Seen from outside, the corners of a face run counter-clockwise. Per face: `normals` point
     outwards with unit length, `openness` is near 1 in free space and falls towards 0 in corners
-    and deep inside a pot, `labels` is the id of the nearest voxel.
+    and deep inside a pot, `labels` is the id of the nearest voxel, without specks.
     """
 
     vertices: Float[np.ndarray, "v 3"]
@@ -70,12 +71,15 @@ def surface(labels: Shaped[np.ndarray, "d h w"]) -> Surface:
         ndimage.distance_transform_edt(ids == 0, return_distances=False, return_indices=True)
     )
     here = tuple(np.rint(centres).astype(int))
+    a, b, c = vertices[faces].transpose(1, 0, 2)
+    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
+    near = ids[tuple(nearest[(slice(None), *here)])]
     return Surface(
         vertices=_upright(vertices - _PAD, np.array(labels.shape) - 1),
         faces=faces.astype(np.int64),
         normals=_upright(normals, np.zeros(3)),
         openness=np.clip(1.0 - 2.0 * crowding, 0.0, 1.0),
-        labels=ids[tuple(nearest[(slice(None), *here)])],
+        labels=patches.calmed(faces, areas, near.astype(int)).astype(np.uint8),
     )
 
 

@@ -1,5 +1,6 @@
 """What of a grid lies inside a mesh, be the mesh whole or not, and points on its surface."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -7,14 +8,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
+from voxgan_jax.files import READ_SECONDS, USUAL_SECONDS, read_seconds
+
 if TYPE_CHECKING:
     import trimesh
 
 _AT_ONCE = 1 << 19
 """Points, or pairs of a line and a triangle, that are held at once, of some 300 bytes each."""
 _MOST_CROSSINGS, _MOST_POINTS = 1 << 24, 1 << 26
-"""So many pairs along each axis, and points, are looked at at most: ten seconds' work. Ordinary
-scans of two million faces need a tenth of it in the finest grid."""
+"""So many pairs along each axis, and points, are looked at at most: ten seconds' work, or more
+where the environment allows more for reading. Ordinary scans of two million faces need a tenth of
+it in the finest grid."""
 _MOST_KEPT = 1 << 24
 """So many points at most does `sample` keep, of 24 bytes each."""
 _ROW = (2 / 3) ** 0.5
@@ -135,10 +139,13 @@ def _stretch(
 
 
 def _check_work(count: int, most: int) -> None:
-    if count > most:
+    seconds = read_seconds()
+    limit = most * seconds / USUAL_SECONDS
+    if count > limit:
         raise ValueError(
-            f"its faces are so big and so many ({count:.2g} steps to follow them all) that it is no"
-            " scan of a sherd; repair or simplify the mesh"
+            f"its faces are so big and so many ({count:.2g} steps to follow them all, above the"
+            f" limit of {limit:.2g}) that it is no scan of a sherd; repair or simplify the mesh, or"
+            f" set {READ_SECONDS}={math.ceil(seconds * count / limit)}"
         )
 
 
@@ -167,8 +174,12 @@ def sample(mesh: "trimesh.Trimesh", spacing: float) -> Float[np.ndarray, "n 3"]:
     Raises:
         ValueError: they would be too many.
     """
-    chunks = _samples(np.asarray(mesh.triangles), spacing, _MOST_KEPT)
-    return np.concatenate([np.zeros((0, 3)), *chunks])
+    return spread(np.asarray(mesh.triangles), spacing)
+
+
+def spread(triangles: Float[np.ndarray, "n 3 3"], spacing: float) -> Float[np.ndarray, "k 3"]:
+    """`sample` of triangles that are no mesh."""
+    return np.concatenate([np.zeros((0, 3)), *_samples(triangles, spacing, _MOST_KEPT)])
 
 
 def _samples(

@@ -56,13 +56,13 @@ class Hypothesis(NamedTuple):
 class Answer(NamedTuple):
     """What the model makes of a sherd.
 
-    `labels` holds GIVEN, INFERRED and, in bridges between the pot's `pieces`, UNCERTAIN in the box
-    asked for; what the model adds outside it is only counted, in `left_out`. The file's coordinates
-    (x, y, z) move by `shift`: not at all in the input's own box. `probabilities` fill the model's
-    cube; they are its own but where pieces were joined or dropped. `belief` are those in the box of
-    `labels`, with the threshold moved to 0.5. `confidence` says how far to trust it; None where the
-    model was not calibrated for that. `hypotheses` are other pots, the likeliest first, where the
-    completer was loaded for several.
+    `labels` holds GIVEN, INFERRED and, in bridges between the pot's `pieces` and where its floor
+    was closed, UNCERTAIN in the box asked for; what the model adds outside it is only counted, in
+    `left_out`. The file's coordinates (x, y, z) move by `shift`: not at all in the input's own box.
+    `probabilities` fill the model's cube; they are its own but where pieces were joined or dropped
+    or the floor was closed. `belief` are those in the box of `labels`, with the threshold moved to
+    0.5. `confidence` says how far to trust it; None where the model was not calibrated for that.
+    `hypotheses` are other pots, the likeliest first, where the completer was loaded for several.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]

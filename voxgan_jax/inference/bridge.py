@@ -45,13 +45,18 @@ _MOST = 40  # pieces that are looked at
 
 class Pieces(NamedTuple):
     """How many pieces the model's pot was `made` in and how many are `left`; pieces are those that
-    share no face of a voxel. `added` counts the voxels of bridges, `dropped` those left out.
+    share no face of a voxel. `added` counts the voxels of bridges, `dropped` those left out,
+    `floor` those that close the floor, `plugs` those that fill tunnels through the wall; `is_open`
+    tells that the floor has a hole all the same.
     """
 
     made: int
     left: int
     added: int = 0
     dropped: int = 0
+    floor: int = 0
+    plugs: int = 0
+    is_open: bool = False
 
 
 class Joined(NamedTuple):
@@ -103,13 +108,13 @@ def join(probabilities: Volume, given: Voxels, threshold: float) -> Joined:
         if not sizes.any():
             break
         part = places == sizes.argmax()
-        bridge = np.where(_seam(body, part), _probability(BELIEF, threshold), np.float32(0))
+        bridge = np.where(_seam(body, part), probability(BELIEF, threshold), np.float32(0))
         if not bridge.any():
             profile = profile or profile_of(probabilities, given, threshold)
             path, least = way_between(profile, body, part)
             holds = bool((part & given).any())
             if least >= LIKELY or not (holds or is_plate(part, body)):
-                bridge = _ring(profile, path, body | part, threshold)
+                bridge = ring(profile, path, body | part, threshold)
             elif not holds:
                 hung = hung | part
         tried = np.maximum(found, bridge)
@@ -208,21 +213,30 @@ def way_between(
     profile: Profile, body: Voxels, part: Voxels
 ) -> tuple[Int[np.ndarray, "n 2"], float]:
     """The cells from one piece to another where clay is most probable, and the least of these."""
-    from skimage import graph
-
     starts, ends = (
         profile.weights @ each.reshape(-1, each.shape[2]).astype(np.float32) > 0.49
         for each in (body, part)
     )
-    ways = graph.MCP_Geometric(np.clip(profile.mean, _AIR, 1) ** -_POWER)
-    reached, _ = ways.find_costs(np.argwhere(starts), np.argwhere(ends))
-    places = np.argwhere(ends)
-    path = np.array(ways.traceback(places[reached[ends].argmin()]))
+    path = way(profile.mean, starts, ends)
     between = path[~(starts | ends)[tuple(path.T)]]
     return path, float(profile.mean[tuple(between.T)].min()) if len(between) else 1.0
 
 
-def _ring(profile: Profile, path: Int[np.ndarray, "n 2"], clay: Voxels, threshold: float) -> Volume:
+def way(
+    clay: Float[np.ndarray, "rings w"],
+    starts: Bool[np.ndarray, "rings w"],
+    ends: Bool[np.ndarray, "rings w"],
+) -> Int[np.ndarray, "n 2"]:
+    """The cells from some to others where clay is most probable."""
+    from skimage import graph
+
+    ways = graph.MCP_Geometric(np.clip(clay, _AIR, 1) ** -_POWER)
+    reached, _ = ways.find_costs(np.argwhere(starts), np.argwhere(ends))
+    places = np.argwhere(ends)
+    return np.array(ways.traceback(places[reached[ends].argmin()]))
+
+
+def ring(profile: Profile, path: Int[np.ndarray, "n 2"], clay: Voxels, threshold: float) -> Volume:
     """Probabilities of a ring along a path, as thick as the wall at its ends."""
     w = clay.shape[2]
     share = profile.weights @ clay.reshape(-1, w).astype(np.float32)
@@ -239,10 +253,10 @@ def _ring(profile: Profile, path: Int[np.ndarray, "n 2"], clay: Voxels, threshol
     cells = np.stack(np.meshgrid(radii, rows, indexing="ij"), axis=-1)
     away = np.asarray(spatial.KDTree(line).query(cells, distance_upper_bound=half + 2)[0])
     belief = np.clip(0.5 + 0.5 * (half - away), 0, BELIEF)
-    ring = np.zeros(clay.shape, np.float32)
+    turned = np.zeros(clay.shape, np.float32)
     nearest = np.rint(profile.radius * _FINE).astype(int)
-    ring[:, :, rows] = _probability(belief, threshold)[nearest]
-    return ring
+    turned[:, :, rows] = probability(belief, threshold)[nearest]
+    return turned
 
 
 def _wall(walls: Bool[np.ndarray, "rings w"], path: Int[np.ndarray, "n 2"]) -> float:
@@ -254,7 +268,7 @@ def _wall(walls: Bool[np.ndarray, "rings w"], path: Int[np.ndarray, "n 2"]) -> f
     return 4 * float(depth[tuple(near.T)].mean()) if len(near) else 0.0
 
 
-def _probability(
+def probability(
     belief: float | Float[np.ndarray, "..."], threshold: float
 ) -> Float[np.ndarray, "..."]:
     """Beliefs, with the threshold at 0.5, as the model's probabilities."""

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -166,8 +167,13 @@ def divided(
     variables = jax.device_put(variables, whole)
     plain = jax.jit(apply, in_shardings=(whole, rows), out_shardings=rows)
     turned = jax.jit(answer, in_shardings=(whole, rows, whole), out_shardings=rows)
+    alone = threading.Lock()
 
     def predict(partial: Volume) -> Volume:
+        with alone:  # Two threads would compile the same twice.
+            return _predict(partial)
+
+    def _predict(partial: Volume) -> Volume:
         count = len(partial)
         spare = -count % mesh.size
         if spare:

@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage, special
 
 from voxgan_jax.geometry import wheel
-from voxgan_jax.scan.pose import Placement, Word
+from voxgan_jax.inference.bridge import Pieces
+from voxgan_jax.scan.pose import Doubt, Placement, Word, word_of
 
 Voxels = Bool[np.ndarray, "r r r"]
 Volume = Float[np.ndarray, "r r r"]
@@ -174,8 +175,24 @@ def judge(rule: Rule, features: Features) -> Confidence:
     return Confidence(word, expected, f"{word}: expected IoU with the true pot {expected:.2f}")
 
 
-def bounded(found: Confidence | None, placement: Placement | None) -> Confidence | None:
-    """A confidence as it is to be shown: no higher than that of the place of the sherd.
+def of_pot(found: Confidence, pieces: Pieces | None) -> Confidence:
+    """A confidence as that of a pot: never high where it is in pieces or its floor is open.
+
+    `expected_iou`, which counts voxels, stays.
+    """
+    if pieces is None or found.word == "low" or not (pieces.left > 1 or pieces.is_open):
+        return found
+    why = [f"it is in {pieces.left} pieces"] if pieces.left > 1 else []
+    why += ["its floor is open"] if pieces.is_open else []
+    sentence = found.sentence.partition(": ")[2]
+    return found._replace(word="fair", sentence=f"fair: {' and '.join(why)}; {sentence}")
+
+
+def bounded(
+    found: Confidence | None, placement: Placement | None, doubts: Sequence[Doubt] = ()
+) -> Confidence | None:
+    """A confidence as it is to be shown: no higher than that of the place of the sherd, nor than
+    what speaks against it allows.
 
     `judge` takes the sherd to lie where it was placed. Where that is not sure, the lesser of the
     two words stands for both, and the sentence tells both; `expected_iou` stays that of a sherd
@@ -184,7 +201,15 @@ def bounded(found: Confidence | None, placement: Placement | None) -> Confidence
     Args:
         placement: None where none was estimated.
     """
-    if found is None or placement is None or placement.word == "high":
+    if found is None:
+        return None
+    if doubts:
+        words = [found.word, *(word_of(doubt.share) for doubt in doubts)]
+        words += [placement.word] if placement else []
+        word = max(words, key=WORDS.index)
+        sentence = f"{word}: {doubts[0].text}; but for that it would be {found.sentence}"
+        return found._replace(word=word, sentence=sentence)
+    if placement is None or placement.word == "high":
         return found
     place, share = placement.word, round(placement.share, 3)
     word = max(found.word, place, key=WORDS.index)

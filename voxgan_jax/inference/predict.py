@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from voxgan_jax.data import fragments, grid
-from voxgan_jax.inference import bridge
+from voxgan_jax.inference import bridge, floor
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Answer, Hypothesis, Request
 from voxgan_jax.inference.completer import Completer
-from voxgan_jax.inference.confidence import judge, measure
+from voxgan_jax.inference.confidence import judge, measure, of_pot
 from voxgan_jax.scan.pose import Sherd
 
 
@@ -56,7 +56,7 @@ def complete(
 
     Every given voxel is kept; the model decides about the others. Where the model works on a
     coarser grid (`pool`), what it adds comes in blocks of that size. Where its pot comes in several
-    pieces, these are joined (`bridge.join`).
+    pieces or its floor has a hole, these are joined and that is closed (`floor.whole`).
 
     Args:
         whole_cube: the result fills the model's cube instead of the input's own box.
@@ -77,26 +77,23 @@ def complete_batch(
     *,
     threshold: float | None = None,
     whole_cube: bool = False,
-    rows: int | None = None,
 ) -> list[Answer]:
-    """Complete several pots in one pass of the model; otherwise as `complete`.
-
-    `rows` fills the batch up with empty pots: one size for all batches is compiled only once.
-    """
+    """Complete several pots in one pass of the model; otherwise as `complete`."""
     cut = completer.threshold if threshold is None else threshold
     boxes = [given_voxels(request) for request in requests]
-    partial = np.zeros((max(rows or 0, len(requests)), *[completer.resolution] * 3, 1), np.float32)
+    partial = np.zeros((len(requests), *[completer.resolution] * 3, 1), np.float32)
     for row, request in enumerate(requests):
         partial[row, ..., 0] = _given_cells(completer, request)
     probabilities = np.asarray(completer.predict(jnp.asarray(partial)))[..., 0]
-    given = partial[: len(boxes), ..., 0] > 0
+    given = partial[..., 0] > 0
     answer = functools.partial(_answer, completer, threshold=cut, whole_cube=whole_cube)
     answers = list(map(answer, boxes, given, probabilities))
     if completer.rule is not None:
         # The model's own answer and threshold, for which the rule was fitted.
         for row, cells in enumerate(given):
             features = measure(cells, probabilities[row], completer.threshold)
-            answers[row] = answers[row]._replace(confidence=judge(completer.rule, features))
+            found = of_pot(judge(completer.rule, features), answers[row].pieces)
+            answers[row] = answers[row]._replace(confidence=found)
     if completer.alternatives is not None:
         others, shares = map(np.asarray, completer.alternatives(jnp.asarray(partial)))
         for row, (box, cells) in enumerate(zip(boxes, given, strict=True)):
@@ -135,7 +132,14 @@ def _answer(
     Args:
         box: the voxels that are given, in the pot's box; `given` in the model's cube.
     """
-    made = bridge.join(probabilities, given, threshold)
+    region = grid.region(
+        box.shape, completer.resolution, pool=completer.pool, placement=completer.placement
+    )
+    # What is cut off at the box must not part the pot or open its floor unseen.
+    asked = np.full(given.shape, whole_cube)
+    asked[tuple(slice(s.start // completer.pool, -(-s.stop // completer.pool)) for s in region)] = 1
+    outside = int(((probabilities > threshold) & ~asked).sum())
+    made = floor.whole(np.where(asked, probabilities, np.float32(0)), given, threshold)
     inferred = np.where(made.probabilities > threshold, np.uint8(INFERRED), np.uint8(0))
     inferred[made.bridges] = UNCERTAIN
     # Polygons from [0, 1] to itself that take the threshold to 0.5.
@@ -145,9 +149,6 @@ def _answer(
     if completer.pool > 1:
         cube = grid.upsample(inferred, completer.pool)
         belief = grid.upsample(belief, completer.pool)
-    region = grid.region(
-        box.shape, completer.resolution, pool=completer.pool, placement=completer.placement
-    )
     cube[region][box] = GIVEN
     kept, left_out, shift = cube, 0, (0, 0, 0)
     if whole_cube:
@@ -156,10 +157,16 @@ def _answer(
         shift = (w.start, d.start, len(cube) - h.stop)
     else:
         kept, belief = cube[region], belief[region]
-        left_out = int((cube > 0).sum() - (kept > 0).sum())
-    pieces = made.pieces._replace(
+        left_out = outside * completer.pool**3 + int((cube > 0).sum() - (kept > 0).sum())
+    found, cell = made.pieces, completer.pool**3
+    closed, plugs = cell * found.floor, cell * found.plugs
+    pieces = found._replace(
         left=bridge.count(kept > 0),
-        added=int((kept == UNCERTAIN).sum()),
-        dropped=made.pieces.dropped * completer.pool**3,
+        added=max(int((kept == UNCERTAIN).sum()) - closed - plugs, 0),
+        dropped=cell * found.dropped,
+        floor=closed,
+        plugs=plugs,
+        is_open=bool(floor.hole(kept > 0).any()),
     )
-    return Answer(kept, left_out, shift, made.probabilities, belief, pieces=pieces)
+    probabilities = np.where(asked, made.probabilities, probabilities)
+    return Answer(kept, left_out, shift, probabilities, belief, pieces=pieces)

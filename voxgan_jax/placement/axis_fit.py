@@ -9,80 +9,132 @@ turned surface: what is no wall, with another wall behind it, is left out.
 A sherd of a sphere or of a cylinder, and a flat one, fits many axes: several are returned.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy import optimize
 
+from voxgan_jax.placement import roundness
+from voxgan_jax.placement.axis_lines import hemisphere, nearest_lines, starts
+from voxgan_jax.placement.roundness import Frame, Lines
 from voxgan_jax.scan.walls import Wall
 
 Points = Float[np.ndarray, "n 3"]
 Values = Float[np.ndarray, "n"]
 Vector = Float[np.ndarray, "3"]
-Frame = tuple[Float[np.ndarray, "2 2"], Bool[np.ndarray, "n"]]
 
 _DIRECTIONS = 800  # tried, over half a sphere
 _TRIED_POINTS = 500  # of the sherd, with which they are tried
-_STARTS = 18  # directions from which a fit begins
 _KEPT = 6  # of those fits, to be fitted to all points
-_APART_DEGREES = 20.0  # between the starts
 _ALIKE_DEGREES = 8.0  # axes nearer to each other may be one
 _FIRST_TILT, _TILT_WORTH = 0.3, 1.5  # of a normal's sine: in walls; in spreads of distances
 _WIDEST_WALLS, _WIDEST_SIZES = 16.0, 5.0
-"""No pot's radius is so many times its wall, or the sherd's own size."""
+"""Few pots' radius is more than so many times their wall, or the sherd's own size."""
+
+_AT_THE_LIMIT = 0.9
+"""From this share of it on the limit has a say in a fit."""
+
+_EXACT = 1e-3
+"""Of a wall's thickness: with a smaller error a fit leaves nothing to be wished for."""
+
+_WIDER = 0.75
+"""An unusually wide pot is believed where it leaves no more than this share of the error. Of 14
+sherds of vox_pottery none left less than 0.99, thin bowls and jars 0.01 to 0.7."""
+
+MUCH_BETTER = 0.6
+"""An axis found by long moves is believed where it leaves less than this share of the error that is
+left by the fit of one round that it began from."""
 
 MEASURED = 1.1
 """So many times the size that is told of its pot a sherd may seem to have."""
 
-_DEGREE = 4  # of the polynomials that the profile is fitted by
+_STEP = float(np.finfo(float).eps ** 0.5)  # of the differences that stand for derivatives
 
 
 class Axis(NamedTuple):
     """A line: a point (that next to the sherd's middle) and a unit direction, either way round.
 
-    `error` is how far the wall lies from being round about it, in mm: the median residual.
+    `error` is how far the wall lies from being round about it, in mm: the median residual. `wide`
+    says that it lies further off than is usual for such a wall, as the surface demands.
     """
 
     point: Vector
     direction: Vector
     error: float
+    wide: bool = False
 
 
-def find(surface: Wall, direction: Vector | None = None, widest: float = np.inf) -> list[Axis]:
+def find(surface: Wall, direction: Vector | None = None, widest: float | None = None) -> list[Axis]:
     """The likeliest axes, best first; one alone where its direction is known.
 
-    Axes from which no point lies further than `widest`, in mm, come before others.
+    Args:
+        widest: the pot's radius in mm, where it is told; axes from which no point lies further come
+            before others. None keeps to what is usual for such a wall, but where a wider pot suits
+            the surface much better.
     """
+    if widest is not None:
+        return _find(surface, direction, widest, told=True)
+    usual = usual_radius(surface)
+    found = _find(surface, direction, usual)
+    if all(reach(axis, surface.points) < _AT_THE_LIMIT * usual for axis in found):
+        return found
+    least = min(axis.error for axis in found)
+    if least < _EXACT * _scale(surface):
+        return found
+    freed = _find(surface, direction, np.inf)
+    wider = [axis._replace(wide=True) for axis in freed if axis.error < _WIDER * least]
+    return [*wider, *found] if direction is None else (wider or found)
+
+
+def usual_radius(surface: Wall) -> float:
+    """What few pots with such a wall exceed, in mm."""
+    if surface.thickness:
+        return _WIDEST_WALLS * surface.thickness
+    return _WIDEST_SIZES * _size(surface.points)
+
+
+def _scale(surface: Wall) -> float:
+    """The wall's thickness, or a guess at it."""
+    return surface.thickness or float(np.linalg.norm(np.ptp(surface.points, axis=0))) / 20
+
+
+def _size(points: Points) -> float:
+    return float(np.linalg.norm(points - points.mean(0), axis=1).max())
+
+
+def _find(
+    surface: Wall, direction: Vector | None, widest: float, *, told: bool = False
+) -> list[Axis]:
+    """The likeliest axes of a pot whose radius is, or where it is not told should be, no more."""
     points, normals = surface.points, surface.normals
-    size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
-    free = direction is None
+    size, free = _size(points), direction is None
     directions = hemisphere(_DIRECTIONS)
     if direction is not None:
         directions = (np.asarray(direction, float) / np.linalg.norm(direction))[None]
     some = slice(None, None, max(len(points) // _TRIED_POINTS, 1))
     cost, centres = nearest_lines(directions, surface.anchors[some], normals[some])
     lines = [Axis(*line, 0.0) for line in zip(centres, directions, strict=True)]
-    if np.isfinite(widest):
-        cost = cost + np.array([_reach(line, points[some]) > MEASURED * widest for line in lines])
+    most = MEASURED * widest if told else np.inf
+    if told:
+        cost = cost + np.array([reach(line, points[some]) > most for line in lines])
     few = Wall(points[some], normals[some], surface.anchors[some], surface.thickness)
 
     def worth(axis: Axis) -> tuple[bool, float]:
-        return bool(_reach(axis, points) > MEASURED * widest), axis.error
+        return bool(reach(axis, points) > most), axis.error
 
-    rough = [refined(few, lines[n], free=free, widest=widest) for n in starts(directions, cost)]
+    rough = [refined(few, lines[n], widest, free=free) for n in starts(directions, cost)]
     found = distinct(sorted(filter(None, rough), key=worth), size)[:_KEPT]
-    fine = [refined(surface, axis, free=free, rounds=2, widest=widest) for axis in found]
+    fine = [refined(surface, axis, widest, free=free, rounds=2) for axis in found]
     found = distinct(sorted(filter(None, fine), key=worth), size)
-    if any(not worth(axis)[0] for axis in found):
+    if not told or any(not worth(axis)[0] for axis in found):
         return found
     return [_pulled(axis, points, widest) for axis in found]
 
 
 def _pulled(axis: Axis, points: Points, widest: float) -> Axis:
     """An axis that lies too far off, moved straight towards the sherd as far as is needed."""
-    beyond = _reach(axis, points) - widest
+    beyond = reach(axis, points) - widest
     aside = points.mean(0) - axis.point
     aside -= (aside @ axis.direction) * axis.direction
     distance = float(np.linalg.norm(aside))
@@ -91,7 +143,7 @@ def _pulled(axis: Axis, points: Points, widest: float) -> Axis:
     return axis._replace(point=axis.point + min(beyond / distance, 1.0) * aside)
 
 
-def _reach(axis: Axis, points: Points) -> float:
+def reach(axis: Axis, points: Points) -> float:
     """How far from the axis the sherd reaches, but for a hundredth of it."""
     return float(np.quantile(cylindrical(axis, points)[0], 0.99))
 
@@ -104,66 +156,8 @@ def cylindrical(axis: Axis, points: Points) -> tuple[Values, Values]:
     return np.linalg.norm(across, axis=1), height
 
 
-def hemisphere(count: int) -> Points:
-    """Directions evenly over half a sphere (Fibonacci's lattice)."""
-    n = np.arange(count) + 0.5
-    z, turn = n / count, np.pi * (1 + 5**0.5) * n
-    ring = np.sqrt(1 - z**2)
-    return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], 1)
-
-
-def nearest_lines(
-    directions: Float[np.ndarray, "k 3"], points: Points, normals: Points
-) -> tuple[Float[np.ndarray, "k"], Float[np.ndarray, "k 3"]]:
-    """For each direction the line that the normals miss by the least, and by how much.
-
-    With m = n × a a normal line passes the axis through c at the distance m·(x − c) / |m|. The
-    cost is the mean square sine of the angle between a normal and its meridian plane, robust.
-    """
-    middle = points.mean(0)
-    across = np.cross(normals[None], directions[:, None])  # k n 3
-    aim = np.einsum("kni,ni->kn", across, points - middle)
-    size = np.linalg.norm(points - middle, axis=1).max()
-    weight, sine = np.ones(aim.shape), aim
-    centre = np.zeros((len(directions), 3))
-    for _ in range(4):
-        square = np.einsum("kn,kni,knj->kij", weight, across, across, optimize=True)
-        right = np.einsum("kn,kni,kn->ki", weight, across, aim, optimize=True)
-        # The direction itself is free; a hint of stiffness keeps a plane's axis near.
-        stiff = 1e-4 * len(points) * np.eye(3) + np.einsum("ki,kj->kij", directions, directions)
-        centre = np.linalg.solve(square + stiff, right[..., None])[..., 0]
-        offset = (points - middle)[None] - centre[:, None]
-        along = np.einsum("kni,ki->kn", offset, directions)
-        radius = np.sqrt(np.maximum((offset**2).sum(2) - along**2, (0.05 * size) ** 2))
-        sine = (aim - np.einsum("kni,ki->kn", across, centre)) / radius
-        weight = 1 / (radius**2 * (1 + (sine / 0.15) ** 2))
-        weight /= weight.mean(axis=1, keepdims=True)
-    cost = np.minimum(sine**2, 0.1).mean(axis=1)
-    return cost, middle + centre
-
-
-def apart(cost: Values, near: Callable[[int], Bool[np.ndarray, "n"]], count: int) -> list[int]:
-    """The place of the least cost, that of the least which is not near it, and so on."""
-    left = np.array(cost, float)
-    chosen: list[int] = []
-    while len(chosen) < count and np.isfinite(left).any():
-        chosen.append(int(left.argmin()))
-        left[near(chosen[-1])] = np.inf
-    return chosen
-
-
-def starts(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) -> list[int]:
-    """The best direction, the best far from it, and so on: where many serve, several are kept.
-
-    Args:
-        directions: unit vectors, either way round.
-    """
-    alike = np.cos(np.radians(_APART_DEGREES))
-    return apart(cost, lambda n: np.abs(directions @ directions[n]) > alike, _STARTS)
-
-
 def refined(
-    surface: Wall, start: Axis, *, free: bool = True, rounds: int = 3, widest: float = np.inf
+    surface: Wall, start: Axis, widest: float, *, free: bool = True, rounds: int = 3
 ) -> Axis | None:
     """The axis near a line about which the two walls fall on two lines, as smooth as a profile is.
 
@@ -171,17 +165,14 @@ def refined(
     sines of the normals' tilts out of their meridian planes.
 
     Args:
+        widest: half of the points lie no further from the axis, in mm, or hardly.
         free: its direction may change, not its place alone.
-        widest: no point lies further from the axis, in mm.
 
     Returns:
         None where the fit fails.
     """
     points, normals = surface.points, surface.normals
-    scale = surface.thickness or float(np.linalg.norm(np.ptp(points, axis=0))) / 20
-    size = float(np.linalg.norm(points - points.mean(0), axis=1).max())
-    limit = _WIDEST_WALLS * surface.thickness if surface.thickness else _WIDEST_SIZES * size
-    limit = min(limit, widest)
+    columns, scale = roundness.columns(surface), _scale(surface)
     axis = start
     middle = points.mean(0)
     weight, tilt = np.ones(len(points)), _FIRST_TILT * scale
@@ -191,31 +182,44 @@ def refined(
         radius, height = cylindrical(axis, points)
         frame = _profile_frame(axis, points, normals, radius, height)
 
-        def moved(x: Float[np.ndarray, "m"], axis=axis, first=first, second=second) -> Axis:
-            direction = axis.direction
+        def moved(x: Float[np.ndarray, "k m"], axis=axis, first=first, second=second) -> Lines:
+            move = np.stack([first, second])
+            directions = np.tile(axis.direction, (len(x), 1))
             if free:
-                direction = direction + x[2] * first + x[3] * second
-                direction = direction / np.linalg.norm(direction)
-            point = axis.point + scale * (x[0] * first + x[1] * second)
-            return Axis(point, direction, 0.0)
+                directions += x[:, 2:] @ move
+                directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+            return axis.point + scale * (x[:, :2] @ move), directions
 
-        def residuals(x: Float[np.ndarray, "m"], frame=frame, weight=weight, tilt=tilt):
-            distance, sine, radius = _residuals(moved(x), surface, frame, weight)
-            root = np.sqrt(weight)
-            # Else a plane's axis would lie anywhere.
-            beyond = 0.1 * np.sqrt(len(points)) * max(float(np.median(radius)) - limit, 0.0)
-            return np.concatenate([root * distance, tilt * root * sine, [beyond]])
+        def several(x: Float[np.ndarray, "k m"], frame=frame, weight=weight, tilt=tilt):
+            distance, sine, radius = roundness.residuals(moved(x), columns, frame, weight)
+            root, beyond = np.sqrt(weight), np.zeros((len(x), 1))
+            if radius.max() > widest:
+                # Else a plane's axis would lie anywhere.
+                beyond = np.maximum(np.median(radius, axis=1, keepdims=True) - widest, 0.0)
+                beyond *= 0.1 * np.sqrt(len(points))
+            return np.concatenate([root * distance, tilt * root * sine, beyond], axis=1)
+
+        def residuals(x: Float[np.ndarray, "m"], several=several) -> Values:
+            return several(x[None])[0]
+
+        def slopes(x: Float[np.ndarray, "m"], several=several) -> Float[np.ndarray, "n m"]:
+            # Differences as `least_squares` takes them, but all at once.
+            steps = _STEP * np.where(x < 0, -1, 1) * np.maximum(1, np.abs(x))
+            here, *there = several(np.vstack([x, x + np.diag(steps)]))
+            return ((there - here) / steps[:, None]).T
 
         solved = optimize.least_squares(
-            residuals, np.zeros(4 if free else 2), method="lm", max_nfev=60
+            residuals, np.zeros(4 if free else 2), cast(Any, slopes), method="lm", max_nfev=60
         )
-        axis = moved(solved.x)
+        (point,), (direction,) = moved(solved.x[None])
+        axis = Axis(point, direction, 0.0)
         if not np.isfinite(axis.point).all():
             return None
         axis = axis._replace(
             point=axis.point + ((middle - axis.point) @ axis.direction) * axis.direction
         )
-        distance, sine, _ = _residuals(axis, surface, frame, weight)
+        lines = axis.point[None], axis.direction[None]
+        (distance,), (sine,), _ = roundness.residuals(lines, columns, frame, weight)
         spread = 1.5 * np.median(np.abs(distance)) + 1e-9 * scale
         weight = 1 / (1 + (distance / (2 * spread)) ** 2)
         # Each by what it is worth: on a smooth scan the places, on a coarse one the normals too.
@@ -241,25 +245,6 @@ def _profile_frame(
     out /= np.maximum(radius, 1e-9)[:, None]
     tilt = np.stack([np.einsum("ij,ij->i", normals, out), normals @ axis.direction], 1)
     return np.stack([along, across]), tilt @ across > 0
-
-
-def _residuals(
-    axis: Axis, surface: Wall, frame: Frame, weight: Values
-) -> tuple[Values, Values, Values]:
-    """The distances from the lines, the sines of the normals' tilts, and the radii."""
-    radius, height = cylindrical(axis, surface.points)
-    turn, side = frame
-    along, across = turn @ np.stack([radius, height])
-    middle, half = (along.max() + along.min()) / 2, max(np.ptp(along) / 2, 1e-9)
-    basis = np.polynomial.legendre.legvander((along - middle) / half, _DEGREE)
-    basis = np.hstack([basis, np.where(side, 1, -1)[:, None] * basis[:, :3]])
-    weighted = basis.T * weight
-    # Legendre's polynomials are nearly orthogonal here, so these equations are good enough.
-    square = weighted @ basis + 1e-9 * len(along) * np.eye(basis.shape[1])
-    fitted = np.linalg.solve(square, weighted @ across)
-    turning = np.cross(axis.direction, surface.anchors - axis.point)
-    sine = np.einsum("ij,ij->i", surface.normals, turning) / np.maximum(radius, 0.02 * half)
-    return across - basis @ fitted, sine, radius
 
 
 def distinct(found: list[Axis], size: float) -> list[Axis]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from voxgan_jax.placement import axis_fit
+from voxgan_jax.placement import axis_fit, axis_lines
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.axis_maps import Lines
 from voxgan_jax.scan.walls import Wall
@@ -26,7 +26,6 @@ _ROUNDS = ((24, 5.0, 1.2, 0.15), (16, 2.5, 0.6, 0.08), (10, 1.2, 0.3, 0.04))
 
 _VARIED = 12  # lines made of each that is kept
 _KEPT = 8  # at the end
-_MUCH_BETTER = 0.6  # share of the error that a long fit must come down to
 _APART_DEGREES, _APART_UNITS, _APART_SHARE = 6.0, 2.0, 0.1  # the last: of the distance
 _POINTS = 300  # of the sherd, by which the first lines are found
 
@@ -34,11 +33,14 @@ Score = Callable[[Lines], Float[np.ndarray, "k"]]
 """How well the sherd suits each line as its pot's axis, either end up: a logarithm."""
 
 
-def search(surface: Wall, unit: float, score: Score, fitted: Sequence[Axis] = ()) -> list[Axis]:
+def search(
+    surface: Wall, unit: float, widest: float, score: Score, fitted: Sequence[Axis] = ()
+) -> list[Axis]:
     """Axes worth a closer look, some of them much the same, in no order.
 
     Args:
         unit: the length in mm by which lines are told apart, a third of a usual wall.
+        widest: a pot's radius in mm, beyond which no line is fitted.
         fitted: axes to look at too, and to vary.
     """
     rng = np.random.default_rng(0)
@@ -56,19 +58,19 @@ def search(surface: Wall, unit: float, score: Score, fitted: Sequence[Axis] = ()
         lines, value = _joined([lines, more], middle), np.concatenate([value, score(more)])
     found = list(fitted)
     for index in _apart(lines, value, middle, unit, _KEPT):
-        found += _mended(surface, Axis(lines.points[index], lines.directions[index], 0.0))
+        found += _mended(surface, Axis(lines.points[index], lines.directions[index], 0.0), widest)
     return found
 
 
-def _mended(surface: Wall, line: Axis) -> list[Axis]:
+def _mended(surface: Wall, line: Axis, widest: float) -> list[Axis]:
     """A line with its direction kept, and fitted; fitted for long only where that is worth much.
 
     On a coarse surface the best fit lies far from the axis: what pots look like is a better guide.
     """
-    kept = axis_fit.refined(surface, line, rounds=1, free=False)
-    near = axis_fit.refined(surface, line, rounds=1)
-    best = None if near is None else axis_fit.refined(surface, near)
-    if near is not None and best is not None and best.error < _MUCH_BETTER * near.error:
+    kept = axis_fit.refined(surface, line, widest, rounds=1, free=False)
+    near = axis_fit.refined(surface, line, widest, rounds=1)
+    best = None if near is None else axis_fit.refined(surface, near, widest)
+    if near is not None and best is not None and best.error < axis_fit.MUCH_BETTER * near.error:
         near = best
     return [axis for axis in (kept, near) if axis is not None]
 
@@ -104,8 +106,8 @@ def varied(
 def _everywhere(surface: Wall, middle: Vector) -> Lines:
     """In every direction the line that the normals meet best, and lines nearer and farther."""
     some = slice(None, None, max(len(surface.points) // _POINTS, 1))
-    directions = axis_fit.hemisphere(_DIRECTIONS)
-    points = axis_fit.nearest_lines(directions, surface.anchors[some], surface.normals[some])[1]
+    directions = axis_lines.hemisphere(_DIRECTIONS)
+    points = axis_lines.nearest_lines(directions, surface.anchors[some], surface.normals[some])[1]
     points = _level(Lines(points, directions), middle).points
     moved = np.concatenate([middle + share * (points - middle) for share in _DISTANCES])
     return Lines(moved, np.tile(directions, (len(_DISTANCES), 1)))
@@ -140,4 +142,4 @@ def _apart(
         close = aside < max(_APART_UNITS * unit, _APART_SHARE * distance)
         return (np.abs(lines.directions @ lines.directions[best]) > cosine) & close
 
-    return axis_fit.apart(-value, near, n)
+    return axis_lines.apart(-value, near, n)

@@ -8,6 +8,7 @@ were trained on (configs/locator.py).
 
 import functools
 import pathlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -28,13 +29,15 @@ LONGEST = 62
 USUAL_WALL = 2.9
 """The median thickness of the walls of such pots in voxels, as `scan.walls.wall` measures it."""
 
-AT_ONCE = 128
-"""Maps that the network is given at once."""
+AT_ONCE = 32
+"""Maps that the network is given at once: more are slower on a CPU, and fewer calls are full."""
+
+_alone = threading.Lock()
+"""Two threads would compile the same twice."""
 
 Locate = Callable[[Float[np.ndarray, "b h r 2"]], Float[np.ndarray, "b 2 s p"]]
 
 
-@functools.cache
 def load(file: pathlib.Path | None = None) -> Locate:
     """The network with its weights, the package's where no others are named, compiled: it scores
     all placements about each line, with the map's upper end above and below.
@@ -42,6 +45,17 @@ def load(file: pathlib.Path | None = None) -> Locate:
     Raises:
         FileNotFoundError, WeightsError: see `open_network`.
     """
+    with _alone:
+        return _load(file)
+
+
+def warm_up() -> None:
+    """Load the package's network and compile it; who asks it meanwhile waits for that."""
+    load()(np.zeros((1, axis_maps.HEIGHTS, axis_maps.RINGS, 2), np.float32))
+
+
+@functools.cache
+def _load(file: pathlib.Path | None) -> Locate:
     net, variables, _ = open_network(file or model_card.path(model_card.LOCATOR))
 
     @jax.jit
@@ -57,7 +71,8 @@ def load(file: pathlib.Path | None = None) -> Locate:
             some = maps[start : start + AT_ONCE]
             full = np.zeros((AT_ONCE, *some.shape[1:]), np.float32)
             full[: len(some)] = some
-            scores[start : start + len(some)] = both_ways(variables, full)[: len(some)]
+            with _alone:
+                scores[start : start + len(some)] = both_ways(variables, full)[: len(some)]
         return scores
 
     return locate

@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 CUBE = locator.CUBE
 """The side of the cube in voxels in which `Known.voxel` is counted."""
 
-ROWS = 16
-"""Placements that the model completes at once."""
+LOOKED_AT = 16
+"""Placements that the model completes."""
 
-BATCHES = 1  # of so many placements
 RUNNER_UPS = 3  # told beside the best
 WEIGHTS = (0.85, 0.4)
 """What `Candidate.log_share` and the logit of the IoU that the model expects of its own answer are
@@ -49,14 +48,11 @@ def place(
     completer: Completer,
     mesh: "trimesh.Trimesh",
     known: Known = Known(),  # noqa: B008 - it cannot change
-    *,
-    batches: int = BATCHES,
 ) -> Placement:
     """The likeliest placement of a sherd, with runners-up that really differ from it.
 
     Args:
         mesh: in mm, in any pose.
-        batches: how many times `ROWS` placements the model is asked about.
 
     Raises:
         ValueError: nothing agrees with the surface and with what is known, or a model whose pots do
@@ -67,19 +63,22 @@ def place(
             "this model was trained on pots in the corner of the cube, for which nothing is known"
             " of placing; give --as-is"
         )
-    likely, (points, volume) = candidates(mesh, known, locator.load(), ROWS * batches)
-    side = completer.resolution
+    likely, view = candidates(mesh, known, locator.load(), LOOKED_AT)
+    points, volume = view.fill
     placements = []
-    for start in range(0, len(likely), ROWS):
-        chosen = likely[start : start + ROWS]
-        given = np.zeros((ROWS, *[side] * 3), bool)
-        given[: len(chosen)] = [given_cells(each, points, volume, side) for each in chosen]
-        answers = np.asarray(completer.predict(jnp.asarray(given[..., None], jnp.float32)))
-        for row, candidate in enumerate(chosen):
-            if given[row].any():
-                made = judged(completer, candidate, given[row], answers[row, ..., 0], known, points)
-                placements.append((candidate, made))
-    return ranked(placements, points)
+    for candidate in likely:
+        given = given_cells(candidate, points, volume, completer.resolution)
+        if given.any():
+            # One by one, as sherds are completed: so the model is compiled but once.
+            answer = completer.predict(jnp.asarray(given[None, ..., None], jnp.float32))
+            answer = np.asarray(answer)[0, ..., 0]
+            placements.append(
+                (candidate, judged(completer, candidate, given, answer, known, points))
+            )
+    shown = view.shown if view.shown > view.thickness else None
+    return ranked(placements, points)._replace(
+        wall_mm=view.thickness, shown_wall_mm=shown, other_axis=view.other
+    )
 
 
 def judged(

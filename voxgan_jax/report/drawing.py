@@ -22,6 +22,9 @@ from voxgan_jax.report.render import render
 
 _PAPER = (170, 150)
 """mm of a printed page that a drawing may fill."""
+_SIDE, _SIDE_UNSCALED = 32, 38
+"""Half of a drawing is so wide at least, in hundredths of the pot's size: the legend fits in and,
+without a scale, the line that says so."""
 _SCALES = (1, 2, 3, 4, 5, 10, 20, 50)
 """So many times smaller than the pot a drawing may be printed."""
 
@@ -45,19 +48,19 @@ def svg(profile: Profile, found: Measures | None = None, *, scaled: bool = True)
     shown = outline.halves(np.minimum(wall, known), profile)
     patch = outline.patch(profile, np.concatenate(edges))
     bar, part = _scale(2 * width)
-    side = width + 4 * unit
+    side = max(width + 4 * unit, (_SIDE if scaled else _SIDE_UNSCALED) * unit)
     parts = {
-        "wall": _path([path * (-1, 1) for path in walls], top, closed=True),
-        "known": _path([path * (-1, 1) for path in shown], top, closed=True),
+        "wall": path([path * (-1, 1) for path in walls], top, closed=True),
+        "known": path([path * (-1, 1) for path in shown], top, closed=True),
         "outside": _outside(profile, edges, top),
-        "sherd": _path(patch, top, closed=True),
+        "sherd": path(patch, top, closed=True),
         "said": _said(profile, found.height_mm, found.rim_diameter_mm, scaled),
         "diameter": _length(found.rim_diameter_mm, scaled),
     }
     return render(
         "section.svg.j2",
         id="s" + hashlib.sha256(repr(parts).encode()).hexdigest()[:10],
-        box=(-side, -9 * unit, 2 * side, top + (27 if scaled else 32) * unit),
+        box=(-side, -9 * unit, 2 * side, top + (33 if scaled else 38) * unit),
         unit=unit,
         top=top,
         width=width,
@@ -88,7 +91,7 @@ def printed(drawing: str) -> Print:
     return Print("100%", 0)
 
 
-def _path(lines: Sequence[Points], top: float, *, closed: bool = False) -> str:
+def path(lines: Sequence[Points], top: float, *, closed: bool = False) -> str:
     """Lines of (radius, height) as the data of one path; empty where none has two points."""
     texts = ["L".join(f"{x:.2f} {top - y:.2f}" for x, y in line) for line in lines if len(line) > 1]
     return "".join(f"M{text}{'Z' if closed else ''}" for text in texts)
@@ -100,7 +103,7 @@ def _outside(profile: Profile, edges: Sequence[Points], top: float) -> list[tupl
     parts = []
     for edge in edges:
         shown = np.interp(edge[:, 1], profile.heights, profile.seen.any(axis=1)) > 0.5
-        parts += [("ghost", _path([edge], top)), ("edge", _path(_runs(edge, shown), top))]
+        parts += [("ghost", path([edge], top)), ("edge", path(runs(edge, shown), top))]
         parts += [
             (
                 "line" if shown[place] else "ghost",
@@ -111,7 +114,7 @@ def _outside(profile: Profile, edges: Sequence[Points], top: float) -> list[tupl
     return parts
 
 
-def _runs(line: Points, chosen: Bool[np.ndarray, "_"]) -> list[Points]:
+def runs(line: Points, chosen: Bool[np.ndarray, "_"]) -> list[Points]:
     """The stretches of a line whose points are chosen."""
     ends = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(int), [0]])))
     return [line[start:end] for start, end in ends.reshape(-1, 2) if end - start > 1]

@@ -1,14 +1,15 @@
 """The surfaces of a completed pot, and its files of voxels and surfaces."""
 
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
+from scipy.spatial import KDTree
 
 from voxgan_jax.data import vox
-from voxgan_jax.geometry import surface
+from voxgan_jax.geometry import patches, surface, voxelise
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 
 if TYPE_CHECKING:
@@ -53,10 +54,27 @@ def surfaces(
         original: the scan in mm; None takes the surface of the given voxels.
     """
     pot, level = pot_surface(labels, belief, matrix)
+    scan = original is not None
     if original is None:
         given = labels == GIVEN
         original = surface.surface(surface.smooth(given), given, matrix, level)
-    return Surfaces(pot, surface.face_labels(pot, labels, matrix), original)
+    found = surface.face_labels(pot, labels, matrix)
+    step = surface.step_of(matrix)
+    if scan:
+        found = np.where(_touched(pot, original, step / 2), GIVEN, found)
+    found = patches.calmed(pot.faces, pot.area_faces / step**2, found, GIVEN)
+    return Surfaces(pot, found, original)
+
+
+def _touched(
+    pot: "trimesh.Trimesh", scan: "trimesh.Trimesh", reach: float
+) -> Bool[np.ndarray, " faces"]:
+    """The faces of a pot that lie on a scan, where no voxel may be half full of a thin wall."""
+    try:
+        points = voxelise.sample(scan, reach)
+    except ValueError:  # There would be too many; the voxels have to do.
+        return np.zeros(len(pot.faces), bool)
+    return KDTree(points).query(pot.triangles_center, distance_upper_bound=reach)[0] < np.inf
 
 
 def pot_surface(
@@ -88,6 +106,13 @@ def write(
         parts = {label: (NAMES[label], COLOURS[label]) for label in NAMES}
         surface.write_glb(targets["glb"], made.pot, made.labels, parts)
     return list(targets.values())
+
+
+def write_parts(stem: pathlib.Path, parts: "Mapping[str, trimesh.Trimesh]") -> list[pathlib.Path]:
+    """Write meshes as `STEM_NAME.stl`, by their names."""
+    for name, mesh in parts.items():
+        surface.write_stl(f"{stem}_{name}.stl", mesh)
+    return [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
 
 
 def palette() -> UInt8[np.ndarray, "256 4"]:

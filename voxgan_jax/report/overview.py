@@ -18,7 +18,7 @@ from voxgan_jax.report.render import render
 
 INDEX, SUMMARY = "index.html", "summary.csv"
 
-EVERY = 60.0
+EVERY = 10.0
 """Seconds from one writing to the next while the batch runs."""
 
 _IDLE = 50
@@ -39,6 +39,8 @@ _COLUMNS: dict[str, Callable[[Report], float | str | None]] = {
     "confidence": lambda report: report.confidence and report.confidence.word,
     "expected_iou": lambda report: report.confidence and report.confidence.expected_iou,
     "placement": lambda report: report.placement and report.placement.word,
+    "scale": lambda report: report.scale,
+    "warnings": lambda report: "; ".join(report.warnings or ()),
     "error": lambda _: None,
 }
 """The columns of the table, and what of a report stands there."""

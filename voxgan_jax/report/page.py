@@ -13,7 +13,8 @@ from jaxtyping import Float
 
 from voxgan_jax.files import write_whole
 from voxgan_jax.inference.answer import GIVEN, INFERRED
-from voxgan_jax.report import drawing, meshes, scene, sentences
+from voxgan_jax.report import drawing, meshes, scene, sentences, whereabouts
+from voxgan_jax.report.profile import Profile
 from voxgan_jax.report.record import Report
 from voxgan_jax.report.render import render
 
@@ -27,7 +28,9 @@ class View(NamedTuple):
     `surfaces` are the restored pot and the original, `missing` is the missing piece in the same
     coordinates, None where there is none, and `hypotheses` are other pots. `matrix` maps the
     grid's indices to these coordinates, the rim at low w. `drawing` is the section as SVG text
-    (`drawing.svg`), `files` are names of files beside the page.
+    (`drawing.svg`), `files` are names of files beside the page. `profile` is the pot's, of which is
+    told where the sherd sat. `overview` is the path of that of all pots, as the page links to it,
+    "" where there is none.
     """
 
     report: Report
@@ -37,6 +40,8 @@ class View(NamedTuple):
     matrix: Float[np.ndarray, "4 4"]
     drawing: str
     files: Sequence[str] = ()
+    profile: Profile | None = None
+    overview: str = ""
 
 
 def write_page(path: str | pathlib.Path, view: View) -> None:
@@ -49,6 +54,7 @@ def page(view: View) -> str:
     place = scene.place(view.surfaces.pot, view.surfaces.labels, view.matrix)
     report, scaled = view.report, view.report.scaled
     printed = drawing.printed(view.drawing)
+    sherd = scene.colour_of(GIVEN)
     return render(
         "page.html.j2",
         report=report,
@@ -60,6 +66,8 @@ def page(view: View) -> str:
         printed=printed.width,
         printed_at=printed.times if scaled else 0,
         files=view.files,
+        whereabouts=view.profile and whereabouts.whereabouts(view.profile, sherd),
+        overview=view.overview,
     )
 
 

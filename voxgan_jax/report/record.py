@@ -13,13 +13,16 @@ from voxgan_jax.inference import bridge
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec
 from voxgan_jax.report.measures import NO_SCALE, Measures
+from voxgan_jax.report.missing_piece import THIN
+from voxgan_jax.report.printing import End
 from voxgan_jax.scan import pose
+from voxgan_jax.scan.contents import Contents
 
 Point = tuple[float, float, float]
 Row = tuple[float, float, float, float]
 
 if TYPE_CHECKING:
-    from voxgan_jax.report.missing_piece import MissingPiece
+    from voxgan_jax.report.printing import Printing
 
 GIVEN_SCALE = "given"
 """What `scale` is where it is known how big a voxel is."""
@@ -27,7 +30,7 @@ GIVEN_SCALE = "given"
 
 @dataclass(frozen=True, kw_only=True)
 class Pieces:
-    """In how many pieces the model's pot came, and what was done about it."""
+    """In how many pieces the model's pot came, whether its floor had a hole, what was done."""
 
     made: Annotated[int, "pieces of the model's pot"]
     left: Annotated[int, "pieces after bridges were laid and crumbs dropped"]
@@ -35,6 +38,9 @@ class Pieces:
     share_bridges: Annotated[float, "those, as a share of the pot"]
     dropped_voxels: Annotated[int, "voxels of the model's pot left out, loose in the air or crumbs"]
     share_dropped: Annotated[float, "those, as a share of the model's pot"]
+    floor_voxels: Annotated[int, "voxels added to close a hole in the floor"]
+    plug_voxels: Annotated[int, "voxels added to fill tunnels through the wall"]
+    open_floor: Annotated[bool, "whether one sees through the floor all the same"]
 
     @classmethod
     def of(cls, found: bridge.Pieces, total: int) -> "Pieces":
@@ -46,6 +52,9 @@ class Pieces:
             share_bridges=round(found.added / max(total, 1), 4),
             dropped_voxels=found.dropped,
             share_dropped=round(found.dropped / max(total + found.dropped, 1), 6),
+            floor_voxels=found.floor,
+            plug_voxels=found.plugs,
+            open_floor=found.is_open,
         )
 
 
@@ -59,7 +68,9 @@ class Place:
     axis_point_mm: Annotated[Point, "a point of the pot's axis (x, y, z)"]
     axis_direction: Annotated[Point, "of the axis, from base to rim, of length 1"]
     voxel_mm: Annotated[float, "the side of the model's voxels"]
-    height_mm: Annotated[float, "of the pot that the model saw"]
+    height_mm: Annotated[
+        float, "of the pot: the restored one, or for a runner-up that which the model saw"
+    ]
     diameter_mm: Annotated[float, "of that pot, the greatest"]
     above_base_mm: Annotated[float, "the height of the sherd's middle"]
     score: Annotated[float, "a logarithm of the likelihood"]
@@ -140,6 +151,34 @@ class Input:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What the file held, and what was done with it."""
+
+    bodies: Annotated[int, "in the file, without dust; 0 for voxels"]
+    taken: Annotated[int | None, "the number of the one that was, the largest 1; null: all of them"]
+    dust: Annotated[int, "small bodies that touch nothing, left out"]
+    dust_share: Annotated[float, "those, as a share of the area"]
+    turned_faces: Annotated[int, "so many were turned, to look outward"]
+    outward: Annotated[bool, "whether it is known that all faces look outward now"]
+    origin_mm: Annotated[Point, "add it to the results' coordinates to have the scan's"]
+    notes: Annotated[tuple[str, ...], "what a user has to know of it, in words"]
+
+    @classmethod
+    def of(cls, found: Contents) -> "Scan":
+        """What was found, rounded."""
+        return cls(
+            bodies=len(found.bodies),
+            taken=found.taken,
+            dust=found.dust,
+            dust_share=round(found.dust_share, 6),
+            turned_faces=found.turned,
+            outward=found.outward,
+            origin_mm=found.origin,
+            notes=found.notes,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Missing:
     """The missing piece: what the restored pot adds to the original."""
 
@@ -147,21 +186,37 @@ class Missing:
     gap_mm: Annotated[float, "measured: the least distance from the original"]
     pieces: Annotated[int, "how many separate bodies it has"]
     clearance_mm: Annotated[float, "the distance that was asked for"]
+    slivers_mm3: Annotated[float, "the volume of thin bodies and crumbs that were left out"]
+    thin_share: Annotated[float, f"of its surface, where it is thinner than {THIN:g} mm"]
+    loops: Annotated[int, "tunnels through it: 1 where the sherd lies amid a wall"]
+    undercut_share: Annotated[float, "of the joint, in the way when it is put in straight"]
+    overhang_share: Annotated[float, "of its surface, needs supports when printed upright"]
+    stands_on: Annotated[End, "which end of the pot is down in the upright copy"]
 
     @classmethod
-    def of(cls, found: "MissingPiece", clearance: float) -> "Missing":
+    def of(cls, made: "Printing", clearance: float) -> "Missing":
         """A piece as it is told, rounded."""
+        found = made.piece
         return cls(
             volume_mm3=round(float(found.mesh.volume), 3),
             gap_mm=round(found.gap, 4),
             pieces=found.pieces,
             clearance_mm=clearance,
+            slivers_mm3=round(found.left_out, 3),
+            thin_share=round(made.thin_share, 4),
+            loops=made.loops,
+            undercut_share=round(made.undercut_share, 4),
+            overhang_share=round(made.overhang_share, 4),
+            stands_on=made.foot,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All that is known of a restored pot; lengths in mm of the input's coordinates."""
+    """All that is known of a restored pot; lengths in mm of the input's coordinates.
+
+    These are the file's, but for `scan.origin_mm`.
+    """
 
     name: Annotated[str, "of the results; with folders where a batch has subfolders"]
     version: Annotated[str, "of voxgan_jax"]
@@ -183,8 +238,12 @@ class Report:
     model: Model | None = None
     options: Annotated[Mapping[str, Any] | None, "what was asked for, by the options' names"] = None
     input: Input | None = None
+    scan: Annotated[Scan | None, "what the file held; left out for most voxels"] = None
     missing: Annotated[Missing | None, "null where nothing is missing or no mesh was made"]
-    missing_why: Annotated[str | None, "why no missing piece can be made"] = None
+    missing_why: Annotated[str | None, "why there is no missing piece"] = None
+    warnings: Annotated[
+        tuple[str, ...] | None, "what contradicts what was told, or is not credible"
+    ] = None
     files: Annotated[tuple[str, ...] | None, "written before this one, names beside it"] = None
 
     @property

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from scipy import sparse
 from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import simplify
@@ -23,8 +22,6 @@ POT, PIECE, HYPOTHESES = 60_000, 36_000, 60_000
 
 _CORNERS = 65_535
 """So many corners, and so many steps along each axis, are told apart by 16 bits."""
-_CALM, _CALMER = 3, 24
-"""So often labels are averaged over neighbouring faces: what is given, and what is inferred."""
 _OTHER = ("#8c6d9e", "#5d8a72", "#b08a3c", "#5f7fa8", "#a0655f", "#6f7d4f")
 """Colours of hypotheses, in turn: none of `meshes.COLOURS`."""
 
@@ -44,7 +41,6 @@ def pack(
         labels: of the faces; those of no group are left out.
         budget: about so many faces at most.
     """
-    labels = calmed(mesh, labels)
     thin = simplify.thinned(mesh, budget)
     if thin is not mesh and len(thin.faces):
         labels = labels[KDTree(mesh.triangles_center).query(thin.triangles_center)[1]]
@@ -70,34 +66,6 @@ def pack(
             if (labels == label).any()
         ],
     }
-
-
-def calmed(mesh: "trimesh.Trimesh", labels: Int[np.ndarray, "faces"]) -> Int[np.ndarray, "faces"]:
-    """Labels of faces without the speckle of the voxels: each takes what prevails around it.
-
-    What is given wanders by less than a voxel; what is inferred is blurred further.
-    """
-    kinds = np.unique(labels)
-    if len(kinds) < 2:
-        return labels
-    rows = np.repeat(np.arange(len(mesh.faces)), 3)
-    corner = sparse.csr_array(
-        (np.full(len(rows), 1 / 3), (rows, mesh.faces.ravel())),
-        (len(mesh.faces), len(mesh.vertices)),
-    )
-    back = corner.T.tocsr()
-    back = sparse.diags_array(1 / np.maximum(back.sum(axis=1), 1e-9)) @ back
-    share = (labels[:, None] == kinds).astype(float)
-    near = share
-    for _ in range(_CALM):
-        near = corner @ (back @ near)
-    far = near
-    for _ in range(_CALMER):
-        far = corner @ (back @ far)
-    given = (kinds == GIVEN).astype(float)
-    sure = near @ given > 0.5
-    calm = kinds[np.argmax(far - 2 * given, axis=1)]
-    return np.where(sure, GIVEN, calm)
 
 
 def plain(name: str, mesh: "trimesh.Trimesh", colour: str, budget: int) -> dict[str, Any]:

@@ -6,18 +6,26 @@ from typing import Any, NamedTuple
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.report import meshes
 from voxgan_jax.report.measures import Measures
-from voxgan_jax.report.record import Hypothesis, Report
+from voxgan_jax.report.missing_piece import THIN
+from voxgan_jax.report.record import Hypothesis, Place, Report
 
 _CAPACITY = "Capacity to the rim"
 
 _ROUND_ENOUGH = 0.9
 """A pot of which a lower share of the clay lies where a turned pot would have it is not round."""
 
+_WORTH_SAYING = 0.01
+"""Less than this share of thin, undercut or overhanging surface is not told in words."""
+
+_ALONG = 0.25
+"""A direction of length 1 runs along a coordinate where it has more than this of it."""
+
 _FILES = (
     ("_completed.vox", "the whole pot in voxels, MagicaVoxel"),
     ("_completed.stl", "the whole pot, watertight, in mm"),
     ("_completed.glb", "the whole pot in colours, in metres"),
     ("_missing.stl", "the missing piece, to print, in mm"),
+    ("_missing_upright.stl", "the missing piece as it stands on the printer's bed, z up, in mm"),
     ("_section.svg", "the drawing, in mm"),
     (".json", "this report for machines"),
     (".stl", "another possible pot, in mm"),
@@ -109,7 +117,7 @@ def _percents(shares: Sequence[float]) -> list[str]:
 
 
 def pieces(report: Report) -> list[tuple[str, str]]:
-    """What became of the pieces of a pot that the model made in several, each with its title."""
+    """What became of a pot in pieces, or with a hole in its floor, each with its title."""
     found, notes = report.pieces, []
     if found is None:
         return []
@@ -120,6 +128,18 @@ def pieces(report: Report) -> list[tuple[str, str]]:
             " likeliest, drawn as uncertain; the true wall may run elsewhere."
         )
         notes.append(("Joined by a guess:", text))
+    if found.floor_voxels:
+        text = (
+            "the floor of the model's pot had a hole. It was"
+            " closed where the model finds a floor likeliest, drawn as uncertain."
+        )
+        notes.append(("Floor closed by a guess:", text))
+    if found.plug_voxels:
+        text = (
+            "the wall had holes where the model was not sure of it; they were filled, drawn as"
+            " uncertain."
+        )
+        notes.append(("Holes in the wall:", text))
     if found.dropped_voxels:
         text = (
             f"{percent(found.share_dropped)} of the model's pot, which hung loose in the air or was"
@@ -132,6 +152,12 @@ def pieces(report: Report) -> list[tuple[str, str]]:
             " apart; printed, this pot falls apart."
         )
         notes.append((f"In {found.left} pieces:", text))
+    if found.open_floor:
+        text = (
+            "one sees through it, as the sherd itself surrounds the hole, or no wall is there to"
+            " close it from."
+        )
+        notes.append(("Open floor:", text))
     return notes
 
 
@@ -175,12 +201,38 @@ def missing(report: Report) -> str:
     """The missing piece, or why there is none, in a sentence; empty where nothing is missing."""
     found, unit = report.missing, "mm" if report.scaled else "voxels"
     if found is None:
-        return f"It cannot be made: {report.missing_why}." if report.missing_why else ""
+        return f"There is none: {report.missing_why}." if report.missing_why else ""
     bodies = "One piece" if found.pieces == 1 else f"{found.pieces} pieces"
-    return (
+    told = (
         f"{bodies} of {size(found.volume_mm3 / 1000, 'ml', report.scaled)}, nowhere nearer to the"
         f" original than {found.gap_mm:.2f} {unit} ({found.clearance_mm:g} {unit} were asked for)."
     )
+    return " ".join([told, *map(said, cautions(report))])
+
+
+def cautions(report: Report) -> list[str]:
+    """What to look at before the missing piece is printed and put in."""
+    found = report.missing
+    if found is None:
+        return []
+    unit, found_out = "mm" if report.scaled else "voxels", []
+    if found.thin_share >= _WORTH_SAYING:
+        found_out.append(
+            f"{percent(found.thin_share)} of its surface is thinner than {THIN:g} {unit}, mostly"
+            " edges along the break, which a printer may leave out"
+        )
+    if found.loops > found.pieces:
+        found_out.append(f"it has {found.loops} loops or tunnels")
+    if found.undercut_share >= _WORTH_SAYING:
+        found_out.append(
+            f"{percent(found.undercut_share)} of the joint is undercut, whichever way it is put in"
+        )
+    if found.overhang_share >= _WORTH_SAYING:
+        found_out.append(
+            f"printed standing on its {found.stands_on}, {percent(found.overhang_share)} of its"
+            " surface hangs over and needs supports"
+        )
+    return found_out
 
 
 def hypothesis(other: Hypothesis, scaled: bool) -> str:
@@ -196,6 +248,29 @@ def hypothesis(other: Hypothesis, scaled: bool) -> str:
         if value is not None
     ]
     return ", ".join([*words, f"likelihood {percent(other.share)}"])
+
+
+def typed(report: Report, other: Place) -> list[str]:
+    """The options of `voxgan complete` that take one of the next best places: those that tell it
+    apart and were not given, so that none contradicts what was."""
+    told = (report.options or {}).keys()
+    x, y, z = (round(value, 3) + 0.0 for value in other.axis_direction)
+    words = [] if told & {"axis", "up"} else [f"--axis={x:g},{y:g},{z:g}"]
+    if "height_mm" not in told:
+        words.append(f"--height-mm {other.height_mm:.0f}")
+    if "diameter_mm" not in told:
+        words.append(f"--diameter-mm {other.diameter_mm:.0f}")
+    if words and "up" in told and not told & {"place", "rim", "base"}:
+        words.append("--place")  # Else both sizes would say that it lies as in its pot.
+    return words
+
+
+def rim_side(found: Place) -> str:
+    """Whither the rim looks, by the scan's coordinates that it looks along."""
+    parts = zip("xyz", found.axis_direction, strict=True)
+    sides = [f"{'-' if value < 0 else '+'}{name}" for name, value in parts if abs(value) > _ALONG]
+    many = f"between {', '.join(sides[:-1])} and {sides[-1]}" if len(sides) > 1 else ""
+    return f"In the scan its rim looks {many or f'along {sides[0]}'}."
 
 
 def file(name: str) -> str:

@@ -16,6 +16,7 @@ from voxgan_jax.inference import completer, predict
 from voxgan_jax.inference.answer import Request
 from voxgan_jax.restore import arguments, files, naming, pot
 from voxgan_jax.restore.request import read_request
+from voxgan_jax.scan import ply
 
 if TYPE_CHECKING:
     import trimesh
@@ -34,6 +35,8 @@ def complete(
     base: bool = False,
     as_is: bool = False,
     place: bool = False,
+    largest: bool = False,
+    body: int | str | None = None,
     fragments: int | Sequence[int] | Shaped[np.ndarray, "_"] | None = None,
     hypotheses: int = 0,
     threshold: float | None = None,
@@ -64,6 +67,8 @@ def complete(
         height_mm, diameter_mm: of the whole pot.
         rim, base: a mesh holds part of the pot's rim, or base.
         as_is, place: a mesh lies as it did in its pot, or does not, whatever else is given.
+        largest: of several bodies in a mesh the largest is the sherd.
+        body: the number of the one that is, the largest 1; or "all", which lie as in one pot.
         fragments: which ids of a grid are given, 1…255; None takes all.
         hypotheses: how many other pots are wanted besides, 0…16.
         threshold: probability above which a voxel is added; None takes the model's own.
@@ -84,6 +89,7 @@ def complete(
         {
             **{"unit": unit, "voxel_mm": voxel_mm, "up": up, "axis": axis, "height_mm": height_mm},
             **{"diameter_mm": diameter_mm, "rim": rim, "base": base, "as_is": as_is},
+            **{"largest": largest, "body": body},
             **{"place": place, "fragments": fragments, "hypotheses": hypotheses},
             **{"threshold": threshold, "whole_cube": whole_cube, "clearance_mm": clearance_mm},
             **{"name": name, "weights": weights, "workdir": workdir},
@@ -117,6 +123,7 @@ def _complete(
     if isinstance(sherd, pathlib.Path):
         about["input"] = request.sherds[0].input
         how["inputs"] = ledger.marks(sherd)
+        how["name"] = naming.of_body(naming.of_file(sherd), facts["body"])
     else:
         how["name"] = name
     return pot.restore(request, answer, **how)
@@ -155,7 +162,7 @@ def _read(
             np.save(path, sherd)
         else:
             path = pathlib.Path(folder) / "sherd.ply"
-            sherd.export(path)
+            path.write_bytes(ply.as_ply(sherd.vertices, sherd.faces))
         return read_request(model, path, facts, ids=ids)
 
 

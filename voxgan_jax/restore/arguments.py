@@ -14,6 +14,8 @@ from voxgan_jax.restore.naming import MOST_HYPOTHESES
 
 UNITS = ("mm", "cm", "m", "in")
 UPS = ("x", "y", "z", "-x", "-y", "-z")
+MOST_BODIES = 100
+"""Each has a hundredth of a scan's area at least."""
 MOST_POOL = 8
 """With it a model of 64³ takes pots of 512 voxels a side, the most that are read."""
 
@@ -151,6 +153,10 @@ def _several(value: Any) -> Iterable[Any]:
     return iter(value)
 
 
+def _body(value: Any) -> int | str:
+    return value if value == "all" else _whole(value, 1, MOST_BODIES)
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError
@@ -181,7 +187,12 @@ TABLE = {
     "up": _one_of(UPS),
     "axis": Argument("three numbers that are not all 0, as 0,0,1", _direction, _numbers),
     **dict.fromkeys(("voxel_mm", "height_mm", "diameter_mm"), _SIZE),
-    **dict.fromkeys(("rim", "base", "as_is", "place", "whole_cube"), _FLAG),
+    **dict.fromkeys(("rim", "base", "as_is", "place", "whole_cube", "largest"), _FLAG),
+    "body": Argument(
+        f"a whole number from 1 to {MOST_BODIES}, the largest body 1, or all",
+        _body,
+        lambda text: text if text == "all" else int(text),
+    ),
     "fragment": _count(1, 255),
     "fragments": Argument("one or more whole numbers from 1 to 255", _fragments),
     "hypotheses": _count(0, MOST_HYPOTHESES),
@@ -190,9 +201,10 @@ TABLE = {
     "clearance_mm": _between(0.0, 1e6, "a distance in mm, 0 or more"),
     "name": Argument("a text", _text),
     **dict.fromkeys(("sherd", "weights", "workdir"), _PATH),
+    "out_dir": Argument("a folder's path, '.' for the one you are in", _path),
 }
 """All of them, by their names in Python."""
 
 _MAY_LACK = ("unit", "up", "axis", "voxel_mm", "height_mm", "diameter_mm", "fragments", "threshold")
-_MAY_LACK += ("weights", "workdir")
-_EITHER = (("as_is", "place"), ("axis", "up"), ("weights", "workdir"))
+_MAY_LACK += ("weights", "workdir", "body")
+_EITHER = (("as_is", "place"), ("largest", "body"), ("axis", "up"), ("weights", "workdir"))

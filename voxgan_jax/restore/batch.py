@@ -1,25 +1,34 @@
-"""Completing many files: read, answered in batches by the model, restored and written."""
+"""Completing many files: each is read, placed, answered by the model, restored and written, while
+others are."""
 
+import contextlib
 import dataclasses
 import functools
 import gc
 import math
 import pathlib
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
 
 from voxgan_jax import ledger
 from voxgan_jax.data import vox
 from voxgan_jax.files import is_full
 from voxgan_jax.inference import predict
-from voxgan_jax.inference.answer import Answer, Request
+from voxgan_jax.inference.answer import Request
 from voxgan_jax.inference.completer import Completer
+from voxgan_jax.placement import locator
 from voxgan_jax.restore import faults, naming, pot
-from voxgan_jax.restore.pool import Each
+from voxgan_jax.restore.pool import Each, here
 from voxgan_jax.restore.request import is_placed, read_request
 
 BYTES = 180
 """Of memory for a voxel of a pot's box, meshes and all: 2.5 GB were taken by 236 × 236 × 256."""
+
+_OFTEN = 16
+"""After so many files the memory of their scans is given back."""
 
 
 class Result(NamedTuple):
@@ -34,7 +43,6 @@ def complete_files(
     paths: Iterable[str | pathlib.Path],
     out_dir: str | pathlib.Path,
     *,
-    batch_size: int = 16,
     facts: Mapping[str, Any] | None = None,
     ids: Sequence[int] = (),
     fixed_fragment: bool = False,
@@ -44,12 +52,13 @@ def complete_files(
     about: Mapping[str, Any] | None = None,
     inputs: ledger.Marks = frozenset(),
     overwrite: bool = False,
+    in_overview: bool = False,
     memory: int | None = None,
-    each: Each = map,
+    each: Each = here,
     tell: Callable[[str], None] | None = None,
     **options: Any,
-) -> Iterator[Result | Exception]:
-    """Complete files, `batch_size` of them at a time, and write the results, in their order.
+) -> Iterator[tuple[pathlib.Path, Result | Exception]]:
+    """Complete files and write the results. Each comes with its file, when it is ready.
 
     For a file that cannot be completed its error comes in place of a result (`faults.of_file`),
     whatever the reason; the others go on.
@@ -60,9 +69,10 @@ def complete_files(
         formats, overwrite, clearance_mm: as in `Completion` and `Completion.write`.
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what the reports say besides.
+        in_overview: as in `Completion`.
         inputs: `ledger.marks` of files that no result may replace, besides `paths`.
         memory: bytes that may be taken; a pot that needs more is an error.
-        each: how the files of a batch are written: `map`, or one of `pool`.
+        each: how the files are written: one of `pool`.
         tell: is told what is being done, a line at a time.
         options: `threshold` and `whole_cube`, as `predict.complete` takes them.
 
@@ -83,58 +93,41 @@ def complete_files(
         _require_room(path, formats, request.sherds[0].labels.shape, memory)
         return request
 
-    def restored(request: Request | Exception, answers: Iterator[Answer | Exception]) -> Any:
-        answer = request if isinstance(request, Exception) else next(answers)
-        if isinstance(request, Exception) or isinstance(answer, Exception):
-            return answer
-        sherd = request.sherds[0]
-        how = {"name": (names or {}).get(pathlib.Path(sherd.source)), "clearance_mm": clearance_mm}
-        made = pot.restore(request, answer, about={**(about or {}), "input": sherd.input}, **how)
-        return dataclasses.replace(made, inputs=_met(inputs, out_dir, made.name, formats))
+    def restored(path: pathlib.Path) -> pot.Completion:
+        request = read(path)
+        tell(f"completing {path} …")
+        (answer,) = predict.complete_batch(completer, [request], **options)
+        how = {"name": (names or {}).get(path), "clearance_mm": clearance_mm}
+        about_it = {**(about or {}), "input": request.sherds[0].input}
+        made = pot.restore(request, answer, about=about_it, **how)
+        tell(f"drawing and writing {path} …")
+        met = _met(inputs, out_dir, made.name, formats)
+        return dataclasses.replace(made, inputs=met, in_overview=in_overview)
+
+    def jobs() -> Iterator[faults.Job]:
+        for number, path in enumerate(paths, 1):
+            yield path, faults.guarded(path, restored, path)
+            if number % _OFTEN == 0:
+                gc.collect()  # See `faults.write`.
 
     write = functools.partial(faults.write, out_dir, tuple(formats), overwrite)
-    for start in range(0, len(paths), batch_size):
-        batch = paths[start : start + batch_size]
-        requests = [faults.guarded(path, read, path) for path in batch]
-        good = [request for request in requests if isinstance(request, Request)]
-        _tell_of(good, "completing", tell)
-        answers = iter(_answers(completer, good, min(batch_size, len(paths)), options))
-        pairs = zip(batch, requests, strict=True)
-        pots = [(path, faults.guarded(path, restored, made, answers)) for path, made in pairs]
-        jobs = [(str(path), made) for path, made in pots if isinstance(made, pot.Completion)]
-        _tell_of(good, "drawing and writing", tell)
-        yield from _results([made for _, made in pots], each(write, jobs))
+    for (path, made), written in each(write, jobs()):
+        if is_full(written):
+            raise written
+        yield path, written if isinstance(written, Exception) else Result(written, made)
 
 
-def _tell_of(requests: Sequence[Request], step: str, tell: Callable[[str], None]) -> None:
-    if requests:
-        several = f"{len(requests)} sherds"
-        tell(f"{step} {requests[0].sherds[0].source if len(requests) == 1 else several} …")
+def compile_ahead(completer: Completer, placed: bool) -> None:
+    """Begin, in a thread, to compile what the first file will need: the model, and before it what
+    looks for places, where any file is `placed`. A fault is told by the first file."""
 
+    def compile_it() -> None:
+        with contextlib.suppress(Exception):
+            if placed:
+                locator.warm_up()
+            completer.predict(jnp.zeros((1, *[completer.resolution] * 3, 1), jnp.float32))
 
-def _results(pots: Iterable[Any], written: Iterable[Any]) -> Iterator[Result | Exception]:
-    """What became of each pot, or of what was to be one."""
-    written = iter(written)
-    for made in pots:
-        said = made if isinstance(made, Exception) else next(written)
-        if is_full(said):
-            raise said
-        yield said if isinstance(said, Exception) else Result(said, cast(pot.Completion, made))
-
-
-def _answers(
-    completer: Completer, requests: Sequence[Request], rows: int, options: Mapping[str, Any]
-) -> Sequence[Answer | Exception]:
-    """The model's answers; where it fails for all of them at once, it is asked for each alone."""
-    if not requests:
-        return []
-    gc.collect()  # See `faults.write`; these are the scans of the batch before.
-    try:
-        return predict.complete_batch(completer, requests, rows=rows, **options)
-    except Exception as error:
-        if len(requests) == 1 == rows:
-            return [faults.of_file(requests[0].sherds[0].source, error)]
-    return [_answers(completer, [request], 1, options)[0] for request in requests]
+    threading.Thread(target=compile_it, daemon=True).start()
 
 
 def _require_room(

@@ -11,6 +11,9 @@ from typing import Any
 from voxgan_jax.files import is_full
 from voxgan_jax.restore.pot import Completion, Written
 
+Job = tuple[pathlib.Path, Completion | Exception]
+"""A file and its restored pot, or why there is none."""
+
 _MOST = 500
 """Letters of an error that nobody foresaw."""
 
@@ -49,10 +52,12 @@ def write(
     out_dir: pathlib.Path,
     formats: Sequence[str],
     overwrite: bool,
-    job: tuple[str, Completion],
+    job: Job,
 ) -> Written | Exception:
-    """Write the pot of a file, or return why that is not possible."""
+    """Write the pot of a file, or return why that is not possible or why there is none."""
     path, restored = job
+    if isinstance(restored, Exception):
+        return restored
     # A copy: what is made for writing goes with it.
     writing = dataclasses.replace(restored).write
     try:

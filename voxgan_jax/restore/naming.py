@@ -16,18 +16,19 @@ _TAKEN = "index"
 
 MOST_HYPOTHESES = 16
 
+_MISSING = ("_missing.stl", "_missing_upright.stl")
 _ENDINGS = {
     "vox": ("_completed.vox",),
     "stl": ("_completed.stl",),
     "glb": ("_completed.glb",),
-    "parts": ("_missing.stl", *(f"_hypothesis{n}.stl" for n in range(1, MOST_HYPOTHESES + 1))),
+    "parts": (*_MISSING, *(f"_hypothesis{n}.stl" for n in range(1, MOST_HYPOTHESES + 1))),
     "svg": ("_section.svg",),
     "html": (".html",),
     "json": (".json",),
 }
 """How the names of results end, in the order of writing; "parts" come with "stl"."""
 
-_LONGEST = 255 - len(f"_hypothesis{MOST_HYPOTHESES}.stl")
+_LONGEST = 255 - max(len(ending) for endings in _ENDINGS.values() for ending in endings)
 """Bytes of a name, so that its results have names of 255, the most that file systems take."""
 _STEM = 200
 """Bytes of a file's stem that are kept whole: there is room for `_binvox_2_fragment255` as well."""
@@ -40,7 +41,7 @@ def results(name: str, formats: Collection[str], hypotheses: int = MOST_HYPOTHES
         f"{name}{ending}"
         for kind, endings in _ENDINGS.items()
         if kind in parts.union(formats)
-        for ending in (endings[: 1 + hypotheses] if kind == "parts" else endings)
+        for ending in (endings[: len(_MISSING) + hypotheses] if kind == "parts" else endings)
     ]
 
 
@@ -110,8 +111,18 @@ def plain(name: str, most: int = _LONGEST) -> str:
 
 def of_fragments(name: str, ids: Iterable[int]) -> str:
     """The name of the results where only these fragments of a file were given."""
+    return _of_parts(name, "".join(f"_fragment{number}" for number in ids))
+
+
+def of_body(name: str, body: int | str | None) -> str:
+    """The name of the results where this body of a file was taken by its number."""
+    return _of_parts(name, f"_body{body}") if isinstance(body, int) else name
+
+
+def _of_parts(name: str, parts: str) -> str:
+    """A name with what tells which part of a file it is."""
     folder, slash, last = name.rpartition("/")
-    return folder + slash + plain(last + "".join(f"_fragment{number}" for number in ids))
+    return folder + slash + plain(last + parts)
 
 
 def _doubles(chosen: Mapping[pathlib.Path, str]) -> list[list[pathlib.Path]]:

@@ -1,22 +1,26 @@
-"""Work on many pots side by side, in processes of their own, the results in order.
+"""Work on many pots side by side, in processes of their own, each result when it is ready.
 
-Meshes take most of the time that a pot takes, on one core. Processes are started afresh, not
-forked: JAX has threads, which a fork does not survive. They end with the one that started them,
-however that ends, and none leaves a file half written where files are renamed into place.
+What is to be worked on is made meanwhile, in a thread: so the caller only waits, and Ctrl-C finds
+it at once. Meshes take most of the time that a pot takes, on one core. Processes are started
+afresh, not forked: JAX has threads, which a fork does not survive. They end with the one that
+started them, however that ends, and none leaves a file half written where files are renamed into
+place.
 """
 
 import contextlib
 import functools
 import importlib
-import itertools
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
+import queue
 import signal
+import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
@@ -24,8 +28,8 @@ from typing import Any
 
 from voxgan_jax.devices import interruption
 
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
-"""`map`, or one that works side by side and keeps the order."""
+Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[tuple[Any, Any]]]
+"""`here`, or one that works side by side: items and what a function makes of each, when ready."""
 
 IMPORTS = (
     "voxgan_jax.restore.pot",
@@ -36,8 +40,10 @@ IMPORTS = (
 )
 """What writing a pot imports, JAX not among it; a process imports it while the model compiles."""
 
-_LONGEST_S = 30.0
-"""How long is waited at the end for pots that are being written."""
+_GRACE_S = 2.0
+"""How long is waited at the end for processes to leave, and once more when they were told to."""
+
+_NO_LEFTOVERS = "ignore:resource_tracker:UserWarning"
 
 _WORTH_IT = 6
 _MOST = 8
@@ -52,17 +58,26 @@ def sensible_workers(count: int, most: int = _MOST) -> int:
     return 1 if count < _WORTH_IT else max(1, min(cores or 1, count // 3, most, _MOST))
 
 
+def under_way(workers: int) -> int:
+    """How many items at most are begun whose results have not come."""
+    return 2 * workers if workers > 1 else 1
+
+
+def here(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    """Items and their results, one after another, without a process or a thread."""
+    return ((item, function(item)) for item in items)
+
+
 @contextlib.contextmanager
 def side_by_side(
     workers: int,
     imports: Sequence[str] = IMPORTS,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[Each]:
-    """A `map` whose work is done by so many processes, in this one where that is 1 or fewer.
+    """An `Each` whose work is done by so many processes, in this one where that is 1 or fewer.
 
-    The processes start at once. At the end, and where anything is raised, Ctrl-C included, what has
-    not been begun is dropped, what has is finished, and the processes are gone when this returns;
-    at a second Ctrl-C, and after half a minute, they are stopped.
+    The processes start at once. When this returns they are gone: where anything is raised, Ctrl-C
+    included, what they do is broken off, and they leave nothing half done.
 
     Args:
         workers: see `sensible_workers`.
@@ -71,40 +86,48 @@ def side_by_side(
             /dev/shm, say); the work is then done in this one.
 
     Functions, items and results have to be such as can be pickled. Where a process dies, for want
-    of memory say, the rest of the work is done in this one.
+    of memory say, the rest of the work is done in this one. Items are taken in a thread.
     """
     interruption.unwind()
-    if workers <= 1:
-        yield map
+    executor = None
+    if workers > 1:
+        try:
+            executor = _started(workers, imports)
+        except (OSError, ImportError, NotImplementedError) as error:
+            if tell:
+                tell(f"one process does all the work, as others cannot be had here ({error})")
+    if executor is None:
+        yield functools.partial(_each, _at_once, 1)
         return
     try:
-        executor = _started(workers, imports)
-    except (OSError, ImportError, NotImplementedError) as error:
-        if tell:
-            tell(f"one process does all the work, as others cannot be had here ({error})")
-        yield map
-        return
-    try:
-        yield functools.partial(_each, executor, 2 * workers)
-    finally:
-        _end(executor)
+        yield functools.partial(
+            _each, functools.partial(executor.submit, _stoppable), under_way(workers)
+        )
+    except BaseException:
+        _end(executor, 0.0)
+        raise
+    _end(executor, _GRACE_S)
 
 
-def _end(executor: ProcessPoolExecutor) -> None:
-    """Drop what has not begun; when this returns the processes are gone."""
+def _end(executor: ProcessPoolExecutor, grace: float) -> None:
+    """Drop what has not begun, and after a grace in seconds what has; then the processes are
+    gone."""
     processes = list((executor._processes or {}).values())
     try:
         # It would wait for ever where Ctrl-C came amid its own work.
         executor.shutdown(wait=False, cancel_futures=True)
-        _wait(processes)
+        _wait(processes, grace)
+        for process in processes:
+            process.terminate()
+        _wait(processes, _GRACE_S)
     finally:
         for process in processes:
             process.kill()
 
 
-def _wait(processes: Iterable[BaseProcess]) -> None:
-    """Until all have ended, but no longer than what is begun can take."""
-    left, end = {process.sentinel for process in processes}, time.monotonic() + _LONGEST_S
+def _wait(processes: Iterable[BaseProcess], seconds: float) -> None:
+    """Until all have ended, but no longer."""
+    left, end = {process.sentinel for process in processes}, time.monotonic() + seconds
     while left and (rest := end - time.monotonic()) > 0:
         left -= set(multiprocessing.connection.wait(left, rest))
 
@@ -120,35 +143,79 @@ def _started(workers: int, imports: Sequence[str]) -> ProcessPoolExecutor:
         return executor
     except BaseException:
         if executor is not None:
-            _end(executor)
+            _end(executor, 0.0)
         raise
 
 
-def _each(
-    executor: ProcessPoolExecutor, ahead: int, function: Callable[[Any], Any], items: Iterable[Any]
-) -> Iterator[Any]:
-    """Results in order; no more than `ahead` items are under way, so a long row needs no memory."""
-    results = (_begun(executor, functools.partial(function, item)) for item in items)
-    waiting = deque(itertools.islice(results, ahead))
-    while waiting:
-        yield waiting.popleft()()
-        waiting.extend(itertools.islice(results, 1))
+_Begin = Callable[[Callable[[Any], Any], Any], "Future[Any]"]
 
 
-def _begun(executor: ProcessPoolExecutor, work: Callable[[], Any]) -> Callable[[], Any]:
-    """Begin work elsewhere. Returns what waits for its result, or does it where that was lost."""
+def _at_once(function: Callable[[Any], Any], item: Any) -> "Future[Any]":
+    made: Future[Any] = Future()
     try:
-        result = executor.submit(work).result
-    except BrokenProcessPool:
-        return work
+        made.set_result(function(item))
+    except Exception as error:
+        made.set_exception(error)
+    return made
 
-    def wait() -> Any:
+
+def _each(
+    begin: _Begin, ahead: int, function: Callable[[Any], Any], items: Iterable[Any]
+) -> Iterator[tuple[Any, Any]]:
+    """Items with their results, as these come; no more than `ahead` are under way, so a long row
+    needs no memory. The items are taken, and what begins their work is called, in a thread."""
+    ready: queue.SimpleQueue[tuple[Any, Future[Any]]] = queue.SimpleQueue()
+    room, ended, count = threading.Semaphore(ahead), threading.Event(), [math.inf]
+    items, last = iter(items), Future[Any]()
+
+    def feed() -> None:
+        number = 0
         try:
-            return result()
-        except BrokenProcessPool:
-            return work()
+            while room.acquire() and not ended.is_set():
+                item = next(items, last)
+                if item is last:
+                    break
+                number += 1
+                _begun(begin, function, item, ready.put)
+            last.set_result(None)
+        except BaseException as error:
+            last.set_exception(error)
+        count[:] = [number]
+        ready.put((last, last))
 
-    return wait
+    threading.Thread(target=feed, daemon=True).start()
+    done = 0
+    try:
+        while done < count[0]:
+            item, future = ready.get()
+            if item is last:
+                future.result()
+                continue
+            done += 1
+            try:
+                result = future.result()
+            except BrokenProcessPool:
+                result = function(item)
+            yield item, result
+            room.release()
+    finally:
+        ended.set()
+        room.release()
+
+
+def _begun(
+    begin: _Begin,
+    function: Callable[[Any], Any],
+    item: Any,
+    ready: Callable[[tuple[Any, "Future[Any]"]], None],
+) -> None:
+    """Begin work; the item and what becomes of it are ready when that is known."""
+    try:
+        made = begin(function, item)
+    except BrokenProcessPool as error:
+        made = Future()
+        made.set_exception(error)
+    made.add_done_callback(lambda made: ready((item, made)))
 
 
 @contextlib.contextmanager
@@ -158,8 +225,13 @@ def _without_interrupt() -> Iterator[None]:
         with interruption.held():
             yield
         return
-    # Its start lets the signal through again.
-    resource_tracker.ensure_running()
+    # Its start lets the signal through again. It would tell of what a killed process left on the
+    # console, and takes the options of warnings from here.
+    sys.warnoptions.append(_NO_LEFTOVERS)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(_NO_LEFTOVERS)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         # Another thread may be given it, and then it would be raised here all the same.
@@ -177,6 +249,24 @@ def _begin(imports: Sequence[str]) -> None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
     for name in imports:
         importlib.import_module(name)
+    # No earlier: nothing is to be cleared away yet, and an import is not to be broken off.
+    signal.signal(signal.SIGTERM, _break_off)
+
+
+def _break_off(*_: object) -> None:
+    """Leave what is being done, clearing it away; once only, and without a word."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.unraisablehook = lambda _: None
+    raise SystemExit(1)
+
+
+def _stoppable(function: Callable[[Any], Any], item: Any) -> Any:
+    """What a function makes of an item; a process that was told to leave does so, as the pool
+    would only take that for the result."""
+    try:
+        return function(item)
+    except SystemExit:
+        os._exit(1)
 
 
 def _follow(sentinel: int) -> None:

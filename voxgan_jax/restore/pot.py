@@ -4,25 +4,23 @@ import dataclasses
 import functools
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-from jaxtyping import Float
 
 from voxgan_jax import ledger
 from voxgan_jax.files import write_whole
-from voxgan_jax.geometry import surface
 from voxgan_jax.inference import answer as answers
-from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Hypothesis, Labels
-from voxgan_jax.inference.bridge import Pieces
-from voxgan_jax.inference.confidence import Confidence, bounded
-from voxgan_jax.report import codec, drawing, measures, meshes, missing_piece, page, record
-from voxgan_jax.report.measures import Measures
+from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
+from voxgan_jax.report import codec, drawing, measures, meshes, overview, record
 from voxgan_jax.report.notebook import Shown
-from voxgan_jax.report.profile import Profile, profile_of
+from voxgan_jax.report.page import View, write_page
+from voxgan_jax.report.profile import profile_of
 from voxgan_jax.report.record import Report
-from voxgan_jax.restore import naming
+from voxgan_jax.restore import arguments, naming
+from voxgan_jax.restore.vessel import Vessel
+from voxgan_jax.scan.contents import NOTHING
 from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
@@ -49,96 +47,13 @@ class Written(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Completion(Shown):
-    """A pot restored from a sherd. Made by `restore`; lengths are mm, in the input's coordinates.
-
-    Attributes:
-        name: the input's, without its ending; "a/sherd" is written into the folder a.
-        labels: `GIVEN`, `INFERRED` and `UNCERTAIN` of `inference.answer`, 0 where nothing is.
-        belief: how probable each voxel is, from 0 to 1, above 0.5 where one was added.
-        matrix: from the grid's indices to mm.
-        confidence: how far to trust it and its placement; None for a model without calibration.
-        left_out: how many voxels the model adds outside the box asked for.
-        shift: by how many voxels the file's coordinates (x, y, z) move in the `.vox` file.
-        hypotheses: other pots that the sherd may come from, the likeliest first.
-        pieces: in how many pieces the model's pot came, and how many are left; None if unknown.
-        original: the scan, or None where voxels were read.
-        placement: how the sherd was placed, for the report; None where it lies as the file says.
-        clearance_mm: how far the missing piece stays from the original.
-        scaled: whether it is known how many mm a voxel has; otherwise it was taken as 1 mm.
-        probabilities: the model's own but where pieces were joined or dropped, in its cube.
-        about: `model`, `options` and `input` of the report.
-        inputs: `ledger.marks` of files that no result may replace.
-    """
-
-    name: str
-    labels: Labels
-    belief: Belief
-    matrix: Float[np.ndarray, "4 4"]
-    confidence: Confidence | None = None
-    left_out: int = 0
-    shift: tuple[int, int, int] = (0, 0, 0)
-    hypotheses: tuple[Hypothesis, ...] = ()
-    pieces: Pieces | None = None
-    original: "trimesh.Trimesh | None" = None
-    placement: record.Placement | None = None
-    clearance_mm: float = 0.2
-    scaled: bool = True
-    probabilities: Float[np.ndarray, "r r r"] | None = None
-    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    inputs: ledger.Marks = frozenset()
-
-    @functools.cached_property
-    def surfaces(self) -> meshes.Surfaces:
-        """The restored pot, with the labels of its faces, and the original, as meshes in mm."""
-        return meshes.surfaces(self.labels, self.belief, self.matrix, self.original)
-
-    @functools.cached_property
-    def piece(self) -> missing_piece.MissingPiece | None:
-        """The missing piece and how far it stays from the original; None where there is none."""
-        return self._piece[0]
-
-    @functools.cached_property
-    def _piece(self) -> tuple[missing_piece.MissingPiece | None, str | None]:
-        """`piece`, which takes longer than all the rest, or why it cannot be made."""
-        pot, _, original = self.surfaces
-        return missing_piece.attempt(pot, original, self.voxel_mm, self.clearance_mm)
-
-    @property
-    def pot(self) -> "trimesh.Trimesh":
-        """The restored pot, watertight."""
-        return self.surfaces.pot
-
-    @property
-    def missing(self) -> "trimesh.Trimesh | None":
-        """The missing piece, watertight; None where nothing is missing."""
-        return self.piece and self.piece.mesh
-
-    @functools.cached_property
-    def hypothesis_meshes(self) -> "list[trimesh.Trimesh]":
-        """The surfaces of `hypotheses`."""
-        draw = meshes.pot_surface
-        return [draw(other.labels, other.belief, self.matrix)[0] for other in self.hypotheses]
-
-    @property
-    def voxel_mm(self) -> float:
-        """The side of a voxel."""
-        return surface.step_of(self.matrix)
-
-    @functools.cached_property
-    def profile(self) -> Profile:
-        """The pot's wall in section."""
-        return profile_of(self.labels, self.belief, self.voxel_mm)
+class Completion(Shown, Vessel):
+    """A restored pot with its drawing and report, to be written. Made by `restore`."""
 
     @functools.cached_property
     def drawing(self) -> str:
         """The section drawing, as SVG."""
         return drawing.svg(self.profile, self.measures, scaled=self.scaled)
-
-    @functools.cached_property
-    def measures(self) -> Measures:
-        """What is measured on the pot."""
-        return measures.measure(self.profile)
 
     @functools.cached_property
     def report(self) -> Report:
@@ -173,7 +88,9 @@ class Completion(Shown):
             model=codec.read(record.Model | None, self.about.get("model")),
             options=self.about.get("options"),
             input=codec.read(record.Input | None, self.about.get("input")),
+            scan=record.Scan.of(self.contents) if self.contents != NOTHING else None,
             missing=None,
+            warnings=tuple(doubt.text for doubt in self.doubts) or None,
         )
 
     def write(
@@ -193,12 +110,14 @@ class Completion(Shown):
             overwrite: replace other files, too, but no input.
 
         Raises:
-            ValueError: a format or a name (`naming.checked`) that is none.
+            ValueError: a folder, a format or a name (`naming.checked`) that is none.
+            TypeError: a folder or formats of another kind.
             OSError: a file cannot be written, or must stay (FileExistsError).
         """
+        out_dir = arguments.check("out_dir", out_dir)
+        if not isinstance(formats, Iterable):
+            raise TypeError(f"formats={formats!r}: give some of {', '.join(FORMATS)}")
         formats = (formats,) if isinstance(formats, str) else tuple(formats)
-        if not str(out_dir):
-            raise ValueError("out_dir '' names no folder; give '.' for this one")
         if unknown := sorted(map(str, set(formats) - set(FORMATS))):
             raise ValueError(f"no format {unknown[0]!r}; there are {', '.join(FORMATS)}")
         stem = pathlib.Path(out_dir) / naming.checked(self.name)
@@ -214,19 +133,20 @@ class Completion(Shown):
 
     def _write(self, stem: pathlib.Path, formats: Sequence[str]) -> Written:
         """Write all files, called by `stem`, into a folder that holds nothing yet."""
-        piece = self.piece if {"stl", "html"} & set(formats) else None
+        ready = self.printing if {"stl", "html"} & set(formats) else None
         made = self.surfaces if {"stl", "glb", "html"} & set(formats) else None
         paths = meshes.write(stem, formats, self.labels, made)
         if "stl" in formats:
-            paths += self._write_parts(stem)
-        missing = piece and record.Missing.of(piece, self.clearance_mm)
-        why = self._piece[1] if {"stl", "html"} & set(formats) else None
+            paths += meshes.write_parts(stem, self._parts())
+        missing = ready and record.Missing.of(ready, self.clearance_mm)
+        asked = {"stl", "html"} & set(formats) and self.report.inferred_voxels
+        why = self._piece[1] if asked else None
         report = dataclasses.replace(self.report, missing=missing, missing_why=why)
         if "svg" in formats:
             paths.append(pathlib.Path(f"{stem}_section.svg"))
             write_whole(paths[-1], self.drawing)
         if "html" in formats:
-            view = page.View(
+            view = View(
                 report=report,
                 surfaces=self.surfaces,
                 missing=self.missing,
@@ -234,9 +154,13 @@ class Completion(Shown):
                 matrix=self.matrix,
                 drawing=self.drawing,
                 files=[path.name for path in paths],
+                profile=self.profile,
+                overview=f"{'../' * self.name.count('/')}{overview.INDEX}"
+                if self.in_overview
+                else "",
             )
             paths.append(pathlib.Path(f"{stem}.html"))
-            page.write_page(paths[-1], view)
+            write_page(paths[-1], view)
         report = dataclasses.replace(report, files=tuple(path.name for path in paths))
         if "json" in formats:
             paths.append(pathlib.Path(f"{stem}.json"))
@@ -245,19 +169,16 @@ class Completion(Shown):
         written = Written(paths, report)
         if made and {"stl", "glb"} & set(formats):
             written = written._replace(volume_mm3=float(made.pot.volume))
-        if piece and "stl" in formats:
-            volume = float(piece.mesh.volume)
-            return written._replace(missing_mm3=volume, gap_mm=piece.gap, pieces=piece.pieces)
+        if ready and "stl" in formats:
+            mesh, gap, pieces, _ = ready.piece
+            written = written._replace(missing_mm3=mesh.volume, gap_mm=gap, pieces=pieces)
         return written
 
-    def _write_parts(self, stem: pathlib.Path) -> list[pathlib.Path]:
-        """Write the missing piece and the hypotheses, as STL."""
-        parts = {} if self.missing is None else {"missing": self.missing}
-        parts |= {f"hypothesis{n}": mesh for n, mesh in enumerate(self.hypothesis_meshes, 1)}
-        paths = [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
-        for path, mesh in zip(paths, parts.values(), strict=True):
-            surface.write_stl(path, mesh)
-        return paths
+    def _parts(self) -> "dict[str, trimesh.Trimesh]":
+        """The missing piece and the hypotheses, by what their files are called."""
+        found, ready = enumerate(self.hypothesis_meshes, 1), self.printing
+        parts = {"missing": ready.piece.mesh, "missing_upright": ready.upright} if ready else {}
+        return parts | {f"hypothesis{number}": mesh for number, mesh in found}
 
 
 def restore(
@@ -280,17 +201,19 @@ def restore(
         labels=answers.mark(labels, answer.belief),
         belief=answer.belief,
         matrix=sherd.to_mm @ moved,
-        confidence=bounded(answer.confidence, sherd.placement),
+        judged=answer.confidence,
         left_out=answer.left_out,
         shift=answer.shift,
         hypotheses=answer.hypotheses,
         pieces=answer.pieces,
         # Of several sherds their voxels stand for all.
         original=sherd.mesh if len(request.sherds) == 1 else None,
-        placement=sherd.placement and record.Placement.of(sherd.placement),
+        placed=sherd.placement,
+        told=sherd.told,
         clearance_mm=clearance_mm,
         scaled=sherd.scaled,
         probabilities=answer.probabilities,
         about=about or {},
         inputs=inputs,
+        contents=sherd.contents,
     )

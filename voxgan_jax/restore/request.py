@@ -11,7 +11,7 @@ from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.predict import given_voxels
 from voxgan_jax.placement import place
 from voxgan_jax.scan import formats, source
-from voxgan_jax.scan.pose import Sherd
+from voxgan_jax.scan.pose import PotSize, Sherd
 
 _OF_A_SEARCH = ("axis", "rim", "base")
 """What only helps where a mesh's place is looked for."""
@@ -30,7 +30,7 @@ def read_request(
     Args:
         facts: what is known of a sherd's size and place: the options of `formats.read`, and `axis`,
             `rim`, `base`, `as_is` and `place`, which decide whether a mesh is placed by its shape
-            (`is_placed`).
+            (`is_placed`); `largest` or `body`, which say what of a mesh is taken.
         ids: the fragments that are given; all where none is named.
         fixed_fragment: give the one that evaluation gives, in place of `ids`.
 
@@ -40,6 +40,7 @@ def read_request(
     """
     with source.told(path, "restored", "check that it is a scan of a sherd, and its unit"):
         sherd = _read(completer, path, facts)
+    sherd = sherd._replace(told=PotSize(facts.get("height_mm"), facts.get("diameter_mm")))
     if fixed_fragment and sherd.labels.any():
         ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(sherd.labels))]
     request = Request((sherd._replace(ids=tuple(sorted(set(ids)))),))
@@ -67,6 +68,12 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
     """The sherd of a file, in its pot's box."""
     useless = [name for name in _OF_A_SEARCH if facts.get(name)]
     is_mesh = formats.is_mesh(path)
+    which = 1 if facts.get("largest") else facts.get("body")
+    if which and not is_mesh:
+        raise ValueError(
+            f"{path}: --{'largest' if facts.get('largest') else 'body'} is for a mesh; of a file of"
+            " voxels --fragment says which part is given"
+        )
     if useless and (facts.get("as_is") or not is_mesh):
         why = "with --as-is" if is_mesh else "for a file of voxels, which is the pot's box"
         raise ValueError(f"{path}: --{useless[0]} has no use {why}; leave it out")
@@ -74,10 +81,12 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
         raise ValueError(f"{path}: --axis and --up both say where the rim is; give one")
     side = completer.resolution * completer.pool
     if not is_placed(path, facts):
-        others = {*_OF_A_SEARCH, "as_is", "place"}
+        others = {*_OF_A_SEARCH, "as_is", "place", "largest", "body"}
         told = {name: value for name, value in facts.items() if name not in others}
-        return formats.read(path, longest=side, **told)
-    mesh, about = formats.read_mesh(path, facts.get("unit"))
+        return formats.read(path, longest=side, which=which, **told)
+    mesh, about, contents = formats.read_mesh(path, facts.get("unit"), which)
+    if len(contents.bodies) > 1 and not which:
+        raise source.ScanError(f"{path}: {contents.several}")
     height, width, voxel = (facts.get(name) for name in ("height_mm", "diameter_mm", "voxel_mm"))
     formats.check_sizes(path, voxel_mm=voxel, height_mm=height, diameter_mm=width)
     known = place.Known(
@@ -92,7 +101,7 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
         found = place.place(completer, mesh, known)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return formats.in_cube(mesh, found, side, str(path), about)
+    return formats.in_cube(mesh, found, side, str(path), about, contents)
 
 
 def _direction(facts: Mapping[str, Any]) -> tuple[float, float, float] | None:

@@ -14,7 +14,19 @@ from jaxtyping import UInt8
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface, voxelise
-from voxgan_jax.scan import glb, mesh_files, source, threemf, voxel_files, worker
+from voxgan_jax.scan import (
+    glb,
+    mesh_files,
+    origin,
+    ply,
+    source,
+    text_meshes,
+    threemf,
+    voxel_files,
+    walls,
+    worker,
+)
+from voxgan_jax.scan.contents import NOTHING, Contents, Which
 from voxgan_jax.scan.pose import Placement, Sherd
 from voxgan_jax.scan.source import ScanError
 
@@ -22,7 +34,6 @@ if TYPE_CHECKING:
     import trimesh
 
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
-_SPELT = {"millimeter": 1.0, "centimeter": 10.0, "meter": 1000.0, "inch": 25.4, "micron": 0.001}
 
 
 class Format(NamedTuple):
@@ -46,11 +57,11 @@ FORMATS = {
     ".binvox": Format(voxel_files.binvox),
     ".npy": Format(voxel_files.npy, scaled=False),
     ".npz": Format(voxel_files.npz, scaled=False),
-    ".stl": Format(mesh_files.stl, is_mesh=True),
-    ".obj": Format(mesh_files.obj, is_mesh=True),
-    ".ply": Format(mesh_files.ply, is_mesh=True),
+    ".stl": Format(text_meshes.stl, is_mesh=True),
+    ".obj": Format(text_meshes.obj, is_mesh=True),
+    ".ply": Format(ply.read, is_mesh=True),
     ".glb": Format(glb.read, is_mesh=True, unit=UNITS["m"], up="y"),
-    ".off": Format(mesh_files.off, is_mesh=True),
+    ".off": Format(text_meshes.off, is_mesh=True),
     ".3mf": Format(threemf.read, is_mesh=True, unit=None),
 }
 """What can be read, by the ending of the file's name."""
@@ -71,6 +82,7 @@ def read(
     up: str | None = None,
     height_mm: float | None = None,
     diameter_mm: float | None = None,
+    which: Which = None,
 ) -> Sherd:
     """Read a file of one of FORMATS.
 
@@ -85,6 +97,7 @@ def read(
             a mesh.
         up: from the base to the rim, of `surface.UPS`; None takes that of the format.
         height_mm, diameter_mm: of the whole pot, for a mesh.
+        which: as `read_mesh` takes it.
 
     Raises:
         FileNotFoundError: no such file.
@@ -92,44 +105,61 @@ def read(
     """
     path = pathlib.Path(path)
     suffix = path.suffix.lower()
+    source.require(path)
     if suffix not in FORMATS:
         endings = ", ".join(FORMATS)
         raise ScanError(f"{path}: {suffix or 'no ending'} is none of {endings}; save it as one")
     check_sizes(path, voxel_mm=voxel_mm, height_mm=height_mm, diameter_mm=diameter_mm)
-    known = FORMATS[suffix]
-    up = up or known.up
-    if known.is_mesh:
-        mesh, about = read_mesh(path, unit)
-        corner, side, shape = _box(path, mesh, longest, voxel_mm, up, height_mm, diameter_mm)
-        volume, scaled = _voxelised(str(path), mesh, corner, side, shape), True
-    elif height_mm or diameter_mm:
-        raise ScanError(
-            f"{path}: --height-mm and --diameter-mm are for meshes; a file of voxels is the pot's"
-            " box already: give the size of a voxel by --voxel-mm"
-        )
-    else:
-        mesh = None
-        volume, own, corner, about = _read_voxels(path)
-        side = voxel_mm or own * (UNITS[unit or "mm"] if known.scaled else 1.0)
-        corner, scaled = (corner * side / own).tolist(), known.scaled or voxel_mm is not None
-    labels = np.ascontiguousarray(surface.stand(volume, up))
-    matrix = surface.frame(labels.shape, side, corner, up)
-    return Sherd(labels, (), str(path), matrix, mesh, scaled=scaled, input=about)
+    with source.told(path, f"read as {suffix[1:].upper()}"):
+        known = FORMATS[suffix]
+        up = up or known.up
+        if known.is_mesh:
+            mesh, about, contents = read_mesh(path, unit, which)
+            if height_mm or diameter_mm:
+                # The pot's box is about the file's own origin.
+                mesh.apply_translation(contents.origin)
+                contents = contents._replace(origin=(0.0, 0.0, 0.0))
+            corner, side, shape = _box(path, mesh, longest, voxel_mm, up, height_mm, diameter_mm)
+            volume, scaled = _voxelised(str(path), mesh, corner, side, shape), True
+        elif height_mm or diameter_mm:
+            raise ScanError(
+                f"{path}: --height-mm and --diameter-mm are for meshes; a file of voxels is the"
+                " pot's box already: give the size of a voxel by --voxel-mm"
+            )
+        else:
+            mesh = None
+            volume, own, corner, about = _read_voxels(path)
+            side = voxel_mm or own * (UNITS[unit or "mm"] if known.scaled else 1.0)
+            corner, scaled = corner * side / own, known.scaled or voxel_mm is not None
+            middle = origin.local(corner, corner + side * np.array(volume.shape))
+            corner, contents = (corner - middle).tolist(), Contents(origin=tuple(middle.tolist()))
+        labels = np.ascontiguousarray(surface.stand(volume, up))
+        matrix = surface.frame(labels.shape, side, corner, up)
+        told = {"scaled": scaled, "input": about, "contents": contents}
+        return Sherd(labels, (), str(path), matrix, mesh, **told)
 
 
-def read_mesh(
-    path: str | pathlib.Path, unit: str | None = None
-) -> tuple["trimesh.Trimesh", dict[str, Any]]:
-    """A mesh in mm, in the file's coordinates, equal vertices merged, equal faces taken once.
+class Scan(NamedTuple):
+    """A mesh in mm, the record of the file (`source.load`), and what the file held."""
 
-    It is read in a process of its own (`worker`).
+    mesh: "trimesh.Trimesh"
+    input: dict[str, Any]
+    contents: Contents
 
-    Returns:
-        The mesh, and the record of what was read (`source.load`).
+
+def read_mesh(path: str | pathlib.Path, unit: str | None = None, which: Which = None) -> Scan:
+    """A mesh, equal vertices merged, equal faces taken once, without dust (`bodies.cleaned`).
+
+    Its coordinates are the file's but for `contents.origin`. It is read in a process of its own
+    (`worker`). The mesh's metadata tell how many mm a coordinate was taken for (`unit_mm`).
+
+    Args:
+        which: the number of the body that is taken, from 1 on; all are where none is named.
 
     Raises:
         FileNotFoundError: no such file.
-        ScanError: not a mesh, one without faces, or one that takes too much memory or time.
+        ScanError: not a mesh, one without faces or without that body, or one that takes too much
+            memory or time.
     """
     worker.start()
     # It starts while this is imported.
@@ -138,12 +168,14 @@ def read_mesh(
     path = pathlib.Path(path)
     known = FORMATS[path.suffix.lower()]
     try:
-        read = worker.call(mesh_files.read, known.parse, str(path), path.absolute())
+        read = worker.call(mesh_files.read, known.parse, str(path), path.absolute(), which)
     except worker.Lost as lost:
         why = source.too_long() if lost.late else source.too_much()
         raise ScanError(f"{path}: {why}") from None
-    scale = UNITS[unit] if unit else known.unit or _SPELT.get(read.unit, 1.0)
-    return trimesh.Trimesh(read.vertices * scale, read.faces, process=False), read.input
+    scale = UNITS[unit] if unit else known.unit or threemf.UNITS[read.unit or ""]
+    mesh = trimesh.Trimesh(read.vertices * scale, read.faces, process=False)
+    mesh.metadata["unit_mm"] = scale
+    return Scan(mesh, read.input, read.contents.scaled(scale))
 
 
 def _read_voxels(path: pathlib.Path) -> tuple[Any, ...]:
@@ -164,12 +196,15 @@ def in_cube(
     side: int,
     source: str = "",
     input: dict[str, Any] | None = None,
+    contents: Contents = NOTHING,
 ) -> Sherd:
     """A mesh in mm, voxelised in the model's cube of `side` voxels where a placement has it."""
-    turned = mesh.copy()
+    shown = placement.shown_wall_mm
+    turned = walls.thick(mesh, shown) if shown else mesh.copy()
     turned.apply_transform(np.linalg.inv(placement.matrix))
     labels = _voxelised(source, turned, (-0.5, -0.5, -0.5), 1.0, (side, side, side))
-    return Sherd(labels, (), source, placement.matrix, mesh, placement, input=input)
+    told = {"input": input, "contents": contents}
+    return Sherd(labels, (), source, placement.matrix, mesh, placement, **told)
 
 
 def _voxelised(name: str, mesh: "trimesh.Trimesh", *grid: Any) -> UInt8[np.ndarray, "x y z"]:

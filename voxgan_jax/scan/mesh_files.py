@@ -1,23 +1,23 @@
 """Meshes out of the bytes of a file: what is in it, cleaned; nothing that it refers to is opened.
 
 A parser takes bytes and gives vertices, faces and what the file calls its unit, or None. What a few
-bytes can ask for in plenty, copies above all, is counted before it is made. Texts are parsed by
-their lines of vertices and faces alone: names, groups and materials are of no use here, and cost.
+bytes can ask for in plenty, copies above all, is counted before it is made.
 """
 
 import contextlib
-import io
 import logging
 import pathlib
-import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
-from voxgan_jax.scan import source
+from voxgan_jax.geometry.connections import Faces, Vertices
+from voxgan_jax.scan import bodies, source
+from voxgan_jax.scan.contents import Contents, Which
+from voxgan_jax.scan.faces import check
 from voxgan_jax.scan.source import Fault, ScanError
 
 _SIZES = (1e-6, 1e9)
@@ -25,14 +25,12 @@ _SIZES = (1e-6, 1e9)
 _MERGED = 1e-8
 """In its unit: vertices nearer to each other than this along each axis are one, as in trimesh."""
 
-Vertices = Float[np.ndarray, "_ 3"]
-Faces = Int[np.ndarray, "_ 3"]
 Parsed = tuple[np.ndarray, np.ndarray, str | None]
 Parser = Callable[[bytes], Parsed]
 
 
 class Mesh(NamedTuple):
-    """What a file holds, equal vertices merged, equal faces taken once.
+    """What a file holds, equal vertices merged, equal faces taken once (`bodies.cleaned`).
 
     `unit` is what the file calls that of its coordinates, `input` what was read (`source.load`).
     """
@@ -41,14 +39,16 @@ class Mesh(NamedTuple):
     faces: Faces
     unit: str | None
     input: dict[str, Any]
+    contents: Contents
 
 
-def read(parse: Parser, path: str, place: pathlib.Path) -> Mesh:
+def read(parse: Parser, path: str, place: pathlib.Path, which: Which = None) -> Mesh:
     """Read a file of a mesh.
 
     Args:
         path: as the user calls it.
         place: where it is.
+        which: of several bodies those that are taken (`bodies.cleaned`).
 
     Raises:
         OSError: it cannot be read.
@@ -68,8 +68,9 @@ def read(parse: Parser, path: str, place: pathlib.Path) -> Mesh:
                     else "no mesh can be read of it, so it is empty, cut off or damaged; copy or"
                     " export it again"
                 )
-            vertices, faces = _cleaned(np.asarray(vertices, float), np.asarray(faces, int))
-    return Mesh(vertices, faces, unit, about)
+            vertices, faces = _merged(np.asarray(vertices, float), np.asarray(faces, int))
+            vertices, faces, contents = bodies.cleaned(vertices, faces, which)
+    return Mesh(vertices, faces, unit, about, contents)
 
 
 def _load(path: str, place: pathlib.Path) -> tuple[bytes, dict[str, Any]]:
@@ -79,10 +80,9 @@ def _load(path: str, place: pathlib.Path) -> tuple[bytes, dict[str, Any]]:
         raise type(error)(str(error).replace(str(place), path, 1)) from None
 
 
-def _cleaned(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
+def _merged(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
     """Equal vertices merged, equal faces taken once, those without an area left out."""
-    if faces.min() < 0 or faces.max() >= len(vertices):
-        raise Fault("its faces name vertices that it does not have; export it again")
+    check(faces, len(vertices))
     # Scanners leave a few points that are nowhere.
     somewhere = np.asarray(np.isfinite(vertices).all(axis=1))
     faces = faces[somewhere[faces].all(axis=1)]
@@ -132,84 +132,3 @@ def _without_noise() -> Iterator[None]:
             yield
         finally:
             logging.disable(before)
-
-
-def stl(data: bytes) -> Parsed:
-    """Binary where the length is that of its count of triangles, else text."""
-    count = int.from_bytes(data[80:84], "little")
-    if len(data) >= 84 and len(data) - 84 == 50 * count:
-        source.check_faces(count)
-        triangle = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("more", "<u2")])
-        corners = np.frombuffer(data, triangle, count, 84)["corners"].reshape(-1, 3)
-    else:
-        whole = re.compile(rb"\s*solid.*endsolid", re.IGNORECASE | re.DOTALL)
-        if not whole.match(data):
-            return np.zeros((0, 3)), np.zeros((0, 3), int), None
-        rows = re.findall(rb"vertex\s([^\r\n]*)", data, re.IGNORECASE)
-        source.check_faces(len(rows) // 3)
-        corners = _numbers(rows, 3)
-    return corners, np.arange(len(corners)).reshape(-1, 3), None
-
-
-def obj(data: bytes) -> Parsed:
-    """Vertices and faces of all objects and groups."""
-    text = re.sub(rb"\\\r?\n", b" ", data)
-    del data
-    rows = re.findall(rb"^f[ \t]+([^\r\n]+)", text, re.MULTILINE)
-    source.check_faces(len(rows))
-    vertices = _numbers(re.findall(rb"^v[ \t]+([^\r\n]+)", text, re.MULTILINE), 3)
-    del text
-    # A corner is vertex/texture/normal.
-    polygons = [re.sub(rb"/\S*", b"", row).split() for row in rows]
-    del rows
-    faces = _triangles(polygons)
-    # They count from 1 on, negative ones from the end.
-    return vertices, np.where(faces > 0, faces - 1, faces + len(vertices)), None
-
-
-def off(data: bytes) -> Parsed:
-    """By trimesh."""
-    from trimesh.exchange.off import load_off
-
-    kwargs = load_off(io.BytesIO(data))
-    return kwargs["vertices"], kwargs["faces"], None
-
-
-def ply(data: bytes) -> Parsed:
-    """By trimesh; polygons become triangles."""
-    from trimesh.exchange.ply import load_ply
-    from trimesh.geometry import triangulate_quads
-
-    # Only of points and faces; edges would be joined to paths.
-    head, found, rest = data.partition(b"end_header")
-    file = io.BytesIO(head.replace(b"element edge ", b"element none ") + found + rest)
-    del data, rest
-    kwargs: dict[str, Any] = load_ply(file, skip_materials=True)
-    faces = kwargs.get("faces")
-    none = np.zeros((0, 3))
-    corners = none.astype(int) if faces is None else triangulate_quads(faces)
-    return kwargs.get("vertices", none), corners, None
-
-
-def _numbers(rows: Sequence[bytes], width: int) -> Float[np.ndarray, "n w"]:
-    """The first numbers of each row, of rows of equal length quickly."""
-    if not rows:
-        return np.zeros((0, width))
-    found = np.fromstring(b" ".join(rows), sep=" ")
-    columns = len(rows[0].split())
-    if found.size == len(rows) * columns and columns >= width:
-        return found.reshape(-1, columns)[:, :width]
-    return np.array([row.split()[:width] for row in rows], float)
-
-
-def _triangles(polygons: Sequence[Sequence[Any]]) -> Faces:
-    """Polygons as fans of triangles; what has less than three corners is left out."""
-    by_size: dict[int, list[Sequence[Any]]] = {}
-    for polygon in polygons:
-        by_size.setdefault(len(polygon), []).append(polygon)
-    source.check_faces(sum((size - 2) * len(some) for size, some in by_size.items() if size > 2))
-    made = [np.zeros((0, 3), int)]
-    for size, some in by_size.items():
-        corners = np.array(some).astype(int)
-        made += [corners[:, [0, k, k + 1]] for k in range(1, size - 1)]
-    return np.concatenate(made)

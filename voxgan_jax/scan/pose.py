@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from voxgan_jax.geometry import surface
+from voxgan_jax.scan.contents import NOTHING, Contents
 
 if TYPE_CHECKING:
     import trimesh
@@ -16,6 +17,27 @@ HIGH, FAIR = 0.7, 0.4
 """From this share on a placement is called sure, and fairly sure."""
 
 
+class Doubt(NamedTuple):
+    """What is wrong, in words, and the most that the share of a placement may be then: 0 where the
+    answer contradicts what is known, just less than `HIGH` where it is only unlike what was tried.
+    """
+
+    text: str
+    share: float = 0.0
+
+
+class PotSize(NamedTuple):
+    """A whole pot's height and greatest diameter in mm; None where unknown."""
+
+    height: float | None = None
+    diameter: float | None = None
+
+
+def word_of(share: float) -> Word:
+    """What a placement with such a share is called."""
+    return "high" if share >= HIGH else "fair" if share >= FAIR else "low"
+
+
 class Placement(NamedTuple):
     """One placement of a sherd, or the best of several.
 
@@ -24,7 +46,9 @@ class Placement(NamedTuple):
     `height_mm` and `diameter_mm` are those of the pot that the model sees, `above_base_mm` is where
     the sherd's middle lies in it. `score` is a logarithm of likelihood, `share` how likely it is
     that this one is right: that end up, that size within 10 %. `own_iou` is the IoU that the model
-    expects of its answer there.
+    expects of its answer there. `wall_mm` is how thick the sherd's wall is, and `shown_wall_mm` how
+    thick the model is shown it; None: as it is. `other_axis` is a direction about which the sherd's
+    walls are far rounder than about the one that was told.
     """
 
     matrix: Float[np.ndarray, "4 4"]
@@ -38,21 +62,28 @@ class Placement(NamedTuple):
     share: float
     own_iou: float = 0.5
     runner_ups: tuple["Placement", ...] = ()
+    wall_mm: float = 0.0
+    shown_wall_mm: float | None = None
+    other_axis: Float[np.ndarray, "3"] | None = None
 
     @property
     def word(self) -> Word:
         """How sure it is: high, fair or low."""
-        return "high" if self.share >= HIGH else "fair" if self.share >= FAIR else "low"
+        return word_of(self.share)
 
     @property
     def sentence(self) -> str:
         """It in plain words."""
         x, y, z = (round(float(part), 2) + 0.0 for part in self.direction)
         return (
-            f"a pot {self.height_mm:.0f} mm high and {self.diameter_mm:.0f} mm wide, the sherd's"
-            f" middle {self.above_base_mm:.0f} mm above its base, the rim towards"
+            f"a pot {_mm(self.height_mm)} high and {_mm(self.diameter_mm)} wide, the sherd's"
+            f" middle {_mm(self.above_base_mm)} above its base, the rim towards"
             f" ({x:g}, {y:g}, {z:g})"
         )
+
+
+def _mm(size: float) -> str:
+    return f"{size:.0f} mm" if abs(size) >= 100 else f"{size:.1f} mm"
 
 
 class Sherd(NamedTuple):
@@ -63,7 +94,8 @@ class Sherd(NamedTuple):
     mm (`surface.frame`); None stands for voxels of 1 mm. `mesh` is what was read, in mm; None where
     that was voxels. `placement` says how it was placed; None where it lies as the file has it.
     `scaled` is False where nobody told how big a voxel is. `input` is the record of the file that
-    was read: its name, bytes and sha256.
+    was read: its name, bytes and sha256; `contents` what that held, and the origin of all
+    coordinates here. `told` is the size that the pot was told to have.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]
@@ -74,6 +106,8 @@ class Sherd(NamedTuple):
     placement: Placement | None = None
     scaled: bool = True
     input: dict[str, Any] | None = None
+    contents: Contents = NOTHING
+    told: PotSize = PotSize()
 
     @property
     def to_mm(self) -> Float[np.ndarray, "4 4"]:

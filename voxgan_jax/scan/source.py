@@ -2,15 +2,22 @@
 
 import contextlib
 import hashlib
+import math
 import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from voxgan_jax.files import readable
+from voxgan_jax.files import (
+    READ_GIB,
+    READ_SECONDS,
+    USUAL_GIB,
+    read_gib,
+    read_seconds,
+    readable,
+)
 
 MAX_BYTES = 1 << 30
-_GIB = "VOXGAN_READ_GIB"
 
 
 class ScanError(ValueError):
@@ -21,53 +28,55 @@ class Fault(ValueError):
     """What is wrong with a file, and what helps; who knows the file's name adds it."""
 
 
-def memory_gib() -> float:
-    """How many GiB of memory reading a mesh may take: 2, or the environment's `VOXGAN_READ_GIB`."""
-    return _setting(_GIB, 2.0)
+def check(count: int, most: int, what: str, remedy: str = "reduce the scan") -> None:
+    """Raise Fault where there are more of what a file can multiply, told before they are made.
 
-
-def max_faces() -> int:
-    """How many faces a mesh may have: what is done with it later takes memory by them."""
-    return int(memory_gib() * 2_000_000)
-
-
-def check_faces(count: int) -> None:
-    """Raise Fault where there are more faces than `max_faces`, told before they are made."""
-    if count > max_faces():
-        more = f"{count:.2g}" if count > 1e9 else f"{count}"
+    Args:
+        most: with the usual `files.read_gib`; with more memory more.
+    """
+    limit = int(most * read_gib() / USUAL_GIB)
+    if count > limit:
+        enough = math.ceil(USUAL_GIB * count / most)
+        more, gib = (f"{n:.2g}" if n > 1e9 else f"{n}" for n in (count, enough))
         raise Fault(
-            f"it has {more} faces, copies counted, above the limit of {max_faces()}; reduce the"
-            f" scan, or set {_GIB}={count / 2e6:.2g} where there is so much memory"
+            f"it has {more} {what}, above the limit of {limit}; {remedy}, or set"
+            f" {READ_GIB}={gib} where there is so much memory"
         )
 
 
-def seconds() -> float:
-    """How long reading a mesh may take: 45 s, or the environment's `VOXGAN_READ_SECONDS`."""
-    return _setting("VOXGAN_READ_SECONDS", 45.0)
+def check_faces(count: int) -> None:
+    """As `check`, of faces: what is done with them later takes memory, too."""
+    check(count, 4_000_000, "faces, copies counted")
 
 
-def load(path: str | pathlib.Path, most: int = MAX_BYTES) -> tuple[bytes, dict[str, Any]]:
+def load(path: str | pathlib.Path) -> tuple[bytes, dict[str, Any]]:
     """A file's bytes, and what `input` of a report says of them: name, size and sha256.
 
     Raises:
-        FileNotFoundError: no such file.
         OSError: it cannot be read.
-        ScanError: no file (a folder, a pipe), an empty one, or one of more than `most` bytes.
+        ScanError: an empty one, or one of more than `MAX_BYTES`; otherwise as `require`.
     """
     path = pathlib.Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    if not path.is_file():
-        raise ScanError(f"{path}: it is not a file")
+    require(path)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        if size > most:
-            raise ScanError(f"{path}: {size} bytes, above the limit of {most}; reduce the scan")
-        data = file.read(most)
+        try:
+            check(size, MAX_BYTES, "bytes")
+        except Fault as fault:
+            raise ScanError(f"{path}: {fault}") from None
+        data = file.read(size)
     if not data:
         raise ScanError(f"{path}: the file is empty; export it again")
     digest = hashlib.sha256(data).hexdigest()
     return data, {"file": readable(path.name), "bytes": len(data), "sha256": digest}
+
+
+def require(path: pathlib.Path) -> None:
+    """Raise FileNotFoundError where nothing is there, ScanError for what is no file."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    if not path.is_file():
+        raise ScanError(f"{path}: it is not a file")
 
 
 @contextlib.contextmanager
@@ -97,25 +106,16 @@ def told(path: str | pathlib.Path, doing: str, remedy: str = "export it again") 
 
 def too_much() -> str:
     """That there was not enough memory, and what helps."""
-    gib = memory_gib()
-    return f"it takes more than {gib:g} GiB of memory; reduce the scan, or set {_GIB}={2 * gib:g}"
+    gib = read_gib()
+    return (
+        f"it takes more than {gib:g} GiB of memory; reduce the scan, or set {READ_GIB}={2 * gib:g}"
+    )
 
 
 def too_long() -> str:
     """That reading took too long, and what helps."""
-    limit = seconds()
+    limit = read_seconds()
     return (
         f"reading it takes more than {limit:g} s; reduce the scan, or set"
-        f" VOXGAN_READ_SECONDS={2 * limit:g}"
+        f" {READ_SECONDS}={2 * limit:g}"
     )
-
-
-def _setting(name: str, usual: float) -> float:
-    given = os.environ.get(name, "")
-    try:
-        value = float(given) if given else usual
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        raise ScanError(f"{name}={given}: give a number above 0, or unset it")
-    return value

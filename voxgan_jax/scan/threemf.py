@@ -6,6 +6,7 @@ counted before they are made, and entities are refused.
 """
 
 import array
+import functools
 import io
 import zipfile
 from collections.abc import Iterator
@@ -15,10 +16,16 @@ from xml.parsers import expat
 import numpy as np
 from jaxtyping import Float
 
-from voxgan_jax.scan import source
+from voxgan_jax.scan import faces, source
 from voxgan_jax.scan.source import Fault
 
-MAX_UNPACKED = 1 << 29
+UNITS = {
+    **{"micron": 0.001, "millimeter": 1.0, "centimeter": 10.0, "inch": 25.4, "foot": 304.8},
+    "meter": 1000.0,
+}
+"""In mm, of what a file may call its unit."""
+MAX_MIB = 512
+"""Unpacked."""
 MAX_COPIES = 10_000
 MAX_DEPTH = 32
 
@@ -29,10 +36,17 @@ Key = tuple[str, str]
 class _Object:
     """A mesh, or the objects of which it is made, each where `matrix` puts it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str = "model") -> None:
+        self.kind = kind
         self.vertices = array.array("d")
         self.faces = array.array("q")
         self.parts: list[tuple[Key, Float[np.ndarray, "4 4"]]] = []
+
+    @functools.cached_property
+    def mesh(self) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices, each in a face, and faces."""
+        corners = np.array(self.faces, int).reshape(-1, 3)
+        return faces.used(np.array(self.vertices).reshape(-1, 3), corners)
 
 
 class _Model:
@@ -57,14 +71,16 @@ class _Model:
             elif tag == "triangle":
                 current.faces.extend((int(given["v1"]), int(given["v2"]), int(given["v3"])))
             elif tag == "object":
-                current = self.objects[name, given["id"]] = _Object()
+                current = _Object(given.get("type", "model"))
+                self.objects[name, given["id"]] = current
             elif tag == "component" or (tag == "item" and main):
                 paths = [value for key, value in given.items() if key.rpartition(":")[2] == "path"]
                 part = paths[0].strip("/").lower() if paths else name
                 whole = self.build if tag == "item" else current
                 whole.parts.append(((part, given["objectid"]), _matrix(given.get("transform"))))
-            elif tag == "model" and main:
-                self.unit = given.get("unit", self.unit)
+            elif tag == "model":
+                _check_extensions(given)
+                self.unit = given.get("unit", self.unit) if main else self.unit
 
         def refuse(*_: Any) -> None:
             raise Fault("its XML declares a document type; export it again")
@@ -78,6 +94,13 @@ class _Model:
         wholes = (self.build, *self.objects.values())
         return {key[0] for whole in wholes for key, _ in whole.parts if key not in self.objects}
 
+    def drop_supports(self) -> None:
+        """Leave out what holds the model up in the printer."""
+        for whole in (self.build, *self.objects.values()):
+            whole.parts = [
+                part for part in whole.parts if "support" not in self._named(part[0]).kind
+            ]
+
     def count(self, whole: _Object, depth: int = 0) -> tuple[int, int]:
         """How many faces an object has with all its parts, and how many objects it is made of."""
         if depth > MAX_DEPTH:
@@ -85,12 +108,12 @@ class _Model:
                 f"its objects contain each other, or lie more than {MAX_DEPTH} deep;"
                 " export it again, its parts joined"
             )
-        faces, copies = len(whole.faces) // 3, 1
+        count, copies = len(whole.faces) // 3, 1
         for key, _ in whole.parts:
             if key not in self._counts:
                 self._counts[key] = self.count(self._named(key), depth + 1)
-            faces, copies = faces + self._counts[key][0], copies + self._counts[key][1]
-        return faces, copies
+            count, copies = count + self._counts[key][0], copies + self._counts[key][1]
+        return count, copies
 
     def pieces(self, whole: _Object, matrix: np.ndarray) -> Iterator[tuple[_Object, np.ndarray]]:
         """Each mesh of an object, and where it lies."""
@@ -111,46 +134,55 @@ def read(data: bytes) -> tuple[np.ndarray, np.ndarray, str]:
     model = _Model()
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
         parts = {entry.filename.strip("/").lower(): entry for entry in packed.infolist()}
-        models = {name: entry for name, entry in parts.items() if name.endswith(".model")}
-        if (unpacked := sum(entry.file_size for entry in models.values())) > MAX_UNPACKED:
-            raise Fault(
-                f"unpacked it has {unpacked >> 20} MiB, above the limit of {MAX_UNPACKED >> 20};"
-                " reduce the scan"
-            )
-        roots = [name for name in models if "3d/3dmodel.model" in name]
-        if not roots:
-            raise Fault("it holds no 3D model; export it again")
-        waiting, done = set(roots[:1]), set[str]()
+        root = _root(packed, parts)
+        models = {name: e for name, e in parts.items() if name.endswith(".model") or name == root}
+        source.check(sum(e.file_size for e in models.values()) >> 20, MAX_MIB, "MiB unpacked")
+        waiting, done = {root}, set[str]()
         while waiting:
             name = waiting.pop()
             with packed.open(models[name]) as file:
                 model.parse(name, file, not done)
             done.add(name)
             waiting |= (model.missing() & models.keys()) - done
-    faces, copies = model.count(model.build)
-    source.check_faces(faces)
-    if copies > MAX_COPIES:
-        raise Fault(
-            f"it is built of {copies:.3g} objects, above the limit of {MAX_COPIES}; join its parts"
-        )
-    return *_joined(model.pieces(model.build, np.eye(4))), model.unit
+    if model.unit not in UNITS:
+        raise Fault(f"its unit {model.unit[:30]!r} is none of {', '.join(UNITS)}; export it again")
+    model.drop_supports()
+    count, copies = model.count(model.build)
+    source.check_faces(count)
+    source.check(copies, MAX_COPIES, "objects, copies counted", "join its parts")
+    pieces = model.pieces(model.build, np.eye(4))
+    return *faces.joined((whole.mesh, matrix) for whole, matrix in pieces), model.unit
 
 
-def _joined(pieces: Iterator[tuple[_Object, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    vertices, faces, count = [np.zeros((0, 3))], [np.zeros((0, 3), int)], 0
-    for whole, matrix in pieces:
-        corners = np.array(whole.faces, int).reshape(-1, 3)
-        points = np.array(whole.vertices).reshape(-1, 3)
-        if len(corners) and not 0 <= corners.min() <= corners.max() < len(points):
-            raise Fault("its faces name vertices that it does not have; export it again")
-        if not len(corners):
-            continue
-        # A mirror turns faces inside out.
-        turned = np.linalg.det(matrix[:3, :3]) < 0
-        faces.append(count + (corners[:, ::-1] if turned else corners))
-        vertices.append(points @ matrix[:3, :3].T + matrix[:3, 3])
-        count += len(points)
-    return np.concatenate(vertices), np.concatenate(faces)
+def _root(packed: zipfile.ZipFile, parts: dict[str, zipfile.ZipInfo]) -> str:
+    """The part with the model: the one that the file names, or that of the usual name."""
+    named = []
+
+    def begin(_: str, given: dict[str, str]) -> None:
+        if given.get("Type", "").endswith("/3dmodel"):
+            named.append(given.get("Target", "").strip("/").lower())
+
+    if "_rels/.rels" in parts:
+        parser = expat.ParserCreate()
+        parser.StartElementHandler = begin
+        with packed.open(parts["_rels/.rels"]) as file:
+            parser.Parse(file.read(1 << 20))
+    for name in (*named, "3d/3dmodel.model"):
+        if name in parts:
+            return name
+    raise Fault("it holds no 3D model; export it again")
+
+
+_READ = ("/production/", "/material/", "/trianglesets/")
+"""Extensions of 3MF that are read or do not change the shape have this in their names."""
+
+
+def _check_extensions(given: dict[str, str]) -> None:
+    """Raise Fault where a model requires another extension."""
+    for prefix in given.get("requiredextensions", "").split():
+        name = given.get(f"xmlns:{prefix}", prefix)
+        if not any(known in name for known in _READ):
+            raise Fault(f"it needs the extension {name[:80]}, which is not read; export it without")
 
 
 def _matrix(text: str | None) -> Float[np.ndarray, "4 4"]:

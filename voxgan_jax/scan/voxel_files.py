@@ -28,7 +28,7 @@ def magica(data: bytes) -> Parsed:
 
 
 def binvox(data: bytes) -> Parsed:
-    """Runs of equal voxels, x slowest and y fastest."""
+    """Runs of equal voxels, x slowest and y fastest; in version 2 their values are labels."""
     head, found, runs = data.partition(b"data\n")
     lines = [line.split() for line in head.decode("ascii", "replace").lower().splitlines()]
     told = {line[0]: line[1:] for line in lines if line}
@@ -39,15 +39,18 @@ def binvox(data: bytes) -> Parsed:
     pairs = np.frombuffer(runs[: len(runs) // 2 * 2], np.uint8).reshape(-1, 2)
     if (total := int(pairs[:, 1].sum(dtype=np.int64))) != shape.prod():
         raise Fault(f"{total} voxels where its head tells of {shape.prod()}; export it again")
-    volume = np.repeat(pairs[:, 0] > 0, pairs[:, 1]).reshape(shape[[0, 2, 1]]).transpose(0, 2, 1)
+    values = pairs[:, 0] if told["#binvox"][:1] == ["2"] else pairs[:, 0] > 0
+    volume = np.repeat(values, pairs[:, 1]).reshape(shape[[0, 2, 1]]).transpose(0, 2, 1)
     scale = float(told.get("scale", ["1"])[0])
     corner = np.array(told.get("translate", ["0", "0", "0"]), float)
-    # As trimesh has it: from the first voxel's middle to the last one's.
-    sides = scale / np.maximum(shape - 1, 1e-9)
+    if len(corner) != 3:
+        raise Fault("its translate is not three numbers; export it again")
+    # Of the whole cube; trimesh takes it from the first voxel's middle to the last one's.
+    sides = scale / shape
     known = np.isfinite(corner).all() and _SIDES[0] <= sides.min() <= sides.max() <= _SIDES[1]
     if not known or np.ptp(sides) > 1e-3 * sides.max():
         raise Fault("its voxels are no cubes; export it again with equal sides")
-    return volume.astype(np.uint8), float(sides[0]), corner - sides[0] / 2
+    return volume.astype(np.uint8), float(sides[0]), corner
 
 
 def npy(data: bytes) -> Parsed:

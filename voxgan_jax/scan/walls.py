@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from scipy import sparse
 from scipy.spatial import KDTree
 
 if TYPE_CHECKING:
@@ -55,6 +56,28 @@ def wall(mesh: "trimesh.Trimesh", seed: int = 0) -> Wall:
     return Wall(points[good], smooth[good], anchors[good], float(np.median(depth[good])))
 
 
+def thickened(points: Points, surface: Wall, thickness: float) -> Points:
+    """Points of a sherd moved along its walls' normals as if these were so thick, in mm.
+
+    What lies half-way between the walls stays; of a scan that shows only one wall all does.
+    """
+    if not surface.thickness or not len(points):
+        return points
+    half = surface.thickness / 2
+    _, near = KDTree(surface.points).query(points)
+    normals = surface.normals[near]
+    depth = np.einsum("ij,ij->i", surface.points[near] - points, normals)
+    share = 1 - np.clip(depth, 0, half) / half
+    return points + (share * (thickness / 2 - half))[:, None] * normals
+
+
+def thick(mesh: "trimesh.Trimesh", thickness: float) -> "trimesh.Trimesh":
+    """A sherd with walls of that thickness (`thickened`)."""
+    made = mesh.copy()
+    made.vertices = thickened(np.asarray(mesh.vertices), wall(mesh), thickness)
+    return made
+
+
 def _drawn(mesh: "trimesh.Trimesh", count: int, seed: int) -> tuple[Points, Points]:
     """Points evenly over the surface, and the normals of their faces."""
     rng = np.random.default_rng(seed)
@@ -76,13 +99,13 @@ def _smoothed(points: Points, normals: Points, reach: float) -> tuple[Points, Po
     pairs = KDTree(points).query_pairs(reach, output_type="ndarray")
     alike = np.einsum("ij,ij->i", normals[pairs[:, 0]], normals[pairs[:, 1]]) > 0.3
     first, second = pairs[alike].T
-    total, place, count = normals.copy(), points.copy(), np.ones(len(points))
-    for here, there in ((first, second), (second, first)):
-        np.add.at(total, here, normals[there])
-        np.add.at(place, here, points[there])
-        np.add.at(count, here, 1)
+    count = len(points)
+    one_way = sparse.csr_array((np.ones(len(first)), (first, second)), (count, count))
+    total = normals + one_way @ normals + one_way.T @ normals
+    place = points + one_way @ points + one_way.T @ points
+    near = 1 + one_way.sum(axis=1) + one_way.sum(axis=0)
     length = np.linalg.norm(total, axis=1)
-    return total / np.maximum(length, 1e-12)[:, None], place / count[:, None]
+    return total / np.maximum(length, 1e-12)[:, None], place / near[:, None]
 
 
 def _depth(points: Points, normals: Points) -> Float[np.ndarray, "n"]:

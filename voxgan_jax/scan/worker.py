@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from voxgan_jax.scan.source import memory_gib, seconds
+from voxgan_jax.files import read_gib, read_seconds
 
 _CODE = "import sys; sys.path[:] = {!r}; from voxgan_jax.scan import worker; worker.serve()"
 _START_SECONDS = 120.0
@@ -76,7 +76,7 @@ def call(function: Callable[..., Any], *args: Any) -> Any:
     Where no process can be started, it is called here, without limits.
 
     Raises:
-        Lost: the process died of it, or was stopped after `seconds`.
+        Lost: the process died of it, or was stopped after `files.read_seconds`.
     """
     global _ready
     with _lock:
@@ -87,7 +87,7 @@ def call(function: Callable[..., Any], *args: Any) -> Any:
                 _ready = True
             except Lost:
                 return function(*args)
-        answer, spent = _answer(seconds(), (function, *args))
+        answer, spent = _answer(read_seconds(), (function, *args))
         if spent:
             stop()
     if isinstance(answer, BaseException):
@@ -132,7 +132,7 @@ def serve() -> None:
     calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(calls,), daemon=True).start()
     # What takes long.
-    from voxgan_jax.scan import mesh_files  # noqa: F401
+    from voxgan_jax.scan import glb, mesh_files, text_meshes, threemf  # noqa: F401
 
     _limit_memory()
     spent, answer = False, None
@@ -166,7 +166,7 @@ def _limit_memory() -> None:
 
         with open("/proc/self/statm", encoding="ascii") as file:
             taken = int(file.read().split()[0]) * resource.getpagesize()
-        most = taken + int(memory_gib() * 2**30)
+        most = taken + int(read_gib() * 2**30)
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         if hard == resource.RLIM_INFINITY or most < hard:
             resource.setrlimit(resource.RLIMIT_AS, (most, hard))

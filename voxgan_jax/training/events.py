@@ -1,17 +1,19 @@
-"""The curves of a run as a TensorBoard event file. The only import of tensorboardX."""
+"""The curves of a run as a TensorBoard event file. The only import of tensorboard."""
 
 import contextlib
 import pathlib
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from absl import logging
-from tensorboardX import proto as _proto
-from tensorboardX.event_file_writer import EventsWriter
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
 
-# Generated when imported, so that a type checker sees nothing in it.
-proto: Any = _proto
+# Generated when imported, so that a type checker sees nothing in them.
+Event: Any = event_pb2.Event  # type: ignore[attr-defined]
+Summary: Any = summary_pb2.Summary  # type: ignore[attr-defined]
 
 Write = Callable[[int, Mapping[str, float]], None]
 """`write(step, values)`."""
@@ -28,17 +30,21 @@ def open_events(run_dir: str | pathlib.Path, *, enabled: bool = True) -> Iterato
         return
     folder = pathlib.Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    # Not SummaryWriter, whose thread of its own would keep a full disk to itself.
-    writer = EventsWriter(str(folder / "events"), f".{time.time_ns()}")
+    name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{time.time_ns()}"
+    # Not EventFileWriter, whose thread of its own would keep a full disk to itself.
+    with contextlib.closing(RecordWriter((folder / name).open("wb"))) as records:
 
-    def write(step: int, values: Mapping[str, float]) -> None:
-        made = proto.summary_pb2.Summary.Value
-        summary = [made(tag=name, simple_value=value) for name, value in values.items()]
-        event = {"wall_time": time.time(), "step": step, "summary": {"value": summary}}
-        writer.write_event(proto.event_pb2.Event(**event))
-        writer.flush()
-        listing = ", ".join(f"{name}={value:.5g}" for name, value in sorted(values.items()))
-        logging.info("[%d] %s", step, listing)
+        def add(**fields: Any) -> None:
+            records.write(Event(wall_time=time.time(), **fields).SerializeToString())
+            records.flush()
 
-    with contextlib.closing(writer):
+        def write(step: int, values: Mapping[str, float]) -> None:
+            summary = [
+                Summary.Value(tag=name, simple_value=value) for name, value in values.items()
+            ]
+            add(step=step, summary=Summary(value=summary))
+            listing = ", ".join(f"{name}={value:.5g}" for name, value in sorted(values.items()))
+            logging.info("[%d] %s", step, listing)
+
+        add(file_version="brain.Event:2")
         yield write

@@ -55,6 +55,7 @@ def summary(state: Tree) -> tuple[Bool[Array, " n"], UInt32[Array, " n"]]:
     return jnp.stack(finite), jnp.stack([_digest(leaf) for leaf in leaves])
 
 
+@jax.jit  # So traced once for all arrays of a shape.
 def _digest(leaf: jax.Array) -> jax.Array:
     unsigned = jnp.dtype(f"uint{8 * leaf.dtype.itemsize}")
     bits = leaf if leaf.dtype == jnp.bool_ else jax.lax.bitcast_convert_type(leaf, unsigned)

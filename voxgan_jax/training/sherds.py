@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from voxgan_jax.data import feed
 from voxgan_jax.devices import parallel
-from voxgan_jax.placement import axis_fit, axis_maps, axis_search, locator
+from voxgan_jax.placement import axis_lines, axis_maps, axis_search, locator
 from voxgan_jax.placement.axis_maps import Fill, Lines
 from voxgan_jax.scan.walls import Wall
 
@@ -156,7 +156,7 @@ def _anywhere(
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     some = rng.permutation(len(sherd.surface.points))[:120]
     anchors, normals = (part[some] for part in (sherd.surface.anchors, sherd.surface.normals))
-    points = axis_fit.nearest_lines(directions, anchors, normals)[1]
+    points = axis_lines.nearest_lines(directions, anchors, normals)[1]
     moved = [
         axis_search.varied(rng, point, direction, middle, 0.0, 0.5, 0.25, 1).points
         for point, direction in zip(points, directions, strict=True)

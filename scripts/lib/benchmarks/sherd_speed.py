@@ -112,13 +112,11 @@ def _stages(sherds: Sequence[pathlib.Path], out: pathlib.Path) -> dict[str, Spen
     for path in sherds:
         with stage("reading"):
             asked.append(read_request(completer, path, {}, fixed_fragment=True))
-    rows = min(16, len(asked))
-    predict.complete_batch(completer, asked[:1], rows=rows)
+    predict.complete_batch(completer, asked[:1])
     answers = []
-    for first in range(0, len(asked), rows):
+    for request in asked:
         with stage("model"):
-            part = asked[first : first + rows]
-            answers += predict.complete_batch(completer, part, rows=rows)
+            answers += predict.complete_batch(completer, [request])
     for request, answer in zip(asked, answers, strict=True):
         restored = pot.restore(request, answer)
         with stage("meshes"):

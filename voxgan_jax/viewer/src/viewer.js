@@ -1,15 +1,21 @@
 // The 3D view of a restored pot's page: a turntable with switches. What it shows lies in the page as
 // JSON (report/scene.py), lengths in mm; it asks the network for nothing.
 import {
-  AmbientLight, BackSide, BufferAttribute, BufferGeometry, Color, DirectionalLight, DoubleSide,
-  FrontSide, Group, Matrix4, Mesh, MeshBasicMaterial, MeshLambertMaterial, OrthographicCamera, Plane,
-  Scene, Vector3, WebGLRenderer,
+  AmbientLight, BufferAttribute, BufferGeometry, Color, DirectionalLight, DoubleSide, FrontSide,
+  Group, Matrix4, Mesh, MeshBasicMaterial, MeshLambertMaterial, OrthographicCamera, Plane, Scene,
+  Vector3, WebGLRenderer,
 } from "three";
+import { caps } from "./caps.js";
 
 const START = { turn: 0, tilt: 0.24, zoom: 1 };
 const STEP = Math.PI / 18;
 const SHERD = (40 * Math.PI) / 180; // So far right of the middle the sherd's middle is shown.
 const CUT = (-75 * Math.PI) / 180; // The quarter from here to the sherd is what a cut takes away.
+
+// What falls on a surface that faces the viewer adds up to 1: there it has its legend's colour.
+const LIGHTS = [[0.4, [-0.5, 0.7, 1]], [0.26, [0.6, -0.3, 0.8]]];
+const AMBIENT = 0.5;
+const MARGIN = 48; // Pixels above and below the pot; the buttons take those below.
 
 function bytes(text) {
   const binary = atob(text);
@@ -42,21 +48,46 @@ function geometries(part) {
   });
 }
 
-// Each part: lit front faces, and its back faces in a flat dark tone, which a cut shows as solid clay.
-function build(part) {
+// Each part: a lit skin for each label, and where its corners are once the pot stands (`upright`).
+function build(part, standing) {
   const group = new Group();
   group.name = part.id;
-  geometries(part).forEach((geometry, index) => {
+  const all = geometries(part);
+  all.forEach((geometry, index) => {
     const { colour, label } = part.groups[index];
     const skin = new Mesh(geometry, new MeshLambertMaterial({ color: colour, clipIntersection: true }));
-    const core = new Mesh(geometry, new MeshBasicMaterial({
-      color: new Color(colour).multiplyScalar(0.3), side: BackSide, clipIntersection: true,
-    }));
     skin.userData = { label, closed: part.closed };
-    core.userData = { label, closed: part.closed, core: true };
-    group.add(skin, core);
+    group.add(skin);
   });
+  const corners = all[0].getAttribute("position").clone().applyMatrix4(standing).array;
+  // In a full turn each corner runs round a ring, of this height and radius.
+  const rings = [];
+  for (let i = 0; i < corners.length; i += 3) rings.push([corners[i + 1], Math.hypot(corners[i], corners[i + 2])]);
+  group.userData = { part, corners, rings };
   return group;
+}
+
+// The clay that a cut lays bare, in a dark tone of each label's colour. Only a closed part has any.
+function addCaps(group, planes, standing) {
+  const { part, corners } = group.userData;
+  if (!part.closed || group.userData.capped) return;
+  group.userData.capped = true;
+  const back = standing.clone().invert();
+  const faces = group.children.map((skin) => [skin.userData.label, skin.geometry.getIndex().array]);
+  planes.forEach((plane, index) => {
+    const other = planes[1 - index].clone().negate();
+    other.constant = 1e-3 * Math.max(...group.userData.rings.map(([, radius]) => radius)); // No slit.
+    for (const [label, positions] of caps(corners, faces, plane.normal)) {
+      const geometry = new BufferGeometry();
+      geometry.setAttribute("position", new BufferAttribute(positions, 3).applyMatrix4(back));
+      const cap = new Mesh(geometry, new MeshBasicMaterial({
+        color: new Color(part.groups.find((each) => each.label === label).colour).multiplyScalar(0.4),
+        side: DoubleSide, clippingPlanes: [other],
+      }));
+      cap.userData = { label, cap: true };
+      group.add(cap);
+    }
+  });
 }
 
 // Rows of a rotation that stands the pot upright and turns its sherd to the right of the front.
@@ -80,13 +111,13 @@ function start(root, data) {
   const pot = new Group();
   pot.matrixAutoUpdate = false;
   pot.matrix.copy(upright(data));
-  for (const part of data.parts) pot.add(build(part));
-  const key = new DirectionalLight(0xffffff, 2.3);
-  const fill = new DirectionalLight(0xffffff, 0.7);
-  key.position.set(-0.7, 1, 0.9);
-  fill.position.set(1, 0.1, 0.5);
-  camera.add(key, key.target, fill, fill.target);
-  scene.add(pot, camera, new AmbientLight(0xffffff, 0.85));
+  for (const part of data.parts) pot.add(build(part, pot.matrix));
+  for (const [strength, from] of LIGHTS) {
+    const light = new DirectionalLight(0xffffff, strength * Math.PI);
+    light.position.set(...from);
+    camera.add(light, light.target);
+  }
+  scene.add(pot, camera, new AmbientLight(0xffffff, AMBIENT * Math.PI));
   const planes = [CUT, CUT + Math.PI / 2].map(
     (angle) => new Plane(new Vector3(-Math.sin(angle), 0, -Math.cos(angle)), 0),
   );
@@ -103,6 +134,7 @@ function start(root, data) {
     const cut = box("cut").checked;
     for (const part of pot.children) {
       part.visible = shown.get(part.name) ?? false;
+      if (part.visible && cut) addCaps(part, planes, pot.matrix);
       const isPot = part.name === "pot";
       // What can enclose another part lets that be seen through it.
       const ghost = several && (isPot || part.name.startsWith("hypothesis"));
@@ -111,10 +143,10 @@ function start(root, data) {
         const on = !isPot || (labels.get(String(mesh.userData.label)) ?? true);
         const whole = mesh.userData.closed && !partial;
         const material = mesh.material;
-        mesh.visible = on && !(mesh.userData.core && (ghost || !cut || !whole));
+        mesh.visible = on && !(mesh.userData.cap && (ghost || !cut));
         mesh.renderOrder = ghost ? 1 : 0;
+        if (mesh.userData.cap) continue;
         material.clippingPlanes = cut ? planes : [];
-        if (mesh.userData.core) continue;
         material.side = whole ? FrontSide : DoubleSide;
         material.transparent = ghost;
         material.opacity = ghost ? 0.24 : 1;
@@ -127,16 +159,39 @@ function start(root, data) {
     }
   }
 
+  // How far what is shown reaches in a full turn: up, down and to either side. The original and the
+  // missing piece stay where the pot has them.
+  function reach() {
+    const other = (part) => part.name.startsWith("hypothesis");
+    const shown = pot.children.filter((part) => part.visible);
+    const framed = shown.filter(other);
+    if (framed.length === shown.length && framed.length > 0) return span(framed);
+    return span([pot.children[0], ...framed]);
+  }
+
+  function span(parts) {
+    const [cosine, sine] = [Math.cos(at.tilt), Math.abs(Math.sin(at.tilt))];
+    let [high, low, wide] = [-Infinity, Infinity, 0];
+    for (const part of parts) {
+      for (const [rise, radius] of part.userData.rings) {
+        high = Math.max(high, rise * cosine + radius * sine);
+        low = Math.min(low, rise * cosine - radius * sine);
+        wide = Math.max(wide, radius);
+      }
+    }
+    return { high, low, wide };
+  }
+
   function aim() {
     const width = canvas.clientWidth || 1;
     const height = canvas.clientHeight || 1;
-    const high = data.height / 2 * Math.cos(at.tilt) + data.radius * Math.abs(Math.sin(at.tilt));
-    // The buttons keep the lower edge.
-    const pixel = Math.max((2.16 * data.radius) / width, (2 * high) / (height - 96)) / at.zoom;
-    const far = 4 * (data.radius + data.height);
+    const { high, low, wide } = reach();
+    const pixel = Math.max((2.16 * wide) / width, (high - low) / (height - 2 * MARGIN)) / at.zoom;
+    const middle = (high + low) / 2;
+    const far = 4 * (wide + high - low);
     Object.assign(camera, {
       left: -width / 2 * pixel, right: width / 2 * pixel,
-      top: (height / 2 - 22) * pixel, bottom: (-height / 2 - 22) * pixel, near: 0, far: 2 * far,
+      top: height / 2 * pixel + middle, bottom: -height / 2 * pixel + middle, near: 0, far: 2 * far,
     });
     camera.position.set(
       far * Math.sin(-at.turn) * Math.cos(at.tilt), far * Math.sin(at.tilt),

@@ -1,0 +1,135 @@
+"""A missing piece on its way to the printer: standing upright, and what of it makes trouble.
+
+Nothing is repaired here; each number tells what to look at before one prints or glues.
+"""
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial import KDTree
+
+from voxgan_jax.geometry import connections, surface, voxelise
+from voxgan_jax.report.missing_piece import THIN, MissingPiece
+
+if TYPE_CHECKING:
+    import trimesh
+
+Directions = Float[np.ndarray, "n 3"]
+End = Literal["base", "rim"]
+
+_RAYS = 2000
+"""So many points of the surface are asked how thick the piece is there."""
+_STEEP = -np.sqrt(0.5)
+"""Faces that look down more than this, 45°, need a support."""
+_ROUGH = 0.25
+"""Surfaces made of voxels are rough: less than this, 14°, against a direction is not in its way."""
+_TRIED = 400
+"""Directions in which the piece may be put in, 10° apart."""
+_BETWEEN = 5.0
+"""In mm: so far apart stand the bodies of a piece."""
+
+
+class Printing(NamedTuple):
+    """How a piece prints and fits.
+
+    `upright` stands on the bed (z = 0) on its `foot`, its bodies side by side; in mm, z up.
+    `thin_share` of its surface is nearer than `THIN` to the surface behind. `loops` are the tunnels
+    through its bodies: one for a sherd amid a wall, say, or a handle. Of the joint `undercut_share`
+    is in the way when it is put in straight in the best direction; of the surface
+    `overhang_share` looks down, standing so, more steeply than 45° and needs supports.
+    """
+
+    piece: MissingPiece
+    upright: "trimesh.Trimesh"
+    foot: End
+    thin_share: float
+    loops: int
+    undercut_share: float
+    overhang_share: float
+
+
+def prepare(
+    piece: MissingPiece, original: "trimesh.Trimesh", matrix: Float[np.ndarray, "4 4"]
+) -> Printing:
+    """The missing piece of an original made ready for the printer.
+
+    Args:
+        matrix: from the grid's indices to mm; the base of the pot is at high w.
+    """
+    mesh, step = piece.mesh, surface.step_of(matrix)
+    up = -matrix[:3, 2] / step
+    stands = {foot: _overhang(mesh, way, step) for foot, way in (("base", up), ("rim", -up))}
+    body = connections.bodies(len(mesh.vertices), mesh.faces)
+    foot: End = "rim" if stands["rim"] < stands["base"] else "base"
+    return Printing(
+        piece=piece,
+        upright=_upright(mesh, up if foot == "base" else -up),
+        foot=foot,
+        thin_share=_thin_share(mesh),
+        loops=max(int(body.max()) + 1 - mesh.euler_number // 2, 0),
+        undercut_share=_undercut_share(mesh, original, step),
+        overhang_share=stands[foot],
+    )
+
+
+def _thin_share(piece: "trimesh.Trimesh") -> float:
+    """By rays from points spread evenly over the surface, inwards."""
+    import manifold3d
+
+    mesh = manifold3d.Mesh64(
+        np.ascontiguousarray(piece.vertices, np.float64),
+        np.ascontiguousarray(piece.faces, np.uint64),
+    )
+    body = manifold3d.Manifold(mesh)
+    reached = np.cumsum(piece.area_faces)
+    places = (np.arange(_RAYS) + 0.5) / _RAYS * reached[-1]
+    faces = np.searchsorted(reached, places)
+    inward, start = -piece.face_normals[faces], piece.triangles_center[faces]
+    # Not the face itself.
+    rays = zip((start + 1e-3 * inward).tolist(), (start + THIN * inward).tolist(), strict=True)
+    return float(np.mean([bool(body.ray_cast(*ray)) for ray in rays]))
+
+
+def _overhang(piece: "trimesh.Trimesh", up: Float[np.ndarray, "3"], step: float) -> float:
+    """What looks down, and does not lie on the bed, as a share of the surface."""
+    height = piece.triangles_center @ up
+    down = (piece.face_normals @ up < _STEEP) & (height > (piece.vertices @ up).min() + step / 2)
+    return float(piece.area_faces[down].sum() / piece.area)
+
+
+def _undercut_share(piece: "trimesh.Trimesh", original: "trimesh.Trimesh", step: float) -> float:
+    """Faces of the joint that look in the direction in which the piece is drawn out again."""
+    tree = KDTree(voxelise.sample(original, step), balanced_tree=False, compact_nodes=False)
+    away = tree.query(piece.triangles_center, distance_upper_bound=1.5 * step, workers=-1)[0]
+    joint = np.isfinite(away)
+    if not joint.any():
+        return 0.0
+    against = piece.face_normals[joint] @ _directions().T > _ROUGH
+    shares = piece.area_faces[joint] @ against / piece.area_faces[joint].sum()
+    return float(shares.min())
+
+
+def _directions() -> Directions:
+    """Evenly spread over the sphere, on a spiral."""
+    z = 1 - (2 * np.arange(_TRIED) + 1) / _TRIED
+    angle = np.pi * (1 + 5**0.5) * np.arange(_TRIED)
+    return np.stack([np.sqrt(1 - z * z) * np.cos(angle), np.sqrt(1 - z * z) * np.sin(angle), z], 1)
+
+
+def _upright(piece: "trimesh.Trimesh", up: Float[np.ndarray, "3"]) -> "trimesh.Trimesh":
+    """The piece turned so that `up` is z, every body on the bed, in a row along x."""
+    import trimesh
+
+    made = piece.copy()
+    made.apply_transform(trimesh.geometry.align_vectors(up, [0.0, 0.0, 1.0]))
+    points, body = np.array(made.vertices), connections.bodies(len(made.vertices), made.faces)
+    end = 0.0
+    for one in range(int(body.max()) + 1):
+        own = body == one
+        low, high = points[own].min(axis=0), points[own].max(axis=0)
+        points[own] -= [low[0] - end, (low[1] + high[1]) / 2, low[2]]
+        end += high[0] - low[0] + _BETWEEN
+    points[:, 0] -= (end - _BETWEEN) / 2
+    made.vertices = points
+    return made

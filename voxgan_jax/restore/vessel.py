@@ -1,0 +1,164 @@
+"""A restored pot: its voxels, the scan of its sherd, what is made of them and measured on them."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+
+from voxgan_jax import ledger
+from voxgan_jax.geometry import surface
+from voxgan_jax.inference.answer import Belief, Hypothesis, Labels
+from voxgan_jax.inference.bridge import Pieces
+from voxgan_jax.inference.confidence import Confidence, bounded
+from voxgan_jax.report import meshes, missing_piece, record
+from voxgan_jax.report.measures import Measures, measure
+from voxgan_jax.report.printing import Printing, prepare
+from voxgan_jax.report.profile import Profile, profile_of
+from voxgan_jax.scan import doubts, walls
+from voxgan_jax.scan.contents import NOTHING, Contents
+from voxgan_jax.scan.pose import Doubt, Placement, PotSize
+
+if TYPE_CHECKING:
+    import trimesh
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Vessel:
+    """A pot restored from a sherd; lengths are mm, in the input's coordinates but for
+    `contents.origin`.
+
+    Attributes:
+        name: the input's, without its ending; "a/sherd" is written into the folder a.
+        labels: `GIVEN`, `INFERRED` and `UNCERTAIN` of `inference.answer`, 0 where nothing is.
+        belief: how probable each voxel is, from 0 to 1, above 0.5 where one was added.
+        matrix: from the grid's indices to mm.
+        judged: how far the model's answer is to be trusted; None for one without calibration.
+        left_out: how many voxels the model adds outside the box asked for.
+        shift: by how many voxels the file's coordinates (x, y, z) move in the `.vox` file.
+        hypotheses: other pots that the sherd may come from, the likeliest first.
+        pieces: in how many pieces the model's pot came, and how many are left; None if unknown.
+        original: the scan, or None where voxels were read.
+        placed: how the sherd was placed; None where it lies as the file says.
+        told: the size that the pot was told to have.
+        clearance_mm: how far the missing piece stays from the original.
+        scaled: whether it is known how many mm a voxel has; otherwise it was taken as 1 mm.
+        probabilities: the model's own but where pieces were joined or dropped, in its cube.
+        about: `model`, `options` and `input` of the report.
+        inputs: `ledger.marks` of files that no result may replace.
+        in_overview: whether an overview of several pots links to its page, which links back.
+        contents: what the scan's file held, and the origin of all coordinates here.
+    """
+
+    name: str
+    labels: Labels
+    belief: Belief
+    matrix: Float[np.ndarray, "4 4"]
+    judged: Confidence | None = None
+    left_out: int = 0
+    shift: tuple[int, int, int] = (0, 0, 0)
+    hypotheses: tuple[Hypothesis, ...] = ()
+    pieces: Pieces | None = None
+    original: "trimesh.Trimesh | None" = None
+    placed: Placement | None = None
+    told: PotSize = PotSize()  # noqa: RUF009 - it cannot change
+    clearance_mm: float = 0.2
+    scaled: bool = True
+    probabilities: Float[np.ndarray, "r r r"] | None = None
+    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    inputs: ledger.Marks = frozenset()
+    in_overview: bool = False
+    contents: Contents = NOTHING
+
+    @functools.cached_property
+    def hypothesis_meshes(self) -> "list[trimesh.Trimesh]":
+        """The surfaces of `hypotheses`."""
+        draw = meshes.pot_surface
+        return [draw(other.labels, other.belief, self.matrix)[0] for other in self.hypotheses]
+
+    @property
+    def voxel_mm(self) -> float:
+        """The side of a voxel."""
+        return surface.step_of(self.matrix)
+
+    # The bodies.
+
+    @functools.cached_property
+    def surfaces(self) -> meshes.Surfaces:
+        """The restored pot, with the labels of its faces, and the original, as meshes in mm."""
+        return meshes.surfaces(self.labels, self.belief, self.matrix, self.original)
+
+    @functools.cached_property
+    def piece(self) -> missing_piece.MissingPiece | None:
+        """The missing piece and how far it stays from the original; None where there is none."""
+        return self._piece[0]
+
+    @functools.cached_property
+    def _piece(self) -> tuple[missing_piece.MissingPiece | None, str | None]:
+        """`piece`, which takes longer than all the rest, or why it cannot be made."""
+        pot, _, original = self.surfaces
+        shown = self.placed and self.placed.shown_wall_mm
+        # With a thicker wall, where the model was shown one: else the piece would enclose it.
+        original = walls.thick(original, shown) if shown else original
+        return missing_piece.attempt(pot, original, self.voxel_mm, self.clearance_mm)
+
+    @functools.cached_property
+    def printing(self) -> Printing | None:
+        """The missing piece upright, for the printer, and what of it makes trouble."""
+        return self.piece and prepare(self.piece, self.surfaces.original, self.matrix)
+
+    @property
+    def pot(self) -> "trimesh.Trimesh":
+        """The restored pot, watertight."""
+        return self.surfaces.pot
+
+    @property
+    def missing(self) -> "trimesh.Trimesh | None":
+        """The missing piece, watertight; None where nothing is missing."""
+        return self.piece and self.piece.mesh
+
+    # What is measured, and how far to trust it.
+
+    @functools.cached_property
+    def profile(self) -> Profile:
+        """The pot's wall in section."""
+        return profile_of(self.labels, self.belief, self.voxel_mm)
+
+    @functools.cached_property
+    def measures(self) -> Measures:
+        """What is measured on the pot."""
+        return measure(self.profile)
+
+    @functools.cached_property
+    def doubts(self) -> list[Doubt]:
+        """What contradicts what was told, or is not credible."""
+        found = []
+        if self.original is not None:
+            found += doubts.of_scan(self.original)
+        if self.scaled:
+            size = PotSize(self.measures.height_mm, self.measures.max_diameter_mm)
+            found += doubts.of_pot(size, self.told)
+        return found + (doubts.of_placement(self.placed, self.told) if self.placed else [])
+
+    @functools.cached_property
+    def placement(self) -> record.Placement | None:
+        """How the sherd was placed, with the sizes that the restored pot has."""
+        return self._placement and record.Placement.of(self._placement)
+
+    @functools.cached_property
+    def _placement(self) -> Placement | None:
+        if self.placed is None:
+            return None
+        width = self.measures.max_diameter_mm
+        return self.placed._replace(
+            height_mm=self.measures.height_mm,
+            diameter_mm=self.placed.diameter_mm if width is None else width,
+            share=min(self.placed.share, *(doubt.share for doubt in self.doubts), 1.0),
+        )
+
+    @functools.cached_property
+    def confidence(self) -> Confidence | None:
+        """How far to trust it and its placement; None for a model without calibration."""
+        return bounded(self.judged, self._placement, self.doubts)
