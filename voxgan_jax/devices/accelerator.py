@@ -5,39 +5,110 @@ persistent cache is left off on a CPU: JAX 0.10 loads what it cached there under
 on the console, and compiling takes seconds.
 """
 
+import importlib.metadata
 import importlib.util
 import mmap
 import os
 import pathlib
+import subprocess
 import sys
 
 XLA_FLAGS = {
     # Convolutions over 3 dimensions keep their channels first otherwise, which tensor cores do not
     # take: every one would stand between two transposes.
     "xla_gpu_force_conv_nhwc": "true",
-    # Gradients are exchanged between devices while the next ones are computed.
-    "xla_gpu_enable_latency_hiding_scheduler": "true",
 }
 """The XLA flags of a GPU, and their values."""
+
+WITHOUT_TRITON = {"xla_gpu_enable_triton_gemm": "false"}
+"""Also of jaxlib before 0.11: it finds no tiles for some products of `revolve` at batch 64."""
+
+DETERMINISTIC = {"xla_gpu_deterministic_ops": "true"}
+"""Sums in a fixed order, and no algorithm that is chosen by how long it took this time."""
 
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 
 
-def prepare() -> None:
+def prepare(*, deterministic: bool = False) -> None:
     """Set `XLA_FLAGS` and the compilation cache where there is an NVIDIA GPU.
 
     Call it before the first JAX computation. Flags in `XLA_FLAGS` stay as they are. Compiled steps
     are kept in `voxgan_jax/xla` of the user's cache folder (`XDG_CACHE_HOME`, or `~/.cache`), or
     where `JAX_COMPILATION_CACHE_DIR` says: nowhere where that is empty.
+
+    Args:
+        deterministic: the same program on the same card gives the same bits each time, more slowly.
+
+    Raises:
+        ValueError: that cannot be had: `XLA_FLAGS` says otherwise, JAX has started without it, or
+            this jaxlib knows of no such thing.
     """
     if not has_nvidia_gpu():
         return
-    os.environ["XLA_FLAGS"] = with_flags(os.environ.get("XLA_FLAGS", ""), known_flags(XLA_FLAGS))
+    told = os.environ.get("XLA_FLAGS", "")
+    wanted = with_flags(told, flags(deterministic=deterministic))
+    if deterministic:
+        _check_deterministic(told, wanted)
+    os.environ["XLA_FLAGS"] = wanted
     if CACHE_VARIABLE not in os.environ:
         os.environ[CACHE_VARIABLE] = str(default_cache_dir())
         # JAX has read its environment already if it was imported.
         if jax := sys.modules.get("jax"):
             jax.config.update("jax_compilation_cache_dir", os.environ[CACHE_VARIABLE])
+
+
+def flags(*, deterministic: bool = False) -> dict[str, str]:
+    """The XLA flags that a run on a GPU has with this jaxlib."""
+    wanted = XLA_FLAGS | (DETERMINISTIC if deterministic else {})
+    if _jaxlib_version() < (0, 11):
+        wanted |= WITHOUT_TRITON
+    return known_flags(wanted)
+
+
+def _jaxlib_version() -> tuple[int, ...]:
+    release = importlib.metadata.version("jaxlib").split(".")[:2]
+    return tuple(map(int, release))
+
+
+def _check_deterministic(told: str, wanted: str) -> None:
+    """ValueError where flags that were `told` are to become the `wanted` ones and cannot."""
+    field, (name, value) = "config.train.deterministic", *DETERMINISTIC.items()
+    said = [word for word in wanted.split() if word.lstrip("-").split("=")[0] == name]
+    if not said:
+        raise ValueError(f"{field}: this jaxlib knows no --{name}; install the pinned one")
+    if said[-1].lstrip("-") not in (name, f"{name}={value}"):
+        raise ValueError(f"{field} is true, and XLA_FLAGS says {said[-1]}; take one of them back")
+    if said[-1] not in told.split() and _jax_has_started():
+        raise ValueError(
+            f"{field}: JAX runs already, and takes flags only before that; start Python with"
+            f" XLA_FLAGS={said[-1]}"
+        )
+
+
+def _jax_has_started() -> bool:
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    return bridge is not None and bridge.backends_are_initialized()
+
+
+def cuda_extra() -> str | None:
+    """Which JAX fits the NVIDIA driver and cards: "cuda13", "cuda12", or "" for neither.
+
+    CUDA 13 needs a driver of 580 and cards from Turing on, CUDA 12 one of 525 and cards of 5.2; the
+    oldest card decides. `scripts/setup.sh` says the same in its language. None: no driver tells.
+    """
+    query = ["nvidia-smi", "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+        rows = [line.split(",") for line in done.stdout.splitlines() if line.strip()]
+        cards = [(int(driver.split(".")[0]), float(level)) for driver, level in rows]
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return None
+    if not cards:
+        return None
+    driver, level = min(driver for driver, _ in cards), min(level for _, level in cards)
+    if driver >= 580 and level >= 7.5:
+        return "cuda13"
+    return "cuda12" if driver >= 525 and level >= 5.2 else ""
 
 
 def has_nvidia_gpu(devices: pathlib.Path = pathlib.Path("/dev")) -> bool:

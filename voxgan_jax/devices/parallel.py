@@ -109,6 +109,30 @@ def compile_step(
     )
 
 
+class _Mapped:
+    """`run` under pmap, with the arguments and the method `lower` of a function under jit."""
+
+    def __init__(self, mapped: Any, mesh: Mesh) -> None:
+        self._mapped, self._mesh = mapped, mesh
+        self._divide = _keep_last(functools.partial(_own_parts, mesh=mesh))
+
+    def __call__(self, state: Any, item: Any, *numbers: Any) -> tuple[Any, Any]:
+        # Of several processes, pmap in each takes and gives arrays of its own devices alone.
+        own = _rename(state, replicated(self._mesh.local_mesh))
+        return _rename(self._mapped(own, self._divide(item), *numbers), replicated(self._mesh))
+
+    def lower(self, state: Any, item: Any, *numbers: Any) -> Any:
+        """Arguments are arrays or shapes."""
+        count = self._mesh.size
+        parts = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(
+                (count, leaf.shape[0] // count, *leaf.shape[1:]), leaf.dtype
+            ),
+            item,
+        )
+        return self._mapped.lower(state, parts, *numbers)
+
+
 def _compile_pmap(run: Callable[..., Any], mesh: Mesh, static: tuple[int, ...]) -> Any:
     mapped = jax.pmap(
         run,
@@ -119,15 +143,7 @@ def _compile_pmap(run: Callable[..., Any], mesh: Mesh, static: tuple[int, ...]) 
         donate_argnums=0,
         devices=list(mesh.devices.flat),
     )
-    divide = _keep_last(functools.partial(_own_parts, mesh=mesh))
-    own, everywhere = replicated(mesh.local_mesh), replicated(mesh)
-
-    def call(state: Any, item: Any, *count: Any) -> tuple[Any, Any]:
-        # Of several processes, pmap in each takes and gives arrays of its own devices alone.
-        out = mapped(_rename(state, own), divide(item), *count)
-        return _rename(out, everywhere)
-
-    return call
+    return _Mapped(mapped, mesh)
 
 
 def _own_parts(item: Any, mesh: Mesh) -> Any:

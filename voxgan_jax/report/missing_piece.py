@@ -110,9 +110,7 @@ def missing_piece(
     )
 
 
-def _without_slivers(
-    cut: "manifold3d.Manifold", step: float
-) -> tuple["manifold3d.Manifold", int]:
+def _without_slivers(cut: "manifold3d.Manifold", step: float) -> tuple["manifold3d.Manifold", int]:
     """The bodies of a cut that are no slivers, as one, and how many they are.
 
     A body's thickness is here twice its volume by its surface, as that of a plate is.

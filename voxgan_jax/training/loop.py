@@ -14,7 +14,7 @@ from tqdm import tqdm
 from voxgan_jax import fields
 from voxgan_jax.data import augment
 from voxgan_jax.data import feed as feed_lib
-from voxgan_jax.devices import interruption, parallel, processes
+from voxgan_jax.devices import accelerator, interruption, parallel, processes
 from voxgan_jax.evaluation import validation
 from voxgan_jax.models import weights
 from voxgan_jax.training import (
@@ -49,6 +49,8 @@ def train(
         DiskError: the disk is full; the last good checkpoint is named.
     """
     fields.check(config.to_dict())
+    if config.train.get("deterministic", False):
+        accelerator.prepare(deterministic=True)
     with workdir.alone(run_dir):
         return _train(config, run_dir, stop)
 
