@@ -26,12 +26,17 @@ def gpu(monkeypatch, tmp_path):
 
 
 NHWC, NO_TRITON = "--xla_gpu_force_conv_nhwc=true", "--xla_gpu_enable_triton_gemm=false"
+PARTS = "--xla_gpu_all_reduce_combine_threshold_bytes=2097152"
 DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
 
 
 @pytest.mark.parametrize(
     ("version", "flags"),
-    [("0.10.1", [NHWC, NO_TRITON]), ("0.11.2", [NHWC]), ("0.12.0.dev20260101", [NHWC])],
+    [
+        ("0.10.1", [NHWC, PARTS, NO_TRITON]),
+        ("0.11.2", [NHWC, PARTS]),
+        ("0.12.0.dev1", [NHWC, PARTS]),
+    ],
 )
 def test_a_gpu_gets_flags_and_a_cache(gpu, monkeypatch, version, flags):
     monkeypatch.setattr(accelerator.importlib.metadata, "version", lambda _: version)
@@ -50,6 +55,7 @@ def test_what_the_user_set_stays(gpu, monkeypatch, cache):
     assert os.environ["XLA_FLAGS"].split() == [
         "--xla_gpu_force_conv_nhwc=false",
         "--xla_dump_to=dump",
+        PARTS,
         NO_TRITON,
     ]
     assert os.environ[accelerator.CACHE_VARIABLE] == cache

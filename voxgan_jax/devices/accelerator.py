@@ -17,6 +17,10 @@ XLA_FLAGS = {
     # Convolutions over 3 dimensions keep their channels first otherwise, which tensor cores do not
     # take: every one would stand between two transposes.
     "xla_gpu_force_conv_nhwc": "true",
+    # Gradients are summed over devices in parts of at least 2 MiB, two thirds of their bytes while
+    # others are computed; by default in one, after the last convolution (benchmark.py
+    # --what gpu_program; the latency hiding scheduler changes nothing in either program).
+    "xla_gpu_all_reduce_combine_threshold_bytes": "2097152",
 }
 """The XLA flags of a GPU, and their values."""
 

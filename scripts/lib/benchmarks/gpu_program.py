@@ -8,7 +8,8 @@ and memory lacks the working space of cuDNN.
 import functools
 import importlib.util
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -113,11 +114,14 @@ def measure(
         keep()
 
 
-def examine(program: Program) -> timing.Row:
-    """What there is in a program, as XLA compiled it for H100s."""
+def examine(program: Program, batch_size: int = 0) -> timing.Row:
+    """What there is in a program, as XLA compiled it for H100s.
+
+    `batch_size` is that of training; 0: the config's.
+    """
     config = step_speed.load_config(program.config)
     config = jax_speed.with_options(
-        config, config.data.resolution, config.train.batch_size, program.dtype
+        config, config.data.resolution, batch_size or config.train.batch_size, program.dtype
     )
     lowered, leaves = lower(config, program.what, program.way, mesh(program.devices))
     compiled = compile_for_gpu(lowered)
@@ -130,7 +134,7 @@ def examine(program: Program) -> timing.Row:
     sent = hlo_cost.reductions(text)
     memory = jax_speed.planned_memory(compiled)
     row: timing.Row = {
-        **found.counts,
+        **_by_kind(found.counts),
         "faults": len(found.faults),
         "of faults": found.faults,
         "GiB": None if memory is None else memory / 2**30,
@@ -152,9 +156,26 @@ def examine(program: Program) -> timing.Row:
     return row
 
 
+def _by_kind(counts: Mapping[str, int]) -> dict[str, int]:
+    """Convolutions by what they compute; some take a bias or a rectifier with them."""
+    kinds = dict.fromkeys(("Forward", "BackwardInput", "BackwardFilter"), 0)
+    for kind, count in counts.items():
+        into = "Forward" if "Forward" in kind else kind
+        kinds[into] = kinds.get(into, 0) + count
+    return kinds
+
+
 def compile_for_gpu(lowered: Any) -> Any:
     """A lowered program compiled with the flags that a run on a GPU has."""
-    return lowered.compile(compiler_options=accelerator.flags())
+    options = {name: json.loads(value) for name, value in accelerator.flags().items()}
+    least = "jax_persistent_cache_min_compile_time_secs"
+    before = getattr(jax.config, least)
+    # Nothing is kept on the disk: without a GPU it could not be loaded again.
+    jax.config.update(least, 1e9)
+    try:
+        return lowered.compile(compiler_options=options)
+    finally:
+        jax.config.update(least, before)
 
 
 def mesh(devices: int) -> Mesh:

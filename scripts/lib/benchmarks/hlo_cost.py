@@ -18,7 +18,7 @@ _LABELS = re.compile(r"dim_labels=(\w+)_(\w+)->(\w+)")
 class Reductions(NamedTuple):
     """The all-reduces of a step: their number, and the bytes that each device puts in.
 
-    `bytes` is by type; `overlapped` those that are under way while a convolution is computed.
+    `bytes` is by type; `overlapped` those under way while a convolution or a product is computed.
     """
 
     count: int
@@ -43,7 +43,7 @@ def reductions(text: str) -> Reductions:
     """The all-reduces of a scheduled program."""
     program = hlo.parse(text)
     order = {name: index for index, name in enumerate(program)}
-    busy = [order[name] for name, one in program.items() if hlo.convolution_kind(one)]
+    busy = [order[name] for name, one in program.items() if _operations(one, program)]
     ends = {
         one.operands[0]: order[name]
         for name, one in program.items()
