@@ -86,6 +86,7 @@ setup_venv() {
     make_venv "$base" || return 1
   fi
   case ",$extras," in
+    *,gpu-check,*) size="1.1 GB to download and 4 GB" ;;
     *,dev,*) size="0.7 GB to download and 3.2 GB" ;;
     *,train,*) size="0.6 GB to download and 2.6 GB" ;;
     *) size="0.2 GB to download and 1 GB" ;;

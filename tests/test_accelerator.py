@@ -114,6 +114,25 @@ def test_nothing_is_set_without_a_gpu(gpu, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("found", "platforms", "expected"),
+    [
+        ("jax_cuda13_plugin", None, "cpu"),
+        ("jax_cuda13_plugin", "cuda", "cuda"),
+        ("jax_cuda13_plugin libtpu", None, None),
+        ("", None, None),
+    ],
+)
+def test_a_plug_in_without_a_gpu_is_passed_over(gpu, monkeypatch, found, platforms, expected):
+    monkeypatch.setattr(accelerator, "has_nvidia_gpu", lambda: False)
+    known = lambda name: name if name in found.split() else None  # noqa: E731
+    monkeypatch.setattr(accelerator.importlib.util, "find_spec", known)
+    if platforms:
+        monkeypatch.setenv("JAX_PLATFORMS", platforms)
+    accelerator.prepare()
+    assert os.environ.get("JAX_PLATFORMS") == expected
+
+
+@pytest.mark.parametrize(
     ("device", "plugin", "environment", "expected"),
     [
         ("nvidia0", True, {}, True),

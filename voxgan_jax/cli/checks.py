@@ -138,10 +138,10 @@ def extra(name: str) -> Finding:
 
 def devices(files: pathlib.Path = pathlib.Path("/dev")) -> Finding:
     """On what JAX computes. `files` is the folder of device files."""
+    barred = os.environ.get("JAX_PLATFORMS", "")
     accelerator.prepare()
     import jax
 
-    barred = os.environ.get("JAX_PLATFORMS", "")
     try:
         found = jax.devices()
     except RuntimeError as error:

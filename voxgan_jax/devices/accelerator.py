@@ -36,6 +36,8 @@ CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 def prepare(*, deterministic: bool = False) -> None:
     """Set `XLA_FLAGS` and the compilation cache where there is an NVIDIA GPU.
 
+    Where there is none, a plug-in for it is passed over: it would print why it does not start.
+
     Call it before the first JAX computation. Flags in `XLA_FLAGS` stay as they are. Compiled steps
     are kept in `voxgan_jax/xla` of the user's cache folder (`XDG_CACHE_HOME`, or `~/.cache`), or
     where `JAX_COMPILATION_CACHE_DIR` says: nowhere where that is empty.
@@ -48,6 +50,7 @@ def prepare(*, deterministic: bool = False) -> None:
             this jaxlib knows of no such thing.
     """
     if not has_nvidia_gpu():
+        _pass_over_plugin()
         return
     told = os.environ.get("XLA_FLAGS", "")
     wanted = with_flags(told, flags(deterministic=deterministic))
@@ -127,8 +130,21 @@ def has_nvidia_gpu(devices: pathlib.Path = pathlib.Path("/dev")) -> bool:
         return False
     # nvidia0, nvidia1, …; and under the Windows Subsystem for Linux.
     present = any(devices.glob("nvidia[0-9]*")) or (devices / "dxg").exists()
+    return present and _has_plugin()
+
+
+def _has_plugin() -> bool:
     plugins = (f"jax_cuda{version}_plugin" for version in (12, 13))
-    return present and any(importlib.util.find_spec(name) for name in plugins)
+    return any(importlib.util.find_spec(name) for name in plugins)
+
+
+def _pass_over_plugin() -> None:
+    # Where a platform is named, or there may be another, nothing is done.
+    if os.environ.get("JAX_PLATFORMS") or importlib.util.find_spec("libtpu") or not _has_plugin():
+        return
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    if jax := sys.modules.get("jax"):
+        jax.config.update("jax_platforms", "cpu")
 
 
 def with_flags(current: str, flags: dict[str, str]) -> str:

@@ -136,8 +136,10 @@ def axis_loss(logits: Float[Array, "b _ _"], axis: Float[Array, "b 2"]) -> Float
         return jax.nn.softmax(-0.5 * jnp.square(away / TARGET_SIGMA))
 
     rows, columns = (gaussian(size, axis[:, n]) for n, size in enumerate(logits.shape[1:]))
-    log_heat = jax.nn.log_softmax(logits.reshape(len(logits), -1)).reshape(logits.shape)
-    return -jnp.einsum("bi,bj,bij->b", rows, columns, log_heat, precision="highest")
+    # The shares sum to 1, so that the logarithm of the whole counts once. XLA makes of a logarithm of
+    # softmax here, and a sum over it, a program too big for a GPU's shared memory.
+    heat = jnp.einsum("bi,bj,bij->b", rows, columns, logits, precision="highest")
+    return jax.nn.logsumexp(logits, axis=(1, 2)) - heat
 
 
 def agreement(
