@@ -35,7 +35,8 @@ PROGRAMS = [
 def test_a_step_is_all_that_it_should_be_on_a_gpu(compiler, program):
     """At batch 64: fast convolutions, sums in float32, the old state's memory used again.
 
-    With Triton's products jaxlib 0.10 does not compile `revolve` at that size.
+    At that size jaxlib 0.10 does not compile `revolve` with Triton's products, nor where 8 rows are
+    on a device with a sum over the logarithm of a softmax (`axis_loss`).
     """
     row = gpu_program.examine(program, batch_size=64)
     assert row["of faults"] == []
@@ -47,9 +48,10 @@ def test_a_step_is_all_that_it_should_be_on_a_gpu(compiler, program):
         # The form s2d counts the padding, too.
         assert 1.0 < row["TFLOP"] / row["roofline TFLOP"] < 1.3
         assert 0.1 < row["GiB"] < 5
+        # Most gradients are under way before the last one is there.
+        assert row["MB overlapped"] > 0.5 * row["MB float32"]
     if program.devices > 1:
-        assert row["MB bfloat16"] == 0
-        assert row["MB overlapped"] > 0.5 * row["MB float32"] > 5
+        assert row["MB bfloat16"] == 0 and row["MB float32"] > 10
 
 
 @pytest.mark.parametrize(("form", "faulty"), [("auto", False), ("lax", True)])

@@ -136,8 +136,8 @@ def axis_loss(logits: Float[Array, "b _ _"], axis: Float[Array, "b 2"]) -> Float
         return jax.nn.softmax(-0.5 * jnp.square(away / TARGET_SIGMA))
 
     rows, columns = (gaussian(size, axis[:, n]) for n, size in enumerate(logits.shape[1:]))
-    # The shares sum to 1, so that the logarithm of the whole counts once. XLA makes of a logarithm of
-    # softmax here, and a sum over it, a program too big for a GPU's shared memory.
+    # The shares sum to 1, so that the logarithm of the whole counts once. Of log_softmax and a sum
+    # over it XLA makes one kernel, which needs more shared memory than a GPU has.
     heat = jnp.einsum("bi,bj,bij->b", rows, columns, logits, precision="highest")
     return jax.nn.logsumexp(logits, axis=(1, 2)) - heat
 
