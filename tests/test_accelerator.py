@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from importlib import metadata
 
 import jax
 import pytest
@@ -39,7 +40,7 @@ DETERMINISTIC = "--xla_gpu_deterministic_ops=true"
     ],
 )
 def test_a_gpu_gets_flags_and_a_cache(gpu, monkeypatch, version, flags):
-    monkeypatch.setattr(accelerator.importlib.metadata, "version", lambda _: version)
+    monkeypatch.setattr(metadata, "version", lambda _: version)
     accelerator.prepare()
     assert os.environ["XLA_FLAGS"].split() == flags
     cache = pathlib.Path(os.environ[accelerator.CACHE_VARIABLE])
@@ -48,7 +49,7 @@ def test_a_gpu_gets_flags_and_a_cache(gpu, monkeypatch, version, flags):
 
 @pytest.mark.parametrize("cache", ["", "/elsewhere"])
 def test_what_the_user_set_stays(gpu, monkeypatch, cache):
-    monkeypatch.setattr(accelerator.importlib.metadata, "version", lambda _: "0.10.1")
+    monkeypatch.setattr(metadata, "version", lambda _: "0.10.1")
     monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_force_conv_nhwc=false --xla_dump_to=dump")
     monkeypatch.setenv(accelerator.CACHE_VARIABLE, cache)
     accelerator.prepare()
@@ -222,3 +223,22 @@ def test_the_jax_that_fits_driver_and_cards(driver, said, extra):
 def test_without_a_driver_nothing_fits(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert accelerator.cuda_extra() is None
+
+
+def test_the_program_gives_numpy_one_thread_before_its_import_but_for_the_users_word():
+    code = """
+import os, sys
+from voxgan_jax.cli import main
+main.main = lambda: print(*map(os.environ.get, sys.argv[1:]), "numpy" in sys.modules) or 0
+main.voxgan()
+"""
+    names = list(accelerator.ONE_THREAD)
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    said = subprocess.run(
+        [sys.executable, "-c", code, *names],
+        env=environment | {names[1]: "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.split() == ["1", "3", "1", "False"]

@@ -5,12 +5,10 @@ persistent cache is left off on a CPU: JAX 0.10 loads what it cached there under
 on the console, and compiling takes seconds.
 """
 
-import importlib.metadata
 import importlib.util
 import mmap
 import os
 import pathlib
-import subprocess
 import sys
 
 XLA_FLAGS = {
@@ -29,6 +27,10 @@ WITHOUT_TRITON = {"xla_gpu_enable_triton_gemm": "false"}
 
 DETERMINISTIC = {"xla_gpu_deterministic_ops": "true"}
 """Sums in a fixed order, and no algorithm that is chosen by how long it took this time."""
+
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""The variables by which NumPy's products take one thread. With more, they wait for each other at
+full power, at the cost of all else on the machine, and small products are no quicker by them."""
 
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 
@@ -73,8 +75,9 @@ def flags(*, deterministic: bool = False) -> dict[str, str]:
 
 
 def _jaxlib_version() -> tuple[int, ...]:
-    release = importlib.metadata.version("jaxlib").split(".")[:2]
-    return tuple(map(int, release))
+    from importlib import metadata
+
+    return tuple(map(int, metadata.version("jaxlib").split(".")[:2]))
 
 
 def _check_deterministic(told: str, wanted: str) -> None:
@@ -103,6 +106,8 @@ def cuda_extra() -> str | None:
     CUDA 13 needs a driver of 580 and cards from Turing on, CUDA 12 one of 525 and cards of 5.2; the
     oldest card decides. `scripts/setup.sh` says the same in its language. None: no driver tells.
     """
+    import subprocess
+
     query = ["nvidia-smi", "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
@@ -116,6 +121,12 @@ def cuda_extra() -> str | None:
     if driver >= 580 and level >= 7.5:
         return "cuda13"
     return "cuda12" if driver >= 525 and level >= 5.2 else ""
+
+
+def calm_numpy() -> None:
+    """Give NumPy one thread, unless the environment says how many. Call it before its import."""
+    for name, value in ONE_THREAD.items():
+        os.environ.setdefault(name, value)
 
 
 def has_nvidia_gpu(devices: pathlib.Path = pathlib.Path("/dev")) -> bool:

@@ -146,7 +146,7 @@ def examine(program: Program, batch_size: int = 0) -> timing.Row:
         row["roofline TFLOP"] = roofline.count(config, program.what, each, program.dtype)[0] / 1e12
     if program.devices > 1:
         row |= {
-            "all-reduces": sent.count,
+            "all-reduces": sent.number,
             "MB float32": sent.bytes.get("f32", 0) / 1e6,
             "MB bfloat16": sent.bytes.get("bf16", 0) / 1e6,
             "MB overlapped": sent.overlapped / 1e6,
@@ -158,7 +158,7 @@ def examine(program: Program, batch_size: int = 0) -> timing.Row:
 
 def _by_kind(counts: Mapping[str, int]) -> dict[str, int]:
     """Convolutions by what they compute; some take a bias or a rectifier with them."""
-    kinds = dict.fromkeys(("Forward", "BackwardInput", "BackwardFilter"), 0)
+    kinds: dict[str, int] = {"Forward": 0, "BackwardInput": 0, "BackwardFilter": 0}
     for kind, count in counts.items():
         into = "Forward" if "Forward" in kind else kind
         kinds[into] = kinds.get(into, 0) + count

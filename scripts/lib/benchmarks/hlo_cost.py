@@ -16,12 +16,12 @@ _LABELS = re.compile(r"dim_labels=(\w+)_(\w+)->(\w+)")
 
 
 class Reductions(NamedTuple):
-    """The all-reduces of a step: their number, and the bytes that each device puts in.
+    """The all-reduces of a step: how many, and the bytes that each device puts in.
 
     `bytes` is by type; `overlapped` those under way while a convolution or a product is computed.
     """
 
-    count: int
+    number: int
     bytes: dict[str, int]
     overlapped: int
 
