@@ -3,12 +3,16 @@
 Skipped where the extra `gpu-check` is not installed, but not in CI.
 """
 
+import itertools
+import json
 import os
 
 import jax
 import jax.numpy as jnp
 import pytest
+from conftest import ROOT
 
+from scripts import benchmark
 from scripts.lib.benchmarks import gpu_program, hlo
 from voxgan_jax.models.conv import conv_transpose_k4s2
 
@@ -70,3 +74,59 @@ def test_a_wrong_form_of_convolution_is_found(compiler, form, faulty):
     text = gpu_program.compile_for_gpu(step.lower(*shapes)).as_text()
     found = hlo.check(text, weight_gradients=1)
     assert bool(found.faults) == faulty, found
+
+
+# The table; nothing is compiled for these.
+
+
+def test_every_config_of_the_repository_is_in_the_table():
+    names = {path.stem for path in (ROOT / "configs").glob("*.py")}
+    assert set(gpu_program.CONFIGS) == names - {"default", "smoke"}
+    ways = [("jit", "pmap"), ("float32", "bfloat16"), (1, 8)]
+    programs = list(gpu_program.programs(gpu_program.CONFIGS, *ways))
+    assert len(programs) == len(set(programs))
+    steps = {program[1:] for program in programs if program.config == "baseline"}
+    assert {step for step in steps if step[0] == "step"} == set(itertools.product(["step"], *ways))
+    assert {program.config for program in programs if program.what == "complete"} == names - {
+        "default",
+        "smoke",
+    }
+
+
+def test_a_table_goes_on_and_what_fails_is_told(monkeypatch, tmp_path, capsys):
+    asked = []
+
+    def examine(program):
+        asked.append(program)
+        if program.what == "complete":
+            raise RuntimeError("no tiles\nand more")
+        return {"faults": 0, "Forward": 24, "GiB": 2.0}
+
+    monkeypatch.setattr(gpu_program, "missing", lambda: "")
+    monkeypatch.setattr(gpu_program, "examine", examine)
+    report = tmp_path / "report.json"
+    words = ["--what", "gpu_program", "--configs", "baseline", "--dtypes", "bfloat16"]
+    words += ["--json", str(report)]
+    assert benchmark.main([*words, "--ways", "jit", "--devices", "1"]) == 1
+    assert [program.what for program in asked] == ["step", "complete"]
+    rows = json.loads(report.read_text())["rows"]
+    assert rows[1]["failed"] == "RuntimeError: no tiles"
+    assert benchmark.main([*words, "--devices", "1", "8"]) == 1
+    assert [program[1:] for program in asked[2:]] == [
+        ("step", "pmap", "bfloat16", 1),
+        ("step", "jit", "bfloat16", 8),
+        ("step", "pmap", "bfloat16", 8),
+        ("complete", "jit", "bfloat16", 8),
+    ]
+    assert len(json.loads(report.read_text())["rows"]) == 6
+    report.write_text(report.read_text().replace('"gpu_program"', '"step"', 1))
+    assert benchmark.main(words) == 1
+    assert "holds something else" in capsys.readouterr().err
+    monkeypatch.setattr(gpu_program, "missing", lambda: "no compiler here: install it")
+    assert benchmark.main(words) == 1
+    assert capsys.readouterr().err == "benchmark.py: no compiler here: install it\n"
+
+
+def test_what_is_missing_is_named_with_the_command_that_installs_it(monkeypatch):
+    monkeypatch.setattr(gpu_program.importlib.util, "find_spec", lambda name: None)
+    assert "pip install -c constraints.txt -e '.[gpu-check]'" in gpu_program.missing()
