@@ -24,15 +24,15 @@ def sharing_objectives() -> Iterator[None]:
 
     build, known = objectives.build, {}
 
-    def build_small(config: Any) -> Any:
+    def build_small(config: Any, nets: Any = None, **axis: Any) -> Any:
         if config.generator.kind != "tiny":
-            return build(config)
+            return build(config, nets, **axis)
         with mock.patch.object(discriminator, "from_config", models.find("tiny").judge):
-            return build(config)
+            return build(config, nets, **axis)
 
-    def shared(config: Any, nets: Any = None) -> Any:
-        if nets is not None:
-            return build(config, nets)
+    def shared(config: Any, nets: Any = None, **axis: Any) -> Any:
+        if nets is not None or axis:
+            return build_small(config, nets, **axis)
         said = config.to_dict()
         del said["checkpoint"], said["data"]["dir"]
         if said["optim"]["schedule"] == "constant":

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from voxgan_jax.models.conv import Conv, ConvTranspose, conv_full, find_dtype
-from voxgan_jax.models.layers import BatchNorm, leaky_relu
+from voxgan_jax.models.conv import conv_full, find_dtype
+from voxgan_jax.models.layers import BatchNorm, Conv, ConvTranspose, leaky_relu
 
 OUTPUT = "probability"
 
