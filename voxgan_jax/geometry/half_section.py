@@ -31,7 +31,7 @@ to the axis."""
 Distances = Float[np.ndarray, "_ _"]
 """Signed distance to the outline in voxels, negative in the clay."""
 
-_SPAN = 0.5  # no piece of a line whose neighbourhood is looked at as one is longer
+_SPAN = 1.0  # no piece of a line whose neighbourhood is looked at as one is longer
 _BLOCK = 1 << 18  # so many pairs of a cell and a piece at a time
 
 
@@ -69,7 +69,7 @@ def _distance(
     number = np.arange(len(of)) - np.repeat(np.cumsum(parts) - parts, parts)
     along = (end - start) / parts[:, None]
     first, along = start[of] + along[of] * number[:, None], along[of]
-    reach = math.ceil(clip + _SPAN / STEP)
+    reach = math.ceil(clip + (_SPAN / STEP + 1) / 2)
     steps = np.arange(-reach, reach + 1)
     middle = np.rint(first + along / 2).astype(int)
     # A border takes what lies beyond the grid.
@@ -83,10 +83,15 @@ def _distance(
         h, r = (near - first[block, :, None]).astype(np.float32).transpose(1, 0, 2)
         h, r = h[:, :, None], r[:, None, :]
         dh, dr = along[block].T.astype(np.float32)[:, :, None, None]
-        t = np.clip((h * dh + r * dr) / length[block, None, None], 0, 1)
-        found = (h - t * dh) ** 2 + (r - t * dr) ** 2
-        near = np.clip(near + low, 0, np.array([[rows - 1], [rings - 1]]))
-        cell = near[:, 0, :, None] * rings + near[:, 1, None, :]
+        # Squared distance to the segment's foot at the share t of its length.
+        t = h * (dh / length[block, None, None]) + r * (dr / length[block, None, None])
+        np.clip(t, 0, 1, out=t)
+        found = np.square(h - t * dh)
+        t *= dr
+        np.subtract(r, t, out=t)
+        found += np.square(t, out=t)
+        near = np.clip(near + low, 0, np.array([[rows - 1], [rings - 1]])).astype(np.int32)
+        cell = near[:, 0, :, None] * np.int32(rings) + near[:, 1, None, :]
         np.minimum.at(square, cell.ravel(), found.ravel())
     return np.sqrt(square.reshape(rows, rings)[low:-low, low:-low])
 
