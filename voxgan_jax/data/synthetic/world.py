@@ -16,7 +16,7 @@ from typing import NamedTuple
 import manifold3d
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import interpolate, ndimage
+from scipy import interpolate
 
 from voxgan_jax.data.synthetic import rims_and_feet
 from voxgan_jax.data.synthetic.forms import FORMS, Form
@@ -27,9 +27,6 @@ from voxgan_jax.geometry.half_section import Distances, Line
 SIDE = 64
 LEAST_WALL = 2.0
 """In voxels: thinner walls do not hold together, and are shown thicker to the networks."""
-
-SHARES = (0.03, 0.6)
-"""Of a pot, from the least to the largest sherd."""
 
 _WALL = (0.015, 0.08)  # of the width
 _NAMES = tuple(FORMS)
@@ -144,16 +141,20 @@ def _curve(
     pieces = []
     for first, last in itertools.pairwise(ends):
         own, at = points[first : last + 1], along[first : last + 1]
+        level = first == 0 and not angles[0]
         count = max(round((at[-1] - at[0]) / _STEP), 3)
-        if first == 0 and not angles[0]:
-            # Level across the axis.
-            own, at = np.concatenate([own[1:2] * [-1, 1], own]), np.concatenate([[-at[1]], at])
         steps = np.linspace(along[first], along[last], count)
         if len(own) == 2:
             pieces.append(own[0] + (steps[:, None] - at[0]) / (at[1] - at[0]) * (own[1] - own[0]))
         elif full:
-            pieces.append(interpolate.CubicSpline(at, own, bc_type="natural")(steps))
+            # Straight at the ends, but level across the axis.
+            start = (1, np.array([1.0, 0.0])) if level else (2, np.zeros(2))
+            ends_are = (start, (2, np.zeros(2)))
+            spline = interpolate.CubicSpline(at, own, bc_type=ends_are)  # pyright: ignore
+            pieces.append(spline(steps))
         else:
+            if level:
+                at, own = np.append(-at[1], at), np.concatenate([own[1:2] * [-1, 1], own])
             pieces.append(interpolate.PchipInterpolator(at, own)(steps))
     line = np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])])
     line[0, 0] = 0.0
@@ -209,10 +210,10 @@ def voxels(
     Args:
         resolution: of the cube, the pot's own or any other.
     """
-    return _warped(np.random.default_rng(rng), pot.distance, resolution) < 0
+    return warped(np.random.default_rng(rng), pot.distance, resolution) < 0
 
 
-def _warped(
+def warped(
     rng: np.random.Generator, distance: Distances, resolution: int
 ) -> Float[np.ndarray, "{resolution} {resolution} {resolution}"]:
     """The distance of a pot that is turned slightly oval and leaning, in voxels of its own cube."""
@@ -240,58 +241,3 @@ def _warped(
     inner = level[low]
     low += 1
     return inner + ring * (level[low] - inner)
-
-
-def sherd(
-    rng: np.random.Generator | int,
-    pot: Pot,
-    share: tuple[float, float] = SHARES,
-    resolution: int = SIDE,
-) -> tuple[Bool[np.ndarray, "n n n"], Bool[np.ndarray, "n n n"]]:
-    """A pot's voxels and those of a sherd of it: (partial, complete), partial within complete.
-
-    A sherd is what straight cracks between random points leave around one of them, a little ragged.
-    It is one piece, its edges rubbed off; surfaces of worn ones are rough.
-
-    Args:
-        share: of the pot's voxels, drawn evenly in its logarithm before wear.
-    """
-    rng = np.random.default_rng(rng)
-    field = _warped(rng, pot.distance, resolution)
-    complete = field < 0
-    cells = np.argwhere(complete).astype(np.float32)
-    wanted = math.exp(rng.uniform(*np.log(share)))
-    centre = cells[rng.integers(len(cells))]
-    others = cells[rng.integers(len(cells), size=int(rng.integers(4, 10)))] - centre
-    others += rng.normal(0, 3, others.shape).astype(np.float32)
-    reach = np.maximum(np.linalg.norm(others, axis=1), 4.0)
-    # How far inside of the nearest crack each voxel lies.
-    inside = (reach / 2 - (cells - centre) @ (others / reach[:, None]).T).min(1)
-    grain = _grain(rng, cells, resolution)
-    inside += rng.uniform(0.2, 1.2) * grain
-    inside -= np.quantile(inside, 1 - wanted)
-    # Rubbed off where a crack meets the surface, and rough.
-    wear = max(rng.uniform(-0.4, 0.6), 0.0)
-    depth = -field[complete]
-    left = inside > wear * np.maximum(1.5 - depth, 0)
-    left &= depth > 0.5 * wear * np.abs(grain)
-    own = np.zeros(complete.shape, bool)
-    own[complete] = left
-    box = tuple(slice(a, b + 1) for a, b in zip(*_bounds(cells[left]), strict=True))
-    pieces, count = ndimage.label(own[box], np.ones((3, 3, 3)))  # pyright: ignore
-    if count > 1:
-        own[box] = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
-    return own, complete
-
-
-def _bounds(cells: Float[np.ndarray, "n 3"]) -> tuple[list[int], list[int]]:
-    return cells.min(0).astype(int).tolist(), cells.max(0).astype(int).tolist()
-
-
-def _grain(
-    rng: np.random.Generator, cells: Float[np.ndarray, "n 3"], resolution: int
-) -> Float[np.ndarray, "n"]:
-    """Noise at some cells, of deviation 1, alike within some three voxels."""
-    coarse = rng.standard_normal((resolution // 3 + 2,) * 3, np.float32)
-    found = ndimage.map_coordinates(coarse, cells.T / 3, order=1)
-    return found / max(float(found.std()), 1e-6)
