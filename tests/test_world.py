@@ -9,6 +9,8 @@ from voxgan_jax.data import profile_targets
 from voxgan_jax.data.synthetic import forms, rims_and_feet, sherds, world
 from voxgan_jax.geometry import half_section
 
+SET_ON = ("bead", "outward", "inward", "bar", "collar")
+BENT = ("everted", "inverted", "brim", "hook", "seat")
 MANY = [world.draw(np.random.default_rng([7, k])) for k in range(60)]
 
 
@@ -69,6 +71,10 @@ def test_forms_feet_and_rims_are_all_drawn():
     assert min(aspects) < 0.3 and max(aspects) > 2
     feet = {foot for form in forms.FORMS.values() for foot in form.feet.split()}
     assert feet == {"flat", "round", "pointed", "umbo", "ring", "disc", "pedestal", "toe"}
+    rims = {rim for form in forms.FORMS.values() for rim in form.rims.split()}
+    assert rims == {"plain", "flat", "tapered", *SET_ON, *BENT}
+    assert forms.POINTS["dish"][0] == forms.Point((0.2, 0.75), (0.0, 0.0), 0.3)
+    assert forms.POINTS["bowl"][3] == forms.Point((0.85, 1.0), (1.0, 1.0), 0.1)
     for name in forms.FORMS:
         assert world.draw(3, name).form == name
     with pytest.raises(ValueError, match="no form 'teapot'; known: dish, bowl"):
@@ -82,7 +88,7 @@ def test_a_foot_reaches_below_the_base(foot):
     assert rims_and_feet.union(parts).bounds()[1] < -1.5 - 1
 
 
-@pytest.mark.parametrize("rim", ["bead", "outward", "inward", "bar", "collar"])
+@pytest.mark.parametrize("rim", SET_ON)
 def test_a_rim_is_thicker_than_its_wall(rim):
     line = np.stack([np.full(30, 20.0), np.linspace(0, 29, 30)], axis=1)
     lip = rims_and_feet.union(rims_and_feet.on_lip(np.random.default_rng(1), rim, line, 1.5))
@@ -91,7 +97,7 @@ def test_a_rim_is_thicker_than_its_wall(rim):
     assert (left < 18.5) if rim == "inward" else (right > 21.5)
 
 
-@pytest.mark.parametrize("rim", ["everted", "inverted", "brim", "hook", "seat"])
+@pytest.mark.parametrize("rim", BENT)
 def test_a_bent_rim_lengthens_the_wall(rim):
     points = np.array([[0.0, 0.0], [10.0, 0.0], [20.0, 30.0]])
     rng = np.random.default_rng(2)

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from scipy import interpolate
 
 from voxgan_jax.data.synthetic import rims_and_feet
-from voxgan_jax.data.synthetic.forms import FORMS, Form
+from voxgan_jax.data.synthetic.forms import FORMS, POINTS, Point
 from voxgan_jax.data.synthetic.rims_and_feet import Shape
 from voxgan_jax.geometry import half_section
 from voxgan_jax.geometry.half_section import Distances, Line
@@ -67,7 +67,7 @@ def draw(rng: np.random.Generator | int, form: str | None = None, resolution: in
     rng = np.random.default_rng(rng)
     for _ in range(_TRIES):
         name = form or _NAMES[rng.choice(len(_NAMES), p=_ODDS / _ODDS.sum())]
-        section = _fitted(_section(rng, FORMS[name]))
+        section = _fitted(_section(rng, name))
         if section is not None:
             # From z in voxels of SIDE to heights in those of the cube, whose first one is at 0.
             scale = resolution / SIDE
@@ -76,14 +76,15 @@ def draw(rng: np.random.Generator | int, form: str | None = None, resolution: in
     raise RuntimeError(f"no {form or 'pot'} in {_TRIES} tries")
 
 
-def _section(rng: np.random.Generator, form: Form) -> Shape:
+def _section(rng: np.random.Generator, name: str) -> Shape:
     """A half section, and somewhat of the other half."""
+    form = FORMS[name]
     aspect = math.exp(rng.uniform(*np.log(form.aspect)))
     width = SIDE * min(1.0, 1.0 / aspect)
     share = math.exp(rng.uniform(*np.log(_WALL)))
     half = max(share * width, LEAST_WALL / _SHRUNK) / 2
     foot, rim = (str(rng.choice(kinds.split())) for kinds in (form.feet, form.rims))
-    points, angles = _points(rng, form, width, width * aspect, foot)
+    points, angles = _points(rng, POINTS[name], width, width * aspect, foot)
     points, angles = rims_and_feet.lengthened(rng, rim, points, angles, half)
     middle = _curve(points, angles, rng.random() < _FULL)
     # Beyond the base a neck stays open.
@@ -111,12 +112,12 @@ def _section(rng: np.random.Generator, form: Form) -> Shape:
 
 
 def _points(
-    rng: np.random.Generator, form: Form, width: float, height: float, foot: str
+    rng: np.random.Generator, path: list[Point], width: float, height: float, foot: str
 ) -> tuple[Float[np.ndarray, "n 2"], Bool[np.ndarray, "n"]]:
     """Points (r, z) of the wall's middle from the axis on, and whether there is an angle."""
     size = np.array([width / 2, height])
-    drawn = [(rng.uniform(*p.radius), rng.uniform(*p.height)) for p in form.points]
-    angles = [bool(rng.random() < p.angle) for p in form.points]
+    drawn = [(rng.uniform(*p.radius), rng.uniform(*p.height)) for p in path]
+    angles = [bool(rng.random() < p.angle) for p in path]
     points = np.array(drawn) * size
     start = np.array([[0.0, 0.0]])
     if foot == "umbo":
