@@ -96,7 +96,8 @@ FORMS = {
         "20-50@0!30 75-98@25-42!25 70-95@55-75!25 85-110@100",
     ),
     "basin": Form(
-        0.7, (0.25, 0.6), "flat flat flat disc", "brim brim hook hook bar collar outward inward flat",
+        0.7, (0.25, 0.6), "flat flat flat disc",
+        "brim brim hook hook bar collar outward inward flat",
         "45-80@0!60 65-95@40-60 90-100@100",
     ),
     "knobbed lid": Form(
