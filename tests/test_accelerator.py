@@ -99,3 +99,22 @@ def test_it_imports_neither_jax_nor_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_program_gives_numpy_one_thread_before_its_import_but_for_the_users_word():
+    code = """
+import os, sys
+from voxgan_jax.cli import main
+main.main = lambda: print(*map(os.environ.get, sys.argv[1:]), "numpy" in sys.modules) or 0
+main.voxgan()
+"""
+    names = list(accelerator.ONE_THREAD)
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    said = subprocess.run(
+        [sys.executable, "-c", code, *names],
+        env=environment | {names[1]: "3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.split() == ["1", "3", "1", "False"]

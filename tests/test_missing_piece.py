@@ -100,3 +100,23 @@ def test_why_there_is_no_piece_is_said_and_all_else_is_made():
     assert piece is None and why and "so big and so many" in why
     with pytest.raises(ValueError, match="give 0 or more"):
         missing_piece.attempt(whole, tangle, 0.5, -1.0)
+
+
+def test_slivers_are_told_by_volume_and_thickness_each_body_by_itself():
+    """A block, a plate of 0.3 mm and a crumb: only the block is left, wherever they lie."""
+    import manifold3d
+
+    def box(sides, corner):
+        return manifold3d.Manifold.cube(sides).translate(corner)
+
+    block, plate, crumb = (
+        box((5, 5, 5), (1000, 0, 0)),
+        box((9, 9, 0.3), (1010, 0, 0)),
+        box((1, 1, 1), (1030, 0, 0)),
+    )
+    piece, count = missing_piece._without_slivers(block + plate + crumb, 1.0)
+    assert count == 1
+    assert piece.volume() == pytest.approx(125, rel=1e-9)
+    assert missing_piece._without_slivers(plate + crumb, 1.0) == (None, 0)
+    two, count = missing_piece._without_slivers(block + block.translate((20, 0, 0)), 1.0)
+    assert count == 2 and two.volume() == pytest.approx(250, rel=1e-9)

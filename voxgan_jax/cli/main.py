@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 def voxgan() -> "NoReturn":
     """The program: run the command that its arguments name, and end."""
     interruption.start("voxgan")
+    from voxgan_jax.devices import accelerator
+
+    accelerator.calm_numpy()
     interruption.leave(main())
 
 

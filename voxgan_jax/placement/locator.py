@@ -32,8 +32,9 @@ USUAL_WALL = 2.9
 AT_ONCE = 32
 """Maps that the network is given at once: more are slower on a CPU, and fewer calls are full."""
 
-_alone = threading.Lock()
-"""Two threads would compile the same twice."""
+_alone, _loading = threading.Lock(), threading.Lock()
+"""Two threads would compile the same twice, or load it; who loads it need not wait till the other
+has compiled it."""
 
 Locate = Callable[[Float[np.ndarray, "b h r 2"]], Float[np.ndarray, "b 2 s p"]]
 
@@ -45,7 +46,7 @@ def load(file: pathlib.Path | None = None) -> Locate:
     Raises:
         FileNotFoundError, WeightsError: see `open_network`.
     """
-    with _alone:
+    with _loading:
         return _load(file)
 
 

@@ -98,7 +98,7 @@ def missing_piece(
     for number in range(_ROUNDS):
         cut = whole - _grown(levels, level)
         piece, pieces = _without_slivers(cut, step)
-        if not pieces:
+        if piece is None:
             return None
         gap = _gap(piece, exact, tree, level + step / 4)
         if gap >= clearance:
@@ -112,11 +112,13 @@ def missing_piece(
 
 def _without_slivers(
     cut: "manifold3d.Manifold", step: float
-) -> tuple["manifold3d.Manifold", int]:
-    """The bodies of a cut that are no slivers, as one, and how many they are.
+) -> tuple["manifold3d.Manifold | None", int]:
+    """The bodies of a cut that are no slivers, as one (None without any), and how many they are.
 
     A body's thickness is here twice its volume by its surface, as that of a plate is.
     """
+    if cut.is_empty():
+        return None, 0
     vertices, faces = _mesh(cut)
     body = connections.bodies(len(vertices), faces)[faces[:, 0]]
     # About the middle, where what is summed is smallest.
@@ -125,7 +127,8 @@ def _without_slivers(
     volume = np.bincount(body, (a * across).sum(1)) / 6
     area = np.bincount(body, np.linalg.norm(across, axis=1)) / 2
     kept = (volume >= _CRUMB * step**3) & (2 * volume >= min(THIN, step) * area)
-    return _manifold(vertices, faces[kept[body]]), int(kept.sum())
+    piece = _manifold(vertices, faces[kept[body]]) if kept.any() else None
+    return piece, int(kept.sum())
 
 
 def _exact(mesh: "trimesh.Trimesh") -> "manifold3d.Manifold | None":

@@ -18,11 +18,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from voxgan_jax.devices import accelerator
 from voxgan_jax.files import read_gib, read_seconds
 
 _CODE = "import sys; sys.path[:] = {!r}; from voxgan_jax.scan import worker; worker.serve()"
 _START_SECONDS = 120.0
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _lock = threading.RLock()
 _process: "subprocess.Popen[bytes] | None" = None
 _ready = False
@@ -50,7 +50,7 @@ def start() -> None:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, **_ONE_THREAD},
+                env={**os.environ, **accelerator.ONE_THREAD},
                 # Ctrl-C at the terminal is for the one who started it.
                 process_group=0,
             )
