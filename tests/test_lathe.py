@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from turned_solids import BOWL, ball, polygon, sampled, shell, voxels
 
 from voxgan_jax.geometry import half_section, lathe, surface
@@ -95,6 +96,14 @@ def test_ripples_of_a_network_are_smoothed_by_a_fifth_of_a_voxel_at_most():
     assert after < 0.7 * before
     near = np.linalg.norm(smooth[:, None] - raw[None], axis=2).min(1)
     assert near.max() < lathe.SMOOTHED + 0.25
+
+
+@pytest.mark.parametrize("blur", [2.0, 4.0])
+def test_whatever_a_half_section_holds_its_mesh_is_closed(blur):
+    for seed in range(2):
+        noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(128, 72)), blur)
+        mesh = lathe.mesh((noise / noise.std()).astype(np.float32), FRAME)
+        assert mesh.is_volume and mesh.volume > 0
 
 
 def test_a_pot_off_the_middle_and_in_another_frame():

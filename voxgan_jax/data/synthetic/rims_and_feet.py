@@ -60,6 +60,7 @@ def strip(shape: Shape, wide: float) -> Shape:
 
 
 def union(parts: list[Shape]) -> Shape:
+    """What any of the parts covers."""
     return Shape.batch_boolean(parts, manifold3d.OpType.Add)
 
 

@@ -61,6 +61,7 @@ def draw(rng: np.random.Generator | int, form: str | None = None, resolution: in
 
     Raises:
         ValueError: no such form.
+        RuntimeError: of many drawings none is a pot.
     """
     if form is not None and form not in FORMS:
         raise ValueError(f"no form {form!r}; known: {', '.join(_NAMES)}")
