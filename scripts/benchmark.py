@@ -7,14 +7,18 @@
     scripts/benchmark.py --what conv                      every convolution, pass and form
     scripts/benchmark.py --what scaling                   training steps on 1, 2 and 4 devices
     scripts/benchmark.py --what hlo                       exit 1 if XLA left a convolution slow
+    scripts/benchmark.py --what gpu_program --json FILE   the same for GPUs that are not here
     scripts/benchmark.py --what input --data_dir DIR      training batches from tf.data
 
 On a GPU the defaults are 64³ and batch 64, on a CPU small enough to end in minutes. PyTorch, where
 it is installed, gets its batch on the device; JAX also with batches from the host. The floor is
 what the convolutions need at the speed of a large product and a large copy, measured in the run.
+For gpu_program nothing is run: every step and completion is compiled for one and for eight H100s,
+a minute each. It goes on from what FILE holds.
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -49,11 +53,16 @@ def main(argv: list[str] | None = None) -> int:
     where = circumstances()
     print("; ".join(f"{name}: {value}" for name, value in where.items()))
     if args.json:
-        from voxgan_jax.files import write_whole
-
-        report = {"what": args.what, "arguments": sys.argv[1:], "where": where, "rows": rows}
-        write_whole(args.json, json.dumps(report, indent=2) + "\n")
+        _write(args, rows)
     return code
+
+
+def _write(args: argparse.Namespace, rows: list[timing.Row]) -> None:
+    from voxgan_jax.files import write_whole
+
+    where = circumstances()
+    report = {"what": args.what, "arguments": sys.argv[1:], "where": where, "rows": rows}
+    write_whole(args.json, json.dumps(report, indent=2) + "\n")
 
 
 def circumstances() -> dict[str, Any]:
@@ -152,12 +161,7 @@ def _hlo(args: argparse.Namespace) -> Result:
                 args.batch_size or (4 if _on_cpu() else 64),
                 dtype,
             )
-            # Convolutions only: what covers its whole grid is a product.
-            wanted = sum(
-                count
-                for layer, way, count in roofline.passes(config, "step")
-                if way == "dw" and layer.kind != "full"
-            )
+            wanted = roofline.weight_gradients(config)
             found = hlo.check(
                 jax_speed.compiled_text(config), weight_gradients=None if _on_cpu() else wanted
             )
@@ -168,6 +172,30 @@ def _hlo(args: argparse.Namespace) -> Result:
         print("No convolution in these programs (on a CPU they are products): nothing was checked.")
     columns = dict.fromkeys(key for row in rows for key in row)
     return rows, tuple(columns), int(faulty)
+
+
+def _gpu_program(args: argparse.Namespace) -> Result:
+    # The plug-in would look for a GPU, and describe none where it finds none.
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    from scripts.lib.benchmarks import gpu_program
+
+    if reason := gpu_program.missing():
+        raise ImportError(reason)
+    rows: list[timing.Row] = []
+    if args.json and args.json.is_file():
+        report = json.loads(args.json.read_text(encoding="utf-8"))
+        if report["what"] != args.what or report["where"]["jax"] != circumstances()["jax"]:
+            raise ValueError(f"{args.json} holds something else; name another file, or delete it")
+        rows = report["rows"]
+    wanted = gpu_program.programs(
+        args.configs or gpu_program.CONFIGS,
+        args.ways or ("jit", "pmap"),
+        args.dtypes or ("bfloat16", "float32"),
+        args.devices or (1, 8),
+    )
+    keep = functools.partial(_write, args, rows) if args.json else lambda: None
+    gpu_program.measure(list(wanted), rows, keep)
+    return rows, gpu_program.COLUMNS, int(any(row.get("failed") or row["faults"] for row in rows))
 
 
 def _input(args: argparse.Namespace) -> Result:
@@ -210,6 +238,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--sources", nargs="+", choices=("host", "resident"), default=["host", "resident"]
     )
+    parser.add_argument("--ways", nargs="+", choices=("jit", "pmap"), help="for gpu_program")
+    parser.add_argument("--devices", nargs="+", type=int, help="for gpu_program (default: 1 8)")
     parser.add_argument("--forms", nargs="+", choices=("lax", "s2d", "matmul"), help="for conv")
     parser.add_argument(
         "--data_dir",
@@ -227,6 +257,7 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "conv": _conv,
     "scaling": _scaling,
     "hlo": _hlo,
+    "gpu_program": _gpu_program,
     "input": _input,
     "sherds": _sherds,
 }

@@ -23,15 +23,17 @@ EOT
   return 1
 }
 
-# The CUDA build of JAX where an NVIDIA driver is there; the CPU build needs no extra.
+# The CUDA build of JAX that fits driver and cards, the oldest of several, if they are new enough;
+# the CPU build needs no extra. `accelerator.cuda_extra` says the same for `voxgan doctor`.
 cuda_extra() {
-  local driver
-  driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)
-  driver=${driver%%.*}
-  case "$driver" in
-    '' | *[!0-9]*) ;;
-    *) if [ "$driver" -ge 580 ]; then echo cuda13; elif [ "$driver" -ge 525 ]; then echo cuda12; fi ;;
-  esac
+  nvidia-smi --query-gpu=driver_version,compute_cap --format=csv,noheader 2>/dev/null | awk -F, '
+    $1 !~ /^[0-9]+\./ || $2 !~ /^ *[0-9]+\.[0-9]+ *$/ { unknown = 1; next }
+    { if (!cards++ || $1 + 0 < driver) driver = $1 + 0; if (cards == 1 || $2 + 0 < level) level = $2 + 0 }
+    END {
+      if (unknown || !cards) exit
+      if (driver >= 580 && level >= 7.5) print "cuda13"
+      else if (driver >= 525 && level >= 5.2) print "cuda12"
+    }'
 }
 
 # What is installed has to be done again where any of this changes.
@@ -84,6 +86,7 @@ setup_venv() {
     make_venv "$base" || return 1
   fi
   case ",$extras," in
+    *,gpu-check,*) size="1.1 GB to download and 4 GB" ;;
     *,dev,*) size="0.7 GB to download and 3.2 GB" ;;
     *,train,*) size="0.6 GB to download and 2.6 GB" ;;
     *) size="0.2 GB to download and 1 GB" ;;

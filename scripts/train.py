@@ -63,9 +63,9 @@ def _fields(argv: list[str]) -> dict[str, Any]:
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
-    accelerator.prepare()
     with interruption.on_signals() as stop:
         try:
+            accelerator.prepare(deterministic=CONFIG.value.train.get("deterministic", False))
             from voxgan_jax.devices import processes
             from voxgan_jax.training import loop
 

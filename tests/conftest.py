@@ -77,9 +77,9 @@ def sharing_objectives() -> Iterator[None]:
 
     build, known = objectives.build, {}
 
-    def shared(config: Any, nets: Any = None) -> Any:
-        if nets is not None:
-            return build(config, nets)
+    def shared(config: Any, nets: Any = None, **axis: Any) -> Any:
+        if nets is not None or axis:
+            return build(config, nets, **axis)
         said = config.to_dict()
         del said["checkpoint"], said["data"]["dir"]
         if said["optim"]["schedule"] == "constant":

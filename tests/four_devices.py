@@ -5,6 +5,7 @@
 Written to FOLDER/results.json: by the name of each part what it found, or the error that ended it.
 """
 
+import functools
 import json
 import pathlib
 import sys
@@ -53,10 +54,9 @@ def batches(pots: pathlib.Path, _: pathlib.Path) -> dict[str, int]:
     config.data.dir, config.data.source, config.train.batch_size = str(pots), "resident", 4
     config.data.train_split = "train+validation"
 
-    def step(state, batch, axis):
-        whole = batch
-        if axis is not None:
-            whole = {n: jax.lax.all_gather(part, axis, tiled=True) for n, part in batch.items()}
+    def step(state, batch):
+        gather = functools.partial(jax.lax.all_gather, axis_name=parallel.DATA_AXIS, tiled=True)
+        whole = {name: gather(part) for name, part in batch.items()}
         return state.replace(step=state.step + 1), whole
 
     first, drawn, fingerprints = [], [], set()
@@ -68,12 +68,8 @@ def batches(pots: pathlib.Path, _: pathlib.Path) -> dict[str, int]:
         assert item["labels"].shape[0] == {1: 18, 2: 18, 4: 20}[parts]
         assert {s.data.shape[0] for s in item["labels"].addressable_shards} == {-(-18 // parts)}
         assert feed.draw is not None
-        axis = parallel.step_axis(mode)
-        draw = parallel.by_device(feed.draw, mesh, mode)
         run = parallel.compile_step(
-            lambda state, item, draw=draw, axis=axis: step(
-                state, draw(item, state.rng, state.step), axis
-            ),
+            lambda state, item, draw=feed.draw: step(state, draw(item, state.rng, state.step)),
             mesh,
             mode=mode,
         )

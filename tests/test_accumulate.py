@@ -25,7 +25,8 @@ def test_in_parts_as_written_out():
     config, objective = make(accumulate_steps=2)
     mesh = parallel.make_mesh(jax.devices()[:1])
     state = start(mesh)
-    want = jax.jit(functools.partial(by_hand, nets=objective.nets))(state, make_batch())
+    nets = make(accumulate_steps=2, axis_name=None)[1].nets
+    want = jax.jit(functools.partial(by_hand, nets=nets))(state, make_batch())
     after, scalars = loop.compile_step(config, objective, mesh)(state, make_batch())
     after_g, after_d = after.nets["generator"], after.nets["discriminator"]
     got = {

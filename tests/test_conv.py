@@ -10,14 +10,8 @@ import pytest
 from jax import lax
 
 from voxgan_jax.models import conv
-from voxgan_jax.models.conv import (
-    Conv,
-    ConvTranspose,
-    conv_full,
-    conv_k3s1,
-    conv_k4s2,
-    conv_transpose_k4s2,
-)
+from voxgan_jax.models.conv import conv_full, conv_k3s1, conv_k4s2, conv_transpose_k4s2
+from voxgan_jax.models.layers import Conv, ConvTranspose
 
 FAST_FORMS = ("s2d", "matmul")  # "auto" is one of them
 # (batch, grid, in, out); the grids of at least 16 reach the second branch of the matmul form.
@@ -227,10 +221,22 @@ def test_fast_forms_never_dilate_nor_stride(layer, form, count):
         ("tpu", ["s2d", "s2d", "lax"]),
     ],
 )
-def test_auto_follows_the_table_of_the_platform(monkeypatch, platform, expected):
-    monkeypatch.setattr(jax, "default_backend", lambda: platform)
-    assert [conv.choose_form("auto", kind) for kind in ("down", "up", "same")] == expected
-    assert conv.choose_form("lax", "down") == "lax"
+def test_auto_follows_the_table_of_the_platform(platform, expected):
+    kinds = ("down", "up", "same")
+    assert [conv.choose_form("auto", kind, platform) for kind in kinds] == expected
+    assert conv.choose_form("lax", "down", platform) == "lax"
+
+
+@pytest.mark.parametrize(("platform", "count"), [("cpu", 0), ("cuda", 3)])
+@pytest.mark.parametrize(
+    ("layer", "size"), [(conv_k4s2, 4), (conv_transpose_k4s2, 4), (conv_k3s1, 3)]
+)
+def test_a_program_for_another_platform_has_the_forms_of_that(platform, count, layer, size):
+    """Compiled here, where there is no GPU: forward and both gradients are convolutions there."""
+    x, kernel = normal(16, 1, 4, 4, 4, 2), normal(17, size, size, size, 2, 3)
+    step = jax.jit(jax.grad(lambda x, kernel: (layer(x, kernel) ** 2).sum(), argnums=(0, 1)))
+    program = jax.export.export(step, platforms=[platform])(x, kernel).mlir_module()
+    assert program.count("stablehlo.convolution") == count
 
 
 @pytest.mark.parametrize(
@@ -243,8 +249,8 @@ def test_each_layer_takes_the_form_of_its_kind(monkeypatch, layer, kind, size):
     for changed in ("down", "up", "same"):
         forms = dict.fromkeys(("down", "up", "same"), "matmul") | {changed: "lax"}
         monkeypatch.setitem(conv.AUTO, "cpu", forms)
-        jaxpr = jax.make_jaxpr(lambda x, kernel: layer(x, kernel))(x, kernel)
-        assert len(list(convolutions(jaxpr.jaxpr))) == (changed == kind)
+        program = jax.export.export(jax.jit(lambda x, kernel: layer(x, kernel)))(x, kernel)
+        assert program.mlir_module().count("stablehlo.convolution") == (changed == kind)
 
 
 def test_errors_say_what_is_wrong():

@@ -181,8 +181,17 @@ def test_devices(monkeypatch, tmp_path):
     found = checks.devices(tmp_path)
     assert found.state == OK and "no GPU needed" in found.text
     (tmp_path / "nvidia0").write_text("")
-    found = checks.devices(tmp_path)
-    assert found.state == WARNING and "cuda12" in found.remedy
+    for extra, state, remedy in (
+        (None, WARNING, "[cuda12]' (or cuda13, for a driver of 580 or later and cards from Turing"),
+        ("cuda12", WARNING, "voxgan_jax[cuda12]'"),
+        ("cuda13", WARNING, "voxgan_jax[cuda13]'"),
+        ("", OK, ""),
+    ):
+        monkeypatch.setattr(checks.accelerator, "cuda_extra", lambda extra=extra: extra)
+        found = checks.devices(tmp_path)
+        assert found.state == state and remedy in found.remedy
+        assert ("cuda13" in found.remedy) == (extra in (None, "cuda13"))
+    assert "too old for JAX" in found.text
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     assert checks.devices(tmp_path).state == OK
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from scripts.lib.benchmarks import hlo, jax_speed, step_speed
+from scripts.lib.benchmarks import hlo, hlo_cost, jax_speed, step_speed
 
 
 def small_config(name="baseline", features=8, resolution=32):
@@ -100,3 +100,50 @@ def test_a_compiled_program_can_be_read():
         faults[form] = " ".join(found.faults)
     assert "spread out" in faults["lax"] or "between the voxels" in faults["lax"]
     assert "spread out" not in faults["s2d"] and "between the voxels" not in faults["s2d"]
+
+
+COUNTED = """HloModule s, input_output_alias={ {0}: (0, {}, may-alias), {1}: (2, {}, must-alias) }
+
+%body (b: f32[4,8]) -> f32[4,8] {
+  %b = f32[4,8]{1,0} parameter(0)
+  %m = f32[8,8]{1,0} constant({...})
+  ROOT %d = f32[4,8]{1,0} dot(%b, %m), lhs_contracting_dims={1}, rhs_contracting_dims={0}
+}
+
+ENTRY %main (x: bf16[2,33,33,33,8], k: bf16[16,2,2,2,8]) -> f32[4,8] {
+  %x = bf16[2,33,33,33,8]{4,3,2,1,0} parameter(0)
+  %k = bf16[16,2,2,2,8]{4,3,2,1,0} parameter(1)
+  %a = f32[4,8]{1,0} parameter(2)
+  %cv = (bf16[2,32,32,32,16]{4,3,2,1,0}, u8[0]{0}) custom-call(%x, %k), FORWARD
+  %y = bf16[2,32,32,32,16]{4,3,2,1,0} get-tuple-element(%cv), index=0
+  %r1 = (f32[4,8]{1,0}, bf16[3]{0}) all-reduce-start(%a, %h), to_apply=%sum
+  %h = bf16[3]{0} constant({...})
+  %dx = (bf16[2,33,33,33,8]{4,3,2,1,0}, u8[0]{0}) custom-call(%y, %k), INPUT
+  %r1d = (f32[4,8]{1,0}, bf16[3]{0}) all-reduce-done(%r1)
+  %dw = (bf16[16,2,2,2,8]{4,3,2,1,0}, u8[0]{0}) custom-call(%x, %y), FILTER
+  %r2 = f32[4,8]{1,0} all-reduce-start(%a), to_apply=%sum
+  %r2d = f32[4,8]{1,0} all-reduce-done(%r2)
+  %g = (f32[4,8]{1,0}, s8[32]{0}) custom-call(%a, %w), GEMM
+  ROOT %loop = f32[4,8]{1,0} while(%a), body=%body, backend_config={"known_trip_count":{"n":"5"}}
+}
+"""
+for word, target in (
+    ("FORWARD", "cudnn$convForward"),
+    ("INPUT", "cudnn$convBackwardInput"),
+    ("FILTER", "cudnn$convBackwardFilter"),
+    ("GEMM", 'cublas$gemm", {"lhs_contracting_dimensions":["1"]} "'),
+):
+    target = f'dim_labels=b012f_o012i->b012f, custom_call_target="__{target}"'
+    COUNTED = COUNTED.replace(f"), {word}", f"), {target}")
+
+
+def test_operations_bytes_and_donations_by_hand():
+    convolution = 2 * (2 * 32**3 * 16) * (2**3 * 8)  # each way the same
+    product = 2 * 4 * 8 * 8
+    assert hlo_cost.flops(COUNTED) == 3 * convolution + (1 + 5) * product
+    # Between the start and the end of the first a convolution is computed, of the second none.
+    first, second = 4 * 32 + 2 * 3, 4 * 32
+    found = hlo_cost.reductions(COUNTED)
+    assert found == hlo_cost.Reductions(2, {"f32": 4 * 64, "bf16": 6}, first)
+    assert sum(found.bytes.values()) == first + second
+    assert hlo_cost.donated(COUNTED) == 2

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from voxgan_jax.models.conv import Conv, conv_k3s1
-from voxgan_jax.models.layers import BatchNorm, ResBlock, leaky_relu
+from voxgan_jax.models.conv import conv_k3s1
+from voxgan_jax.models.layers import BatchNorm, Conv, ResBlock, leaky_relu
 
 
 def normal(seed, *shape):

@@ -13,7 +13,7 @@ from flax import linen as nn
 from flax.traverse_util import flatten_dict
 
 from voxgan_jax.models import discriminator, unet
-from voxgan_jax.models.conv import Conv
+from voxgan_jax.models.layers import Conv
 from voxgan_jax.training import objectives
 
 

@@ -6,6 +6,7 @@ of the time. Run as a program, this file writes the numbers of every case on fou
 
 import functools
 import itertools
+import re
 import subprocess
 import sys
 from typing import Any
@@ -74,6 +75,7 @@ def make(
     recon="bce",
     recon_weight=10.0,
     keep_crumbs=True,
+    axis_name=parallel.DATA_AXIS,
     **options,
 ):
     """A config and small networks under SGD."""
@@ -86,14 +88,14 @@ def make(
     config.parallel.mode = mode
     config.train.accumulate_steps = accumulate_steps
     config.train.steps_per_dispatch = steps_per_dispatch
-    axis_name, sgd = parallel.step_axis(mode), optax.sgd(0.1)
+    sgd = optax.sgd(0.1)
     nets = {
         "generator": Net(
             Completer(axis_name, **options), sgd, options.get("output", "probability")
         ),
         "discriminator": Net(Judge(axis_name, options.get("normed", True)), sgd),
     }
-    return config, objectives.build(config, nets)
+    return config, objectives.build(config, nets, axis_name=axis_name)
 
 
 def make_axis_aware(mode="jit"):
@@ -280,10 +282,11 @@ def test_a_grid_of_logits_gives_the_step_of_one_of_probabilities():
 
 
 def test_errors_name_the_field():
-    with pytest.raises(ValueError, match=r"config.parallel.mode 'shard'; known: jit, pmap"):
-        parallel.step_axis("shard")
-    config, objective = make(steps_per_dispatch=2)
     mesh = parallel.make_mesh(jax.devices()[:1])
+    config, objective = make(mode="shard")
+    with pytest.raises(ValueError, match=r"config.parallel.mode 'shard'; known: jit, pmap"):
+        loop.compile_step(config, objective, mesh)
+    config, objective = make(steps_per_dispatch=2)
     with pytest.raises(ValueError, match=r"set config\.data\.source to 'resident'"):
         loop.compile_step(config, objective, mesh)
     config, objective = make(accumulate_steps=3)
@@ -295,3 +298,24 @@ def test_errors_name_the_field():
 
 if __name__ == "__main__":
     main(sys.argv[1])
+
+
+@pytest.mark.usefixtures("loose_promotion")  # Optax relies on it
+@pytest.mark.parametrize("mode", parallel.MODES)
+def test_gradients_are_summed_over_devices_in_float32(mode):
+    """Of networks that compute in bfloat16, every one, as the program says."""
+    config = smoke.get_config()
+    config.data.resolution, config.train.batch_size = 16, 2
+    for net in ("generator", "discriminator"):
+        config[net].features, config[net].dtype = 2, "bfloat16"
+    objective = objectives.build(config)
+    state = jax.eval_shape(functools.partial(build.initial_state, config, objective))
+    mesh = parallel.make_mesh(jax.devices()[:1])
+    step = parallel.compile_step(objective.step, mesh, mode=mode)
+    program = step.lower(state, jax.eval_shape(lambda: make_batch(2, 16))).as_text()
+    assert "xbf16>" in program
+    summed = re.findall(r'"stablehlo.all_reduce".*?\}\) : \((.*?)\) ->', program, re.DOTALL)
+    types = [one for group in summed for one in re.findall(r"tensor<([^>]*)>", group)]
+    assert {one.split("x")[-1] for one in types} == {"f32"}
+    kernels = [leaf for leaf in jax.tree.leaves(state.nets["generator"].params) if leaf.ndim == 5]
+    assert {"x".join(map(str, leaf.shape)) + "xf32" for leaf in kernels} <= set(types)

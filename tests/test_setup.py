@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from conftest import ROOT
+from test_accelerator import MACHINES
 
 # Stands for Python, for what `-m venv` copies into .venv, and for pip; `faults` says what is wrong.
 FAKE_PYTHON = """\
@@ -130,3 +131,19 @@ def test_a_clone_that_cannot_be_written_is_told(clone):
         clone.chmod(0o755)
     assert code == 1
     assert "cannot be written" in errors
+
+
+@pytest.mark.parametrize(("said", "extra"), MACHINES)
+def test_the_jax_that_fits_driver_and_cards_is_installed(clone, said, extra):
+    program = clone.parent / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{said}\nEND\n")
+    program.chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", ". scripts/setup.sh; echo $(cuda_extra)"],
+        cwd=clone,
+        env=os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, extra or "", "")

@@ -12,8 +12,8 @@ import pytest
 
 from configs import smoke
 from voxgan_jax.models import discriminator
-from voxgan_jax.models.conv import Conv, conv_full, conv_k4s2
-from voxgan_jax.models.layers import SpectralConv, power_iteration, spectral_norm, unit
+from voxgan_jax.models.conv import conv_full, conv_k4s2
+from voxgan_jax.models.layers import Conv, SpectralConv, power_iteration, spectral_norm, unit
 from voxgan_jax.training import build, objectives
 
 FORM = functools.partial(conv_k4s2, form="lax")
@@ -253,9 +253,9 @@ def test_a_step_moves_the_vectors_three_times():
     config.data.resolution = 16
     config.generator.features = config.discriminator.features = 2
     config.discriminator.spectral_norm_iterations = 1
-    nets = objectives.build(config).nets
+    nets = objectives.build(config, axis_name=None).nets
     sgd = {name: net._replace(tx=optax.sgd(0.5)) for name, net in nets.items()}
-    objective = objectives.build(config, sgd)
+    objective = objectives.build(config, sgd, axis_name=None)
     rng = np.random.default_rng(0)
     batch = {
         "labels": jnp.asarray(rng.integers(0, 4, (2, 16, 16, 16)), jnp.uint8),

@@ -36,7 +36,7 @@ def test_step_follows_the_original_order(batch):
     On noise: in empty space batch norm divides by next to nothing and magnifies rounding.
     """
     rate = 0.1
-    config, objective = test_parallel.make(recon="l1", recon_weight=100.0)
+    config, objective = test_parallel.make(recon="l1", recon_weight=100.0, axis_name=None)
     state = start(config, objective)
     after, scalars = jax.jit(objective.step)(state, batch)
 
@@ -126,7 +126,7 @@ def test_learns_one_batch_and_keeps_an_average(batch):
 def test_crumbs_are_part_of_the_target_unless_told(batch):
     found = []
     for keep in (True, False):
-        config, objective = test_parallel.make(recon="l1", keep_crumbs=keep)
+        config, objective = test_parallel.make(recon="l1", keep_crumbs=keep, axis_name=None)
         scalars = jax.jit(objective.step)(start(config, objective), batch)[1]
         found.append(float(scalars["recon_loss"]))
     # A crumb, completed near 1/2 at the start, changes its term from 1 - p to p.

@@ -138,10 +138,10 @@ def extra(name: str) -> Finding:
 
 def devices(files: pathlib.Path = pathlib.Path("/dev")) -> Finding:
     """On what JAX computes. `files` is the folder of device files."""
+    barred = os.environ.get("JAX_PLATFORMS", "")
     accelerator.prepare()
     import jax
 
-    barred = os.environ.get("JAX_PLATFORMS", "")
     try:
         found = jax.devices()
     except RuntimeError as error:
@@ -155,8 +155,12 @@ def devices(files: pathlib.Path = pathlib.Path("/dev")) -> Finding:
     text += f", {os.cpu_count()} cores; no GPU"
     present = any(files.glob("nvidia[0-9]*")) or (files / "dxg").exists()
     if present and not barred:
-        text = f"{text} is used, though there is one"
-        remedy = "pip install 'voxgan_jax[cuda12]' (or cuda13, for a driver of 580 or later)"
+        text, fitting = f"{text} is used, though there is one", accelerator.cuda_extra()
+        if fitting == "":
+            return Finding("devices", OK, f"{text}: it, or its driver, is too old for JAX")
+        remedy = f"pip install 'voxgan_jax[{fitting or 'cuda12'}]'"
+        if fitting is None:
+            remedy += " (or cuda13, for a driver of 580 or later and cards from Turing on)"
         return Finding("devices", WARNING, text, remedy)
     return Finding("devices", OK, f"{text} needed for completing")
 

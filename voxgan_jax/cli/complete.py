@@ -107,6 +107,7 @@ def _restore(
     if len(taken) == len(names):
         return 1
     accelerator.prepare()
+    accelerator.keep_compiled()
     from voxgan_jax.inference import completer
 
     model = completer.load(

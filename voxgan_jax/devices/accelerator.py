@@ -1,47 +1,163 @@
 """What makes JAX fast on an NVIDIA GPU, set from one place before it starts. Imports no JAX.
 
-Nothing is set where there is no such GPU, and nothing that the environment already sets. The
-persistent cache is left off on a CPU: JAX 0.10 loads what it cached there under pages of warnings
-on the console, and compiling takes seconds.
+Nothing is set where there is no such GPU, and nothing that the environment already sets. In
+training the persistent cache is left off on a CPU: JAX 0.10 loads the steps that it cached there
+under pages of warnings on the console. Restoring has none (`keep_compiled`).
 """
 
+import contextlib
+import hashlib
 import importlib.util
 import mmap
 import os
 import pathlib
+import platform
+import re
 import sys
+import warnings
 
 XLA_FLAGS = {
     # Convolutions over 3 dimensions keep their channels first otherwise, which tensor cores do not
     # take: every one would stand between two transposes.
     "xla_gpu_force_conv_nhwc": "true",
-    # Gradients are exchanged between devices while the next ones are computed.
-    "xla_gpu_enable_latency_hiding_scheduler": "true",
+    # Gradients are summed over devices in parts of at least 2 MiB, two thirds of their bytes while
+    # others are computed; by default in one, after the last convolution (benchmark.py
+    # --what gpu_program; the latency hiding scheduler changes nothing in either program).
+    "xla_gpu_all_reduce_combine_threshold_bytes": "2097152",
 }
 """The XLA flags of a GPU, and their values."""
+
+WITHOUT_TRITON = {"xla_gpu_enable_triton_gemm": "false"}
+"""Also of jaxlib before 0.11: it finds no tiles for some products of `revolve` at batch 64."""
+
+DETERMINISTIC = {"xla_gpu_deterministic_ops": "true"}
+"""Sums in a fixed order, and no algorithm that is chosen by how long it took this time."""
 
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """The variables by which NumPy's products take one thread. With more, they wait for each other at
 full power, at the cost of all else on the machine, and small products are no quicker by them."""
 
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+_LEAST_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
-def prepare() -> None:
+def prepare(*, deterministic: bool = False) -> None:
     """Set `XLA_FLAGS` and the compilation cache where there is an NVIDIA GPU.
+
+    Where there is none, a plug-in for it is passed over: it would print why it does not start.
 
     Call it before the first JAX computation. Flags in `XLA_FLAGS` stay as they are. Compiled steps
     are kept in `voxgan_jax/xla` of the user's cache folder (`XDG_CACHE_HOME`, or `~/.cache`), or
     where `JAX_COMPILATION_CACHE_DIR` says: nowhere where that is empty.
+
+    Args:
+        deterministic: the same program on the same card gives the same bits each time, more slowly.
+
+    Raises:
+        ValueError: that cannot be had: `XLA_FLAGS` says otherwise, JAX has started without it, or
+            this jaxlib knows of no such thing.
     """
     if not has_nvidia_gpu():
+        _pass_over_plugin()
         return
-    os.environ["XLA_FLAGS"] = with_flags(os.environ.get("XLA_FLAGS", ""), known_flags(XLA_FLAGS))
+    told = os.environ.get("XLA_FLAGS", "")
+    wanted = with_flags(told, flags(deterministic=deterministic))
+    if deterministic:
+        _check_deterministic(told, wanted)
+    os.environ["XLA_FLAGS"] = wanted
     if CACHE_VARIABLE not in os.environ:
-        os.environ[CACHE_VARIABLE] = str(default_cache_dir())
-        # JAX has read its environment already if it was imported.
-        if jax := sys.modules.get("jax"):
-            jax.config.update("jax_compilation_cache_dir", os.environ[CACHE_VARIABLE])
+        _keep_in(default_cache_dir())
+
+
+def keep_compiled() -> None:
+    """On a CPU keep what takes long to compile for the next run, in a folder for such CPUs alone.
+
+    Nothing is kept where a folder is named already, or where none can be made or written to.
+    """
+    if has_nvidia_gpu() or CACHE_VARIABLE in os.environ:
+        return
+    folder = default_cache_dir() / f"cpu-{_cpu()}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK | os.X_OK):
+            os.environ.setdefault(_LEAST_SECONDS, "0.3")
+            # What cannot be read or written is compiled as if nothing were kept.
+            about = "Error (reading|writing) persistent compilation cache"
+            warnings.filterwarnings("ignore", about)
+            _keep_in(folder)
+
+
+def _keep_in(folder: pathlib.Path) -> None:
+    os.environ[CACHE_VARIABLE] = str(folder)
+    # JAX has read its environment already if it was imported.
+    if jax := sys.modules.get("jax"):
+        jax.config.update("jax_compilation_cache_dir", os.environ[CACHE_VARIABLE])
+
+
+def _cpu() -> str:
+    """A digest of what this CPU can do: what was compiled for one that can more would crash."""
+    told = platform.machine() + platform.processor()
+    with contextlib.suppress(OSError):
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        told += "".join(re.findall(r"^(?:flags|Features|model name)\s*:.*$", lines, re.M)[:2])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def flags(*, deterministic: bool = False) -> dict[str, str]:
+    """The XLA flags that a run on a GPU has with this jaxlib."""
+    wanted = XLA_FLAGS | (DETERMINISTIC if deterministic else {})
+    if _jaxlib_version() < (0, 11):
+        wanted |= WITHOUT_TRITON
+    return known_flags(wanted)
+
+
+def _jaxlib_version() -> tuple[int, ...]:
+    from importlib import metadata
+
+    return tuple(map(int, metadata.version("jaxlib").split(".")[:2]))
+
+
+def _check_deterministic(told: str, wanted: str) -> None:
+    """ValueError where flags that were `told` are to become the `wanted` ones and cannot."""
+    field, (name, value) = "config.train.deterministic", *DETERMINISTIC.items()
+    said = [word for word in wanted.split() if word.lstrip("-").split("=")[0] == name]
+    if not said:
+        raise ValueError(f"{field}: this jaxlib knows no --{name}; install the pinned one")
+    if said[-1].lstrip("-") not in (name, f"{name}={value}"):
+        raise ValueError(f"{field} is true, and XLA_FLAGS says {said[-1]}; take one of them back")
+    if said[-1] not in told.split() and _jax_has_started():
+        raise ValueError(
+            f"{field}: JAX runs already, and takes flags only before that; start Python with"
+            f" XLA_FLAGS={said[-1]}"
+        )
+
+
+def _jax_has_started() -> bool:
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    return bridge is not None and bridge.backends_are_initialized()
+
+
+def cuda_extra() -> str | None:
+    """Which JAX fits the NVIDIA driver and cards: "cuda13", "cuda12", or "" for neither.
+
+    CUDA 13 needs a driver of 580 and cards from Turing on, CUDA 12 one of 525 and cards of 5.2; the
+    oldest card decides. `scripts/setup.sh` says the same in its language. None: no driver tells.
+    """
+    import subprocess
+
+    query = ["nvidia-smi", "--query-gpu=driver_version,compute_cap", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+        rows = [line.split(",") for line in done.stdout.splitlines() if line.strip()]
+        cards = [(int(driver.split(".")[0]), float(level)) for driver, level in rows]
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return None
+    if not cards:
+        return None
+    driver, level = min(driver for driver, _ in cards), min(level for _, level in cards)
+    if driver >= 580 and level >= 7.5:
+        return "cuda13"
+    return "cuda12" if driver >= 525 and level >= 5.2 else ""
 
 
 def calm_numpy() -> None:
@@ -62,8 +178,21 @@ def has_nvidia_gpu(devices: pathlib.Path = pathlib.Path("/dev")) -> bool:
         return False
     # nvidia0, nvidia1, …; and under the Windows Subsystem for Linux.
     present = any(devices.glob("nvidia[0-9]*")) or (devices / "dxg").exists()
+    return present and _has_plugin()
+
+
+def _has_plugin() -> bool:
     plugins = (f"jax_cuda{version}_plugin" for version in (12, 13))
-    return present and any(importlib.util.find_spec(name) for name in plugins)
+    return any(importlib.util.find_spec(name) for name in plugins)
+
+
+def _pass_over_plugin() -> None:
+    # Where a platform is named, or there may be another, nothing is done.
+    if os.environ.get("JAX_PLATFORMS") or importlib.util.find_spec("libtpu") or not _has_plugin():
+        return
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    if jax := sys.modules.get("jax"):
+        jax.config.update("jax_platforms", "cpu")
 
 
 def with_flags(current: str, flags: dict[str, str]) -> str:

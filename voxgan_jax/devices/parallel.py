@@ -1,8 +1,9 @@
 """Compiling a step for all devices of a run: the batch is divided, the state is on each of them.
 
-Under jit the compiler divides the step, which sees the whole batch. Under pmap each device runs the
-step on its own rows and exchanges what it must under the axis name `DATA_AXIS`. Both take and give
-the same state, one logical copy of it, and the same numbers but for rounding.
+Each device runs the step on its own rows and exchanges what it must under the axis name
+`DATA_AXIS`, by jit and shard_map or by pmap. Both take and give the same state, one logical copy of
+it, and the same numbers. Left to itself the compiler would divide a step as well, but sum
+gradients that were computed in bfloat16 over devices in bfloat16.
 """
 
 import functools
@@ -16,6 +17,7 @@ from jaxtyping import Array, Shaped
 
 DATA_AXIS = "data"
 MODES = ("jit", "pmap")
+_ROWS, _WHOLE = PartitionSpec(DATA_AXIS), PartitionSpec()
 
 
 def make_mesh(devices: list[Any] | None = None) -> Mesh:
@@ -25,12 +27,12 @@ def make_mesh(devices: list[Any] | None = None) -> Mesh:
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Rows of a batch divided among the devices."""
-    return NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+    return NamedSharding(mesh, _ROWS)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
     """The whole array on every device."""
-    return NamedSharding(mesh, PartitionSpec())
+    return NamedSharding(mesh, _WHOLE)
 
 
 def divide(
@@ -48,17 +50,6 @@ def own_copy(tree: Any, mesh: Mesh) -> Any:
     return _rename(tree, replicated(mesh.local_mesh))
 
 
-def step_axis(mode: str) -> str | None:
-    """The axis name that modules and step of a mode must average over; None: they see it all.
-
-    Raises:
-        ValueError: no such mode.
-    """
-    if mode not in MODES:
-        raise ValueError(f"unknown config.parallel.mode {mode!r}; known: {', '.join(MODES)}")
-    return DATA_AXIS if mode == "pmap" else None
-
-
 def own_rows(
     values: Shaped[Array, "global_b *rest"], axis_name: str | None
 ) -> Shaped[Array, "b *rest"]:
@@ -72,23 +63,14 @@ def own_rows(
     return jax.lax.dynamic_slice_in_dim(values, jax.lax.axis_index(axis_name) * rows, rows)
 
 
-def by_device(prepare: Callable[..., Any], mesh: Mesh, mode: str) -> Callable[..., Any]:
-    """`prepare(item, rng, step) -> batch` as a part of a step: on each device for its own rows.
-
-    It runs under the axis name `DATA_AXIS`, which pmap has anyhow.
-    """
-    if mode == "pmap":
-        return prepare
-    rows, whole = PartitionSpec(DATA_AXIS), PartitionSpec()
-    return jax.shard_map(
-        prepare, mesh=mesh, in_specs=(rows, whole, whole), out_specs=rows, check_vma=False
-    )
-
-
 def compile_rows(prepare: Callable[..., Any], mesh: Mesh) -> Any:
-    """`prepare(item, rng, step) -> batch` as a program of its own; items and batches divided."""
-    whole, rows = replicated(mesh), batch_sharding(mesh)
-    return jax.jit(prepare, in_shardings=(rows, whole, whole), out_shardings=rows)
+    """`prepare(item, rng, step) -> batch`, on each device for its own rows, compiled."""
+    return jax.jit(_by_device(prepare, mesh, (_ROWS, _WHOLE, _WHOLE), _ROWS))
+
+
+def _by_device(function: Callable[..., Any], mesh: Mesh, inputs: Any, outputs: Any) -> Any:
+    # What is replicated is so because it was averaged; JAX cannot see that through all of a step.
+    return jax.shard_map(function, mesh=mesh, in_specs=inputs, out_specs=outputs, check_vma=False)
 
 
 def compile_step(
@@ -97,7 +79,7 @@ def compile_step(
     """`run(state, item) -> (state, scalars)` compiled; the old state's memory is given up.
 
     Args:
-        run: in the mode "pmap" it must average under `DATA_AXIS`.
+        run: it sees a device's rows, and averages over the devices under `DATA_AXIS`.
         mode: "jit" or "pmap".
         static: places of further arguments, plain numbers, for each of which it is compiled anew.
 
@@ -108,16 +90,47 @@ def compile_step(
     Raises:
         ValueError: no such mode.
     """
-    if step_axis(mode):
+    if mode not in MODES:
+        raise ValueError(f"unknown config.parallel.mode {mode!r}; known: {', '.join(MODES)}")
+    if mode == "pmap":
         return _compile_pmap(run, mesh, static)
+
+    def step(state: Any, item: Any, *numbers: Any) -> tuple[Any, Any]:
+        bound = lambda state, item: run(state, item, *numbers)  # noqa: E731
+        return _by_device(bound, mesh, (_WHOLE, _ROWS), _WHOLE)(state, item)
+
     whole, rows = replicated(mesh), batch_sharding(mesh)
     return jax.jit(
-        run,
+        step,
         in_shardings=(whole, rows),
         out_shardings=(whole, whole),
         donate_argnums=0,
         static_argnums=static,
     )
+
+
+class _Mapped:
+    """`run` under pmap, with the arguments and the method `lower` of a function under jit."""
+
+    def __init__(self, mapped: Any, mesh: Mesh) -> None:
+        self._mapped, self._mesh = mapped, mesh
+        self._divide = _keep_last(functools.partial(_own_parts, mesh=mesh))
+
+    def __call__(self, state: Any, item: Any, *numbers: Any) -> tuple[Any, Any]:
+        # Of several processes, pmap in each takes and gives arrays of its own devices alone.
+        own = _rename(state, replicated(self._mesh.local_mesh))
+        return _rename(self._mapped(own, self._divide(item), *numbers), replicated(self._mesh))
+
+    def lower(self, state: Any, item: Any, *numbers: Any) -> Any:
+        """Arguments are arrays or shapes."""
+        count = self._mesh.size
+        parts = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(
+                (count, leaf.shape[0] // count, *leaf.shape[1:]), leaf.dtype
+            ),
+            item,
+        )
+        return self._mapped.lower(state, parts, *numbers)
 
 
 def _compile_pmap(run: Callable[..., Any], mesh: Mesh, static: tuple[int, ...]) -> Any:
@@ -130,15 +143,7 @@ def _compile_pmap(run: Callable[..., Any], mesh: Mesh, static: tuple[int, ...]) 
         donate_argnums=0,
         devices=list(mesh.devices.flat),
     )
-    divide = _keep_last(functools.partial(_own_parts, mesh=mesh))
-    own, everywhere = replicated(mesh.local_mesh), replicated(mesh)
-
-    def call(state: Any, item: Any, *count: Any) -> tuple[Any, Any]:
-        # Of several processes, pmap in each takes and gives arrays of its own devices alone.
-        out = mapped(_rename(state, own), divide(item), *count)
-        return _rename(out, everywhere)
-
-    return call
+    return _Mapped(mapped, mesh)
 
 
 def _own_parts(item: Any, mesh: Mesh) -> Any:

@@ -111,7 +111,7 @@ def cluster(
     points = jnp.concatenate([flat, (axes - middle) / unit], axis=1)
 
     def squares(centres: Float[Array, "k v"]) -> Float[Array, "n k"]:
-        shared = points @ centres.T
+        shared = jnp.matmul(points, centres.T, precision="highest")
         both = (points**2).sum(axis=1)[:, None] + (centres**2).sum(axis=1)[None]
         return jnp.maximum(both - 2.0 * shared, 0.0)
 
@@ -130,7 +130,8 @@ def cluster(
     def improve(_: Any, centres: Float[Array, "k v"]) -> Float[Array, "k v"]:
         member = members(centres)
         size = member.sum(axis=0)[:, None]
-        return jnp.where(size > 0, member.T @ points / jnp.maximum(size, 1.0), centres)
+        total = jnp.matmul(member.T, points, precision="highest")
+        return jnp.where(size > 0, total / jnp.maximum(size, 1.0), centres)
 
     centres = jax.lax.fori_loop(0, NUM_ROUNDS, improve, centres)
     share = members(centres).mean(axis=0)

@@ -103,8 +103,9 @@ def distance_moments(partial: Float[Array, "b d h w 1"]) -> Float[Array, "b d//4
     mass = partial.reshape(b, d * h, SLABS, w // SLABS).sum(axis=-1)
     count = mass.sum(axis=1)[:, None, :]
     most = jnp.maximum(count, 1.0)
-    mean = jnp.einsum("cp,bps->bcs", distance, mass) / most
-    square = jnp.einsum("cp,bps->bcs", distance**2, mass) / most
+    # The variance is a difference of near-equal numbers.
+    mean = jnp.einsum("cp,bps->bcs", distance, mass, precision="highest") / most
+    square = jnp.einsum("cp,bps->bcs", distance**2, mass, precision="highest") / most
     deviation = jnp.sqrt(jnp.maximum(square - mean * mean, 0.0) + 1e-4)
     deviation = jnp.where(count > 0, deviation, 0.0)
     touched = mass.sum(axis=2) > 0
@@ -135,8 +136,10 @@ def axis_loss(logits: Float[Array, "b _ _"], axis: Float[Array, "b 2"]) -> Float
         return jax.nn.softmax(-0.5 * jnp.square(away / TARGET_SIGMA))
 
     rows, columns = (gaussian(size, axis[:, n]) for n, size in enumerate(logits.shape[1:]))
-    log_heat = jax.nn.log_softmax(logits.reshape(len(logits), -1)).reshape(logits.shape)
-    return -jnp.einsum("bi,bj,bij->b", rows, columns, log_heat)
+    # The shares sum to 1, so that the logarithm of the whole counts once. Of log_softmax and a sum
+    # over it XLA makes one kernel, which needs more shared memory than a GPU has.
+    heat = jnp.einsum("bi,bj,bij->b", rows, columns, logits, precision="highest")
+    return jax.nn.logsumexp(logits, axis=(1, 2)) - heat
 
 
 def agreement(
@@ -234,7 +237,8 @@ def _agreement(
     offset = columns[None] - candidates[:, None]
     radius = jnp.sqrt(jnp.square(offset).sum(axis=-1))
     splat = wheel.ring_shares(radius / rings.RING_WIDTH, rings.num_rings(side))
-    count = jnp.einsum("nmr,mw->nwr", splat, mass)
+    # Candidates differ by little.
+    count = jnp.einsum("nmr,mw->nwr", splat, mass, precision="highest")
     # The number of voxels does not depend on the candidate, nor does its part in the entropy.
     length = -jax.scipy.special.xlogy(count, count).sum(axis=(1, 2))
     scale = partial.sum() / jnp.maximum(mass.sum(), 1.0)

@@ -16,13 +16,11 @@ blocks of 2³. An output voxel reads 4³ voxels, which are exactly 2³ whole blo
 """
 
 import functools
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -37,6 +35,9 @@ from voxgan_jax.models.rearrange import (
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 """The types that networks compute in, by their names in a config."""
+
+Convolve = Callable[[Array, Array], Array]
+"""Of a grid and a kernel."""
 
 _LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
 FORMS = ("auto", "lax", "s2d", "matmul")
@@ -58,14 +59,25 @@ def find_dtype(name: str) -> Any:
     return DTYPES[name]
 
 
-def choose_form(form: str, kind: str) -> str:
-    """The form that `form` stands for in layers of a kind ("down", "up", "same") on this backend.
+def choose_form(form: str, kind: str, platform: str) -> str:
+    """The form that `form` stands for in layers of a kind ("down", "up", "same") on a platform.
 
     ValueError names the known forms. A platform that is not in `AUTO` takes those of "gpu".
     """
     if form not in FORMS:
         raise ValueError(f"unknown convolution form {form!r}; known: {', '.join(FORMS)}")
-    return AUTO.get(jax.default_backend(), AUTO["gpu"])[kind] if form == "auto" else form
+    return AUTO.get(platform, AUTO["gpu"])[kind] if form == "auto" else form
+
+
+def _convolve(spellings: Mapping[str, Convolve], form: str, kind: str) -> Convolve:
+    """The spelling of a form, for "auto" by the platform that a program is compiled for.
+
+    That need not be the one that compiles it.
+    """
+    cpu, other = (spellings[choose_form(form, kind, platform)] for platform in ("cpu", "gpu"))
+    if cpu is other:
+        return cpu
+    return functools.partial(lax.platform_dependent, cpu=cpu, default=other)
 
 
 def _matmul(x: Array, matrix: Array) -> Array:
@@ -130,7 +142,7 @@ def conv_k4s2(
     """
     if any(length % 2 for length in x.shape[1:4]):
         raise ValueError(f"the sides of the grid must be even, got {x.shape[1:4]}")
-    return _STRIDED[choose_form(form, "down")](x, kernel)
+    return _convolve(_STRIDED, form, "down")(x, kernel)
 
 
 # The transposed convolution.
@@ -147,6 +159,7 @@ def _transposed_lax(x: Array, kernel: Array) -> Array:
     )
 
 
+@jax.custom_vjp
 def _transposed_s2d(x: Array, kernel: Array) -> Array:
     ci, co = kernel.shape[3:]
     # A block of the output reads the 2³ input voxels around it; the first of them reaches it with
@@ -154,6 +167,28 @@ def _transposed_s2d(x: Array, kernel: Array) -> Array:
     kernel = _by_block(kernel)[::-1].transpose(0, 2, 1, 3).reshape(2, 2, 2, ci, 8 * co)
     blocks = lax.conv_general_dilated(x, kernel, (1, 1, 1), [(1, 1)] * 3, dimension_numbers=_LAYOUT)
     return crop(depth_to_space(blocks))
+
+
+def _transposed_s2d_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
+    return _transposed_s2d(x, kernel), (x, kernel)
+
+
+def _transposed_s2d_backward(
+    residuals: tuple[Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
+    """A transposed convolution's gradients are a strided one's output and kernel gradient.
+
+    The strided convolution carries the fine grid to the coarse one, so `x` is the cotangent of its
+    output. Differentiated as written, the kernel gradient would have a padded grid for its kernel,
+    which oneDNN does not take: 300 times as long.
+    """
+    x, kernel = residuals
+    turned = kernel.swapaxes(3, 4)
+    (gradient,) = jax.linear_transpose(functools.partial(_strided_s2d, cotangent), turned)(x)
+    return _strided_s2d(cotangent, turned), gradient.swapaxes(3, 4)
+
+
+_transposed_s2d.defvjp(_transposed_s2d_forward, _transposed_s2d_backward)
 
 
 def _transposed_matmul(x: Array, kernel: Array) -> Array:
@@ -177,20 +212,29 @@ def conv_transpose_k4s2(
     In each dimension input voxel i adds x[i]·kernel[k] to output voxel 2i − 1 + k, as PyTorch's
     ConvTranspose3d does. Raises ValueError for an unknown form.
     """
-    return _TRANSPOSED[choose_form(form, "up")](x, kernel)
+    return _convolve(_TRANSPOSED, form, "up")(x, kernel)
 
 
 # The convolutions of stride 1.
+
+
+def _same_lax(x: Array, kernel: Array) -> Array:
+    return lax.conv_general_dilated(x, kernel, (1, 1, 1), [(1, 1)] * 3, dimension_numbers=_LAYOUT)
+
+
+def _same_matmul(x: Array, kernel: Array) -> Array:
+    ci, co = kernel.shape[3:]
+    return _matmul(windows(pad(x), 3), kernel.reshape(27 * ci, co))
+
+
+_SAME = {"lax": _same_lax, "s2d": _same_lax, "matmul": _same_matmul}
 
 
 def conv_k3s1(
     x: Float[Array, "b d h w ci"], kernel: Float[Array, "3 3 3 ci co"], *, form: str = "auto"
 ) -> Float[Array, "b d h w co"]:
     """Convolution of kernel 3, stride 1, padding 1, without bias; "s2d" and "lax" are the same."""
-    ci, co = kernel.shape[3:]
-    if choose_form(form, "same") == "matmul":
-        return _matmul(windows(pad(x), 3), kernel.reshape(27 * ci, co))
-    return lax.conv_general_dilated(x, kernel, (1, 1, 1), [(1, 1)] * 3, dimension_numbers=_LAYOUT)
+    return _convolve(_SAME, form, "same")(x, kernel)
 
 
 def conv_full(
@@ -199,75 +243,3 @@ def conv_full(
     """Convolution whose kernel covers the whole grid, without padding: one product in any form."""
     b, co = x.shape[0], kernel.shape[-1]
     return (x.reshape(b, -1) @ kernel.reshape(-1, co)).reshape(b, 1, 1, 1, co)
-
-
-# The layers.
-
-Convolve = Callable[[Array, Array], Array]
-
-
-def conv_parameters(
-    module: nn.Module, size: int, channels: int, features: int, fan_in: int
-) -> tuple[Float[Array, "{size} {size} {size} {channels} {features}"], Float[Array, " {features}"]]:
-    """A module's `kernel` and `bias`, drawn from U(±1/√fan_in), PyTorch's default, in float32."""
-
-    def init(key, shape):
-        # Drawn flat: XLA takes seconds to compile a draw of five dimensions.
-        bound, count = fan_in**-0.5, math.prod(shape)
-        return jax.random.uniform(key, (count,), jnp.float32, -bound, bound).reshape(shape)
-
-    kernel = module.param("kernel", init, (size, size, size, channels, features))
-    return kernel, module.param("bias", init, (features,))
-
-
-def convolve_with_bias(
-    x: Float[Array, "b d h w ci"],
-    kernel: Float[Array, "k k k ci co"],
-    bias: Float[Array, " co"],
-    convolve: Convolve,
-    dtype: Any,
-) -> Float[Array, "b _d _h _w co"]:
-    """`convolve(x, kernel) + bias`, computed in `dtype` but for the addition.
-
-    The bias's gradient is a sum over the whole grid, in which bfloat16 would soon add nothing more.
-    """
-    y = convolve(x.astype(dtype), kernel.astype(dtype)).astype(jnp.float32)
-    return (y + bias.reshape(1, 1, 1, 1, -1)).astype(dtype)
-
-
-class Conv(nn.Module):
-    """A convolution with bias: `convolve(x, kernel)`, computed in `dtype`, parameters in float32.
-
-    `convolve` is one of `conv_k4s2`, `conv_k3s1` (its form bound by `functools.partial`) and
-    `conv_full`, and `kernel_size` the side that it expects.
-    """
-
-    features: int
-    kernel_size: int = 4
-    convolve: Convolve = conv_k4s2
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(
-        self, x: Float[Array, "b d h w ci"], *, train: bool = False
-    ) -> Float[Array, "b _d _h _w co"]:
-        """`train` changes nothing here, but in the layers that take this one's place."""
-        size, channels = self.kernel_size, x.shape[-1]
-        kernel, bias = conv_parameters(self, size, channels, self.features, size**3 * channels)
-        return convolve_with_bias(x, kernel, bias, self.convolve, self.dtype)
-
-
-class ConvTranspose(nn.Module):
-    """`conv_transpose_k4s2` with bias, computed in `dtype`, parameters in float32."""
-
-    features: int
-    form: str = "auto"
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b d h w ci"]) -> Float[Array, "b 2*d 2*h 2*w co"]:
-        # PyTorch counts a transposed kernel's fan-in over its output channels.
-        fan_in = 4**3 * self.features
-        kernel, bias = conv_parameters(self, 4, x.shape[-1], self.features, fan_in)
-        convolve = functools.partial(conv_transpose_k4s2, form=self.form)
-        return convolve_with_bias(x, kernel, bias, convolve, self.dtype)

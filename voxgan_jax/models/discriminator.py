@@ -8,16 +8,16 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from voxgan_jax.models.conv import Conv, conv_full, conv_k4s2, find_dtype
-from voxgan_jax.models.layers import BatchNorm, SpectralConv, leaky_relu
+from voxgan_jax.models.conv import conv_full, conv_k4s2, find_dtype
+from voxgan_jax.models.layers import BatchNorm, Conv, SpectralConv, leaky_relu
 
 
 class Model(nn.Module):
     """Four strided convolutions, then one over all that is left of the grid.
 
     `features` is f in f, 2f, 4f, 8f; every layer but the first is batch-normalised. All five
-    convolutions are made by `conv(features, kernel_size=, convolve=, dtype=, name=)`: `conv.Conv`,
-    or `layers.SpectralConv` for spectral normalisation. It never sees the fragment.
+    convolutions are made by `conv(features, kernel_size=, convolve=, dtype=, name=)`:
+    `layers.Conv`, or `layers.SpectralConv` for spectral normalisation. It never sees the fragment.
     """
 
     features: int = 32

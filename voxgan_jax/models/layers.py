@@ -1,5 +1,7 @@
-"""Batch and spectral normalisation with PyTorch's semantics, and the residual block."""
+"""Convolutions with bias, batch and spectral normalisation with PyTorch's semantics, and the
+residual block."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +12,76 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
-from voxgan_jax.models.conv import Convolve, conv_k4s2, conv_parameters, convolve_with_bias
+from voxgan_jax.models.conv import Convolve, conv_k4s2, conv_transpose_k4s2
 
 LEAK = 0.2  # slope of the LeakyReLU below 0
+
+
+def conv_parameters(
+    module: nn.Module, size: int, channels: int, features: int, fan_in: int
+) -> tuple[Float[Array, "{size} {size} {size} {channels} {features}"], Float[Array, " {features}"]]:
+    """A module's `kernel` and `bias`, drawn from U(±1/√fan_in), PyTorch's default, in float32."""
+
+    def init(key, shape):
+        # Drawn flat: XLA takes seconds to compile a draw of five dimensions.
+        bound, count = fan_in**-0.5, math.prod(shape)
+        return jax.random.uniform(key, (count,), jnp.float32, -bound, bound).reshape(shape)
+
+    kernel = module.param("kernel", init, (size, size, size, channels, features))
+    return kernel, module.param("bias", init, (features,))
+
+
+def convolve_with_bias(
+    x: Float[Array, "b d h w ci"],
+    kernel: Float[Array, "k k k ci co"],
+    bias: Float[Array, " co"],
+    convolve: Convolve,
+    dtype: Any,
+) -> Float[Array, "b _d _h _w co"]:
+    """`convolve(x, kernel) + bias`, computed in `dtype` but for the addition.
+
+    The bias's gradient is a sum over the whole grid, in which bfloat16 would soon add nothing more.
+    """
+    y = convolve(x.astype(dtype), kernel.astype(dtype)).astype(jnp.float32)
+    return (y + bias.reshape(1, 1, 1, 1, -1)).astype(dtype)
+
+
+class Conv(nn.Module):
+    """A convolution with bias: `convolve(x, kernel)`, computed in `dtype`, parameters in float32.
+
+    `convolve` is one of `conv_k4s2`, `conv_k3s1` (its form bound by `functools.partial`) and
+    `conv_full`, and `kernel_size` the side that it expects.
+    """
+
+    features: int
+    kernel_size: int = 4
+    convolve: Convolve = conv_k4s2
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b d h w ci"], *, train: bool = False
+    ) -> Float[Array, "b _d _h _w co"]:
+        """`train` changes nothing here, but in the layers that take this one's place."""
+        size, channels = self.kernel_size, x.shape[-1]
+        kernel, bias = conv_parameters(self, size, channels, self.features, size**3 * channels)
+        return convolve_with_bias(x, kernel, bias, self.convolve, self.dtype)
+
+
+class ConvTranspose(nn.Module):
+    """`conv_transpose_k4s2` with bias, computed in `dtype`, parameters in float32."""
+
+    features: int
+    form: str = "auto"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b d h w ci"]) -> Float[Array, "b 2*d 2*h 2*w co"]:
+        # PyTorch counts a transposed kernel's fan-in over its output channels.
+        fan_in = 4**3 * self.features
+        kernel, bias = conv_parameters(self, 4, x.shape[-1], self.features, fan_in)
+        convolve = functools.partial(conv_transpose_k4s2, form=self.form)
+        return convolve_with_bias(x, kernel, bias, convolve, self.dtype)
 
 
 class BatchNorm(nn.Module):
@@ -82,7 +151,7 @@ def batch_moments(
 
 
 class SpectralConv(nn.Module):
-    """`conv.Conv` with the kernel W divided by an estimate of its largest singular value σ.
+    """`Conv` with the kernel W divided by an estimate of its largest singular value σ.
 
     As a matrix W has a row for each output channel, so σ bounds by how much the products with W
     stretch a window (Miyato et al., ICLR 2018, §2.1; it is not the norm of the convolution).

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from voxgan_jax.models.conv import Conv, ConvTranspose, conv_k3s1, conv_k4s2
+from voxgan_jax.models.conv import conv_k3s1, conv_k4s2
+from voxgan_jax.models.layers import Conv, ConvTranspose
 
 
 class ResidualNet(nn.Module):

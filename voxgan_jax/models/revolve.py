@@ -88,7 +88,8 @@ class Model(nn.Module):
         logits = ProfileNet(self.features, self.bottleneck, self.dtype, name="profile")(maps, code)
         prior = rings.revolve(jax.nn.sigmoid(logits), weights)
         if count > 1:
-            prior = jnp.einsum("bn,bn...->b...", shares, prior.reshape(-1, count, *prior.shape[1:]))
+            each = prior.reshape(-1, count, *prior.shape[1:])
+            prior = jnp.einsum("bn,bn...->b...", shares, each, precision="highest")
         # The likeliest axis comes first.
         maps, logits, weights = maps[::count], logits[::count], weights[::count]
         if self.only_residual:

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from voxgan_jax.models import Keys, Volume
-from voxgan_jax.models.conv import Conv, ConvTranspose, conv_k3s1, conv_k4s2, find_dtype
-from voxgan_jax.models.layers import BatchNorm, ResBlock, leaky_relu
+from voxgan_jax.models.conv import conv_k3s1, conv_k4s2, find_dtype
+from voxgan_jax.models.layers import BatchNorm, Conv, ConvTranspose, ResBlock, leaky_relu
 
 OUTPUT = "probability"
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from voxgan_jax import fields
 from voxgan_jax.data import augment
 from voxgan_jax.data import feed as feed_lib
-from voxgan_jax.devices import interruption, parallel, processes
+from voxgan_jax.devices import accelerator, interruption, parallel, processes
 from voxgan_jax.evaluation import validation
 from voxgan_jax.models import weights
 from voxgan_jax.training import (
@@ -49,6 +49,8 @@ def train(
         DiskError: the disk is full; the last good checkpoint is named.
     """
     fields.check(config.to_dict())
+    if config.train.get("deterministic", False):
+        accelerator.prepare(deterministic=True)
     with workdir.alone(run_dir):
         return _train(config, run_dir, stop)
 
@@ -147,10 +149,8 @@ def compile_step(
             return batch
         return augment_batch(batch, rng_augment, step, axis_name=parallel.DATA_AXIS)
 
-    prepare = parallel.by_device(make_batch, mesh, mode)
-
     def run(state: TrainState, item: Any) -> tuple[TrainState, Any]:
-        return objective.step(state, prepare(item, state.rng, state.step))
+        return objective.step(state, make_batch(item, state.rng, state.step))
 
     def repeat(state: TrainState, item: Any, count: int) -> tuple[TrainState, Any]:
         scalars = jax.tree.map(
@@ -165,7 +165,7 @@ def compile_step(
     # Two programs: in one, XLA takes half as long again on a CPU.
     step, prepare = (
         parallel.compile_step(objective.step, mesh),
-        parallel.compile_rows(prepare, mesh),
+        parallel.compile_rows(make_batch, mesh),
     )
     return lambda state, item: step(state, prepare(item, state.rng, state.step))
 

@@ -27,6 +27,7 @@ _FREE = (
     "train.num_",
     "train.log_every_steps",
     "train.steps_per_dispatch",
+    "train.deterministic",
     # Not its split and threshold: the best IoU is kept over restarts.
     "eval.every_",
     "eval.batch_size",

@@ -55,7 +55,7 @@ def _measure_layer(
     counted = [name for name in PASSES if name != "dx" or layer.inputs > 1]
     totals = {form: sum(times[name] for name in counted) for form, times in milliseconds.items()}
     best = min(totals, key=totals.__getitem__)
-    chosen = conv.choose_form("auto", layer.kind)
+    chosen = conv.choose_form("auto", layer.kind, jax.default_backend())
     return {
         "layer": f"{layer.kind} {layer.coarse}³ {layer.inputs}→{layer.outputs}",
         **{f"{form} {name}": milliseconds[form][name] for form in forms for name in PASSES},

@@ -69,7 +69,7 @@ class Ceilings(NamedTuple):
 
 
 def layers(config: Any) -> list[Layer]:
-    """Every convolution of both networks of a config."""
+    """Every convolution of the networks of a config; without an adversary there is no other."""
     side, b = config.data.resolution, config.generator.features
     found, channels = [], 1
     for n, name in enumerate(("enc1", "enc2", "enc3", "bottleneck")):
@@ -83,6 +83,8 @@ def layers(config: Any) -> list[Layer]:
         outputs = 4 * b >> n if n < 3 else 1
         found.append(Layer("generator", name, "up", side >> (4 - n), channels, outputs))
         channels = wider * outputs
+    if config.objective != "gan":
+        return found
     f, channels = config.discriminator.features, 1
     for n in range(4):
         found.append(
@@ -107,6 +109,12 @@ def passes(config: Any, what: str) -> Iterator[tuple[Layer, str, int]]:
         else:
             # Real and completed pots for its own loss; the completed ones again for the other's.
             yield from ((layer, "forward", 3), (layer, "dx", 1 if first else 3), (layer, "dw", 2))
+
+
+def weight_gradients(config: Any) -> int:
+    """How many convolutions a training step takes kernel gradients of; "full" ones are products."""
+    steps = passes(config, "step")
+    return sum(n for layer, way, n in steps if way == "dw" and layer.kind != "full")
 
 
 def count(config: Any, what: str, batch_size: int, dtype: str) -> tuple[float, float]:

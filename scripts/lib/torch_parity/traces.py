@@ -88,7 +88,7 @@ def make_start(config: Any, seed: int = 0) -> Start:
     """The modules and the state; its optimisers do nothing yet."""
     nets = {
         name: net._replace(tx=optax.identity())
-        for name, net in objectives.build(config).nets.items()
+        for name, net in objectives.build(config, axis_name=None).nets.items()
     }
     config = config.copy_and_resolve_references()
     config.seed = seed
@@ -136,7 +136,7 @@ def jax_stepper(
         name: dataclasses.replace(net, opt_state=nets[name].tx.init(net.params))
         for name, net in start.state.nets.items()
     }
-    step = objectives.build(start.config, nets).step
+    step = objectives.build(start.config, nets, axis_name=None).step
     return jax.jit(step), dataclasses.replace(start.state, nets=ready)
 
 

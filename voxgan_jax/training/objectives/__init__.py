@@ -7,7 +7,7 @@ A module has
   last key is the run's; networks are drawn from the others;
 - `options(config)`: what else its step takes from the config;
 - `step(state, batch, *, nets, ema_decay, accumulate_steps, axis_name, **options)`: the next state
-  and the scalars of the step; a pure function, which under pmap sees its device's rows;
+  and the scalars of the step; a pure function, which sees its device's rows;
 - `complete(net, variables, partial, key=None)`: the generator's probabilities, in evaluation mode;
   `key` is for answers that are drawn;
 - `sample(net, variables, key, n)`, where it makes pots from noise.
@@ -42,11 +42,14 @@ class Objective(NamedTuple):
     sample: Callable[..., Float[Array, "n *shape"]] | None = None
 
 
-def build(config: Any, nets: Nets | None = None) -> Objective:
+def build(
+    config: Any, nets: Nets | None = None, *, axis_name: str | None = parallel.DATA_AXIS
+) -> Objective:
     """The objective of a config.
 
     Args:
         nets: others than those of the config.
+        axis_name: over which step and networks average; None where a step sees the whole batch.
 
     Raises:
         ValueError: no such objective, the known ones are named; or a value that it does not know.
@@ -55,7 +58,6 @@ def build(config: Any, nets: Nets | None = None) -> Objective:
     if name not in known:
         raise ValueError(f"unknown config.objective {name!r}; known: {', '.join(known)}")
     module, bind = importlib.import_module(f"{__name__}.{name}"), functools.partial
-    axis_name = parallel.step_axis(config.parallel.mode)
     nets = nets or {
         net: Net(network, optimisers.build(config, net), output)
         for net, (network, output) in module.networks(config, axis_name).items()

@@ -88,7 +88,7 @@ def step(
         accumulate_steps: micro-batches whose gradients are averaged for each of the two updates.
             Above 1 less memory is needed, but the generator runs forward twice; batch statistics
             are those of a micro-batch, and move with each.
-        axis_name: the mapped axis to average over, under pmap.
+        axis_name: the mapped axis to average over.
 
     Returns:
         The next state and the scalars of this step: `g_loss` and its parts, `d_loss`,
