@@ -43,6 +43,8 @@ def get_config() -> Any:
     config.data.shift = False
     # So many synthetic pots join the training split, each broken in 4 ways; only with "resident".
     config.data.synthetic_pots = 0
+    # Like those of the data set ("iberian"), or of anywhere ("world").
+    config.data.synthetic_kind = "iberian"
     # Of "sherds": lines about each, 2 near its axis, and from 12 on wrong ones of all kinds.
     config.data.lines = 12
     # Keep the decoded split in memory after the first epoch (one byte a voxel).

@@ -88,7 +88,24 @@ def test_a_feed_of_both_kinds_tells_itself_apart(config, vox_dir):
     assert source.open_split(vox_dir, "validation", **PLACE).num_pots == 2
 
 
+def test_pots_of_the_world_come_by_the_same_door(config):
+    config.data.synthetic_pots, config.data.synthetic_kind = 1, "world"
+    mixed = resident.open_feed(config, ONE)
+    assert mixed.fingerprint.startswith("train+1 synthetic pots of the world:20:")
+    labels = np.asarray(next(mixed.items(0))["labels"])[16:]
+    expected = [mixture.broken_pot(n, seed=0, kind="world", **PLACE) for n in range(4)]
+    np.testing.assert_array_equal(labels, np.stack([pot.labels for pot in expected]))
+    assert len({(pot > 0).tobytes() for pot in labels}) == 1
+    assert max(expected[0].size) == 32
+    other = mixture.broken_pot(0, seed=0, **PLACE).labels
+    assert ((labels[0] > 0) != (other > 0)).any()
+
+
 def test_what_does_not_suit_is_refused(config):
+    config.data.synthetic_kind = "martian"
+    with pytest.raises(ValueError, match=r"synthetic_kind 'martian' is none of iberian, world"):
+        resident.open_feed(config, ONE)
+    config.data.synthetic_kind = "iberian"
     config.data.synthetic_pots, config.data.source = 2, "tfdata"
     with pytest.raises(ValueError, match=r"set config\.data\.source=resident, or it to 0"):
         build.open_feed(config, ONE)

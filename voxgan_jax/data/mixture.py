@@ -19,23 +19,38 @@ FRAGMENTS = range(3, 19)
 _LONGEST_SIDE = 64
 _HANDLED = 0.0
 
+KINDS = ("iberian", "world")
+"""What synthetic pots are like: the data set, `synthetic.pots`, or any, `synthetic.world`."""
+
 Read = Callable[[slice], Iterator[PotFile]]
 """`read(rows)` gives these broken pots of a split, one by one."""
 
 
 def append(
-    read: Read, num_real: int, num_synthetic: int, *, seed: int, **place: Any
+    read: Read,
+    num_real: int,
+    num_synthetic: int,
+    *,
+    seed: int,
+    kind: str = KINDS[0],
+    **place: Any,
 ) -> tuple[Read, int]:
     """A split with `FRACTURINGS` broken pots more for each of `num_synthetic` synthetic ones.
 
     Args:
         read, num_real: the split and how many broken pots it has.
         seed: the synthetic pots follow from it alone, whatever rows are read.
+        kind: of synthetic pots, one of `KINDS`.
         place: resolution, pool, placement; see `grid.place`.
 
     Returns:
         As `read` and `num_real`, of both kinds together, the real ones first.
+
+    Raises:
+        ValueError: no such kind.
     """
+    if kind not in KINDS:
+        raise ValueError(f"config.data.synthetic_kind {kind!r} is none of {', '.join(KINDS)}")
     count = num_real + FRACTURINGS * num_synthetic
 
     def read_both(rows: slice) -> Iterator[PotFile]:
@@ -44,13 +59,19 @@ def append(
         if real:
             yield from read(slice(real.start, real.stop, real.step))
         for row in wanted[len(real) :]:
-            yield broken_pot(row - num_real, seed=seed, **place)
+            yield broken_pot(row - num_real, seed=seed, kind=kind, **place)
 
     return read_both, count
 
 
 def broken_pot(
-    number: int, *, seed: int, resolution: int, pool: int = 1, placement: str = "center"
+    number: int,
+    *,
+    seed: int,
+    resolution: int,
+    pool: int = 1,
+    placement: str = "center",
+    kind: str = KINDS[0],
 ) -> PotFile:
     """A broken pot of the endless row of these, `FRACTURINGS` of each pot one after another.
 
@@ -59,7 +80,7 @@ def broken_pot(
     from voxgan_jax.data.synthetic.fracture import fracture
 
     k, again = divmod(number, FRACTURINGS)
-    occupancy, pieces = _pot(seed, k, min(_LONGEST_SIDE, resolution * pool))
+    occupancy, pieces = _pot(kind, seed, k, min(_LONGEST_SIDE, resolution * pool))
     labels = fracture(np.random.default_rng([seed, k, 3, again]), occupancy, pieces[again])
     name = f"SYNTHETIC_{seed}_{k:05d}"
     return PotFile(
@@ -73,11 +94,16 @@ def broken_pot(
 
 # The next to be asked for is most often the same pot broken again.
 @functools.lru_cache(maxsize=1)
-def _pot(seed: int, k: int, longest_side: int) -> tuple[np.ndarray, list[int]]:
-    """A whole pot and the numbers of fragments it is to be broken into."""
-    # Only here: it brings SciPy's interpolation, half of what training imports beside JAX.
-    from voxgan_jax.data.synthetic import pots
+def _pot(kind: str, seed: int, k: int, longest_side: int) -> tuple[np.ndarray, list[int]]:
+    """A whole pot in its box and the numbers of fragments it is to be broken into."""
+    # Only here: they bring SciPy's interpolation, half of what training imports beside JAX.
+    from voxgan_jax.data.synthetic import pots, world
 
     rng = np.random.default_rng([seed, k, 2])
-    occupancy = pots.make_pot(rng, resolution=longest_side, handled=_HANDLED)
+    if kind == "world":
+        occupancy = world.voxels(rng, world.draw(rng), longest_side)
+        low, high = (f(np.argwhere(occupancy), axis=0) for f in (np.min, np.max))
+        occupancy = occupancy[tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))]
+    else:
+        occupancy = pots.make_pot(rng, resolution=longest_side, handled=_HANDLED)
     return occupancy, rng.choice(FRAGMENTS, FRACTURINGS, replace=False).tolist()

@@ -50,10 +50,13 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
         source.num_pots(data, split),
         config.data.synthetic_pots,
         seed=config.seed,
+        kind=config.data.synthetic_kind,
         **place,
     )
     if config.data.synthetic_pots:
         split = f"{split}+{config.data.synthetic_pots} synthetic pots"
+        # As runs that knew of no kinds have it.
+        split += "" if config.data.synthetic_kind == mixture.KINDS[0] else " of the world"
     feed.check_batch_size(batch_size, mesh.size * config.train.accumulate_steps)
     share = -(-num_pots // mesh.size)
     # pmap wants the rows in a shape of its own, which makes a second copy of them.

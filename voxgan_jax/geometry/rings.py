@@ -14,16 +14,8 @@ from jaxtyping import Array, Float
 
 from voxgan_jax.geometry import wheel
 
-RING_WIDTH = 0.5
-"""In voxels. Re-revolving a pot's own mean profile gives IoU 0.92 with it, and 0.875 with 1."""
-
-_MARGIN = 4
-"""A pot fills the cube at most, but its axis may lie off the middle by this much (in voxels)."""
-
-
-def num_rings(resolution: int, width: float = RING_WIDTH) -> int:
-    """How many rings serve a cube of this side: a multiple of 8, as `ProfileNet` wants it."""
-    return 8 * math.ceil((resolution / 2 + _MARGIN) / width / 8)
+RING_WIDTH = wheel.RING_WIDTH
+num_rings = wheel.num_rings
 
 
 def centre_axis(resolution: int) -> Float[Array, "1 2"]:

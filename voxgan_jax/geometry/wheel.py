@@ -4,14 +4,26 @@ Functions on arrays of NumPy or JAX alike, and without JAX of their own: a proce
 and writes pots need not load it. `rings` builds on them what models are trained with.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+RING_WIDTH = 0.5
+"""In voxels. Re-revolving a pot's own mean profile gives IoU 0.92 with it, and 0.875 with 1."""
+
+_MARGIN = 4
+"""A pot fills the cube at most, but its axis may lie off the middle by this much (in voxels)."""
+
 ROUND_WITHIN = 0.35
 """In voxels: a height whose centroid lies further than this from the median has a handle, or the
 like, and no say in where the axis is. Round heights scatter by rounding alone, at most by this."""
+
+
+def num_rings(resolution: int, width: float = RING_WIDTH) -> int:
+    """How many rings serve a cube of this side: a multiple of 8, as `ProfileNet` wants it."""
+    return 8 * math.ceil((resolution / 2 + _MARGIN) / width / 8)
 
 
 def find_axes(occupied: Bool[Any, "b d h w"]) -> Float[Any, "b 2"]:
