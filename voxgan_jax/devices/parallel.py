@@ -95,13 +95,13 @@ def compile_step(
     if mode == "pmap":
         return _compile_pmap(run, mesh, static)
 
-    def step(state: Any, item: Any, *numbers: Any) -> tuple[Any, Any]:
-        bound = lambda state, item: run(state, item, *numbers)  # noqa: E731
-        return _by_device(bound, mesh, (_WHOLE, _ROWS), _WHOLE)(state, item)
+    def bound(state: Any, item: Any, *numbers: Any) -> tuple[Any, Any]:
+        step = lambda state, item: run(state, item, *numbers)  # noqa: E731
+        return _by_device(step, mesh, (_WHOLE, _ROWS), _WHOLE)(state, item)
 
     whole, rows = replicated(mesh), batch_sharding(mesh)
     return jax.jit(
-        step,
+        bound if static else _by_device(run, mesh, (_WHOLE, _ROWS), _WHOLE),
         in_shardings=(whole, rows),
         out_shardings=(whole, whole),
         donate_argnums=0,
