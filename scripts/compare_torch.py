@@ -41,9 +41,9 @@ from scripts.lib import command, summary
 from scripts.lib.torch_parity import differences, traces, twin_traces
 from voxgan_jax.cli import commands
 from voxgan_jax.data import fragments, grid
-from voxgan_jax.data.synthetic import fracture
 from voxgan_jax.data.synthetic import pots as synthetic
 from voxgan_jax.evaluation import protocol
+from voxgan_jax.pottery import fracture
 
 BASELINE_FEATURES = 32
 VARIANTS = ("baseline", "wide_generator", "spectral_norm", "resnet_sn")

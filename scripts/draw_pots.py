@@ -3,7 +3,7 @@
 
     scripts/draw_pots.py --out DIR
     scripts/evaluate.py --data_dir DIR --split test --out runs/named
-    scripts/draw_pots.py --prior docs/figures/prior.png   the first 100 of data.synthetic.world
+    scripts/draw_pots.py --prior docs/figures/prior.png   the first 100 of pottery.world
 
 A test of how well a model travels: amphorae, kylix, tea bowl, albarello and more, three of each, in
 4 to 14 fragments; see scripts/lib/named_forms.py.
@@ -20,8 +20,8 @@ import numpy as np
 
 from scripts.lib import command, named_forms, outline_sheet
 from voxgan_jax.cli import commands
-from voxgan_jax.data.synthetic import world
 from voxgan_jax.files import readable
+from voxgan_jax.pottery import world
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -12,7 +12,17 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = "voxgan_jax"
 
 ROOMS = (
-    *("devices", "geometry", "data", "models", "scan", "inference", "placement", "report"),
+    *(
+        "devices",
+        "geometry",
+        "pottery",
+        "data",
+        "models",
+        "scan",
+        "inference",
+        "placement",
+        "report",
+    ),
     *("restore", "evaluation", "training", "torch_twin", "cli"),
 )
 """A room imports from those before it only; single modules of the package lie under them all."""

@@ -104,7 +104,8 @@ def test_only_who_sits_at_a_terminal_and_asked_for_no_quiet_is_told_what_is_done
 
 
 def test_one_sherd_completed_before_is_named_with_its_page(tmp_path, capsys, monkeypatch):
-    from voxgan_jax.data.synthetic import fracture, pots
+    from voxgan_jax.data.synthetic import pots
+    from voxgan_jax.pottery import fracture
 
     labels = fracture.fracture(2, pots.make_pot(5, None, 32), 4)
     vox.write(tmp_path / "pot.vox", labels)

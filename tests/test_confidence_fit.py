@@ -9,11 +9,11 @@ from scipy import ndimage
 from scripts.lib import baselines, confidence_fit
 from voxgan_jax.data import fragments, grid
 from voxgan_jax.data.synthetic import pots
-from voxgan_jax.data.synthetic.fracture import fracture
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.geometry import wheel
 from voxgan_jax.inference import confidence
 from voxgan_jax.inference.completer import Completer
+from voxgan_jax.pottery.fracture import fracture
 
 SIDE = 32
 

@@ -34,9 +34,9 @@ PROGRAMS = [
 ]
 
 
-@pytest.mark.usefixtures("loose_promotion")  # Optax relies on it
+@pytest.mark.usefixtures("compiler", "loose_promotion")  # Optax relies on the latter
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: "-".join(map(str, program)))
-def test_a_step_is_all_that_it_should_be_on_a_gpu(compiler, program):
+def test_a_step_is_all_that_it_should_be_on_a_gpu(program):
     """At batch 64: fast convolutions, sums in float32, the old state's memory used again.
 
     At that size jaxlib 0.10 does not compile `revolve` with Triton's products, nor where 8 rows are
@@ -58,8 +58,9 @@ def test_a_step_is_all_that_it_should_be_on_a_gpu(compiler, program):
         assert row["MB bfloat16"] == 0 and row["MB float32"] > 10
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize(("form", "faulty"), [("auto", False), ("lax", True)])
-def test_a_wrong_form_of_convolution_is_found(compiler, form, faulty):
+def test_a_wrong_form_of_convolution_is_found(form, faulty):
     """The gradient of one layer of `baseline`, at its true size."""
 
     def loss(kernel, x):

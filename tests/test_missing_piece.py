@@ -115,8 +115,8 @@ def test_slivers_are_told_by_volume_and_thickness_each_body_by_itself():
         box((1, 1, 1), (1030, 0, 0)),
     )
     piece, count = missing_piece._without_slivers(block + plate + crumb, 1.0)
-    assert count == 1
+    assert piece is not None and count == 1
     assert piece.volume() == pytest.approx(125, rel=1e-9)
     assert missing_piece._without_slivers(plate + crumb, 1.0) == (None, 0)
     two, count = missing_piece._without_slivers(block + block.translate((20, 0, 0)), 1.0)
-    assert count == 2 and two.volume() == pytest.approx(250, rel=1e-9)
+    assert two is not None and count == 2 and two.volume() == pytest.approx(250, rel=1e-9)

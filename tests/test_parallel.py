@@ -75,7 +75,7 @@ def make(
     recon="bce",
     recon_weight=10.0,
     keep_crumbs=True,
-    axis_name=parallel.DATA_AXIS,
+    axis_name: str | None = parallel.DATA_AXIS,
     **options,
 ):
     """A config and small networks under SGD."""

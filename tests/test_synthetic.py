@@ -8,8 +8,8 @@ from scipy import ndimage
 from skimage import measure
 
 from voxgan_jax.data import folder, vox
-from voxgan_jax.data.synthetic import fracture, recipes
 from voxgan_jax.data.synthetic import pots as synthetic
+from voxgan_jax.pottery import fracture, recipes
 
 
 def pieces(mask):

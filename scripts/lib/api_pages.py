@@ -13,7 +13,17 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "voxgan_jax"
 PAGES = ROOT / "docs" / "api"
 ROOMS = (
-    *("devices", "geometry", "data", "models", "scan", "inference", "placement", "report"),
+    *(
+        "devices",
+        "geometry",
+        "pottery",
+        "data",
+        "models",
+        "scan",
+        "inference",
+        "placement",
+        "report",
+    ),
     *("restore", "evaluation", "training", "torch_twin", "cli"),
 )
 """In the order in which they import: each only from those before it."""

@@ -1,6 +1,6 @@
 """Pots of named forms, drawn by hand as outlines: a test of how well a model travels.
 
-They share nothing with what models are trained on: no recipe of `data.synthetic`, only points read
+They share nothing with what models are trained on: no recipe of `pottery`, only points read
 off what such vessels look like, and a smooth curve through them. Each drawing of a form differs: it
 is stretched, bent and thicker or thinner.
 """
@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float
 from scipy import interpolate
 
 from voxgan_jax.data import vox
-from voxgan_jax.data.synthetic.fracture import fracture
 from voxgan_jax.geometry import half_section, lathe
+from voxgan_jax.pottery.fracture import fracture
 
 Points = Sequence[tuple[float, float]]
 SIDE = 64

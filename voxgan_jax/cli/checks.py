@@ -237,7 +237,7 @@ def try_out(complete: Complete) -> Finding:
 
     from voxgan_jax.data import fragments, vox
     from voxgan_jax.data.synthetic import pots
-    from voxgan_jax.data.synthetic.fracture import fracture
+    from voxgan_jax.pottery.fracture import fracture
 
     rng = np.random.default_rng(_POT)
     pot = pots.make_pot(rng)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-CRUMBS = 1
+from voxgan_jax.pottery import CRUMBS as CRUMBS
+
 MODES = ("k", "all_but_k")
 
 

@@ -77,7 +77,7 @@ def broken_pot(
 
     None of them is among those that `synthetic.write_dataset` makes of the same seed.
     """
-    from voxgan_jax.data.synthetic.fracture import fracture
+    from voxgan_jax.pottery.fracture import fracture
 
     k, again = divmod(number, FRACTURINGS)
     occupancy, pieces = _pot(kind, seed, k, min(_LONGEST_SIDE, resolution * pool))
@@ -97,7 +97,8 @@ def broken_pot(
 def _pot(kind: str, seed: int, k: int, longest_side: int) -> tuple[np.ndarray, list[int]]:
     """A whole pot in its box and the numbers of fragments it is to be broken into."""
     # Only here: they bring SciPy's interpolation, half of what training imports beside JAX.
-    from voxgan_jax.data.synthetic import pots, world
+    from voxgan_jax.data.synthetic import pots
+    from voxgan_jax.pottery import world
 
     rng = np.random.default_rng([seed, k, 2])
     if kind == "world":

@@ -77,7 +77,7 @@ def _convolve(spellings: Mapping[str, Convolve], form: str, kind: str) -> Convol
     cpu, other = (spellings[choose_form(form, kind, platform)] for platform in ("cpu", "gpu"))
     if cpu is other:
         return cpu
-    return functools.partial(lax.platform_dependent, cpu=cpu, default=other)
+    return lambda x, kernel: jnp.asarray(lax.platform_dependent(x, kernel, cpu=cpu, default=other))
 
 
 def _matmul(x: Array, matrix: Array) -> Array:

@@ -16,8 +16,8 @@ from scipy import interpolate, ndimage
 from skimage import measure
 
 from voxgan_jax.data import folder, vox
-from voxgan_jax.data.synthetic.fracture import fracture
-from voxgan_jax.data.synthetic.recipes import CATEGORIES, FREQUENCY, RECIPES, Recipe
+from voxgan_jax.pottery.fracture import fracture
+from voxgan_jax.pottery.recipes import CATEGORIES, FREQUENCY, RECIPES, Recipe
 
 HANDLED = 0.17  # of the pots that can have handles; dishes have none
 _PLAY = (0.08, 0.025)  # how far a recipe's points move, in radius and height

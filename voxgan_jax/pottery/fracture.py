@@ -9,7 +9,7 @@ from scipy.sparse import csgraph
 from scipy.spatial import distance
 from skimage import measure
 
-from voxgan_jax.data.fragments import CRUMBS
+from voxgan_jax.pottery import CRUMBS
 
 _CRUMBLED = 0.18  # of the files, as in the data set
 _DRAWS = 3  # of starting points; those farthest apart are taken, so few fragments are tiny

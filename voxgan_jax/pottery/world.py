@@ -18,11 +18,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import interpolate
 
-from voxgan_jax.data.synthetic import rims_and_feet
-from voxgan_jax.data.synthetic.forms import FORMS, POINTS, Point
-from voxgan_jax.data.synthetic.rims_and_feet import Shape
 from voxgan_jax.geometry import half_section
 from voxgan_jax.geometry.half_section import Distances, Line
+from voxgan_jax.pottery import rims_and_feet
+from voxgan_jax.pottery.forms import FORMS, POINTS, Point
+from voxgan_jax.pottery.rims_and_feet import Shape
 
 SIDE = 64
 LEAST_WALL = 2.0

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
-from voxgan_jax.data.synthetic import world
+from voxgan_jax.pottery import world
 
 SHARES = (0.03, 0.6)
 """Of a pot, from the least to the largest sherd."""
