@@ -15,7 +15,7 @@ def get_config() -> Any:
     config: Any = ConfigDict()
     config.seed = 0
     # How it is trained, see voxgan_jax/training/objectives: "gan" is the paper's, "regression" has
-    # no adversary, "locator" is for the network that finds out where a sherd lay.
+    # no adversary, "flow" draws half sections, "locator" finds out where a sherd lay.
     config.objective = "gan"
 
     config.data = ConfigDict()
@@ -45,6 +45,10 @@ def get_config() -> Any:
     config.data.synthetic_pots = 0
     # Like those of the data set ("iberian"), or of anywhere ("world").
     config.data.synthetic_kind = "iberian"
+    # With each pot's half section as a signed distance, for "flow"; only with "resident".
+    config.data.profiles = False
+    # By how much an axis is missed there in training, in voxels: as it is where it is found.
+    config.data.axis_noise = 0.0
     # Of "sherds": lines about each, 2 near its axis, and from 12 on wrong ones of all kinds.
     config.data.lines = 12
     # Keep the decoded split in memory after the first epoch (one byte a voxel).
@@ -110,8 +114,15 @@ def get_config() -> Any:
     config.loss.axis_weight = 0.0
     # Of the distance of posterior and prior, for generators with several answers.
     config.loss.kl_weight = 0.0
+    # Of "flow": the share of examples that is for the quick answer.
+    config.loss.quick_share = 0.4
     config.loss.real_label_low = 0.8
     config.loss.real_label_high = 1.1
+
+    # How "profile_flow" draws: so many pots, each in so many steps.
+    config.sample = ConfigDict()
+    config.sample.draws = 8
+    config.sample.steps = 6
 
     config.optim = ConfigDict()
     config.optim.generator_learning_rate = 2e-3

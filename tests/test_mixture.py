@@ -109,3 +109,6 @@ def test_what_does_not_suit_is_refused(config):
     config.data.synthetic_pots, config.data.source = 2, "tfdata"
     with pytest.raises(ValueError, match=r"set config\.data\.source=resident, or it to 0"):
         build.open_feed(config, ONE)
+    config.data.synthetic_pots, config.data.profiles = 0, True
+    with pytest.raises(ValueError, match=r"config\.data\.profiles are made for data that the dev"):
+        build.open_feed(config, ONE)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import default, locator, revolve
+from configs import default, locator, profile_flow, revolve
 from voxgan_jax import models
 from voxgan_jax.inference import model_card
 from voxgan_jax.models import weights
@@ -17,7 +17,7 @@ from voxgan_jax.training import build, objectives
 def test_an_unknown_objective_is_named_with_the_known_ones():
     config = default.get_config()
     config.objective = "gam"
-    with pytest.raises(ValueError, match=r"'gam'; known: gan, locator, regression$"):
+    with pytest.raises(ValueError, match=r"'gam'; known: flow, gan, locator, regression$"):
         objectives.build(config)
 
 
@@ -27,8 +27,9 @@ def test_an_unknown_objective_is_named_with_the_known_ones():
         (default.get_config(), {"generator": 6_168_641, "discriminator": 2_772_321}),
         (revolve.get_config(), {"generator": 3_464_272}),
         (locator.get_config(), {"generator": 555_704}),
+        (profile_flow.get_config(), {"generator": FLOW}),
     ],
-    ids=["gan", "regression", "locator"],
+    ids=["gan", "regression", "locator", "flow"],
 )
 def test_a_state_holds_what_its_objective_uses_and_no_more(config, counts):
     """Adam keeps two numbers for each parameter."""

@@ -19,7 +19,7 @@ import pytest
 from conftest import on_cpu_devices
 from flax import linen as nn
 
-from configs import revolve, smoke
+from configs import profile_flow, revolve, smoke
 from voxgan_jax.data import fragments
 from voxgan_jax.devices import parallel
 from voxgan_jax.models.conv import conv_full
@@ -109,6 +109,16 @@ def make_axis_aware(mode="jit"):
     return config, objectives.build(config, sgd)
 
 
+def make_flow(mode="jit"):
+    """A small generator of half sections, which draws noise and times for every row."""
+    config = profile_flow.get_config()
+    config.data.resolution, config.parallel.mode = 16, mode
+    config.generator.features = 4
+    nets = objectives.build(config).nets
+    sgd = {name: net._replace(tx=optax.sgd(0.3)) for name, net in nets.items()}
+    return config, objectives.build(config, sgd)
+
+
 def make_batch(rows=ROWS, side=SIDE):
     rng = np.random.default_rng(0)
     return {
@@ -178,9 +188,15 @@ def axis_aware_batch():
     }
 
 
+def flow_batch():
+    rng = np.random.default_rng(1)
+    return axis_aware_batch() | {"profiles": rng.normal(size=(4, 32, 24)).astype(np.float16)}
+
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "whole": {},
     "axis-aware": {"make": make_axis_aware, "batch": axis_aware_batch},
+    "flow": {"make": make_flow, "batch": flow_batch},
     "in parts": {"accumulate_steps": 2},
     "drawn": {"draw": draw_rows},
     "repeated": {"draw": draw_rows, "steps_per_dispatch": 5, "dispatches": (1, 2)},
@@ -204,6 +220,9 @@ CASES = [
     ("axis-aware", "jit", 1),
     ("axis-aware", "jit", 2),
     ("axis-aware", "pmap", 2),
+    ("flow", "jit", 1),
+    ("flow", "jit", 2),
+    ("flow", "pmap", 2),
 ]
 
 
@@ -252,7 +271,7 @@ def compare(got, want, rtol=1e-5):
 @pytest.mark.parametrize(("what", "mode", "devices"), CASES)
 def test_equal_to_one_device(results, what, mode, devices):
     got = results[f"{what}-{mode}-{devices}"]
-    rtol = 1e-4 if what == "axis-aware" else 1e-5
+    rtol = 1e-4 if what in ("axis-aware", "flow") else 1e-5
     compare(got, results[f"{'drawn' if what == 'repeated' else what}-jit-1"], rtol)
     flags = {key: value for key, value in got.items() if key.startswith("flags/")}
     assert flags == {"flags/old_params_deleted": True, "flags/replicated": True, "flags/step": 3}
@@ -268,10 +287,11 @@ def test_the_ways_to_run_are_not_all_the_same(results):
         assert np.abs(one - other).max() > 1e-4
 
 
-def test_the_axis_aware_generator_moves(results):
+@pytest.mark.parametrize(("what", "make"), [("axis-aware", make_axis_aware), ("flow", make_flow)])
+def test_the_axis_aware_generators_move(results, what, make):
     """By more than what the comparison allows for."""
-    moved = results["axis-aware-jit-1"]
-    first = flat(first_state(make_axis_aware).nets["generator"].params)
+    moved = results[f"{what}-jit-1"]
+    first = flat(first_state(make).nets["generator"].params)
     name = "numbers/generator/0/"
     assert max(np.abs(moved[name + key] - value).max() for key, value in first.items()) > 1e-2
     assert any(key.startswith("numbers/averages/") for key in moved)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 
-from voxgan_jax.data import grid
+from voxgan_jax.data import grid, stretch
 from voxgan_jax.devices import parallel
 from voxgan_jax.geometry import symmetry
 
@@ -54,7 +54,8 @@ def augment_batch(
     """The batch with every pot changed at random; all but its labels as it was.
 
     Args:
-        batch: `labels` uint8 (b, d, h, w) with d = h, and anything else.
+        batch: `labels` uint8 (b, d, h, w) with d = h, perhaps `profiles`, their half sections in
+            voxels, which are changed alike, and anything else.
         rng, step: a key and the run's step, from which the draw follows.
         axis_name: the mapped axis that divides the batch, if any: chance is drawn for the whole
             batch and each device takes its own rows of it.
@@ -95,8 +96,8 @@ def augment_batch(
 
     ids = jax.random.randint(rng, (rows,), 0, symmetry.COUNT if turn else 1)
     ids = parallel.own_rows(ids, axis_name)
-    starts, old_sizes = (_exchanged(values, ids) for values in boxes(labels))
-    sizes = old_sizes
+    old_starts, old_sizes = (_exchanged(values, ids) for values in boxes(labels))
+    starts, sizes = old_starts, old_sizes
     limits = jnp.array([labels.shape[1:]], jnp.int32)
     if any(scales):
         low, high = (jnp.log1p(jnp.array([scales]) * sign) for sign in (-1, 1))
@@ -108,7 +109,20 @@ def augment_batch(
     elif placement == "center":
         starts = jnp.clip(starts + (old_sizes - sizes) // 2, 0, room)
     waves = uniform(3, sum(NUM_WAVES), -warp, warp) if warp else None
-    return {**batch, "labels": rebox(labels, ids, starts, sizes, waves)}
+    changed = {**batch, "labels": rebox(labels, ids, starts, sizes, waves)}
+    if "profiles" in batch:
+        if warp:
+            raise ValueError("config.data.warp bends no half sections: set it to 0")
+        old_middles, middles = (
+            first.astype(jnp.float32) + (size.astype(jnp.float32) - 1) / 2
+            for first, size in ((old_starts, old_sizes), (starts, sizes))
+        )
+        factors = sizes.astype(jnp.float32) / old_sizes.astype(jnp.float32)
+        changed["profiles"] = stretch.stretched(
+            *(batch["profiles"], factors[:, :2].mean(axis=1), factors[:, 2]),
+            *(old_middles[:, 2], middles[:, 2]),
+        )
+    return changed
 
 
 def boxes(labels: UInt8[Array, "b d h w"]) -> tuple[Int[Array, "b 3"], Int[Array, "b 3"]]:

@@ -17,15 +17,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
-from jaxtyping import Array, Int, Int32, Shaped, UInt8, UInt32
+from jaxtyping import Array, Float, Int, Int32, Shaped, UInt8, UInt32
 from tqdm import tqdm
 
 from voxgan_jax.data import feed, fragments, mixture, source
 from voxgan_jax.data.folder import PotFile
 from voxgan_jax.devices import parallel
+from voxgan_jax.geometry import wheel
 
 Item = dict[str, jax.Array]
-"""`labels` uint8 (n, d, h, w) and `counts` int32 (n, 256), rows divided among the devices."""
+"""`labels` uint8 (n, d, h, w), `counts` int32 (n, 256) and, where they are asked for, `profiles`
+float16 (n, 2·w, rings), see `profile_targets`; rows divided among the devices."""
 
 # Pots sent to a device at a time.
 _BLOCK = 64
@@ -63,7 +65,7 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
     copies = 2 if config.parallel.mode == "pmap" else 1
     require_room(copies * share, config.data.resolution, mesh.local_devices)
     started = time.monotonic()
-    item = load(read, num_pots, config.data.resolution, mesh)
+    item = load(read, num_pots, config.data.resolution, mesh, profiles=config.data.profiles)
     logging.info(
         "%s: %d pots of %s on %d device(s), %.2f GB, in %.1f s.",
         *(data.where, num_pots, split, mesh.size),
@@ -104,7 +106,8 @@ def draw(
     index = sample_indices(rng_order, step, batch_size, num_pots)
     noise = jax.random.uniform(jax.random.fold_in(rng_noise, step), (batch_size, 256))
     given = choose(_fetch(item["counts"], index), parallel.own_rows(noise, parallel.DATA_AXIS))
-    return {"labels": _fetch(item["labels"], index), "given": given}
+    rows = {name: _fetch(item[name], index) for name in item if name != "counts"}
+    return rows | {"given": given}
 
 
 def sample_indices(
@@ -139,6 +142,8 @@ def load(
     num_pots: int,
     resolution: int,
     mesh: jax.sharding.Mesh,
+    *,
+    profiles: bool = False,
 ) -> Item:
     """Pots on the devices of a mesh in equal shares, empty ones added at the end.
 
@@ -146,6 +151,7 @@ def load(
 
     Args:
         read: `read(rows)` gives these pots, one by one.
+        profiles: with their half sections, 8 ms a pot.
 
     Raises:
         ValueError: a pot without voxels.
@@ -156,20 +162,24 @@ def load(
     sent = []
     for device, index in rows.addressable_devices_indices_map(shape).items():
         start, stop, _ = (index or (slice(None),))[0].indices(shape[0])
-        sent.append(_send(read(slice(start, stop)), share, resolution, device))
-    labels, counts = map(list, zip(*sent, strict=True))
+        sent.append(_send(read(slice(start, stop)), share, resolution, device, profiles))
     return {
-        "labels": jax.make_array_from_single_device_arrays(shape, rows, labels),
-        "counts": jax.make_array_from_single_device_arrays((shape[0], 256), rows, counts),
+        name: jax.make_array_from_single_device_arrays(
+            (shape[0], *sent[0][name].shape[1:]), rows, [parts[name] for parts in sent]
+        )
+        for name in sent[0]
     }
 
 
 def _send(
-    pots: Iterator[PotFile], share: int, resolution: int, device: jax.Device
-) -> tuple[jax.Array, jax.Array]:
-    """A device's share of labels and counts; only a few pots are in the host's memory at a time."""
+    pots: Iterator[PotFile], share: int, resolution: int, device: jax.Device, profiles: bool
+) -> dict[str, jax.Array]:
+    """A device's share of the item; only a few pots are in the host's memory at a time."""
     labels = jnp.zeros((share, resolution, resolution, resolution), jnp.uint8, device=device)
-    counts = np.zeros((share, 256), np.int32)
+    small = {"counts": np.zeros((share, 256), np.int32)}
+    if profiles:
+        shape = 2 * resolution, wheel.num_rings(resolution)
+        small["profiles"] = np.zeros((share, *shape), np.float16)
     block = np.zeros((min(share, _BLOCK), *labels.shape[1:]), np.uint8)
     # None: only on a terminal.
     pots = iter(tqdm(pots, "Reading pots", share, unit="pot", disable=None))
@@ -178,13 +188,28 @@ def _send(
         for pot in itertools.islice(pots, _BLOCK):
             block[filled] = pot.labels
             # `fragments.choose` does not ask for the empty cells; to leave them out is quicker.
-            counts[start + filled] = np.bincount(pot.labels[pot.labels > 0], minlength=256)
-            if not counts[start + filled].any():
+            counts = np.bincount(pot.labels[pot.labels > 0], minlength=256)
+            if not counts.any():
                 raise ValueError(f"{pot.name}: it holds no voxel; take the file out of the data")
+            small["counts"][start + filled] = counts
+            if profiles:
+                small["profiles"][start + filled] = _profile(np.packbits(pot.labels > 0).tobytes())
             filled += 1
         # The block is filled anew after this, so it must have gone.
         labels = jax.block_until_ready(_overwrite(labels, block[:filled], start))
-    return labels, jax.device_put(counts, device)
+    return {"labels": labels} | jax.device_put(small, device)
+
+
+# Files of one pot, broken in other ways, follow one another.
+@functools.lru_cache(maxsize=4)
+def _profile(packed: bytes) -> Float[np.ndarray, "rows rings"]:
+    """The half section of a pot in a cube, of which one bit a voxel is given."""
+    # Only here: it brings scikit-image, which other runs need not load.
+    from voxgan_jax.data import profile_targets
+
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8))
+    side = round(len(bits) ** (1 / 3))
+    return profile_targets.target(bits.astype(bool).reshape(side, side, side)).distance
 
 
 @functools.partial(jax.jit, donate_argnums=0)

@@ -34,11 +34,12 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
         raise ValueError(f"unknown config.data.source {name!r}; known: {', '.join(SOURCES)}")
     if not config.data.dir:
         raise ValueError("config.data.dir is empty; name a folder or a file of pots")
-    if config.data.synthetic_pots and name != "resident":
-        raise ValueError(
-            "config.data.synthetic_pots are made for data that the devices hold: set"
-            " config.data.source=resident, or it to 0"
-        )
+    for field in ("synthetic_pots", "profiles"):
+        if config.data[field] and name != "resident":
+            raise ValueError(
+                f"config.data.{field} are made for data that the devices hold: set"
+                " config.data.source=resident, or it to 0"
+            )
     try:
         module = importlib.import_module(SOURCES[name])
     except ModuleNotFoundError as error:

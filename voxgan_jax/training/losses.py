@@ -58,7 +58,7 @@ def bce_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Arra
 
 def bce_dice_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array, " b"]:
     """Mean cross-entropy plus `DICE_WEIGHT` times soft Dice, over the voxels that are not given."""
-    return _bce_dice(completed, complete, 1.0 - partial, _VOXELS)
+    return cross_entropy_and_dice(completed, complete, 1.0 - partial, _VOXELS)
 
 
 def profile_loss(
@@ -75,7 +75,7 @@ def profile_loss(
     """
     weights = rings.ring_weights(complete.shape[1], axes, width=ring_width)
     truth, size = rings.missing_means(complete, partial, weights)
-    return _bce_dice(jax.nn.sigmoid(profile_logits), truth, size, (1, 2))
+    return cross_entropy_and_dice(jax.nn.sigmoid(profile_logits), truth, size, (1, 2))
 
 
 DICE_WEIGHT = 0.1
@@ -90,7 +90,9 @@ def _cross_entropy(answer: Array, truth: Array) -> Array:
     return -(truth * jnp.log(answer) + (1.0 - truth) * jnp.log1p(-answer))
 
 
-def _bce_dice(answer: Array, truth: Array, size: Array, cells: tuple[int, ...]) -> Array:
+def cross_entropy_and_dice(
+    answer: Array, truth: Array, size: Array, cells: tuple[int, ...]
+) -> Array:
     """Per example; each cell counts by its size."""
     total = jnp.maximum(size.sum(axis=cells), _SMALL)
     bce = (size * _cross_entropy(answer, truth)).sum(axis=cells) / total

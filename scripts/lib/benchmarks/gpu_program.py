@@ -19,6 +19,7 @@ from jax.sharding import Mesh
 
 from scripts.lib.benchmarks import hlo, hlo_cost, jax_speed, roofline, step_speed, timing
 from voxgan_jax.devices import accelerator, parallel
+from voxgan_jax.geometry import wheel
 from voxgan_jax.inference import alternatives
 from voxgan_jax.models import hypotheses
 from voxgan_jax.placement import axis_maps, locator
@@ -41,7 +42,8 @@ runtime_version { major: 12 minor: 8 } device_description_str: "NVIDIA H100 80GB
 CONFIGS = (
     *("baseline", "plain_autoencoder", "resnet_sn", "spectral_norm"),
     *("wide_generator", "wide_generator_code"),
-    *("revolve", "revolve_free", "revolve_hypotheses", "revolve_residual", "locator"),
+    *("revolve", "revolve_free", "revolve_hypotheses", "revolve_residual"),
+    *("profile_flow", "locator"),
 )
 COLUMNS = (
     *("config", "what", "way", "dtype", "devices"),
@@ -230,7 +232,11 @@ def _batch(config: Any) -> dict[str, jax.ShapeDtypeStruct]:
             "maps": jax.ShapeDtypeStruct(maps, jnp.float32),
             "targets": jax.ShapeDtypeStruct(targets, jnp.float32),
         }
-    return {
+    rows = {
         "labels": jax.ShapeDtypeStruct((count, side, side, side), jnp.uint8),
         "given": jax.ShapeDtypeStruct((count, 256), jnp.bool_),
     }
+    if config.data.profiles:
+        half = (count, 2 * side, wheel.num_rings(side))
+        rows["profiles"] = jax.ShapeDtypeStruct(half, jnp.float16)
+    return rows

@@ -1,0 +1,191 @@
+"""Half sections by rectified flow, and the quick answer that is learned along with it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float, Key
+
+from voxgan_jax import models
+from voxgan_jax.data import fragments
+from voxgan_jax.geometry import half_section, rings
+from voxgan_jax.models import SDF_SCALE, Volume, axis, profile_flow
+from voxgan_jax.models.profile_flow import HalfSection
+from voxgan_jax.training import losses, updates
+from voxgan_jax.training.objectives import Nets
+from voxgan_jax.training.objectives.gan import init as init
+from voxgan_jax.training.state import Net, NetState, TrainState, Tree
+from voxgan_jax.training.updates import Examples, Pass, Scalars
+
+_LATEST = 0.8  # the loss of a velocity would grow without bounds towards time 1
+_FAR, _NEAR = 0.2, 1.5  # the weight far from a surface; over so many voxels it falls to that
+
+
+def networks(config: Any, axis_name: str | None) -> dict[str, tuple[nn.Module, str]]:
+    """The generator alone, which draws as `config.sample` says.
+
+    Raises:
+        ValueError: a generator that does not draw half sections.
+    """
+    generator = models.build(config.generator, axis_name=axis_name)
+    if not isinstance(generator, profile_flow.Model):
+        raise ValueError("config.objective=flow is for config.generator.kind=profile_flow")
+    generator = generator.clone(draws=config.sample.draws, steps=config.sample.steps)
+    return {"generator": (generator, models.output(config.generator))}
+
+
+def options(config: Any) -> dict[str, Any]:
+    """Which voxels count, what is weighted how, and how far an axis is missed.
+
+    Raises:
+        ValueError: data without half sections.
+    """
+    if not config.data.profiles:
+        raise ValueError(
+            "config.objective=flow learns half sections: set config.data.profiles=True and"
+            " config.data.source=resident"
+        )
+    return {
+        "keep_crumbs": config.fragments.keep_crumbs,
+        "quick_share": config.loss.quick_share,
+        "axis_weight": config.loss.axis_weight,
+        "axis_noise": config.data.axis_noise,
+    }
+
+
+def step(
+    state: TrainState,
+    batch: Mapping[str, Any],
+    *,
+    nets: Nets,
+    keep_crumbs: bool = True,
+    quick_share: float = 0.4,
+    axis_weight: float = 0.0,
+    axis_noise: float = 0.0,
+    ema_decay: float = 0.0,
+    accumulate_steps: int = 1,
+    axis_name: str | None = None,
+) -> tuple[TrainState, Scalars]:
+    """One update of the generator.
+
+    Args:
+        batch: as for `gan.step`, and `profiles`, the pots' half sections in voxels.
+        quick_share: the chance of an example to be for the quick answer, without noise.
+        axis_weight: of the loss on the axis.
+        axis_noise: the standard deviation, in voxels, by which an axis is missed.
+        accumulate_steps, axis_name: as for `gan.step`.
+
+    Returns:
+        The next state and `g_loss` with its parts, and the gradient's norm.
+    """
+    rng = jax.random.fold_in(state.rng, state.step)
+    keys = updates.row_keys(jax.random.fold_in(rng, 1), batch, axis_name)
+    net = nets["generator"]
+
+    def improve(net_g: NetState, examples: Examples) -> Pass:
+        partial, complete = fragments.volumes(examples["labels"], examples["given"], keep_crumbs)
+        distance = examples["profiles"].astype(jnp.float32)
+        clean = distance / half_section.CLIP
+        row_keys = jax.random.wrap_key_data(examples["keys"])
+        noise, time, quick = noise_of(row_keys, clean.shape[1:], quick_share)
+        shown = jnp.where(quick[:, None, None], 0.0, path(noise, clean, time))
+        aside = axis_noise * jax.vmap(lambda key: jax.random.normal(key, (2,)))(row_keys)
+
+        def loss(params: Tree) -> tuple[Array, Scalars]:
+            _, left = net.module.apply(
+                *(net_g.variables(params), partial),
+                **{"train": True, "complete": complete, "aside": aside},
+                **{"noisy": shown, "time": time, "mutable": [models.OUTPUTS]},
+            )
+            told: Any = left[models.OUTPUTS]
+            size = rings.ring_sizes(told["weights"])
+            flow = flow_loss(told["clean"], clean, time, size)
+            missing = jnp.maximum(size - rings.ring_sums(partial, told["weights"]), 0.0)
+            answer = quick_loss(told["quick"], distance, jnp.repeat(missing, 2, axis=1))
+            # The expected share of each kind, not the met one: all examples count alike.
+            parts = {
+                "flow_loss": jnp.where(quick, 0.0, flow).mean() / max(1.0 - quick_share, 1e-6),
+                "quick_loss": jnp.where(quick, answer, 0.0).mean() / max(quick_share, 1e-6),
+                **_axis_loss(axis_weight, told, complete),
+            }
+            return jnp.stack(list(parts.values())).sum(), parts
+
+        (g_loss, parts), grads = jax.value_and_grad(loss, has_aux=True)(net_g.params)
+        return net_g, (grads, {"g_loss": g_loss} | parts)
+
+    examples = {**batch, "keys": keys}
+    net_g, means = updates.accumulate(improve, state.nets["generator"], examples, accumulate_steps)
+    net_g, scalars, norm = updates.update(net, net_g, means, axis_name)
+    state = updates.next_state(state, {"generator": net_g}, ema_decay)
+    return state, scalars | {"grad_norm_g": norm}
+
+
+def complete(
+    net: Net, variables: Mapping[str, Any], partial: Volume, key: jax.Array | None = None
+) -> Volume:
+    """The probabilities of completed pots: with a key the mean of draws, without the quick ones."""
+    if key is None:
+        return models.complete(net.module, net.output, variables, partial)
+    module: Any = net.module
+    return profile_flow.mean_of_draws(module, dict(variables), partial, key)
+
+
+def noise_of(
+    keys: Key[Array, " b"], shape: tuple[int, int], quick_share: float
+) -> tuple[HalfSection, Float[Array, " b"], Bool[Array, " b"]]:
+    """For each example: noise, a time, and whether it is for the quick answer, where the time is 0.
+
+    Times are logistic-normal, their odds shifted as in drawing.
+    """
+
+    def one(key: Array) -> tuple[Array, Array, Array]:
+        for_noise, for_time, for_quick = jax.random.split(key, 3)
+        odds = jax.random.normal(for_time, ()) - jnp.log(profile_flow.SHIFT)
+        quick = jax.random.uniform(for_quick, ()) < quick_share
+        time = jnp.where(quick, 0.0, jax.nn.sigmoid(odds))
+        return jax.random.normal(for_noise, shape, jnp.float32), time, quick
+
+    return jax.vmap(one)(keys)
+
+
+def path(noise: HalfSection, clean: HalfSection, time: Float[Array, " b"]) -> HalfSection:
+    """Where the straight way from noise to clean is at a time."""
+    share = time[:, None, None]
+    return (1.0 - share) * noise + share * clean
+
+
+def flow_loss(
+    answer: HalfSection,
+    clean: HalfSection,
+    time: Float[Array, " b"],
+    size: Float[Array, "n 1 ring"],
+) -> Float[Array, " b"]:
+    """The squared error of the velocity, mean over cells, which count by their ring's size.
+
+    Near the surface they count more: near that of the answer. Were it the truth's, what is learned
+    would no longer be the mean of all pots that a sherd may come from, but of their surfaces.
+    """
+    near = jnp.exp(-jnp.abs(jax.lax.stop_gradient(answer)) * half_section.CLIP / _NEAR)
+    ring = _FAR + (1.0 - _FAR) * size / size.mean(axis=2, keepdims=True)
+    weight = ring * (_FAR + (1.0 - _FAR) * near)
+    error = (weight * jnp.square(answer - clean)).sum(axis=(1, 2)) / weight.sum(axis=(1, 2))
+    return error / jnp.square(1.0 - jnp.minimum(time, _LATEST))
+
+
+def quick_loss(answer: HalfSection, distance: HalfSection, size: HalfSection) -> Float[Array, " b"]:
+    """Cross-entropy and soft Dice of the cells' clay, which count by their ring's missing voxels.
+
+    The truth of a cell is the share of it that is clay, were the surface flat and along it.
+    """
+    truth = jnp.clip(0.5 - distance / half_section.STEP, 0.0, 1.0)
+    return losses.cross_entropy_and_dice(jax.nn.sigmoid(-answer / SDF_SCALE), truth, size, (1, 2))
+
+
+def _axis_loss(weight: float, told: Mapping[str, Any], complete: Volume) -> Scalars:
+    """Nothing where the axis is known or its loss has no weight."""
+    if not weight or "axis_logits" not in told:
+        return {}
+    found = axis.axis_loss(told["axis_logits"], rings.round_axis(complete))
+    return {"axis_loss": weight * found.mean()}
