@@ -12,9 +12,9 @@ from conftest import small
 from turned_solids import shell
 
 from configs import profile_flow as config_of_flow
-from voxgan_jax.data import augment, mixture, profile_targets, stretch
+from voxgan_jax.data import augment, mixture, profile_targets, resident
 from voxgan_jax.devices import parallel
-from voxgan_jax.geometry import half_section, lathe, rings, wheel
+from voxgan_jax.geometry import half_section, lathe, rings, stretch, wheel
 from voxgan_jax.models import profile_flow
 from voxgan_jax.training import build, loop, objectives
 from voxgan_jax.training.objectives import flow
@@ -150,7 +150,7 @@ def test_a_feed_holds_each_pots_half_section(resident_config):
 def test_what_does_not_suit_is_refused():
     config = config_of_flow.get_config()
     config.data.profiles = False
-    with pytest.raises(ValueError, match=r"set config\.data\.profiles=True and config\.data\.source"):
+    with pytest.raises(ValueError, match=r"set config\.data\.profiles=True and config\.data"):
         objectives.build(config)
     config.data.profiles, config.generator.kind = True, "revolve"
     with pytest.raises(ValueError, match=r"flow is for config\.generator\.kind=profile_flow"):

@@ -15,9 +15,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, UInt8
 
-from voxgan_jax.data import grid, stretch
+from voxgan_jax.data import grid
 from voxgan_jax.devices import parallel
-from voxgan_jax.geometry import symmetry
+from voxgan_jax.geometry import stretch, symmetry
 
 MAX_SCALE = 0.5
 """Beyond it a box could lose its outermost cells, and small fragments would vanish."""
