@@ -19,7 +19,7 @@ from voxgan_jax.models import profile_flow
 from voxgan_jax.training import build, loop, objectives
 from voxgan_jax.training.objectives import flow
 
-SIDE, ROWS = 16, 4
+SIDE, ROWS = 16, 2
 ONE = parallel.make_mesh(jax.devices()[:1])
 HALF = (2 * SIDE, wheel.num_rings(SIDE))
 
@@ -203,11 +203,11 @@ def config_at(side):
 
 @functools.cache
 def learned():
-    """Jars at 16³ learned by heart: the objective, the state, batch and all scalars."""
+    """Two pots at 16³ learned by heart: the objective, the state, batch and all scalars."""
     config = config_at(SIDE)
-    config.train.ema_decay = 0.9
+    config.train.ema_decay, config.generator.features = 0.95, 8
     nets = {
-        name: net._replace(tx=optax.adam(3e-3))
+        name: net._replace(tx=optax.adam(4e-3))
         for name, net in objectives.build(config).nets.items()
     }
     objective = objectives.build(config, nets)
@@ -224,7 +224,7 @@ def learned():
         state = jax.jit(functools.partial(build.initial_state, config, objective))()
         step = loop.compile_step(config, objective, ONE)
         scalars = []
-        for _ in range(150):
+        for _ in range(200):
             state, now = step(state, batch)
             scalars.append({name: float(value) for name, value in now.items()})
     return objective, state, batch, scalars
@@ -254,11 +254,11 @@ def test_both_answers_keep_what_is_given_and_come_near_the_pot():
     np.testing.assert_array_equal(drawn, again)
     assert np.abs(drawn - other).max() > 0.01
     given = np.asarray(partial) > 0
-    for probabilities in (quick, drawn):
+    for probabilities, least in ((quick, 0.6), (drawn, 0.35)):  # from 0.13 and 0.15
         assert (probabilities[given] == 1).all()
         assert probabilities.min() >= 0 and probabilities.max() <= 1
         taken = probabilities > 0.5
-        assert (taken & whole).sum() / (taken | whole).sum() > 0.5
+        assert (taken & whole).sum() / (taken | whole).sum() > least
 
 
 def test_the_sherds_clay_is_clay_in_every_draw():

@@ -80,7 +80,7 @@ CONFIG_COUNTS = {
     "baseline": (6_168_641, 2_772_321),
     "default": (6_168_641, 2_772_321),
     "locator": (555_704,),
-    "profile_flow": (FLOW,),
+    "profile_flow": (3_086_611,),
     "plain_autoencoder": (5_511_233, 2_772_321),
     "resnet_sn": (67_134_593, 2_772_321),
     "revolve": (3_464_272,),
