@@ -247,7 +247,8 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path,
     from voxgan_jax.models import weights
 
     config = smoke.get_config()
-    config.generator.kind, config.generator.features, config.data.resolution = "tiny", 2, 32
+    # One that other processes know, too.
+    config.generator.features, config.data.resolution = 2, 32
     generator = models.build(config.generator)
     example = jnp.zeros((1, 32, 32, 32, 1))
     shapes = jax.eval_shape(lambda: generator.init(jax.random.key(0), example, train=False))

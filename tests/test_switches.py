@@ -167,7 +167,7 @@ def fake_run(run, commands, split, root, say):
 
 def keep_to_itself(monkeypatch):
     """The command leaves this process's JAX and signals alone."""
-    monkeypatch.setattr(script.accelerator, "prepare", lambda: None)
+    monkeypatch.setattr(script.accelerator, "prepare", lambda **_: None)
     monkeypatch.setattr(session.signal, "signal", lambda *_: None)
 
 

@@ -5,12 +5,15 @@ import itertools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from configs import locator as locator_config
 from scripts import cut_sherds, score_locator
 from voxgan_jax.devices import parallel
+from voxgan_jax.models import locator as network
+from voxgan_jax.models import profile
 from voxgan_jax.placement import axis_maps, locator
 from voxgan_jax.placement.axis_maps import Lines
 from voxgan_jax.training import build, loop, objectives, sherds
@@ -170,3 +173,22 @@ def test_other_files_are_no_sherds(tmp_path, how):
         path.write_text("sherds")
     with pytest.raises(ValueError, match=r"sherds\.npz: no file of sherds that can be read \("):
         sherds.read(path)
+
+
+def test_both_ways_are_the_map_and_the_map_upside_down_through_folded_dense_layers():
+    """The first layer is a dense one over cells folded twice, computed as a convolution."""
+    rng = np.random.default_rng(0)
+    cells = jnp.asarray(rng.normal(size=(2, 8, 12, 3)), jnp.float32)
+    layer = network.PatchDense(5)
+    variables = layer.init(jax.random.key(0), cells)
+    kernel, bias = variables["params"]["kernel"], variables["params"]["bias"]
+    folded = np.asarray(profile.fold(profile.fold(cells))) @ np.asarray(kernel) + np.asarray(bias)
+    np.testing.assert_allclose(np.asarray(layer.apply(variables, cells)), folded, atol=1e-5)
+
+    net = network.Model(features=4, bottleneck=8)
+    maps = jnp.asarray(rng.uniform(0, 1, (3, 96, 64, 2)), jnp.float32)
+    variables = net.init(jax.random.key(1), maps)
+    both = np.asarray(net.apply(variables, maps, method="both_ways"))
+    for way, turned in enumerate((maps, jnp.flip(maps, 1))):
+        alone = np.asarray(net.apply(variables, turned))
+        np.testing.assert_allclose(both[:, way], alone, atol=1e-5)

@@ -137,7 +137,7 @@ def _turned(
     a, b = index, np.roll(index, -1, axis=0)
     if not closed:
         a, b = a[:-1], b[:-1]
-    a, b, after_a, after_b = a, b, np.roll(a, -1, axis=1), np.roll(b, -1, axis=1)
+    after_a, after_b = np.roll(a, -1, axis=1), np.roll(b, -1, axis=1)
     halves = np.stack([a, b, after_b], axis=2), np.stack([a, after_b, after_a], axis=2)
     faces = np.concatenate([half.reshape(-1, 3) for half in halves])
     first, second, third = faces.T

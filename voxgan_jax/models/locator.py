@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from jax import lax
 from jaxtyping import Array, Float
 
 from voxgan_jax.models.profile import ProfileBlock, fold
@@ -28,24 +29,68 @@ class Model(nn.Module):
     features: int = 24
     bottleneck: int = 192
 
-    @nn.compact
     def __call__(self, maps: Float[Array, "b h r 2"]) -> Float[Array, "b s p"]:
-        x = _inputs(maps)
+        return self.scores(_inputs(maps))
+
+    def both_ways(self, maps: Float[Array, "b h r 2"]) -> Float[Array, "b 2 s p"]:
+        """Scores of the maps as they are, and upside down."""
+        inputs = _inputs(maps)
+        # Of these only the height changes: its sign.
+        sign = jnp.where(jnp.arange(inputs.shape[-1]) == _HEIGHT, -1.0, 1.0)
+        turned = jnp.flip(inputs, 1) * sign.reshape(1, 1, 1, -1)
+        scores = self.scores(jnp.concatenate([inputs, turned]))
+        return scores.reshape(2, len(maps), *scores.shape[1:]).swapaxes(0, 1)
+
+    @nn.compact
+    def scores(self, x: Float[Array, "b h r 6"]) -> Float[Array, "b s p"]:
+        """Scores by what `_inputs` gives."""
         for level in range(3):
-            x = fold(fold(x)) if level == 0 else fold(x)
-            x = nn.silu(nn.Dense(self.features * (level + 1))(x))
+            # Names as in files of weights from before the first layer was a convolution.
+            dense = nn.Dense if level else PatchDense
+            x = dense(self.features * (level + 1), name=f"Dense_{level}")(fold(x) if level else x)
+            x = nn.silu(x)
             for _ in range(1 + (level == 1)):
                 x = ProfileBlock()(x)
-        x = nn.Dense(36)(nn.silu(x)).reshape(len(x), -1)
-        x = nn.silu(nn.Dense(self.bottleneck)(nn.silu(x)))
-        x = x + nn.Dense(self.bottleneck)(nn.silu(nn.Dense(self.bottleneck)(x)))
-        x = nn.Dense(len(SCALES) * len(PLACES))(nn.silu(x))
+        x = nn.Dense(36, name="Dense_3")(nn.silu(x)).reshape(len(x), -1)
+        x = nn.silu(nn.Dense(self.bottleneck, name="Dense_4")(nn.silu(x)))
+        y = nn.silu(nn.Dense(self.bottleneck, name="Dense_6")(x))
+        x = x + nn.Dense(self.bottleneck, name="Dense_5")(y)
+        x = nn.Dense(len(SCALES) * len(PLACES), name="Dense_7")(nn.silu(x))
         return x.reshape(-1, len(SCALES), len(PLACES))
+
+
+class PatchDense(nn.Module):
+    """A dense layer over 4 × 4 cells, `fold`ed twice, as the convolution that it is.
+
+    So it takes half the time on a CPU, where most of that went into folding.
+    """
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h r c"]) -> Float[Array, "b h//4 r//4 features"]:
+        channels = x.shape[-1]
+        shape = (16 * channels, self.features)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        # Folded, a cell's place comes as its half and quarter of both sides, not side by side.
+        cells = kernel.reshape(2, 2, 2, 2, channels, self.features).swapaxes(1, 2)
+        return bias.reshape(1, 1, 1, -1) + lax.conv_general_dilated(
+            x,
+            cells.reshape(4, 4, channels, self.features),
+            window_strides=(4, 4),
+            padding="VALID",
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
 
 
 def from_config(config: Any) -> Model:
     """From the `generator` of the config of a run, or the `locator` of older weights."""
     return Model(features=config.features, bottleneck=config.bottleneck)
+
+
+_HEIGHT = 4
+"""Of what `_inputs` gives the channel of the height, from −1 at the upper end to 1."""
 
 
 def _inputs(maps: Float[Array, "b h r 2"]) -> Float[Array, "b h r 6"]:

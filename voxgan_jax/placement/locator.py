@@ -61,10 +61,8 @@ def _load(file: pathlib.Path | None) -> Locate:
 
     @jax.jit
     def both_ways(variables: weights.Variables, maps: Float[Array, "b h r 2"]) -> Array:
-        # The map as it is, the rim above, and upside down.
-        stacked = jnp.concatenate([maps, jnp.flip(maps, 1)])
-        scores = jnp.asarray(net.apply(variables, stacked)).astype(jnp.float32)
-        return scores.reshape(2, len(maps), len(SCALES), len(PLACES)).swapaxes(0, 1)
+        scores = net.apply(variables, maps, method="both_ways")
+        return jnp.asarray(scores).astype(jnp.float32)
 
     def locate(maps: Float[np.ndarray, "b h r 2"]) -> Float[np.ndarray, "b 2 s p"]:
         scores = np.empty((len(maps), 2, len(SCALES), len(PLACES)), np.float32)
