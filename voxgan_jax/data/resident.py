@@ -176,7 +176,7 @@ def _send(
 ) -> dict[str, jax.Array]:
     """A device's share of the item; only a few pots are in the host's memory at a time."""
     labels = jnp.zeros((share, resolution, resolution, resolution), jnp.uint8, device=device)
-    small = {"counts": np.zeros((share, 256), np.int32)}
+    small: dict[str, np.ndarray] = {"counts": np.zeros((share, 256), np.int32)}
     if profiles:
         shape = 2 * resolution, wheel.num_rings(resolution)
         small["profiles"] = np.zeros((share, *shape), np.float16)

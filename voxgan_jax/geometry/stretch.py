@@ -1,5 +1,7 @@
 """Half sections stretched inside the compiled step, as the voxels of their pots are."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -30,7 +32,7 @@ def stretched(
     height = (height - middle[:, None]) / up[:, None] + old_middle[:, None]
     ring = jnp.arange(rings, dtype=jnp.float32)[None] / across[:, None]
     # Both slopes, per voxel, read together with the distance.
-    slopes = [jnp.gradient(distance, half_section.STEP, axis=axis) for axis in (1, 2)]
+    slopes: Any = jnp.gradient(distance, half_section.STEP, axis=(1, 2))
     fields = jnp.stack([distance, *slopes], axis=-1)
     fields = _between(fields, height / half_section.STEP + 0.5)
     fields = _between(fields.swapaxes(1, 2), ring).swapaxes(1, 2)
