@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -264,11 +265,11 @@ def test_both_answers_keep_what_is_given_and_come_near_the_pot():
 def test_the_sherds_clay_is_clay_in_every_draw():
     objective, state, batch, _ = learned()
     partial = (batch["labels"] == 2).astype(jnp.float32)[..., None]
-    model = objective.nets["generator"].module
+    model: Any = objective.nets["generator"].module
     distance, weights = profile_flow.draw(model, state.variables(), partial, jax.random.key(5))
     assert distance.shape == (ROWS, *HALF) and len(weights) == 1
     _, left = model.apply(state.variables(), partial, train=False, mutable=["outputs"])
-    clay = profile_flow.given_clay(left["outputs"]["maps"])
+    clay = profile_flow.given_clay(jnp.asarray(left["outputs"]["maps"]))
     assert int(clay.sum()) > 10
     assert float(distance[clay].max()) <= 0
     assert np.abs(distance).max() < 6
