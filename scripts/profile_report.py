@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from scripts.lib import command
 from voxgan_jax.cli import commands
-from voxgan_jax.data import folder, grid, profile_targets, vox
-from voxgan_jax.geometry import lathe
+from voxgan_jax.data import folder, grid, vox
+from voxgan_jax.geometry import lathe, profile_targets
 
 ROUND = 0.98
 _BINS = (("all", 0.0, 1.1), ("round", ROUND, 1.1), ("others", 0.0, ROUND))

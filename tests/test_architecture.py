@@ -27,7 +27,7 @@ ROOMS = (
 )
 """A room imports from those before it only; single modules of the package lie under them all."""
 
-MOST_LINES = {"package": 22_100, "room": 2_800, "file": 300, "function": 80}
+MOST_LINES = {"package": 22_700, "room": 2_800, "file": 300, "function": 80}
 
 
 def modules() -> dict[str, pathlib.Path]:

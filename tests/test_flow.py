@@ -13,9 +13,9 @@ from conftest import small
 from turned_solids import shell
 
 from configs import profile_flow as config_of_flow
-from voxgan_jax.data import augment, mixture, profile_targets, resident
+from voxgan_jax.data import augment, mixture, resident
 from voxgan_jax.devices import parallel
-from voxgan_jax.geometry import half_section, lathe, rings, stretch, wheel
+from voxgan_jax.geometry import half_section, lathe, profile_targets, rings, stretch, wheel
 from voxgan_jax.models import profile_flow
 from voxgan_jax.training import build, loop, objectives
 from voxgan_jax.training.objectives import flow

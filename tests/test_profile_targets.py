@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from turned_solids import BOWL, CENTRE, ball, polygon, sampled, shell, voxels
 
-from voxgan_jax.data import grid, profile_targets
+from voxgan_jax.data import grid
 from voxgan_jax.data.synthetic import pots
-from voxgan_jax.geometry import lathe
+from voxgan_jax.geometry import lathe, profile_targets
 
 AXES = (CENTRE, (32.0, 31.5), (31.8, 31.3))
 TURN = np.linspace(0, np.pi / 2, 24)

@@ -5,8 +5,7 @@ import pytest
 from scipy import ndimage
 from skimage import measure
 
-from voxgan_jax.data import profile_targets
-from voxgan_jax.geometry import half_section
+from voxgan_jax.geometry import half_section, profile_targets
 from voxgan_jax.pottery import forms, rims_and_feet, sherds, world
 
 SET_ON = ("bead", "outward", "inward", "bar", "collar")

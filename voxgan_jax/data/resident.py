@@ -205,7 +205,7 @@ def _send(
 def _profile(packed: bytes) -> Float[np.ndarray, "rows rings"]:
     """The half section of a pot in a cube, of which one bit a voxel is given."""
     # Only here: it brings scikit-image, which other runs need not load.
-    from voxgan_jax.data import profile_targets
+    from voxgan_jax.geometry import profile_targets
 
     bits = np.unpackbits(np.frombuffer(packed, np.uint8))
     side = round(len(bits) ** (1 / 3))
