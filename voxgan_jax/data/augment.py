@@ -113,16 +113,26 @@ def augment_batch(
     if "profiles" in batch:
         if warp:
             raise ValueError("config.data.warp bends no half sections: set it to 0")
-        old_middles, middles = (
-            first.astype(jnp.float32) + (size.astype(jnp.float32) - 1) / 2
-            for first, size in ((old_starts, old_sizes), (starts, sizes))
-        )
-        factors = sizes.astype(jnp.float32) / old_sizes.astype(jnp.float32)
-        changed["profiles"] = stretch.stretched(
-            *(batch["profiles"], factors[:, :2].mean(axis=1), factors[:, 2]),
-            *(old_middles[:, 2], middles[:, 2]),
-        )
+        moved = (old_starts, old_sizes), (starts, sizes)
+        changed["profiles"] = _with_their_boxes(batch["profiles"], *moved)
     return changed
+
+
+Boxes = tuple[Int[Array, "b 3"], Int[Array, "b 3"]]
+"""Where the box that each pot fills starts, and its sides, in cells."""
+
+
+def _with_their_boxes(
+    profiles: Float[Array, "b heights rings"], old: Boxes, new: Boxes
+) -> Float[Array, "b heights rings"]:
+    """Half sections stretched and moved as the boxes of their pots are."""
+    (_, old_sizes), (_, sizes) = old, new
+    before, after = (
+        first[:, 2].astype(jnp.float32) + (size[:, 2].astype(jnp.float32) - 1) / 2
+        for first, size in (old, new)
+    )
+    factors = sizes.astype(jnp.float32) / old_sizes.astype(jnp.float32)
+    return stretch.stretched(profiles, factors[:, :2].mean(axis=1), factors[:, 2], before, after)
 
 
 def boxes(labels: UInt8[Array, "b d h w"]) -> tuple[Int[Array, "b 3"], Int[Array, "b 3"]]:
