@@ -23,17 +23,12 @@ EOT
   return 1
 }
 
-# The CUDA build of JAX that fits driver and cards, the oldest of several, if they are new enough;
-# the CPU build needs no extra. `accelerator.cuda_extra` says the same for `voxgan doctor`.
+# The CUDA build of JAX that fits driver and cards; the CPU build needs no extra.
 cuda_extra() {
-  nvidia-smi --query-gpu=driver_version,compute_cap --format=csv,noheader 2>/dev/null | awk -F, '
-    $1 !~ /^[0-9]+\./ || $2 !~ /^ *[0-9]+\.[0-9]+ *$/ { unknown = 1; next }
-    { if (!cards++ || $1 + 0 < driver) driver = $1 + 0; if (cards == 1 || $2 + 0 < level) level = $2 + 0 }
-    END {
-      if (unknown || !cards) exit
-      if (driver >= 580 && level >= 7.5) print "cuda13"
-      else if (driver >= 525 && level >= 5.2) print "cuda12"
-    }'
+  local asked=${python:-}
+  command -v nvidia-smi >/dev/null || return 0
+  suits "$asked" || asked=$(find_python) || return 1
+  "$asked" -c 'from voxgan_jax.devices.accelerator import cuda_extra; print(cuda_extra() or "")'
 }
 
 # What is installed has to be done again where any of this changes.

@@ -56,12 +56,15 @@ def test_heun_finds_the_end_of_a_known_flow_to_second_order():
 def test_times_are_denser_near_noise():
     np.testing.assert_allclose(profile_flow.times(4), [0, 0.1, 0.25, 0.5, 1], atol=1e-6)
     keys = jax.random.split(jax.random.key(0), 4000)
-    noise, time, quick = flow.noise_of(keys, (1, 2), 0.25)
+    noise, time, quick, missed = flow.chance(keys, (1, 2), 0.25)
     assert float(quick.mean()) == pytest.approx(0.25, abs=0.03)
     assert not time[quick].any() and 0 < float(time[~quick].min()) < float(time[~quick].max()) < 1
     # The odds' median is 1 to 3.
     assert float(jnp.median(time[~quick])) == pytest.approx(0.25, abs=0.02)
     assert float(noise.std()) == pytest.approx(1, abs=0.03)
+    assert float(missed.std()) == pytest.approx(1, abs=0.03)
+    # What is drawn of one key is drawn apart.
+    assert abs(float(jnp.corrcoef(noise[:, 0, 0], missed[:, 0])[0, 1])) < 0.05
 
 
 # From half sections to voxels and back.

@@ -18,6 +18,7 @@ case "$*" in
   --version) wrong old && echo "Python 3.9.2" || echo "Python 3.12.3" ;;
   *sys.exit*) ! wrong old ;;
   *"import venv"*) ! wrong venvless ;;
+  *cuda_extra*) ;;
   *print*) echo 3.12 ;;
   "-m venv --clear .venv")
     rm -rf .venv
@@ -41,7 +42,9 @@ def clone(tmp_path):
     """A folder with what setup.sh reads, and the pretended Python beside it."""
     folder = tmp_path / "clone"
     (folder / "scripts").mkdir(parents=True)
-    for name in ("scripts/setup.sh", "pyproject.toml", "constraints.txt"):
+    (folder / "voxgan_jax/devices").mkdir(parents=True)
+    asked = (f"voxgan_jax/{name}.py" for name in ("__init__", "version", "devices/accelerator"))
+    for name in ("scripts/setup.sh", "pyproject.toml", "constraints.txt", *asked):
         shutil.copy(ROOT / name, folder / name)
     python = tmp_path / "python"
     python.write_text(FAKE_PYTHON)

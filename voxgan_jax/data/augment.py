@@ -37,6 +37,10 @@ def from_config(config: Any) -> Callable[..., Any] | None:
     return functools.partial(augment_batch, turn=config.augment, keep_longest=stretched, **options)
 
 
+Boxes = tuple[Int[Array, "b 3"], Int[Array, "b 3"]]
+"""Where the box that each pot fills starts, and its sides, in cells."""
+
+
 def augment_batch(
     batch: Mapping[str, Any],
     rng: jax.Array,
@@ -118,10 +122,6 @@ def augment_batch(
     return changed
 
 
-Boxes = tuple[Int[Array, "b 3"], Int[Array, "b 3"]]
-"""Where the box that each pot fills starts, and its sides, in cells."""
-
-
 def _with_their_boxes(
     profiles: Float[Array, "b heights rings"], old: Boxes, new: Boxes
 ) -> Float[Array, "b heights rings"]:
@@ -135,11 +135,8 @@ def _with_their_boxes(
     return stretch.stretched(profiles, factors[:, :2].mean(axis=1), factors[:, 2], before, after)
 
 
-def boxes(labels: UInt8[Array, "b d h w"]) -> tuple[Int[Array, "b 3"], Int[Array, "b 3"]]:
-    """Where the box that each pot fills starts, and its sides, in cells.
-
-    An empty grid's box is all of it.
-    """
+def boxes(labels: UInt8[Array, "b d h w"]) -> Boxes:
+    """The boxes that pots fill; an empty grid's box is all of it."""
     from_above, from_side = labels.max(axis=2) > 0, labels.max(axis=1) > 0
     planes = (from_above.any(axis=2), from_side.any(axis=2), from_above.any(axis=1))
     starts = jnp.stack([plane.argmax(axis=1) for plane in planes], axis=1)

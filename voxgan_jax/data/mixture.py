@@ -20,7 +20,7 @@ _LONGEST_SIDE = 64
 _HANDLED = 0.0
 
 KINDS = ("iberian", "world")
-"""What synthetic pots are like: the data set, `synthetic.pots`, or any, `synthetic.world`."""
+"""What synthetic pots are like: the data set's (`synthetic.pots`) or any (`pottery.world`)."""
 
 Read = Callable[[slice], Iterator[PotFile]]
 """`read(rows)` gives these broken pots of a split, one by one."""

@@ -1,8 +1,10 @@
-"""What makes JAX fast on an NVIDIA GPU, set from one place before it starts. Imports no JAX.
+"""What JAX and NumPy are told by the environment before they start, and which JAX fits a machine.
 
-Nothing is set where there is no such GPU, and nothing that the environment already sets. In
-training the persistent cache is left off on a CPU: JAX 0.10 loads the steps that it cached there
-under pages of warnings on the console. Restoring has none (`keep_compiled`).
+Imports neither of them, nor what is not Python's own: `scripts/setup.sh` asks it before all else.
+
+Nothing that is set already is set anew. In training the persistent cache is left off on a CPU: JAX
+0.10 loads the steps that it cached there under pages of warnings on the console. Restoring has none
+(`keep_compiled`).
 """
 
 import contextlib
@@ -141,7 +143,7 @@ def cuda_extra() -> str | None:
     """Which JAX fits the NVIDIA driver and cards: "cuda13", "cuda12", or "" for neither.
 
     CUDA 13 needs a driver of 580 and cards from Turing on, CUDA 12 one of 525 and cards of 5.2; the
-    oldest card decides. `scripts/setup.sh` says the same in its language. None: no driver tells.
+    oldest card decides. None: no driver tells.
     """
     import subprocess
 

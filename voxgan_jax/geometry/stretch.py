@@ -28,7 +28,7 @@ def stretched(
     """
     _, rows, rings = distance.shape
     distance = distance.astype(jnp.float32)
-    height = (jnp.arange(rows, dtype=jnp.float32)[None] - 0.5) * half_section.STEP
+    height = jnp.asarray(half_section.heights(rows), jnp.float32)[None]
     height = (height - middle[:, None]) / up[:, None] + old_middle[:, None]
     ring = jnp.arange(rings, dtype=jnp.float32)[None] / across[:, None]
     # Both slopes, per voxel, read together with the distance.

@@ -180,7 +180,7 @@ def _transposed_s2d_backward(
 
     The strided convolution carries the fine grid to the coarse one, so `x` is the cotangent of its
     output. Differentiated as written, the kernel gradient would have a padded grid for its kernel,
-    which oneDNN does not take: 300 times as long.
+    which oneDNN does not take and Eigen is slow at.
     """
     x, kernel = residuals
     turned = kernel.swapaxes(3, 4)

@@ -38,7 +38,7 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
         if config.data[field] and name != "resident":
             raise ValueError(
                 f"config.data.{field} are made for data that the devices hold: set"
-                " config.data.source=resident, or it to 0"
+                f" config.data.source=resident, or it to {type(config.data[field])()}"
             )
     try:
         module = importlib.import_module(SOURCES[name])

@@ -89,6 +89,30 @@ def update(
     return state, scalars, optax.tree.norm(grads)
 
 
+def generator_step(
+    state: TrainState,
+    nets: Mapping[str, Net],
+    improve: Callable[[NetState, Examples], Pass],
+    examples: Examples,
+    *,
+    ema_decay: float,
+    accumulate_steps: int,
+    axis_name: str | None,
+) -> tuple[TrainState, Scalars]:
+    """The step of an objective that trains the generator alone.
+
+    Args:
+        improve: of a micro-batch the network with its statistics moved, gradients and scalars.
+        ema_decay, accumulate_steps, axis_name: as for every objective's step.
+
+    Returns:
+        The next state, and the mean scalars with the gradient's norm, `grad_norm_g`.
+    """
+    after, means = accumulate(improve, state.nets["generator"], examples, accumulate_steps)
+    after, scalars, norm = update(nets["generator"], after, means, axis_name)
+    return next_state(state, {"generator": after}, ema_decay), scalars | {"grad_norm_g": norm}
+
+
 def next_state(state: TrainState, nets: dict[str, NetState], ema_decay: float) -> TrainState:
     """The state after a step that left these networks; the average follows the generator."""
     return TrainState(

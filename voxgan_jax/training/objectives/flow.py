@@ -89,9 +89,9 @@ def step(
         distance = examples["profiles"].astype(jnp.float32)
         clean = distance / half_section.CLIP
         row_keys = jax.random.wrap_key_data(examples["keys"])
-        noise, time, quick = noise_of(row_keys, clean.shape[1:], quick_share)
+        noise, time, quick, missed = chance(row_keys, clean.shape[1:], quick_share)
         shown = jnp.where(quick[:, None, None], 0.0, path(noise, clean, time))
-        aside = axis_noise * jax.vmap(lambda key: jax.random.normal(key, (2,)))(row_keys)
+        aside = axis_noise * missed
 
         def loss(params: Tree) -> tuple[Array, Scalars]:
             _, left = net.module.apply(
@@ -115,11 +115,8 @@ def step(
         (g_loss, parts), grads = jax.value_and_grad(loss, has_aux=True)(net_g.params)
         return net_g, (grads, {"g_loss": g_loss} | parts)
 
-    examples = {**batch, "keys": keys}
-    net_g, means = updates.accumulate(improve, state.nets["generator"], examples, accumulate_steps)
-    net_g, scalars, norm = updates.update(net, net_g, means, axis_name)
-    state = updates.next_state(state, {"generator": net_g}, ema_decay)
-    return state, scalars | {"grad_norm_g": norm}
+    how = {"ema_decay": ema_decay, "accumulate_steps": accumulate_steps, "axis_name": axis_name}
+    return updates.generator_step(state, nets, improve, {**batch, "keys": keys}, **how)
 
 
 def complete(
@@ -132,20 +129,22 @@ def complete(
     return profile_flow.mean_of_draws(module, dict(variables), partial, key)
 
 
-def noise_of(
+def chance(
     keys: Key[Array, " b"], shape: tuple[int, int], quick_share: float
-) -> tuple[HalfSection, Float[Array, " b"], Bool[Array, " b"]]:
-    """For each example: noise, a time, and whether it is for the quick answer, where the time is 0.
+) -> tuple[HalfSection, Float[Array, " b"], Bool[Array, " b"], Float[Array, "b 2"]]:
+    """For each example: noise, a time, whether it is for the quick answer, where the time is 0, and
+    by how many deviations the axis is missed.
 
     Times are logistic-normal, their odds shifted as in drawing.
     """
 
-    def one(key: Array) -> tuple[Array, Array, Array]:
-        for_noise, for_time, for_quick = jax.random.split(key, 3)
+    def one(key: Array) -> tuple[Array, Array, Array, Array]:
+        for_noise, for_time, for_quick, for_axis = jax.random.split(key, 4)
         odds = jax.random.normal(for_time, ()) - jnp.log(profile_flow.SHIFT)
         quick = jax.random.uniform(for_quick, ()) < quick_share
         time = jnp.where(quick, 0.0, jax.nn.sigmoid(odds))
-        return jax.random.normal(for_noise, shape, jnp.float32), time, quick
+        noise = jax.random.normal(for_noise, shape, jnp.float32)
+        return noise, time, quick, jax.random.normal(for_axis, (2,))
 
     return jax.vmap(one)(keys)
 

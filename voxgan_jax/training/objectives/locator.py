@@ -64,10 +64,8 @@ def step(
         g_loss, grads = jax.value_and_grad(loss)(state.params)
         return state, (grads, {"g_loss": g_loss})
 
-    after, means = updates.accumulate(improve, state.nets["generator"], batch, accumulate_steps)
-    after, scalars, norm = updates.update(net, after, means, axis_name)
-    state = updates.next_state(state, {"generator": after}, ema_decay)
-    return state, scalars | {"grad_norm_g": norm}
+    how = {"ema_decay": ema_decay, "accumulate_steps": accumulate_steps, "axis_name": axis_name}
+    return updates.generator_step(state, nets, improve, batch, **how)
 
 
 def complete(

@@ -65,8 +65,5 @@ def step(
         (g_loss, (net_g, parts)), grads = jax.value_and_grad(loss, has_aux=True)(net_g.params)
         return net_g, (grads, {"g_loss": g_loss} | parts)
 
-    examples = {**batch, "keys": keys}
-    net_g, means = updates.accumulate(improve, state.nets["generator"], examples, accumulate_steps)
-    net_g, scalars, norm = updates.update(net, net_g, means, axis_name)
-    state = updates.next_state(state, {"generator": net_g}, ema_decay)
-    return state, scalars | {"grad_norm_g": norm}
+    how = {"ema_decay": ema_decay, "accumulate_steps": accumulate_steps, "axis_name": axis_name}
+    return updates.generator_step(state, nets, improve, {**batch, "keys": keys}, **how)
