@@ -161,6 +161,15 @@ def test_what_does_not_suit_is_refused():
         objectives.build(config)
 
 
+def test_what_the_config_alone_tells_is_wrong_is_found_before_the_data_is_read(
+    resident_config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(build, "open_feed", lambda *_: pytest.fail("the data was read"))
+    resident_config.objective = "flow"
+    with pytest.raises(ValueError, match=r"flow is for config\.generator\.kind=profile_flow"):
+        loop.train(resident_config, tmp_path)
+
+
 # The losses.
 
 

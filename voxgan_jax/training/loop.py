@@ -57,12 +57,13 @@ def train(
 
 def _train(config: Any, run_dir: str | pathlib.Path, stop: interruption.Stop) -> TrainState:
     mesh = parallel.make_mesh()
+    # Whatever the config alone tells is wrong is found before the data is read.
+    objective = objectives.build(config)
     feed = build.open_feed(config, mesh)
     validation.check(config)
     num_train_steps = (
         config.train.num_train_steps or config.train.num_epochs * feed.plan.num_batches
     )
-    objective = objectives.build(config)
     run = compile_step(config, objective, mesh, feed.draw)
     predict = compile_predict(objective, mesh.local_mesh)
     primary = processes.is_primary()
