@@ -123,6 +123,8 @@ def _end(executor: ProcessPoolExecutor, grace: float) -> None:
     finally:
         for process in processes:
             process.kill()
+        # A kill is carried out a moment after it was asked for.
+        _wait(processes, _GRACE_S)
 
 
 def _wait(processes: Iterable[BaseProcess], seconds: float) -> None:
