@@ -21,7 +21,6 @@ import gc
 import pathlib
 import shutil
 import signal
-import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,17 +72,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def objectives_once() -> Iterator[None]:
     """All tests of one process do."""
     with sharing_objectives():
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_locator() -> Iterator[None]:
-    """It scores more than a thousand maps a sherd: there LLVM's first optimisations pay."""
-    from voxgan_jax.placement import locator
-
-    jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(locator, "jax", types.SimpleNamespace(jit=jit))
         yield
 
 
