@@ -8,6 +8,7 @@ Nothing that is set already is set anew. In training the persistent cache is lef
 """
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import mmap
@@ -32,6 +33,12 @@ XLA_FLAGS = {
 WITHOUT_TRITON = {"xla_gpu_enable_triton_gemm": "false"}
 """Also of jaxlib before 0.11: it finds no tiles for some products of `revolve` at batch 64."""
 
+ONEDNN = {
+    "xla_cpu_use_onednn": "true",
+    "xla_cpu_experimental_onednn_custom_call": "true",
+}
+"""The flags by which XLA has oneDNN do the convolutions of a CPU, from jaxlib 0.11 on."""
+
 DETERMINISTIC = {"xla_gpu_deterministic_ops": "true"}
 """Sums in a fixed order, and no algorithm that is chosen by how long it took this time."""
 
@@ -44,9 +51,10 @@ _LEAST_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
 def prepare(*, deterministic: bool = False) -> None:
-    """Set `XLA_FLAGS` and the compilation cache where there is an NVIDIA GPU.
+    """Set `XLA_FLAGS`, and the compilation cache where there is an NVIDIA GPU.
 
-    Where there is none, a plug-in for it is passed over: it would print why it does not start.
+    Where there is none, XLA is told to use oneDNN if it can, and a plug-in for a GPU is passed
+    over: it would print why it does not start.
 
     Call it before the first JAX computation. Flags in `XLA_FLAGS` stay as they are. Compiled steps
     are kept in `voxgan_jax/xla` of the user's cache folder (`XDG_CACHE_HOME`, or `~/.cache`), or
@@ -61,6 +69,7 @@ def prepare(*, deterministic: bool = False) -> None:
     """
     if not has_nvidia_gpu():
         _pass_over_plugin()
+        _use_onednn()
         return
     told = os.environ.get("XLA_FLAGS", "")
     wanted = with_flags(told, flags(deterministic=deterministic))
@@ -69,6 +78,31 @@ def prepare(*, deterministic: bool = False) -> None:
     os.environ["XLA_FLAGS"] = wanted
     if CACHE_VARIABLE not in os.environ:
         _keep_in(default_cache_dir())
+
+
+def has_onednn() -> bool:
+    """Whether XLA has oneDNN do the convolutions of a CPU, as `prepare` or `XLA_FLAGS` told it."""
+    told = (word.lstrip("-").partition("=") for word in os.environ.get("XLA_FLAGS", "").split())
+    values = {name: value.lower() for name, _, value in told}
+    on = (values.get(name) in ("", "true", "1") for name in ONEDNN)
+    return _may_have_onednn() and all(on)
+
+
+@functools.cache
+def _may_have_onednn() -> bool:
+    # 0.10 has oneDNN and no convolutions in it, and what 0.12 will know is not known.
+    return (0, 11) <= _jaxlib_version() < (0, 12) and sys.platform == "linux" and _is_x86()
+
+
+def _is_x86() -> bool:
+    return platform.machine().lower() in ("x86_64", "amd64")
+
+
+def _use_onednn() -> None:
+    # Flags that come too late would make `has_onednn` say what is not so.
+    cpu = "cpu" in os.environ.get("JAX_PLATFORMS", "cpu").split(",")
+    if cpu and _may_have_onednn() and not _jax_has_started():
+        os.environ["XLA_FLAGS"] = with_flags(os.environ.get("XLA_FLAGS", ""), ONEDNN)
 
 
 def keep_compiled() -> None:

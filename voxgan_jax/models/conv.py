@@ -8,7 +8,9 @@ same kernel, `(k, k, k, in, out)`, so that a model trained under one runs under 
   convolution dilates the input, which neither Eigen nor cuDNN does well.
 - ``"s2d"``: space to depth, then a convolution of kernel 2 and stride 1 (and the reverse for the
   transposed one). No dilation and no stride anywhere, forward or backward: what cuDNN does best.
-- ``"matmul"``: windows are copied side by side, then multiplied as one matrix; fastest on a CPU.
+- ``"matmul"``: windows are copied side by side, then multiplied as one matrix; what Eigen does best.
+- ``"onednn"``: strided as "lax", transposed as "s2d", and each pass of the gradients as one of the
+  two: nothing is dilated but a kernel. Fastest on a CPU whose XLA has oneDNN do its convolutions.
 - ``"auto"``: the one that `AUTO` names for the platform and the kind of layer.
 
 Why kernel 4, stride 2, padding 1 is kernel 2, stride 1 on blocks: pad by 1 and cut the grid into
@@ -24,6 +26,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from voxgan_jax.devices import accelerator
 from voxgan_jax.models.rearrange import (
     crop,
     depth_to_space,
@@ -40,16 +43,20 @@ Convolve = Callable[[Array, Array], Array]
 """Of a grid and a kernel."""
 
 _LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
-FORMS = ("auto", "lax", "s2d", "matmul")
+FORMS = ("auto", "lax", "s2d", "matmul", "onednn")
 
 AUTO = {
     # Fastest in every layer of `baseline` and at the 4³ of `resnet_sn`, all passes together:
     # scripts/benchmark.py --what conv.
     "cpu": {"down": "matmul", "up": "matmul", "same": "matmul"},
+    "onednn": {"down": "onednn", "up": "onednn", "same": "lax"},
     # Not measured: what XLA's sources promise for cuDNN (no dilation, no gradient it cannot take).
     "gpu": {"down": "s2d", "up": "s2d", "same": "lax"},
 }
-"""The form of a layer by platform and kind: strided, transposed, or of stride 1."""
+"""The form of a layer by platform and kind: strided, transposed, or of stride 1.
+
+"onednn" is a CPU on which `devices.accelerator.has_onednn`.
+"""
 
 
 def find_dtype(name: str) -> Any:
@@ -66,6 +73,8 @@ def choose_form(form: str, kind: str, platform: str) -> str:
     """
     if form not in FORMS:
         raise ValueError(f"unknown convolution form {form!r}; known: {', '.join(FORMS)}")
+    if platform == "cpu" and accelerator.has_onednn():
+        platform = "onednn"
     return AUTO.get(platform, AUTO["gpu"])[kind] if form == "auto" else form
 
 
@@ -130,7 +139,32 @@ def _strided_matmul(x: Array, kernel: Array) -> Array:
     return crop(overlap_add(shares, 2))
 
 
-_STRIDED = {"lax": _strided_lax, "s2d": _strided_s2d, "matmul": _strided_matmul}
+@jax.custom_vjp
+def _strided_onednn(x: Array, kernel: Array) -> Array:
+    return _strided_lax(x, kernel)
+
+
+_strided_onednn.defvjp(
+    lambda x, kernel: (_strided_lax(x, kernel), (x, kernel)),
+    lambda saved, g: (
+        _transposed_onednn(g, saved[1].swapaxes(3, 4)),
+        _kernel_gradient(_strided_lax, saved[0], g, saved[1]),
+    ),
+)
+
+
+def _kernel_gradient(strided: Convolve, fine: Array, coarse: Array, kernel: Array) -> Array:
+    """Of a strided convolution from the fine grid to the coarse one, at that cotangent."""
+    (gradient,) = jax.linear_transpose(functools.partial(strided, fine), kernel)(coarse)
+    return gradient
+
+
+_STRIDED = {
+    "lax": _strided_lax,
+    "s2d": _strided_s2d,
+    "matmul": _strided_matmul,
+    "onednn": _strided_onednn,
+}
 
 
 def conv_k4s2(
@@ -159,8 +193,7 @@ def _transposed_lax(x: Array, kernel: Array) -> Array:
     )
 
 
-@jax.custom_vjp
-def _transposed_s2d(x: Array, kernel: Array) -> Array:
+def _blocks_transposed(x: Array, kernel: Array) -> Array:
     ci, co = kernel.shape[3:]
     # A block of the output reads the 2³ input voxels around it; the first of them reaches it with
     # the far half of its window, hence the reversed order.
@@ -169,26 +202,27 @@ def _transposed_s2d(x: Array, kernel: Array) -> Array:
     return crop(depth_to_space(blocks))
 
 
-def _transposed_s2d_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
-    return _transposed_s2d(x, kernel), (x, kernel)
-
-
-def _transposed_s2d_backward(
-    residuals: tuple[Array, Array], cotangent: Array
-) -> tuple[Array, Array]:
-    """A transposed convolution's gradients are a strided one's output and kernel gradient.
+def _transposed_by(strided: Convolve, gradient_of: Convolve) -> Convolve:
+    """The transposed convolution on blocks, with the gradients that a strided one's passes are.
 
     The strided convolution carries the fine grid to the coarse one, so `x` is the cotangent of its
     output. Differentiated as written, the kernel gradient would have a padded grid for its kernel,
     which oneDNN does not take and Eigen is slow at.
     """
-    x, kernel = residuals
-    turned = kernel.swapaxes(3, 4)
-    (gradient,) = jax.linear_transpose(functools.partial(_strided_s2d, cotangent), turned)(x)
-    return _strided_s2d(cotangent, turned), gradient.swapaxes(3, 4)
+
+    def backward(saved: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
+        x, kernel = saved
+        turned = kernel.swapaxes(3, 4)
+        gradient = _kernel_gradient(gradient_of, cotangent, x, turned)
+        return strided(cotangent, turned), gradient.swapaxes(3, 4)
+
+    transposed = jax.custom_vjp(_blocks_transposed)
+    transposed.defvjp(lambda x, kernel: (_blocks_transposed(x, kernel), (x, kernel)), backward)
+    return transposed
 
 
-_transposed_s2d.defvjp(_transposed_s2d_forward, _transposed_s2d_backward)
+_transposed_s2d = _transposed_by(_strided_s2d, _strided_s2d)
+_transposed_onednn = _transposed_by(_strided_onednn, _strided_lax)
 
 
 def _transposed_matmul(x: Array, kernel: Array) -> Array:
@@ -201,7 +235,12 @@ def _transposed_matmul(x: Array, kernel: Array) -> Array:
     return crop(depth_to_space(overlap_add(shares, 2)))
 
 
-_TRANSPOSED = {"lax": _transposed_lax, "s2d": _transposed_s2d, "matmul": _transposed_matmul}
+_TRANSPOSED = {
+    "lax": _transposed_lax,
+    "s2d": _transposed_s2d,
+    "matmul": _transposed_matmul,
+    "onednn": _transposed_onednn,
+}
 
 
 def conv_transpose_k4s2(
@@ -227,13 +266,13 @@ def _same_matmul(x: Array, kernel: Array) -> Array:
     return _matmul(windows(pad(x), 3), kernel.reshape(27 * ci, co))
 
 
-_SAME = {"lax": _same_lax, "s2d": _same_lax, "matmul": _same_matmul}
+_SAME = {"lax": _same_lax, "s2d": _same_lax, "matmul": _same_matmul, "onednn": _same_lax}
 
 
 def conv_k3s1(
     x: Float[Array, "b d h w ci"], kernel: Float[Array, "3 3 3 ci co"], *, form: str = "auto"
 ) -> Float[Array, "b d h w co"]:
-    """Convolution of kernel 3, stride 1, padding 1, without bias; "s2d" and "lax" are the same."""
+    """Convolution of kernel 3, stride 1, padding 1, without bias; all but "matmul" are the same."""
     return _convolve(_SAME, form, "same")(x, kernel)
 
 
