@@ -22,6 +22,7 @@ FAST_FORMS = ("s2d", "matmul", "onednn")  # "auto" is one of them
 STRIDED = [
     (2, (8, 8, 8), 1, 3), (1, (4, 6, 8), 3, 1), (2, (2, 2, 2), 5, 4),
     (2, (16, 16, 16), 3, 5), (1, (16, 18, 20), 1, 1), (1, (16, 16, 16), 1, 9),
+    (18, (16, 16, 16), 2, 3),  # more examples than "onednn" takes at a time
 ]  # fmt: skip
 TRANSPOSED = [
     (2, (4, 4, 4), 6, 3), (1, (2, 3, 4), 1, 2), (2, (1, 1, 1), 3, 1),
@@ -267,7 +268,7 @@ def test_layers_equal_products_where_onednn_does_them():
     }
     command = [sys.executable, "-c", BY_ONEDNN]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    on = jax.version.__version_info__ >= (0, 11) and platform.machine() == "x86_64"
+    on = not jax.__version__.startswith("0.10.") and platform.machine() == "x86_64"
     assert (done.returncode, done.stdout) == (0, f"{on}\n"), done.stderr[-900:]
 
 

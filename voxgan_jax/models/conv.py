@@ -9,8 +9,8 @@ same kernel, `(k, k, k, in, out)`, so that a model trained under one runs under 
 - ``"s2d"``: space to depth, then a convolution of kernel 2 and stride 1 (and the reverse for the
   transposed one). No dilation and no stride anywhere, forward or backward: what cuDNN does best.
 - ``"matmul"``: windows are copied side by side, then multiplied as one matrix; fastest on a CPU.
-- ``"onednn"``: strided as "lax", transposed as "s2d", and each pass of the gradients as one of the
-  two, so that nothing is dilated but a kernel; faster still where XLA has oneDNN do them.
+- ``"onednn"``: strided as "lax", transposed as "s2d", and each pass of the gradients as one of
+  them, so that nothing is dilated but a kernel; faster still where XLA has oneDNN do it.
 - ``"auto"``: the one that `AUTO` names for the platform and the kind of layer.
 
 Why kernel 4, stride 2, padding 1 is kernel 2, stride 1 on blocks: pad by 1 and cut the grid into
@@ -27,6 +27,14 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from voxgan_jax.devices import accelerator
+from voxgan_jax.models.kernel_gradient import (
+    LAYOUT,
+    Convolve,
+    by_block,
+    kernel_gradient,
+    onednn_gradient,
+    strided,
+)
 from voxgan_jax.models.rearrange import (
     crop,
     depth_to_space,
@@ -39,10 +47,6 @@ from voxgan_jax.models.rearrange import (
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 """The types that networks compute in, by their names in a config."""
 
-Convolve = Callable[[Array, Array], Array]
-"""Of a grid and a kernel."""
-
-_LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
 FORMS = ("auto", "lax", "s2d", "matmul", "onednn")
 
 AUTO = {
@@ -94,14 +98,6 @@ def _matmul(x: Array, matrix: Array) -> Array:
     return (x.reshape(-1, x.shape[-1]) @ matrix).reshape(*x.shape[:-1], matrix.shape[-1])
 
 
-def _by_block(kernel: Float[Array, "4 4 4 ci co"]) -> Float[Array, "8 8 ci co"]:
-    """The kernel as (block of the 2³ window, voxel in that block, in, out)."""
-    ci, co = kernel.shape[3:]
-    # (d1 d0 h1 h0 w1 w0) to (d1 h1 w1 d0 h0 w0), in two exchanges of low rank.
-    kernel = kernel.reshape(2, 2, 2, 8 * ci * co).swapaxes(1, 2)
-    return kernel.reshape(4, 4, 2, 2 * ci * co).swapaxes(1, 2).reshape(8, 8, ci, co)
-
-
 def _few_columns(coarse: tuple[int, ...], coarse_channels: int, fine_channels: int) -> bool:
     """Whether a "matmul" form works on the grid of blocks, one voxel larger than the coarse grid.
 
@@ -116,20 +112,16 @@ def _few_columns(coarse: tuple[int, ...], coarse_channels: int, fine_channels: i
 # The strided convolution.
 
 
-def _strided_lax(x: Array, kernel: Array) -> Array:
-    return lax.conv_general_dilated(x, kernel, (2, 2, 2), [(1, 1)] * 3, dimension_numbers=_LAYOUT)
-
-
 def _strided_s2d(x: Array, kernel: Array) -> Array:
     ci, co = kernel.shape[3:]
-    kernel = _by_block(kernel).reshape(2, 2, 2, 8 * ci, co)
+    kernel = by_block(kernel).reshape(2, 2, 2, 8 * ci, co)
     blocks = space_to_depth(pad(x))
-    return lax.conv_general_dilated(blocks, kernel, (1, 1, 1), "VALID", dimension_numbers=_LAYOUT)
+    return lax.conv_general_dilated(blocks, kernel, (1, 1, 1), "VALID", dimension_numbers=LAYOUT)
 
 
 def _strided_matmul(x: Array, kernel: Array) -> Array:
     ci, co = kernel.shape[3:]
-    kernel, blocks = _by_block(kernel), space_to_depth(pad(x))
+    kernel, blocks = by_block(kernel), space_to_depth(pad(x))
     coarse = tuple(length // 2 for length in x.shape[1:4])
     if not _few_columns(coarse, co, ci):
         return _matmul(windows(blocks, 2), kernel.reshape(64 * ci, co))
@@ -141,26 +133,19 @@ def _strided_matmul(x: Array, kernel: Array) -> Array:
 
 @jax.custom_vjp
 def _strided_onednn(x: Array, kernel: Array) -> Array:
-    return _strided_lax(x, kernel)
+    return strided(x, kernel)
+
+
+def _strided_onednn_backward(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+    x, kernel = saved
+    return _transposed_onednn(g, kernel.swapaxes(3, 4)), onednn_gradient(x, g, kernel)
 
 
 _strided_onednn.defvjp(
-    lambda x, kernel: (_strided_lax(x, kernel), (x, kernel)),
-    lambda saved, g: (
-        _transposed_onednn(g, saved[1].swapaxes(3, 4)),
-        _kernel_gradient(_strided_lax, saved[0], g, saved[1]),
-    ),
+    lambda x, kernel: (strided(x, kernel), (x, kernel)), _strided_onednn_backward
 )
-
-
-def _kernel_gradient(strided: Convolve, fine: Array, coarse: Array, kernel: Array) -> Array:
-    """Of a strided convolution from the fine grid to the coarse one, at that cotangent."""
-    (gradient,) = jax.linear_transpose(functools.partial(strided, fine), kernel)(coarse)
-    return gradient
-
-
 _STRIDED = {
-    "lax": _strided_lax,
+    "lax": strided,
     "s2d": _strided_s2d,
     "matmul": _strided_matmul,
     "onednn": _strided_onednn,
@@ -189,7 +174,7 @@ def _transposed_lax(x: Array, kernel: Array) -> Array:
         (1, 1, 1),
         [(2, 2)] * 3,
         lhs_dilation=(2, 2, 2),
-        dimension_numbers=_LAYOUT,
+        dimension_numbers=LAYOUT,
     )
 
 
@@ -197,12 +182,14 @@ def _blocks_transposed(x: Array, kernel: Array) -> Array:
     ci, co = kernel.shape[3:]
     # A block of the output reads the 2³ input voxels around it; the first of them reaches it with
     # the far half of its window, hence the reversed order.
-    kernel = _by_block(kernel)[::-1].transpose(0, 2, 1, 3).reshape(2, 2, 2, ci, 8 * co)
-    blocks = lax.conv_general_dilated(x, kernel, (1, 1, 1), [(1, 1)] * 3, dimension_numbers=_LAYOUT)
+    kernel = by_block(kernel)[::-1].transpose(0, 2, 1, 3).reshape(2, 2, 2, ci, 8 * co)
+    blocks = lax.conv_general_dilated(x, kernel, (1, 1, 1), [(1, 1)] * 3, dimension_numbers=LAYOUT)
     return crop(depth_to_space(blocks))
 
 
-def _transposed_by(strided: Convolve, gradient_of: Convolve) -> Convolve:
+def _transposed_by(
+    convolve: Convolve, gradient_of: Callable[[Array, Array, Array], Array]
+) -> Convolve:
     """The transposed convolution on blocks, with the gradients that a strided one's passes are.
 
     The strided convolution carries the fine grid to the coarse one, so `x` is the cotangent of its
@@ -213,21 +200,21 @@ def _transposed_by(strided: Convolve, gradient_of: Convolve) -> Convolve:
     def backward(saved: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
         x, kernel = saved
         turned = kernel.swapaxes(3, 4)
-        gradient = _kernel_gradient(gradient_of, cotangent, x, turned)
-        return strided(cotangent, turned), gradient.swapaxes(3, 4)
+        gradient = gradient_of(cotangent, x, turned)
+        return convolve(cotangent, turned), gradient.swapaxes(3, 4)
 
     transposed = jax.custom_vjp(_blocks_transposed)
     transposed.defvjp(lambda x, kernel: (_blocks_transposed(x, kernel), (x, kernel)), backward)
     return transposed
 
 
-_transposed_s2d = _transposed_by(_strided_s2d, _strided_s2d)
-_transposed_onednn = _transposed_by(_strided_onednn, _strided_lax)
+_transposed_s2d = _transposed_by(_strided_s2d, functools.partial(kernel_gradient, _strided_s2d))
+_transposed_onednn = _transposed_by(_strided_onednn, onednn_gradient)
 
 
 def _transposed_matmul(x: Array, kernel: Array) -> Array:
     ci, co = kernel.shape[3:]
-    kernel = _by_block(kernel)
+    kernel = by_block(kernel)
     if _few_columns(x.shape[1:4], ci, co):
         matrix = kernel[::-1].transpose(0, 2, 1, 3).reshape(8 * ci, 8 * co)
         return crop(depth_to_space(_matmul(windows(pad(x), 2), matrix)))
@@ -258,7 +245,7 @@ def conv_transpose_k4s2(
 
 
 def _same_lax(x: Array, kernel: Array) -> Array:
-    return lax.conv_general_dilated(x, kernel, (1, 1, 1), [(1, 1)] * 3, dimension_numbers=_LAYOUT)
+    return lax.conv_general_dilated(x, kernel, (1, 1, 1), [(1, 1)] * 3, dimension_numbers=LAYOUT)
 
 
 def _same_matmul(x: Array, kernel: Array) -> Array:
