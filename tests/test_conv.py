@@ -287,6 +287,8 @@ def test_auto_follows_the_table_of_the_platform(monkeypatch, platform, with_oned
     kinds = ("down", "up", "same")
     assert [conv.choose_form("auto", kind, platform) for kind in kinds] == expected
     assert conv.choose_form("lax", "down", platform) == "lax"
+    double = conv.choose_form("auto", "down", platform, np.float64)
+    assert double == ("matmul" if platform == "cpu" else "s2d")  # oneDNN has none of these
 
 
 @pytest.mark.parametrize(

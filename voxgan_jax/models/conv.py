@@ -70,24 +70,25 @@ def find_dtype(name: str) -> Any:
     return DTYPES[name]
 
 
-def choose_form(form: str, kind: str, platform: str) -> str:
+def choose_form(form: str, kind: str, platform: str, dtype: Any = jnp.float32) -> str:
     """The form that `form` stands for in layers of a kind ("down", "up", "same") on a platform.
 
     ValueError names the known forms. A platform that is not in `AUTO` takes those of "gpu".
     """
     if form not in FORMS:
         raise ValueError(f"unknown convolution form {form!r}; known: {', '.join(FORMS)}")
-    if platform == "cpu" and accelerator.has_onednn():
+    # oneDNN has no convolutions in float64.
+    if platform == "cpu" and dtype != jnp.float64 and accelerator.has_onednn():
         platform = "onednn"
     return AUTO.get(platform, AUTO["gpu"])[kind] if form == "auto" else form
 
 
-def _convolve(spellings: Mapping[str, Convolve], form: str, kind: str) -> Convolve:
+def _convolve(spellings: Mapping[str, Convolve], form: str, kind: str, dtype: Any) -> Convolve:
     """The spelling of a form, for "auto" by the platform that a program is compiled for.
 
     That need not be the one that compiles it.
     """
-    cpu, other = (spellings[choose_form(form, kind, platform)] for platform in ("cpu", "gpu"))
+    cpu, other = (spellings[choose_form(form, kind, target, dtype)] for target in ("cpu", "gpu"))
     if cpu is other:
         return cpu
     return lambda x, kernel: jnp.asarray(lax.platform_dependent(x, kernel, cpu=cpu, default=other))
@@ -161,7 +162,7 @@ def conv_k4s2(
     """
     if any(length % 2 for length in x.shape[1:4]):
         raise ValueError(f"the sides of the grid must be even, got {x.shape[1:4]}")
-    return _convolve(_STRIDED, form, "down")(x, kernel)
+    return _convolve(_STRIDED, form, "down", x.dtype)(x, kernel)
 
 
 # The transposed convolution.
@@ -238,7 +239,7 @@ def conv_transpose_k4s2(
     In each dimension input voxel i adds x[i]·kernel[k] to output voxel 2i − 1 + k, as PyTorch's
     ConvTranspose3d does. Raises ValueError for an unknown form.
     """
-    return _convolve(_TRANSPOSED, form, "up")(x, kernel)
+    return _convolve(_TRANSPOSED, form, "up", x.dtype)(x, kernel)
 
 
 # The convolutions of stride 1.
@@ -260,7 +261,7 @@ def conv_k3s1(
     x: Float[Array, "b d h w ci"], kernel: Float[Array, "3 3 3 ci co"], *, form: str = "auto"
 ) -> Float[Array, "b d h w co"]:
     """Convolution of kernel 3, stride 1, padding 1, without bias; all but "matmul" are the same."""
-    return _convolve(_SAME, form, "same")(x, kernel)
+    return _convolve(_SAME, form, "same", x.dtype)(x, kernel)
 
 
 def conv_full(
