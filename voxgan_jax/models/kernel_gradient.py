@@ -18,6 +18,7 @@ Convolve = Callable[[Array, Array], Array]
 """Of a grid and a kernel."""
 
 LAYOUT = ("NDHWC", "DHWIO", "NDHWC")
+"""The order of the axes of grid, kernel and output."""
 
 
 def by_block(kernel: Float[Array, "4 4 4 ci co"]) -> Float[Array, "8 8 ci co"]:
@@ -29,6 +30,7 @@ def by_block(kernel: Float[Array, "4 4 4 ci co"]) -> Float[Array, "8 8 ci co"]:
 
 
 def strided(x: Array, kernel: Array) -> Array:
+    """The convolution as `jax.lax` has it."""
     return lax.conv_general_dilated(x, kernel, (2, 2, 2), [(1, 1)] * 3, dimension_numbers=LAYOUT)
 
 
