@@ -112,8 +112,8 @@ def _restore(
         _fail(args, all_of_them, names.get(path, str(path)), path, error)
     if len(taken) == len(names):
         return 1
-    accelerator.prepare()
     accelerator.keep_compiled()
+    accelerator.prepare()
     from voxgan_jax.inference import completer
 
     model = completer.load(
