@@ -108,23 +108,32 @@ def complete_files(
     # One at a time until there is a result, which others would only delay.
     room = threading.Semaphore(1)
 
-    def job(path: pathlib.Path) -> pot.Completion | Exception:
-        with room:
-            return faults.guarded(path, restored, path)
-
-    def jobs() -> Iterator[faults.Job]:
-        for number, done in enumerate(ahead(job, paths), 1):
-            yield done
-            if number % _OFTEN == 0:
-                gc.collect()  # See `faults.write`.
-
     write = functools.partial(faults.write, out_dir, tuple(formats), overwrite)
-    for number, ((path, made), written) in enumerate(each(write, jobs())):
+    jobs = _jobs(ahead, room, restored, paths)
+    for number, ((path, made), written) in enumerate(each(write, jobs)):
         if not number:
             room.release()
         if is_full(written):
             raise written
         yield path, written if isinstance(written, Exception) else Result(written, made)
+
+
+def _jobs(
+    ahead: Each,
+    room: threading.Semaphore,
+    restored: Callable[[pathlib.Path], pot.Completion],
+    paths: Iterable[pathlib.Path],
+) -> Iterator[faults.Job]:
+    """Each file with its restored pot, or its error, as many at a time as there is room."""
+
+    def job(path: pathlib.Path) -> pot.Completion | Exception:
+        with room:
+            return faults.guarded(path, restored, path)
+
+    for number, done in enumerate(ahead(job, paths), 1):
+        yield done
+        if number % _OFTEN == 0:
+            gc.collect()  # See `faults.write`.
 
 
 def compile_ahead(completer: Completer, placed: bool) -> None:
