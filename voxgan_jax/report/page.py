@@ -74,7 +74,7 @@ def page(view: View) -> str:
 def _parts(view: View) -> list[dict[str, Any]]:
     """The meshes of the view, the pot first."""
     groups = {label: (name, scene.colour_of(label)) for label, name in meshes.NAMES.items()}
-    pot, labels, original = view.surfaces
+    pot, labels, original, _ = view.surfaces
     parts = [scene.pack("pot", pot, groups, labels, scene.POT)]
     for name, mesh, label in (("original", original, GIVEN), ("missing", view.missing, INFERRED)):
         if mesh is not None and len(mesh.faces):

@@ -17,6 +17,7 @@ from voxgan_jax.report import meshes, missing_piece, record
 from voxgan_jax.report.measures import Measures, measure
 from voxgan_jax.report.printing import Printing, prepare
 from voxgan_jax.report.profile import Profile, profile_of
+from voxgan_jax.report.round_pot import Section, section_of
 from voxgan_jax.scan import doubts, walls
 from voxgan_jax.scan.contents import NOTHING, Contents
 from voxgan_jax.scan.pose import Doubt, Placement, PotSize
@@ -75,8 +76,12 @@ class Vessel:
     @functools.cached_property
     def hypothesis_meshes(self) -> "list[trimesh.Trimesh]":
         """The surfaces of `hypotheses`."""
-        draw = meshes.pot_surface
-        return [draw(other.labels, other.belief, self.matrix)[0] for other in self.hypotheses]
+        return [
+            meshes.pot_surface(
+                pot.labels, pot.belief, self.matrix, section_of(pot.labels, pot.belief)
+            )
+            for pot in self.hypotheses
+        ]
 
     @property
     def voxel_mm(self) -> float:
@@ -86,9 +91,19 @@ class Vessel:
     # The bodies.
 
     @functools.cached_property
+    def section(self) -> Section | None:
+        """The half section whose turning is the pot; None where the pot is not round."""
+        axis = None
+        if self.placed:
+            # A placed sherd's pot stands about the axis that was found for it.
+            d, h, _, _ = np.linalg.inv(self.matrix) @ [*self.placed.point, 1.0]
+            axis = float(d), float(h)
+        return section_of(self.labels, self.belief, axis)
+
+    @functools.cached_property
     def surfaces(self) -> meshes.Surfaces:
         """The restored pot, with the labels of its faces, and the original, as meshes in mm."""
-        return meshes.surfaces(self.labels, self.belief, self.matrix, self.original)
+        return meshes.surfaces(self.labels, self.belief, self.matrix, self.original, self.section)
 
     @functools.cached_property
     def piece(self) -> missing_piece.MissingPiece | None:
@@ -98,11 +113,11 @@ class Vessel:
     @functools.cached_property
     def _piece(self) -> tuple[missing_piece.MissingPiece | None, str | None]:
         """`piece`, which takes longer than all the rest, or why it cannot be made."""
-        pot, _, original = self.surfaces
+        original = self.surfaces.original
         shown = self.placed and self.placed.shown_wall_mm
         # With a thicker wall, where the model was shown one: else the piece would enclose it.
         original = walls.thick(original, shown) if shown else original
-        return missing_piece.attempt(pot, original, self.voxel_mm, self.clearance_mm)
+        return missing_piece.attempt(self.surfaces.body, original, self.voxel_mm, self.clearance_mm)
 
     @functools.cached_property
     def printing(self) -> Printing | None:
