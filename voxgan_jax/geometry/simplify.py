@@ -28,12 +28,12 @@ def thinned(
     until it is enough; of anything else, a scan with holes or of very many faces, the corners in
     one cell of a grid become one.
     """
-    labels = np.zeros(len(mesh.faces), int) if labels is None else labels
+    own: Labels = np.zeros(len(mesh.faces), int) if labels is None else labels
     if len(mesh.faces) <= budget:
-        return mesh, labels
+        return mesh, own
     size = float(np.linalg.norm(mesh.extents))
     if len(mesh.faces) <= _MANY and mesh.is_volume:
-        found = _simplified(mesh, budget, size, labels)
+        found = _simplified(mesh, budget, size, own)
         if found is not None:
             return found
     cell = size / np.sqrt(budget)
@@ -42,8 +42,8 @@ def thinned(
         cell *= _COARSER
         found = _clustered(mesh, cell)
     if len(found.faces):
-        labels = labels[KDTree(mesh.triangles_center).query(found.triangles_center)[1]]
-    return found, labels
+        own = own[KDTree(mesh.triangles_center).query(found.triangles_center)[1]]
+    return found, own
 
 
 def _simplified(

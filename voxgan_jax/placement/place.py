@@ -70,7 +70,7 @@ def place(
         given = given_cells(candidate, points, volume, completer.resolution)
         if given.any():
             # One by one, as sherds are completed: so the model is compiled but once.
-            answer = completer.predict(jnp.asarray(given[None, ..., None], jnp.float32))
+            answer = completer.glance(jnp.asarray(given[None, ..., None], jnp.float32))
             answer = np.asarray(answer)[0, ..., 0]
             placements.append(
                 (candidate, judged(completer, candidate, given, answer, known, points))

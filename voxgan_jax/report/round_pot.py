@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
+from skimage import measure
 
 from voxgan_jax.geometry import half_section, lathe, profile_targets, solids, surface, wheel
 from voxgan_jax.inference.answer import GIVEN, Belief, Labels
@@ -66,7 +67,7 @@ def _parts(
 ) -> Bool[np.ndarray, "d h w"]:
     """The bodies of what stands off that are big enough, with what of the pot lies under them."""
     every = np.ones((3, 3, 3), bool)
-    places, _ = ndimage.label(off, every)  # pyright: ignore
+    places = np.asarray(measure.label(off, connectivity=3))
     big = np.bincount(places.ravel()) >= _LEAST
     big[0] = False
     if not big.any():

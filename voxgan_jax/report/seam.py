@@ -15,7 +15,7 @@ from voxgan_jax.scan import walls
 if TYPE_CHECKING:
     import trimesh
 
-Points = Float[np.ndarray, "n 3"]
+Points = Float[np.ndarray, "_ 3"]
 
 _POINTS = 10_000
 """So many of the scan are looked at."""
@@ -66,12 +66,12 @@ def fitted(pot: "trimesh.Trimesh", scan: "trimesh.Trimesh", step: float) -> Fit:
     sunk = vertices.copy()
     sunk[covered] -= np.reshape(depth, (-1, 1)) * normals[covered]
     body.vertices = sunk
-    return Fit(mesh, body, covered[pot.faces].all(axis=1))
+    return Fit(mesh, body, np.asarray(covered[pot.faces].all(axis=1)))
 
 
 def _moves(
     vertices: Points, normals: Points, points: Points, facing: Points, apart: float, step: float
-) -> tuple[Points, Bool[np.ndarray, "n"]]:
+) -> tuple[Points, Bool[np.ndarray, "_"]]:
     """Along its normal the way of each vertex to the scan over or under it; and whether that is.
 
     Break edges face other ways.
@@ -79,8 +79,8 @@ def _moves(
     # Near in place and alike in direction, in one search.
     turn = 2 * step
     tree = KDTree(np.hstack([points, turn * facing]))
-    count = min(_NEAR, len(points))
-    _, which = tree.query(np.hstack([vertices, turn * normals]), k=np.arange(1, count + 1))
+    ranks = list(range(1, min(_NEAR, len(points)) + 1))
+    _, which = tree.query(np.hstack([vertices, turn * normals]), k=ranks)  # pyright: ignore
     off = points[which] - vertices[:, None]
     wall, own = facing[which], normals[:, None]
     alike = (wall * own).sum(2)
@@ -96,8 +96,8 @@ def _moves(
 
 def _eased(vertices: Points, known: Points, moves: Points, thick: float) -> Points:
     """How far vertices beside those whose moves are known move with them."""
-    count = min(_NEAR, len(known))
-    away, which = KDTree(known).query(vertices, k=np.arange(1, count + 1))
+    ranks = list(range(1, min(_NEAR, len(known)) + 1))
+    away, which = KDTree(known).query(vertices, k=ranks)  # pyright: ignore
     weight = 1 / np.maximum(away, 1e-3 * thick) ** 2
     mean = (weight[:, :, None] * moves[which]).sum(1) / weight.sum(1, keepdims=True)
     share = np.clip(1 - away[:, :1] / thick, 0, 1)
