@@ -186,30 +186,6 @@ def measures(report: Report) -> list[tuple[str, str]]:
     return rows
 
 
-def spread(report: Report) -> str:
-    """How far the pots differ that the model drew."""
-    found = report.spread
-    if found is None:
-        return ""
-    parts = []
-    for title, each, unit in (
-        ("height", found.height_mm, "mm"),
-        ("rim", found.rim_diameter_mm, "mm"),
-        ("base", found.base_diameter_mm, "mm"),
-        ("capacity", found.capacity_ml, "ml"),
-    ):
-        if each is not None:
-            spans = (
-                f"{low:.3g}–{size(high, unit, report.scaled)}"
-                for low, high in (each.half, each.most)
-            )
-            parts.append(f"{title} {' ('.join(spans)})")
-    return (
-        f"Of {found.draws} pots that the model drew half lie between these sizes (90 % in"
-        f" brackets): {'; '.join(parts)}."
-    )
-
-
 def is_round(found: Measures) -> bool:
     """Whether the clay lies where a turned pot would have it, or the page has to say otherwise."""
     return found.round_share >= _ROUND_ENOUGH

@@ -6,10 +6,11 @@ import numpy as np
 
 from voxgan_jax.geometry import lathe
 from voxgan_jax.inference.answer import Drawn, Labels
+from voxgan_jax.report import sentences
 from voxgan_jax.report.measures import Measures, measure
 from voxgan_jax.report.outline import Points
 from voxgan_jax.report.profile import of_half_section
-from voxgan_jax.report.record import Interval, Spread
+from voxgan_jax.report.record import Interval, Report, Spread
 
 _HALF, _MOST = (0.25, 0.75), (0.05, 0.95)
 _SHOWN = 16  # outlines
@@ -52,3 +53,27 @@ def outlines(drawn: Drawn, labels: Labels, voxel_mm: float) -> list[Points]:
         for distance in drawn.distance[:_SHOWN]
         for line in lathe.smooth_outline(distance)
     ]
+
+
+def sentence(report: Report) -> str:
+    """How far the pots differ that the model drew, in words; "" where it draws none."""
+    found = report.spread
+    if found is None:
+        return ""
+    parts = []
+    for title, each, unit in (
+        ("height", found.height_mm, "mm"),
+        ("rim", found.rim_diameter_mm, "mm"),
+        ("base", found.base_diameter_mm, "mm"),
+        ("capacity", found.capacity_ml, "ml"),
+    ):
+        if each is not None:
+            spans = (
+                f"{low:.3g}–{sentences.size(high, unit, report.scaled)}"
+                for low, high in (each.half, each.most)
+            )
+            parts.append(f"{title} {' ('.join(spans)})")
+    return (
+        f"Of {found.draws} pots that the model drew half lie between these sizes (90 % in"
+        f" brackets): {'; '.join(parts)}."
+    )
