@@ -12,6 +12,7 @@ from scipy import ndimage
 from skimage import measure
 
 from voxgan_jax.geometry import half_section, lathe, profile_targets, solids, surface, wheel
+from voxgan_jax.inference import bridge
 from voxgan_jax.inference.answer import GIVEN, Belief, Labels
 
 if TYPE_CHECKING:
@@ -59,7 +60,12 @@ def section_of(
     missing = (turned < -_OFF) & ~occupied
     if missing.sum() > _ROUND * occupied.sum():
         return None
-    return Section(distance, axis, _parts(occupied, occupied & (turned > _OFF)))
+    parts = _parts(occupied, occupied & (turned > _OFF))
+    if len(lathe.smooth_outline(distance)) > 1:
+        # What holds together only on one side would fall apart.
+        if bridge.count((turned < 0) | parts) > bridge.count(occupied):
+            return None
+    return Section(distance, axis, parts)
 
 
 def _parts(
@@ -78,9 +84,10 @@ def _parts(
 def mesh(section: Section, matrix: Float[np.ndarray, "4 4"]) -> "trimesh.Trimesh":
     """The turned pot with what stands off it, in facets no longer than a voxel; watertight."""
     pot = lathe.mesh(section.distance, matrix, axis=section.axis, spacing=1.0)
-    if not section.parts.any():
-        return pot
-    field = surface.smooth(section.parts)
-    parts = surface.surface(field, section.parts, matrix, surface.find_level(field, section.parts))
-    both = solids.solid(pot.vertices, pot.faces) + solids.solid(parts.vertices, parts.faces)
-    return solids.mesh(both, surface.step_of(matrix))[0]
+    body = solids.solid(pot.vertices, pot.faces)
+    if section.parts.any():
+        field = surface.smooth(section.parts)
+        level = surface.find_level(field, section.parts)
+        parts = surface.surface(field, section.parts, matrix, level)
+        body += solids.solid(parts.vertices, parts.faces)
+    return solids.mesh(body, surface.step_of(matrix))[0]
