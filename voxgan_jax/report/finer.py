@@ -6,7 +6,7 @@ What is given stays: a scan is voxelised anew, given voxels are divided.
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
 from voxgan_jax.geometry import lathe, surface, voxelise
@@ -24,7 +24,7 @@ def labels_of(
     factor: int,
     section: Section | None = None,
     scan: "trimesh.Trimesh | None" = None,
-) -> Labels:
+) -> UInt8[np.ndarray, "_ _ _"]:
     """The labels of the voxels of a box so many times as fine along each axis.
 
     Args:

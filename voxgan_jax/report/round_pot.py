@@ -61,10 +61,10 @@ def section_of(
     if missing.sum() > _ROUND * occupied.sum():
         return None
     parts = _parts(occupied, occupied & (turned > _OFF))
-    if len(lathe.smooth_outline(distance)) > 1:
-        # What holds together only on one side would fall apart.
-        if bridge.count((turned < 0) | parts) > bridge.count(occupied):
-            return None
+    whole = len(lathe.smooth_outline(distance)) < 2
+    # What holds together only on one side would fall apart.
+    if not whole and bridge.count((turned < 0) | parts) > bridge.count(occupied):
+        return None
     return Section(distance, axis, parts)
 
 

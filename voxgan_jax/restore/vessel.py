@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from voxgan_jax import ledger
 from voxgan_jax.geometry import surface
@@ -89,7 +89,7 @@ class Vessel:
         ]
 
     @functools.cached_property
-    def voxels(self) -> Labels:
+    def voxels(self) -> UInt8[np.ndarray, "_ _ _"]:
         """The labels of the `.vox` file's voxels."""
         return finer.labels_of(
             *(self.labels, self.belief, self.matrix, self.fineness),
