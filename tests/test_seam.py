@@ -21,7 +21,7 @@ def scan():
     """A part of the wall, cut slantwise, with the rim."""
     whole = lathe.mesh(sampled(POT), FRAME, spacing=1.0)
     high = whole.bounds[0][2] + 60
-    wedge = trimesh.creation.box((60.0, 50.0, 200.0))
+    wedge = trimesh.creation.box((60.0, 30.0, 200.0))
     wedge.apply_transform(trimesh.transformations.rotation_matrix(0.4, [1, 0, 0]))
     wedge.apply_translation([whole.bounds[1][0] - 10, whole.bounds.mean(0)[1], high])
     both = (solids.solid(mesh.vertices, mesh.faces) for mesh in (whole, wedge))
@@ -67,7 +67,7 @@ def test_the_seam_has_no_step_and_the_pot_is_itself_again_beyond_a_wall(restored
     thick = 2 * pot.volume / pot.area
     assert moved[away > 1.4 * thick].max() == 0
     over = np.unique(pot.faces[fit.over])
-    assert 0.3 * AWAY < moved[over].max() < 3 * AWAY
+    assert 0.5 * AWAY < moved[over].max() < 2 * AWAY
     # Along no edge of the mesh does the move change by much: that would be a step.
     ends = fit.mesh.edges_unique
     change = np.abs(moved[ends[:, 0]] - moved[ends[:, 1]])

@@ -21,10 +21,12 @@ _POINTS = 10_000
 """So many of the scan are looked at."""
 _REACH = 1.5
 """In voxels: what of the scan lies further from the pot is not taken for the same."""
-_ALIKE = 0.6
+_ALIKE = 0.75
 """The least cosine between the normals of the same wall."""
 _SUNK = 0.2
 """In voxels: so deep does the pot lie under the scan, for whose solid it makes room there."""
+_COMPANY, _UNLIKE = 12, 0.3
+"""A move that differs from the median of so many around by more than so many voxels is none."""
 _NEAR = 4
 """So many points of the scan say where its wall is, and of the pot how far it moves beside it."""
 
@@ -77,7 +79,7 @@ def _moves(
     Break edges face other ways.
     """
     # Near in place and alike in direction, in one search.
-    turn = 2 * step
+    turn = 4 * step
     tree = KDTree(np.hstack([points, turn * facing]))
     ranks = list(range(1, min(_NEAR, len(points)) + 1))
     _, which = tree.query(np.hstack([vertices, turn * normals]), k=ranks)  # pyright: ignore
@@ -91,7 +93,18 @@ def _moves(
     over = good[:, 0] & (aside[:, 0] < apart + 0.3 * np.abs(along[:, 0]))
     weight = good / (aside**2 + (0.3 * apart) ** 2)
     mean = (weight * along).sum(1) / np.maximum(weight.sum(1), 1e-12)
-    return mean[:, None] * normals, over
+    moves = mean[:, None] * normals
+    over[over] = _in_company(vertices[over], moves[over], step)
+    return moves, over
+
+
+def _in_company(vertices: Points, moves: Points, step: float) -> Bool[np.ndarray, "_"]:
+    """Which moves are like those around: at a break's corners some are taken for another wall."""
+    if len(vertices) < _COMPANY:
+        return np.zeros(len(vertices), bool)
+    _, which = KDTree(vertices).query(vertices, k=_COMPANY)
+    usual = np.median(moves[which], axis=1)
+    return np.asarray(np.linalg.norm(moves - usual, axis=1) < _UNLIKE * step)
 
 
 def _eased(vertices: Points, known: Points, moves: Points, thick: float) -> Points:
