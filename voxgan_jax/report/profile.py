@@ -85,7 +85,7 @@ def profile_of(labels: Labels, belief: Belief, step_mm: float) -> Profile:
         for part in (sure, occupied.astype(np.float32), given.astype(np.float32))
     )
     section, mean = clay.mean(axis=2), voxels.mean(axis=2)
-    level = _level(section, mean)
+    level = level_of(section, mean)
     known = sherd.max(axis=2)
     section = _without_crumbs(section, known, level)
     volume = mean * np.arange(mean.shape[1])
@@ -151,7 +151,7 @@ def _polar(
     return found.transpose(2, 0, 1)
 
 
-def _level(clay: Section, voxels: Section) -> float:
+def level_of(clay: Section, voxels: Section) -> float:
     """The level at which the section, turned, has the volume of the voxels; found by halving.
 
     0.5 but for thin walls that are not quite round.

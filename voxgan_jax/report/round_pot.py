@@ -14,6 +14,7 @@ from skimage import measure
 from voxgan_jax.geometry import half_section, lathe, profile_targets, solids, surface, wheel
 from voxgan_jax.inference import bridge
 from voxgan_jax.inference.answer import GIVEN, Belief, Labels
+from voxgan_jax.report.profile import level_of
 
 if TYPE_CHECKING:
     import trimesh
@@ -54,7 +55,11 @@ def section_of(
     box = tuple(map(slice, labels.shape))
     cube = np.zeros((side,) * 3, np.float32)
     cube[box] = np.where(labels == GIVEN, np.float32(1), belief)
-    lines = profile_targets.outline(profile_targets.share(cube, axis))
+    shares = profile_targets.share(cube, axis)
+    cube[box] = occupied
+    # Where the model doubts, walls would grow thin at one half.
+    level = level_of(shares, profile_targets.share(cube, axis))
+    lines = profile_targets.outline(shares + np.float32(0.5 - level))
     distance = half_section.signed_distance(lines, side)
     turned = lathe.field(distance, side, axis)[box]
     missing = (turned < -_OFF) & ~occupied
