@@ -114,7 +114,7 @@ def _conv(args: argparse.Namespace) -> Result:
 
     small = _on_cpu()
     # XLA's own strided forms take seconds a pass on a CPU.
-    forms = args.forms or (["s2d", "matmul"] if small else ["lax", "s2d", "matmul"])
+    forms = args.forms or (["s2d", "matmul", "onednn"] if small else ["lax", "s2d", "matmul"])
     batch_size = args.batch_size or (2 if small else 64)
     dtype = (args.dtypes or ["float32" if small else "bfloat16"])[0]
     configs = [
@@ -240,7 +240,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--ways", nargs="+", choices=("jit", "pmap"), help="for gpu_program")
     parser.add_argument("--devices", nargs="+", type=int, help="for gpu_program (default: 1 8)")
-    parser.add_argument("--forms", nargs="+", choices=("lax", "s2d", "matmul"), help="for conv")
+    parser.add_argument(
+        "--forms", nargs="+", choices=("lax", "s2d", "matmul", "onednn"), help="for conv"
+    )
     parser.add_argument(
         "--data_dir",
         help="a prepared data set for input, .vox files for sherds (default: synthetic pots)",

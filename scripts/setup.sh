@@ -1,14 +1,25 @@
 # Sourced by scripts/demo, scripts/test and scripts/docs: makes .venv with the pinned packages, once.
 #   setup_venv EXTRA…   installs voxgan_jax with these extras and leaves its Python in $python
-# PYTHON=… chooses the interpreter; otherwise the first of Python 3.11 to 3.13 found is taken.
+# PYTHON=… chooses the interpreter; otherwise the newest of Python 3.13 to 3.11 found is taken.
 
 suits() {
   "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
 
+# From the newest on, as only 3.12 and later have the newest JAX. Of pyenv's, PATH has commands
+# that run the chosen version alone.
+known_pythons() {
+  local minor
+  for minor in 13 12 11; do
+    echo "python3.$minor"
+    printf '%s\n' "${PYENV_ROOT:-$HOME/.pyenv}/versions/3.$minor".*/bin/python | sort -rV
+  done
+  echo python3
+}
+
 find_python() {
-  local candidate
-  for candidate in ${PYTHON:-python3.11 python3.12 python3.13 python3}; do
+  local candidate IFS=$'\n'
+  for candidate in ${PYTHON:-$(known_pythons)}; do
     if suits "$candidate"; then
       echo "$candidate"
       return

@@ -1,6 +1,7 @@
 """What every test runs under: the CPU, strict shapes and types, and data made once a session."""
 
 import os
+from importlib import metadata
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -10,10 +11,14 @@ os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", os.path.join(os.path.dirname(__file__), "../.pytest_cache/xla")
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
-# Without LLVM's optimisations and the newer code of fusions, steps compile in a third of the time.
-# XLA_FLAGS= compiles as users do.
+# Without LLVM's optimisations and the newer code of fusions, steps compile in a third of the time;
+# in one piece, where the other tests have the other core, in a fifth less. XLA_FLAGS= compiles as
+# users do.
 os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+    # Later ones know no others.
+    + " --xla_cpu_use_fusion_emitters=false" * metadata.version("jaxlib").startswith("0.10."),
 )
 
 import functools
@@ -21,7 +26,6 @@ import gc
 import pathlib
 import shutil
 import signal
-import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +37,8 @@ from known_objectives import sharing_objectives
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So a shell starts what runs in the background, and tests of Ctrl-C would wait for ever.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Tracing makes many small objects, and JAX does work of its own at each look for dead ones.
+gc.set_threshold(20_000, 10, 10)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -73,17 +79,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def objectives_once() -> Iterator[None]:
     """All tests of one process do."""
     with sharing_objectives():
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_locator() -> Iterator[None]:
-    """It scores more than a thousand maps a sherd: there LLVM's first optimisations pay."""
-    from voxgan_jax.placement import locator
-
-    jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(locator, "jax", types.SimpleNamespace(jit=jit))
         yield
 
 

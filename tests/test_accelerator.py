@@ -108,10 +108,64 @@ def test_jax_has_started_here_and_not_in_a_new_process():
     assert done.stdout == "False\n"
 
 
-def test_nothing_is_set_without_a_gpu(gpu, monkeypatch):
+ONEDNN = ["--xla_cpu_use_onednn=true", "--xla_cpu_experimental_onednn_custom_call=true"]
+
+
+@pytest.fixture
+def cpu(gpu, monkeypatch):
+    """A machine that looks like one without a GPU, on which JAX has not begun."""
     monkeypatch.setattr(accelerator, "has_nvidia_gpu", lambda: False)
+    monkeypatch.setattr(accelerator, "_jax_has_started", lambda: False)
+    monkeypatch.setattr(accelerator.sys, "platform", "linux")
+    monkeypatch.setattr(accelerator.platform, "machine", lambda: "x86_64")
+
+
+@pytest.mark.parametrize(
+    ("version", "machine", "platforms", "flags"),
+    [
+        ("0.11.2", "x86_64", None, ONEDNN),
+        ("0.11.0", "x86_64", "cpu", ONEDNN),
+        ("0.10.1", "x86_64", None, []),  # its oneDNN takes no convolutions
+        ("0.12.0", "x86_64", None, []),
+        ("0.11.2", "aarch64", None, []),
+        ("0.11.2", "x86_64", "tpu", []),
+    ],
+)
+def test_a_cpu_gets_flags_that_its_jaxlib_knows_and_no_cache(
+    cpu, monkeypatch, version, machine, platforms, flags
+):
+    monkeypatch.setattr(metadata, "version", lambda _: version)
+    monkeypatch.setattr(accelerator.platform, "machine", lambda: machine)
+    if platforms:
+        monkeypatch.setenv("JAX_PLATFORMS", platforms)
     accelerator.prepare()
-    assert "XLA_FLAGS" not in os.environ and accelerator.CACHE_VARIABLE not in os.environ
+    assert os.environ.get("XLA_FLAGS", "").split() == flags
+    assert accelerator.CACHE_VARIABLE not in os.environ
+    assert accelerator.has_onednn() == bool(flags)
+
+
+def test_onednn_is_left_where_programs_are_kept(cpu, monkeypatch):
+    """JAX 0.11 fails to write programs that call it."""
+    monkeypatch.setattr(metadata, "version", lambda _: "0.11.2")
+    monkeypatch.setenv(accelerator._LEAST_SECONDS, "0.3")
+    accelerator.keep_compiled()
+    accelerator.prepare()
+    assert os.environ.pop(accelerator.CACHE_VARIABLE)
+    assert "XLA_FLAGS" not in os.environ
+
+
+def test_onednn_is_not_taken_where_it_is_refused_or_told_of_too_late(cpu, monkeypatch):
+    monkeypatch.setattr(metadata, "version", lambda _: "0.11.2")
+    with monkeypatch.context() as patch:
+        patch.setenv("XLA_FLAGS", "--xla_cpu_use_onednn=false")
+        accelerator.prepare()
+        assert os.environ["XLA_FLAGS"].split() == ["--xla_cpu_use_onednn=false", ONEDNN[1]]
+        assert not accelerator.has_onednn()
+        patch.setenv("XLA_FLAGS", " ".join(["--xla_cpu_use_onednn", ONEDNN[1], "--a=b"]))
+        assert accelerator.has_onednn()
+    monkeypatch.setattr(accelerator, "_jax_has_started", lambda: True)
+    accelerator.prepare()
+    assert "XLA_FLAGS" not in os.environ and not accelerator.has_onednn()
 
 
 @pytest.mark.parametrize(
@@ -165,6 +219,7 @@ def test_a_gpu_is_a_device_with_a_plugin(
 def test_xla_takes_every_flag_and_unknown_ones_are_left_out():
     """XLA ends the process at a flag that it does not know."""
     every = accelerator.XLA_FLAGS | accelerator.WITHOUT_TRITON | accelerator.DETERMINISTIC
+    every |= accelerator.ONEDNN
     flags = accelerator.known_flags(every | {"xla_gpu_no_such_flag": "true"})
     assert flags == every
     environment = {**os.environ, "XLA_FLAGS": accelerator.with_flags("", flags)}

@@ -1,6 +1,7 @@
 """Many sherds at once: restored side by side, done already, and being stopped."""
 
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -217,3 +219,30 @@ def test_two_in_one_folder_and_a_bare_environment_end_well(tmp_path, weights_fil
         assert ledger.intact(out, [f"s{number}_completed.vox", f"s{number}.json"], known)
     assert [path.name for path in out.glob(".*")] == [ledger.LIST]
     assert [row["error"] for row in summary(out)] == [""] * 4
+
+
+def test_one_sherd_is_read_at_a_time_until_there_is_a_result_and_then_several(tmp_path):
+    model = completer.Completer(lambda partial: partial, 16, 1, "center", 0.5)
+    names = [tmp_path / f"{number}.vox" for number in range(4)]
+    for path in names:
+        vox.write(path, sherd(1))
+    most, now, both = [], set(), threading.Barrier(2)
+
+    def tell(text):
+        if text.startswith("reading "):
+            now.add(threading.current_thread())
+            most.append(len(now))
+            if len(most) == 1:
+                time.sleep(0.2)  # Another could begin.
+            if len(most) > 2:
+                both.wait(timeout=60)  # Only two at once pass.
+        elif text.startswith("drawing "):
+            now.discard(threading.current_thread())
+
+    how = {"formats": ["vox"], "tell": tell, "ahead": pool.in_threads(2)}
+    results = batch.complete_files(model, names, tmp_path / "out", **how)
+    found = dict(itertools.islice(results, 1))
+    found |= dict(results)
+    assert most[:2] == [1, 1] and max(most) == 2
+    assert found.keys() == set(names)
+    assert all(isinstance(made, batch.Result) for made in found.values())

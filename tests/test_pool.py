@@ -125,6 +125,28 @@ def test_a_process_that_writes_pots_makes_the_same_meshes_and_holds_no_jax(tmp_p
     np.testing.assert_array_equal(there.vertices, pool_work.surface_of(pot).vertices)
 
 
+def test_a_process_imports_when_the_one_before_it_has_work(tmp_path, monkeypatch):
+    code = f"import os, pathlib; (pathlib.Path({str(tmp_path)!r}) / str(os.getpid())).touch()"
+    (tmp_path / "leaves_a_file.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def imported():
+        return [path for path in tmp_path.iterdir() if path.name.isdigit()]
+
+    with pool.side_by_side(2, ("leaves_a_file",)) as each:
+        limit = time.monotonic() + 60
+        while not imported() and time.monotonic() < limit:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        assert len(imported()) == 1
+        # The first of these waits for the second, which another process has to do.
+        names = [str(tmp_path / name) for name in ("first", "second")]
+        results = each(pool_work.waits_for_second, names)
+        assert next(results) == (names[1], "at once") and len(imported()) == 2
+        (tmp_path / "second").touch()
+        assert len(list(results)) == 1
+
+
 def test_without_shared_memory_the_work_is_done_here(monkeypatch):
     def no_semaphore(*_):
         raise OSError(38, "Function not implemented")

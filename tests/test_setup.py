@@ -93,6 +93,42 @@ def test_a_python_of_another_version_is_named_with_what_to_install(clone):
     assert "is not there." in setup(clone)[2]
 
 
+@pytest.mark.parametrize(
+    ("there", "taken"),
+    [
+        (("bin/python3.11", "bin/python3.12", "bin/python3.13"), "bin/python3.13"),
+        (("bin/python3.11", "bin/python3.12"), "bin/python3.12"),
+        (("bin/python3.11",), "bin/python3.11"),
+        (("bin/python3.11", "pyenv root/versions/3.13.1/bin/python"), "3.13.1/bin/python"),
+        (
+            ("pyenv root/versions/3.12.9/bin/python", "pyenv root/versions/3.12.10/bin/python"),
+            "3.12.10/bin/python",
+        ),
+        (("bin/python3",), "bin/python3"),
+    ],
+)
+def test_the_newest_python_is_taken(tmp_path, there, taken):
+    """On the path, or of pyenv, whose command for a version that is not chosen there fails."""
+    for name in ("bin/python3.13", "bin/python3.12", "bin/python3.11", "bin/python3", *there):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\nexit {0 if name in there else 127}\n")
+        path.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHON"} | {
+        "PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
+        "PYENV_ROOT": str(tmp_path / "pyenv root"),
+    }
+    command = [
+        "bash",
+        "-euo",
+        "pipefail",
+        "-c",
+        f'. {ROOT}/scripts/setup.sh; command -v "$(find_python)"',
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith(taken)
+
+
 def test_a_python_without_venv_names_the_package(clone):
     code, _, errors, _ = setup(clone, "venvless")
     assert code == 1

@@ -68,7 +68,9 @@ def test_every_dependency_is_pinned():
     )
     canonical = {name.lower().replace("_", "-") for name in names(asked)} - {"voxgan-jax"}
     assert canonical <= pinned
-    assert "jax==0.10.1" in lines
+    for name in ("jax", "jaxlib", "jax-cuda12-plugin", "jax-cuda13-plugin", "jax-cuda13-pjrt"):
+        assert f"{name}==0.10.1 ; python_full_version < '3.12'" in lines
+        assert f"{name}==0.11.2 ; python_full_version >= '3.12'" in lines
 
 
 def test_every_file_of_the_package_is_in_the_wheel():

@@ -1,6 +1,7 @@
 """The process that reads files: what it does not survive costs one call, and who called goes on."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -118,3 +119,10 @@ def test_a_script_without_a_guard_runs_once_without_pipes_and_leaves_nothing(tmp
     while psutil.pid_exists(int(process)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not psutil.pid_exists(int(process))
+
+
+def test_it_is_started_early_but_not_for_files_of_voxels():
+    meshes = {ending for ending, known in formats.FORMATS.items() if known.is_mesh}
+    assert formats.FORMATS.keys() - meshes == worker.VOXELS
+    assert not worker.may_be_needed(["a.vox", pathlib.Path("b.NPY")])
+    assert all(worker.may_be_needed(["a.vox", name]) for name in ("b.stl", "folder", "*"))

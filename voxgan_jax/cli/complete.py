@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from voxgan_jax.report.record import Report
 
 
+_LANES = 2
+"""In a batch so many sherds are placed at once: half of that is NumPy's work, on one core."""
+
+
 def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
     what = "complete sherds: scans or voxels in, pots out"
@@ -47,18 +51,20 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, progress: "tqdm[Any]", tell: Callable[[str], None]) -> int:
+    from voxgan_jax.scan import worker
+
+    # It takes a second to start, as long as all that is imported next.
+    if worker.may_be_needed(args.files):
+        worker.start()
     from voxgan_jax import ledger
     from voxgan_jax.report import overview
     from voxgan_jax.restore import files, naming
-    from voxgan_jax.scan import formats, worker
 
     wrong: dict[pathlib.Path, Exception] = {}
     names = files.collect(args.files, None if args.quiet or args.json else _warn, wrong)
     if not names:
         raise next(iter(wrong.values()))
     names = {path: naming.of_body(name, args.body) for path, name in names.items()}
-    if any(map(formats.is_mesh, names)):
-        worker.start()
     how = {"inputs": ledger.marks_of(names), "overwrite": args.overwrite}
     shown = args.out if len(names) > 1 and {"html", "json"} & set(args.formats) else None
     all_of_them = overview.Overview(shown, len(names) + len(wrong), **how)
@@ -106,8 +112,8 @@ def _restore(
         _fail(args, all_of_them, names.get(path, str(path)), path, error)
     if len(taken) == len(names):
         return 1
-    accelerator.prepare()
     accelerator.keep_compiled()
+    accelerator.prepare()
     from voxgan_jax.inference import completer
 
     model = completer.load(
@@ -172,6 +178,7 @@ def _complete(
                 in_overview=all_of_them.out_dir is not None,
                 memory=free,
                 each=each,
+                ahead=pool.in_threads(_LANES) if workers > 1 else pool.here,
                 tell=tell,
                 threshold=args.threshold,
                 whole_cube=args.whole_cube,
@@ -189,7 +196,8 @@ def _complete(
                     tqdm.write(said)
     except (KeyboardInterrupt, OSError):
         # Some may have been finished whose results have not come.
-        begun = dict(itertools.islice(left.items(), pool.under_way(workers)))
+        most = pool.under_way(workers) + _LANES
+        begun = dict(itertools.islice(left.items(), most))
         all_of_them.done += files.finished(begun, args.out, about).values()
         raise
 

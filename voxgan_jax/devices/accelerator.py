@@ -32,6 +32,12 @@ XLA_FLAGS = {
 WITHOUT_TRITON = {"xla_gpu_enable_triton_gemm": "false"}
 """Also of jaxlib before 0.11: it finds no tiles for some products of `revolve` at batch 64."""
 
+ONEDNN = {
+    "xla_cpu_use_onednn": "true",
+    "xla_cpu_experimental_onednn_custom_call": "true",
+}
+"""The flags by which XLA has oneDNN do the convolutions of a CPU, from jaxlib 0.11 on."""
+
 DETERMINISTIC = {"xla_gpu_deterministic_ops": "true"}
 """Sums in a fixed order, and no algorithm that is chosen by how long it took this time."""
 
@@ -44,9 +50,10 @@ _LEAST_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 
 
 def prepare(*, deterministic: bool = False) -> None:
-    """Set `XLA_FLAGS` and the compilation cache where there is an NVIDIA GPU.
+    """Set `XLA_FLAGS`, and the compilation cache where there is an NVIDIA GPU.
 
-    Where there is none, a plug-in for it is passed over: it would print why it does not start.
+    Where there is none, XLA is told to use oneDNN if it can and programs are not to be kept, and a
+    plug-in for a GPU is passed over: it would print why it does not start.
 
     Call it before the first JAX computation. Flags in `XLA_FLAGS` stay as they are. Compiled steps
     are kept in `voxgan_jax/xla` of the user's cache folder (`XDG_CACHE_HOME`, or `~/.cache`), or
@@ -61,6 +68,7 @@ def prepare(*, deterministic: bool = False) -> None:
     """
     if not has_nvidia_gpu():
         _pass_over_plugin()
+        _use_onednn()
         return
     told = os.environ.get("XLA_FLAGS", "")
     wanted = with_flags(told, flags(deterministic=deterministic))
@@ -71,9 +79,32 @@ def prepare(*, deterministic: bool = False) -> None:
         _keep_in(default_cache_dir())
 
 
+def has_onednn() -> bool:
+    """Whether XLA has oneDNN do the convolutions of a CPU, as `prepare` or `XLA_FLAGS` told it."""
+    told = (word.lstrip("-").partition("=") for word in os.environ.get("XLA_FLAGS", "").split())
+    values = {name: value for name, _, value in told}
+    return _may_have_onednn() and all(values.get(name) in ("", "true", "1") for name in ONEDNN)
+
+
+def _may_have_onednn() -> bool:
+    # That of 0.10 takes no convolutions, and XLA ends the process at a flag that 0.12 may not have.
+    known = (0, 11) <= _jaxlib_version() < (0, 12)
+    return known and sys.platform == "linux" and platform.machine() == "x86_64"
+
+
+def _use_onednn() -> None:
+    cpu = "cpu" in os.environ.get("JAX_PLATFORMS", "cpu").split(",")
+    # JAX fails to write programs with calls of oneDNN to its cache, and says so each time.
+    kept = bool(os.environ.get(CACHE_VARIABLE))
+    # Flags that come too late would make `has_onednn` say what is not so.
+    if cpu and not kept and _may_have_onednn() and not _jax_has_started():
+        os.environ["XLA_FLAGS"] = with_flags(os.environ.get("XLA_FLAGS", ""), ONEDNN)
+
+
 def keep_compiled() -> None:
     """On a CPU keep what takes long to compile for the next run, in a folder for such CPUs alone.
 
+    Call it before `prepare`, which then leaves oneDNN alone: its programs cannot be kept.
     Nothing is kept where a folder is named already, or where none can be made or written to.
     """
     if has_nvidia_gpu() or CACHE_VARIABLE in os.environ:

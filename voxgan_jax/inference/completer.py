@@ -163,7 +163,7 @@ def _drawing(
 def _open(file: str | pathlib.Path) -> tuple[Any, weights.Variables, Any, model_card.Card]:
     """The generator of a weights file, its variables, its config and its card."""
     card = model_card.verified(file)
-    generator, variables, config = weights.open_model(file)
+    generator, variables, config = weights.open_model(file, known=model_card.is_ours(file))
     told = flatten(config.to_dict())
     needed = {"data.pool", "data.placement", "eval.threshold"} <= told.keys()
     if not needed or told["data.placement"] not in grid.PLACEMENTS:

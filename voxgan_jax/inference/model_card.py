@@ -67,6 +67,11 @@ def find(name: str = NAME) -> pathlib.Path:
     return wanted
 
 
+def is_ours(weights_file: str | pathlib.Path) -> bool:
+    """Whether a weights file is one of those that come with the package."""
+    return pathlib.Path(weights_file).parent == path().parent
+
+
 def card_path(weights_file: str | pathlib.Path) -> pathlib.Path:
     """Where the card of a weights file is kept."""
     return pathlib.Path(weights_file).with_suffix(".json")
@@ -115,7 +120,7 @@ def verified(weights_file: str | pathlib.Path) -> Card:
 
 def _other(weights_file: str | pathlib.Path) -> str:
     """What to do about a file that is not its card's."""
-    if pathlib.Path(weights_file).parent == path().parent:
+    if is_ours(weights_file):
         return "install voxgan_jax again"
     return (
         "put back the one of the two that was damaged or altered, or, if these weights are right,"

@@ -102,9 +102,14 @@ def load(path: str | pathlib.Path) -> tuple[Variables, Any]:
     return variables, config
 
 
-def open_model(path: str | pathlib.Path, make: Make | None = None) -> tuple[Any, Variables, Any]:
+def open_model(
+    path: str | pathlib.Path, make: Make | None = None, *, known: bool = False
+) -> tuple[Any, Variables, Any]:
     """The network of a weights file, a generator unless `make` says otherwise, with its variables
     and its config.
+
+    Args:
+        known: that its arrays are the network's, which takes half a second to find out.
 
     Raises:
         FileNotFoundError: no such file.
@@ -114,6 +119,8 @@ def open_model(path: str | pathlib.Path, make: Make | None = None) -> tuple[Any,
     variables, config = load(path)
     try:
         module, shape, options = (make or _generator)(config)
+        if known:
+            return module, variables, config
         init = functools.partial(module.init, **options)
         made = jax.eval_shape(init, jax.random.key(0), jax.ShapeDtypeStruct(shape, np.float32))
     except Exception as error:  # Models raise whatever values of a wrong kind lead them to.

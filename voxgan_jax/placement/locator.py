@@ -59,20 +59,22 @@ def warm_up() -> None:
 def _load(file: pathlib.Path | None) -> Locate:
     net, variables, _ = open_network(file or model_card.path(model_card.LOCATOR))
 
-    @jax.jit
+    # Its scores stay the same to the bit, and it is compiled in two thirds of the time.
+    options = {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+
+    @functools.partial(jax.jit, compiler_options=options)
     def both_ways(variables: weights.Variables, maps: Float[Array, "b h r 2"]) -> Array:
         scores = net.apply(variables, maps, method="both_ways")
         return jnp.asarray(scores).astype(jnp.float32)
 
     def locate(maps: Float[np.ndarray, "b h r 2"]) -> Float[np.ndarray, "b 2 s p"]:
-        scores = np.empty((len(maps), 2, len(SCALES), len(PLACES)), np.float32)
-        for start in range(0, len(maps), AT_ONCE):
-            some = maps[start : start + AT_ONCE]
-            full = np.zeros((AT_ONCE, *some.shape[1:]), np.float32)
-            full[: len(some)] = some
-            with _alone:
-                scores[start : start + len(some)] = both_ways(variables, full)[: len(some)]
-        return scores
+        full = np.pad(maps, ((0, -len(maps) % AT_ONCE), *[(0, 0)] * 3))
+        none = np.empty((0, 2, len(SCALES), len(PLACES)), np.float32)
+        with _alone:
+            starts = range(0, len(full), AT_ONCE)
+            made = [both_ways(variables, full[start : start + AT_ONCE]) for start in starts]
+            # Cut in NumPy: XLA would take 0.1 s to compile a cut of each length.
+            return np.concatenate([none, *made])[: len(maps)]
 
     return locate
 
@@ -84,7 +86,7 @@ def open_network(file: pathlib.Path) -> tuple[locator.Model, weights.Variables, 
         FileNotFoundError, WeightsError: see `weights.open_model` and `model_card.verified`.
     """
     model_card.verified(file)
-    return weights.open_model(file, _make)
+    return weights.open_model(file, _make, known=model_card.is_ours(file))
 
 
 def _make(config: Any) -> tuple[locator.Model, tuple[int, ...], dict[str, Any]]:

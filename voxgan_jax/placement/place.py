@@ -65,16 +65,18 @@ def place(
         )
     likely, view = candidates(mesh, known, locator.load(), LOOKED_AT)
     points, volume = view.fill
-    placements = []
+    asked = []
     for candidate in likely:
         given = given_cells(candidate, points, volume, completer.resolution)
         if given.any():
-            # One by one, as sherds are completed: so the model is compiled but once.
+            # One by one, as sherds are completed: so the model is compiled but once. None is waited
+            # for before all are asked.
             answer = completer.glance(jnp.asarray(given[None, ..., None], jnp.float32))
-            answer = np.asarray(answer)[0, ..., 0]
-            placements.append(
-                (candidate, judged(completer, candidate, given, answer, known, points))
-            )
+            asked.append((candidate, given, answer))
+    placements = []
+    for candidate, given, answer in asked:
+        found = np.asarray(answer)[0, ..., 0]
+        placements.append((candidate, judged(completer, candidate, given, found, known, points)))
     shown = view.shown if view.shown > view.thickness else None
     return ranked(placements, points)._replace(
         wall_mm=view.thickness, shown_wall_mm=shown, other_axis=view.other

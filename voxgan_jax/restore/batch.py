@@ -56,6 +56,7 @@ def complete_files(
     in_overview: bool = False,
     memory: int | None = None,
     each: Each = here,
+    ahead: Each = here,
     tell: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Iterator[tuple[pathlib.Path, Result | Exception]]:
@@ -73,7 +74,7 @@ def complete_files(
         in_overview: as in `Completion`.
         inputs: `ledger.marks` of files that no result may replace, besides `paths`.
         memory: bytes that may be taken; a pot that needs more is an error.
-        each: how the files are written: one of `pool`.
+        each, ahead: how the files are written, and read, placed and restored before: of `pool`.
         tell: is told what is being done, a line at a time.
         options: `threshold` and `whole_cube`, as `predict.complete` takes them.
 
@@ -106,17 +107,35 @@ def complete_files(
         met = _met(inputs, out_dir, made.name, formats)
         return dataclasses.replace(made, inputs=met, in_overview=in_overview)
 
-    def jobs() -> Iterator[faults.Job]:
-        for number, path in enumerate(paths, 1):
-            yield path, faults.guarded(path, restored, path)
-            if number % _OFTEN == 0:
-                gc.collect()  # See `faults.write`.
+    # One at a time until there is a result, which others would only delay.
+    room = threading.Semaphore(1)
 
     write = functools.partial(faults.write, out_dir, tuple(formats), overwrite)
-    for (path, made), written in each(write, jobs()):
+    jobs = _jobs(ahead, room, restored, paths)
+    for number, ((path, made), written) in enumerate(each(write, jobs)):
+        if not number:
+            room.release()
         if is_full(written):
             raise written
         yield path, written if isinstance(written, Exception) else Result(written, made)
+
+
+def _jobs(
+    ahead: Each,
+    room: threading.Semaphore,
+    restored: Callable[[pathlib.Path], pot.Completion],
+    paths: Iterable[pathlib.Path],
+) -> Iterator[faults.Job]:
+    """Each file with its restored pot, or its error, as many at a time as there is room."""
+
+    def job(path: pathlib.Path) -> pot.Completion | Exception:
+        with room:
+            return faults.guarded(path, restored, path)
+
+    for number, done in enumerate(ahead(job, paths), 1):
+        yield done
+        if number % _OFTEN == 0:
+            gc.collect()  # See `faults.write`.
 
 
 def compile_ahead(completer: Completer, placed: bool) -> None:

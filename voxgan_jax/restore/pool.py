@@ -24,9 +24,12 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voxgan_jax.devices import interruption
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Lock
 
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[tuple[Any, Any]]]
 """`here`, or one that works side by side: items and what a function makes of each, when ready."""
@@ -42,6 +45,9 @@ IMPORTS = (
 
 _GRACE_S = 2.0
 """How long is waited at the end for processes to leave, and once more when they were told to."""
+
+_first_work: list[Callable[[], None]] = []
+"""In one of the processes: what is called when its first work begins."""
 
 _NO_LEFTOVERS = "ignore:resource_tracker:UserWarning"
 
@@ -138,7 +144,8 @@ def _started(workers: int, imports: Sequence[str]) -> ProcessPoolExecutor:
     context, executor = multiprocessing.get_context("spawn"), None
     try:
         with _without_interrupt():
-            executor = ProcessPoolExecutor(workers, context, _begin, (tuple(imports),))
+            given = tuple(imports), context.Lock()
+            executor = ProcessPoolExecutor(workers, context, _begin, given)
             # A process is started for each task that finds none idle.
             for _ in range(workers):
                 executor.submit(os.getpid)
@@ -147,6 +154,24 @@ def _started(workers: int, imports: Sequence[str]) -> ProcessPoolExecutor:
         if executor is not None:
             _end(executor, 0.0)
         raise
+
+
+def in_threads(count: int) -> Each:
+    """An `Each` whose work is done by so many threads; the program's end waits for none of them."""
+    return functools.partial(_each, _in_thread, count)
+
+
+def _in_thread(function: Callable[[Any], Any], item: Any) -> "Future[Any]":
+    made: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(function(item))
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return made
 
 
 _Begin = Callable[[Callable[[Any], Any], Any], "Future[Any]"]
@@ -243,12 +268,18 @@ def _without_interrupt() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(imports: Sequence[str]) -> None:
-    """In a new process: leave Ctrl-C to the one that started it, end with that one, import."""
+def _begin(imports: Sequence[str], turn: "Lock") -> None:
+    """In a new process: leave Ctrl-C to the one that started it, end with that one, import.
+
+    One takes the first work; the next imports when that has begun, and not while the model is
+    compiled, for which all cores are wanted.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+    turn.acquire()
+    _first_work.append(turn.release)
     for name in imports:
         importlib.import_module(name)
     # No earlier: nothing is to be cleared away yet, and an import is not to be broken off.
@@ -265,6 +296,8 @@ def _break_off(*_: object) -> None:
 def _stoppable(function: Callable[[Any], Any], item: Any) -> Any:
     """What a function makes of an item; a process that was told to leave does so, as the pool
     would only take that for the result."""
+    while _first_work:
+        _first_work.pop()()
     try:
         return function(item)
     except SystemExit:

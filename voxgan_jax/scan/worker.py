@@ -9,19 +9,23 @@ after another, and ends with the process that started it, however that ends.
 import atexit
 import contextlib
 import os
+import pathlib
 import pickle
 import queue
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from voxgan_jax.devices import accelerator
 from voxgan_jax.files import read_gib, read_seconds
 
 _CODE = "import sys; sys.path[:] = {!r}; from voxgan_jax.scan import worker; worker.serve()"
+VOXELS = frozenset((".vox", ".binvox", ".npy", ".npz"))
+"""The endings of `formats.FORMATS` that mean no mesh; they are read without this process."""
+
 _START_SECONDS = 120.0
 _lock = threading.RLock()
 _process: "subprocess.Popen[bytes] | None" = None
@@ -34,6 +38,11 @@ class Lost(Exception):
     def __init__(self, late: bool):
         super().__init__(late)
         self.late = late
+
+
+def may_be_needed(names: Iterable[str | pathlib.Path]) -> bool:
+    """Whether any of these files, folders and globs may mean a mesh; imports no format to tell."""
+    return any(pathlib.Path(name).suffix.lower() not in VOXELS for name in names)
 
 
 def start() -> None:
