@@ -107,6 +107,7 @@ def _answer(
             workdir=args.workdir,
             dtype=args.dtype,
             average=args.average,
+            draws=args.draws,
         )
         predict, threshold = model.predict, model.threshold
         place = {
@@ -134,6 +135,12 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         type=int,
         choices=completer.AVERAGES,
         help="symmetries over which a model's answers are averaged (default: 1)",
+    )
+    parser.add_argument(
+        "--draws",
+        type=command.natural,
+        help="of a model that draws pots, so many are averaged; 0: what it answers at once"
+        " (default: as its config.sample.draws says)",
     )
     parser.add_argument(
         "--surface", action="store_true", help="Chamfer distance and F-score too (slower)"

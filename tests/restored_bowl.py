@@ -11,6 +11,7 @@ from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import drawing, measures, meshes, missing_piece, page, profile, record
+from voxgan_jax.report.round_pot import section_of
 
 NAME = 'A <b>"pot"</b> & </script><script>boom()</script>'
 ROW = (1.0, 0.0, 0.0, 0.0)
@@ -88,7 +89,7 @@ def words(said: record.Report) -> str:
     """The page of a report, of a box and without a drawing; white space is one blank."""
     box = trimesh.creation.box()
     labels = np.full(len(box.faces), INFERRED)
-    alone = meshes.Surfaces(box, labels, trimesh.Trimesh())
+    alone = meshes.Surfaces(box, labels, trimesh.Trimesh(), box)
     return " ".join(page.page(page.View(said, alone, None, (), np.eye(4), "")).split())
 
 
@@ -100,8 +101,8 @@ def restored() -> page.View:
     labels[(labels == INFERRED) & (np.indices(pot.shape)[2] > 16)] = UNCERTAIN
     matrix = surface.frame(pot.shape, STEP, up="z")
     belief = pot.astype(np.float32)
-    made = meshes.surfaces(labels, belief, matrix)
-    piece = missing_piece.missing_piece(made.pot, made.original, STEP)
+    made = meshes.surfaces(labels, belief, matrix, None, section_of(labels, belief))
+    piece = missing_piece.missing_piece(made.body, made.original, STEP)
     assert piece is not None
     wider = made.pot.copy()
     wider.vertices = (wider.vertices - wider.centroid) * [1.15, 1.15, 1.0] + wider.centroid

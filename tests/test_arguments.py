@@ -15,6 +15,12 @@ complete = inspect.unwrap(api.complete)
 """Without the tests' own check of types, which users do not have."""
 
 
+def test_a_finer_file_has_a_whole_number_of_voxels_along_one_of_the_models():
+    assert [arguments.fineness(n, 64) for n in (None, 64, 128, 256)] == [1, 1, 2, 4]
+    with pytest.raises(ValueError, match="resolution 64: the model's cube has 128 voxels a side;"):
+        arguments.fineness(64, 128)
+
+
 @pytest.mark.parametrize(("told", "kind", "said"), WRONG)
 def test_a_wrong_call_is_told_in_one_line_and_at_once(told, kind, said, monkeypatch):
     monkeypatch.setattr(api, "_load", lambda **_: pytest.fail("a model was loaded"))

@@ -9,7 +9,8 @@ from round_pots import cup, profile_of
 from skimage import measure
 from turned_pots import bowl, sherd
 
-from voxgan_jax.report import drawing, measures, outline
+from voxgan_jax.geometry import lathe
+from voxgan_jax.report import drawing, measures
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -141,6 +142,6 @@ def test_a_line_with_fewer_points_stays_within_the_tolerance(closed):
     line = np.cumsum(np.random.default_rng(0).normal(size=(300, 2)), axis=0)
     line = np.concatenate([line, line[:1]]) if closed else line
     for tolerance, least, most in ((0.1, 280, 302), (1.0, 100, 280), (5.0, 5, 60)):
-        kept = outline._with_fewer_points(line, tolerance)
+        kept = lathe.fewer_points(line, tolerance)
         np.testing.assert_array_equal(kept, measure.approximate_polygon(line, tolerance))
         assert least <= len(kept) <= most

@@ -278,7 +278,7 @@ def test_the_sherds_clay_is_clay_in_every_draw():
     objective, state, batch, _ = learned()
     partial = (batch["labels"] == 2).astype(jnp.float32)[..., None]
     model: Any = objective.nets["generator"].module
-    distance, weights = profile_flow.draw(model, state.variables(), partial, jax.random.key(5))
+    distance, weights, _ = profile_flow.draw(model, state.variables(), partial, jax.random.key(5))
     assert distance.shape == (ROWS, *HALF) and len(weights) == 1
     _, left = model.apply(state.variables(), partial, train=False, mutable=["outputs"])
     clay = profile_flow.given_clay(jnp.asarray(left["outputs"]["maps"]))

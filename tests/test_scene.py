@@ -61,7 +61,8 @@ def test_a_thinned_pot_keeps_its_colours_in_place(view):
     boxes = []
     for part in (whole, thin):
         corners, faces = unpacked(part)
-        boxes.append([corners[np.unique(list_)].mean(axis=0) for list_ in faces])
+        parts = [trimesh.Trimesh(corners, list_, process=False) for list_ in faces]
+        boxes.append([each.area_faces @ each.triangles_center / each.area for each in parts])
     assert sum(len(list_) for list_ in unpacked(thin)[1]) <= 1500
     np.testing.assert_allclose(boxes[0], boxes[1], atol=2 * STEP)
 
@@ -79,9 +80,9 @@ def test_the_view_stands_a_pot_however_it_lies(view):
     other.apply_transform(turn)
     moved = scene.place(other, view.surfaces.labels, turn @ view.matrix)
     for name in ("up", "front"):
-        assert moved[name] == pytest.approx((turn[:3, :3] @ found[name]).tolist(), abs=1e-6)
-    assert moved["radius"] == pytest.approx(found["radius"])
-    assert moved["centre"] == pytest.approx((turn @ [*centre, 1])[:3].tolist())
+        assert moved[name] == pytest.approx((turn[:3, :3] @ found[name]).tolist(), abs=1e-3)
+    assert moved["radius"] == pytest.approx(found["radius"], rel=1e-3)
+    assert moved["centre"] == pytest.approx((turn @ [*centre, 1])[:3].tolist(), abs=0.1)
 
 
 def test_a_pot_without_a_sherd_can_be_stood_as_well(view):

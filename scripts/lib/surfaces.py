@@ -11,7 +11,7 @@ from voxgan_jax.data.synthetic import pots as synthetic
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference import completer, predict
 from voxgan_jax.inference.answer import GIVEN
-from voxgan_jax.report import meshes
+from voxgan_jax.report import meshes, round_pot
 
 SIDE = 64
 POINTS = 20_000
@@ -26,7 +26,10 @@ def distances(pots: int) -> Iterator[dict[str, float]]:
         truth = _points(fine, fine.astype(np.float32), half)
         known = np.arange(len(coarse))[:, None, None] < 0.6 * len(coarse)
         answer = predict.complete(model, (coarse & known).astype(np.uint8) * np.uint8(2))
-        found = {"64, as written": _distance(truth, _written(answer.labels, answer.belief))}
+        found = {
+            name: _distance(truth, _written(answer.labels, answer.belief, turned))
+            for name, turned in (("64", False), ("turned, as written", True))
+        }
         for name, order in (("linear", 1), ("cubic", 3)):
             field = _zoomed(answer.labels, answer.belief, order)
             for how, smooth in (("", False), (", smoothed", True)):
@@ -51,9 +54,11 @@ def _zoomed(
 
 
 def _written(
-    labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"]
+    labels: UInt8[np.ndarray, "d h w"], belief: Float[np.ndarray, "d h w"], turned: bool
 ) -> Float[np.ndarray, "points 3"]:
-    return np.asarray(meshes.pot_surface(labels, belief, np.eye(4))[0].sample(POINTS, seed=0))
+    section = round_pot.section_of(labels, belief) if turned else None
+    pot = meshes.pot_surface(labels, belief, np.eye(4), section)
+    return np.asarray(pot.sample(POINTS, seed=0))
 
 
 def _points(

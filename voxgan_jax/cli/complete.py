@@ -98,7 +98,7 @@ def _restore(
     from tqdm import tqdm
 
     from voxgan_jax.devices import accelerator
-    from voxgan_jax.restore import files, naming
+    from voxgan_jax.restore import arguments, files, naming
 
     ids = sorted(set(args.fragment or ()))
     called = {path: naming.of_fragments(name, ids) for path, name in names.items()}
@@ -124,6 +124,7 @@ def _restore(
         num_hypotheses=args.hypotheses,
     )
     model = model._replace(pool=model.pool if args.pool is None else args.pool)
+    fineness = arguments.fineness(args.resolution, model.resolution * model.pool)
     about = {"version": VERSION, "model": model.about, "options": files.asked(options.asked(args))}
     free = {path: name for path, name in names.items() if path not in taken}
     before = {} if args.again else files.finished(free, args.out, about)
@@ -133,7 +134,9 @@ def _restore(
     todo = {path: name for path, name in free.items() if path not in before}
     progress.reset(len(todo))
     with all_of_them:
-        _complete(args, model, todo, all_of_them, progress, tell, about=about, **how)
+        _complete(
+            args, model, todo, all_of_them, progress, tell, about=about, fineness=fineness, **how
+        )
     return int(bool(all_of_them.failed) or unshown is not None)
 
 

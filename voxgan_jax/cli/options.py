@@ -9,7 +9,7 @@ from voxgan_jax.restore import arguments
 FORMATS = ("vox", "stl", "glb", "svg", "html", "json")
 INPUTS = "a mesh (STL, OBJ, PLY, GLB, OFF, 3MF) or voxels (.vox, .binvox, .npy, .npz)"
 
-_MODEL = ("threshold", "dtype", "average", "pool", "whole_cube")
+_MODEL = ("threshold", "dtype", "average", "pool", "whole_cube", "resolution")
 _FACTS = ("unit", "voxel_mm", "up", "axis", "height_mm", "diameter_mm", "rim", "base")
 _FACTS += ("as_is", "place", "largest", "body")
 
@@ -33,6 +33,8 @@ _HELP = {
     "--average": "mean of the answers to so many turned and mirrored sherds (default: 1)",
     "--pool": "scale the pot down by this factor, 1 to 8, for the model (default: its own)",
     "--whole-cube": "write the model's whole cube, not only the box of the input file",
+    "--resolution": "voxels of the .vox file along the model's cube: 64, 128 or 256 (default: its"
+    " own)",
     "--json": "print a JSON object for each result, a line each",
     "--quiet": "print errors only",
     "--unit": "of a mesh's coordinates (default: the file's in 3MF, m in GLB, else mm)",
@@ -96,6 +98,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--average", type=int, choices=(1, 8))
     add("--pool", type=told("pool"))
     add("--whole-cube", action="store_true")
+    add("--resolution", type=told("resolution"), metavar="N")
     said = parser.add_mutually_exclusive_group()
     add("--json", said, action="store_true")
     add("--quiet", said, action="store_true")

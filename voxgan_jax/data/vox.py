@@ -12,8 +12,9 @@ a model filled to MagicaVoxel's last voxel.
 import colorsys
 import os
 import pathlib
+import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
@@ -114,14 +115,21 @@ def write(
         raise ValueError(f"{path}: labels outside 0…255")
     size_y, size_z, size_x = labels.shape
     y, z, x = np.nonzero(labels)
-    columns = (x, y, size_z - 1 - z, labels[y, z, x].astype(np.uint8))
-    # The writer asks for four numbers a voxel; pyvox's Voxel would take most of the time.
-    voxels = list(zip(*(c.tolist() for c in columns), strict=True))
+    voxels = np.stack([x, y, size_z - 1 - z, labels[y, z, x]], axis=1).astype(np.uint8)
+
+    class Writer(VoxWriter):
+        """Packs all voxels at once; one by one takes seconds of 256³."""
+
+        def _chunk(self, id: bytes, content: bytes, chunks: Any = ()) -> bytes:
+            if id == b"XYZI":
+                content = struct.pack("<i", len(voxels)) + voxels.tobytes()
+            return super()._chunk(id, content, chunks)
+
     # Entry i of the file's palette is the colour of index i + 1 (pyvox is off by one here).
     colors = np.roll(fragment_palette() if palette is None else palette, -1, axis=0)
-    vox = Vox([Model(Size(size_x, size_y, size_z), voxels)], [Color(*c) for c in colors.tolist()])
+    vox = Vox([Model(Size(size_x, size_y, size_z), [])], [Color(*c) for c in colors.tolist()])
     with whole(path) as unfinished:
-        VoxWriter(str(unfinished), vox).write()
+        Writer(str(unfinished), vox).write()
 
 
 def fragment_palette() -> UInt8[np.ndarray, "256 4"]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int
 from scipy import linalg, ndimage
-from skimage import measure
 
 from voxgan_jax.geometry import half_section, surface, wheel
 from voxgan_jax.geometry.half_section import Distances, Line
@@ -80,6 +79,7 @@ def mesh(
     *,
     axis: tuple[float, float] | None = None,
     chord_mm: float = CHORD_MM,
+    spacing: float = math.inf,
 ) -> "trimesh.Trimesh":
     """The turned pot's surface in mm: watertight, facing outward, one vertex at each pole.
 
@@ -89,6 +89,7 @@ def mesh(
     Args:
         matrix: from the grid's indices to mm, see `surface.frame`.
         axis: as `field` takes it.
+        spacing: no facet is longer than so many voxels along the outline or around the axis.
 
     Raises:
         ValueError: the half section has no outline: it is all clay or all air.
@@ -103,12 +104,12 @@ def mesh(
     reach = max(line[:, 1].max() for line in lines) * step
     # Not coarser than a hexagon, however small the pot.
     bow = min(chord_mm / 2 / reach, 0.1)
-    turns = math.ceil(math.pi / math.acos(1 - bow))
+    turns = math.ceil(max(math.pi / math.acos(1 - bow), 2 * math.pi * reach / (spacing * step)))
     vertices, faces = [], []
     count = 0
     for line in lines:
-        points = measure.approximate_polygon(line, chord_mm / 2 / step)
-        some, corners = _turned(points, turns)
+        points = fewer_points(line, chord_mm / 2 / step)
+        some, corners = _turned(_divided(points, spacing), turns)
         vertices.append(some)
         faces.append(corners + count)
         count += len(some)
@@ -119,6 +120,35 @@ def mesh(
     if pot.volume < 0:
         pot.invert()
     return pot
+
+
+def fewer_points(line: Line, tolerance: float) -> Line:
+    """A line that no left-out point lies further from than the tolerance (Douglas, Peucker 1973).
+
+    Not scikit-image's: with it comes all of scipy.stats, which takes 1.5 s of every command.
+    """
+    kept, parts = np.zeros(len(line), bool), [(0, len(line) - 1)]
+    kept[[0, -1]] = True
+    while parts:
+        first, last = parts.pop()
+        start, step = line[first], line[last] - line[first]
+        offset = line[first + 1 : last] - start
+        along = np.clip(offset @ step / max(float(step @ step), 1e-12), 0, 1)
+        away = np.hypot(*(offset - along[:, None] * step).T)
+        if len(away) and away.max() > tolerance:
+            middle = first + 1 + int(away.argmax())
+            kept[middle] = True
+            parts += [(first, middle), (middle, last)]
+    return line[kept]
+
+
+def _divided(line: Line, spacing: float) -> Line:
+    """A line with points added, so that none is further than `spacing` from the next."""
+    length = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    parts = np.maximum(np.ceil(length / spacing), 1).astype(int)
+    at = np.repeat(np.arange(len(parts)), parts)
+    share = (np.arange(len(at)) - np.repeat(np.cumsum(parts) - parts, parts)) / parts[at]
+    return np.concatenate([line[at] + share[:, None] * np.diff(line, axis=0)[at], line[-1:]])
 
 
 def _turned(

@@ -10,7 +10,7 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from scipy import sparse
 from skimage import measure
 
@@ -49,7 +49,7 @@ def target(occupied: Bool[np.ndarray, "n n n"]) -> Target:
 
 
 def share(
-    occupied: Bool[np.ndarray, "n n n"], axis: tuple[float, float]
+    occupied: Shaped[np.ndarray, "n n n"], axis: tuple[float, float]
 ) -> Float[np.ndarray, "n rings"]:
     """The share of each ring that is clay, at each height: an anti-aliased half section.
 

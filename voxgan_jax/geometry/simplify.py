@@ -3,6 +3,10 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial import KDTree
+
+from voxgan_jax.geometry import solids
+from voxgan_jax.geometry.solids import Labels
 
 if TYPE_CHECKING:
     import trimesh
@@ -15,17 +19,21 @@ _COARSER = 1.25
 """By this factor the cells of a cluster grow until the faces are few enough."""
 
 
-def thinned(mesh: "trimesh.Trimesh", budget: int) -> "trimesh.Trimesh":
-    """The mesh with about `budget` faces at most, or itself where it has no more.
+def thinned(
+    mesh: "trimesh.Trimesh", budget: int, labels: Labels | None = None
+) -> "tuple[trimesh.Trimesh, Labels]":
+    """The mesh with about `budget` faces at most, or itself where it has no more; and its labels.
 
-    What bounds a body keeps its shape within a tolerance that grows until it is enough; of anything
-    else, a scan with holes or of very many faces, the corners in one cell of a grid become one.
+    What bounds a body keeps its shape and the borders of its labels within a tolerance that grows
+    until it is enough; of anything else, a scan with holes or of very many faces, the corners in
+    one cell of a grid become one.
     """
+    own: Labels = np.zeros(len(mesh.faces), int) if labels is None else labels
     if len(mesh.faces) <= budget:
-        return mesh
+        return mesh, own
     size = float(np.linalg.norm(mesh.extents))
     if len(mesh.faces) <= _MANY and mesh.is_volume:
-        found = _simplified(mesh, budget, size)
+        found = _simplified(mesh, budget, size, own)
         if found is not None:
             return found
     cell = size / np.sqrt(budget)
@@ -33,25 +41,27 @@ def thinned(mesh: "trimesh.Trimesh", budget: int) -> "trimesh.Trimesh":
     while len(found.faces) > budget:
         cell *= _COARSER
         found = _clustered(mesh, cell)
-    return found
+    if len(found.faces):
+        own = own[KDTree(mesh.triangles_center).query(found.triangles_center)[1]]
+    return found, own
 
 
-def _simplified(mesh: "trimesh.Trimesh", budget: int, size: float) -> "trimesh.Trimesh | None":
+def _simplified(
+    mesh: "trimesh.Trimesh", budget: int, size: float, labels: Labels
+) -> "tuple[trimesh.Trimesh, Labels] | None":
     """A watertight mesh within a tolerance of the given one; None where it cannot be had."""
-    import manifold3d
     import trimesh
 
-    body = manifold3d.Manifold(
-        manifold3d.Mesh(np.asarray(mesh.vertices, np.float32), np.asarray(mesh.faces, np.uint32))
-    )
-    if body.status() != manifold3d.Error.NoError:
+    try:
+        body = solids.solid(mesh.vertices, mesh.faces, labels)
+    except ValueError:
         return None
     tolerance = _TOLERANCE * size
     for _ in range(_ROUNDS):
         body = body.simplify(tolerance)
         if body.num_tri() <= budget:
-            made = body.to_mesh()
-            return trimesh.Trimesh(made.vert_properties[:, :3], made.tri_verts, process=False)
+            made = trimesh.Trimesh(*solids.arrays(body), process=False)
+            return made, solids.labels_of(body)
         tolerance *= _WIDER
     return None
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from voxgan_jax.models import OUTPUTS, Volume, hypotheses
+from voxgan_jax.geometry import half_section, rings
+from voxgan_jax.models import OUTPUTS, Volume, hypotheses, profile_flow
 from voxgan_jax.models.profile import ProfileNet
 from voxgan_jax.models.weights import Variables
 
@@ -70,6 +71,32 @@ def complete(
 
     # One after the other: the 3D network would need K times the memory.
     return jax.lax.map(turn, (profiles, axes)), scores
+
+
+def complete_drawn(
+    model: profile_flow.Model,
+    variables: Variables,
+    partial: Volume,
+    rng: Key[Array, ""],
+    count: int,
+    draws: int = NUM_DRAWS,
+) -> tuple[Float[Array, "{count} b d h w 1"], Float[Array, "{count} b"]]:
+    """`complete` by a model that draws half sections; clusters are of their clay."""
+    if not 1 <= count <= draws:
+        raise ValueError(f"{count} answers from {draws} draws: needed are 1 <= count <= draws")
+    _, distance, axes = profile_flow.several(model.clone(draws=draws), variables, partial, rng)
+    clay = jax.nn.sigmoid(-distance / profile_flow.SOFTNESS)
+    sizes = jnp.maximum(jnp.arange(clay.shape[-1], dtype=jnp.float32), 0.125)
+    gather = jax.vmap(functools.partial(cluster, sizes=sizes, count=count))
+    means, middles, scores = gather(clay, axes)
+
+    def turn(found: tuple[Float[Array, "b rows ring"], Float[Array, "b 2"]]) -> Volume:
+        weights = rings.ring_weights(partial.shape[1], found[1], width=half_section.STEP)
+        clay = rings.revolve((found[0][:, ::2] + found[0][:, 1::2]) / 2.0, weights)
+        return jnp.where(partial > 0, 1.0, clay)
+
+    answers = jax.lax.map(turn, (means.swapaxes(0, 1), middles.swapaxes(0, 1)))
+    return answers, scores.T
 
 
 def draw_profiles(

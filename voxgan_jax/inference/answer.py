@@ -53,6 +53,19 @@ class Hypothesis(NamedTuple):
     share: float
 
 
+class Drawn(NamedTuple):
+    """Pots that the model drew for a sherd: half sections of its cube, as `half_section` has them.
+
+    `axes` are where they stand there, `start` is where the box of `Answer.labels` begins in the
+    cube's own cells, of which each is `pool` voxels long.
+    """
+
+    distance: Float[np.ndarray, "draw rows ring"]
+    axes: Float[np.ndarray, "draw 2"]
+    start: tuple[float, float, float]
+    pool: int
+
+
 class Answer(NamedTuple):
     """What the model makes of a sherd.
 
@@ -63,6 +76,7 @@ class Answer(NamedTuple):
     or the floor was closed. `belief` are those in the box of `labels`, with the threshold moved to
     0.5. `confidence` says how far to trust it; None where the model was not calibrated for that.
     `hypotheses` are other pots, the likeliest first, where the completer was loaded for several.
+    `drawn` are the pots whose mean it is, of a model that draws.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]
@@ -73,6 +87,7 @@ class Answer(NamedTuple):
     confidence: Confidence | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
     pieces: Pieces | None = None
+    drawn: Drawn | None = None
 
 
 def mark(labels: Labels, belief: Belief) -> Labels:

@@ -16,7 +16,7 @@ from voxgan_jax.devices import parallel
 from voxgan_jax.fields import flatten
 from voxgan_jax.geometry import symmetry
 from voxgan_jax.inference import alternatives, confidence, model_card
-from voxgan_jax.models import Volume, hypotheses, weights
+from voxgan_jax.models import Volume, hypotheses, profile_flow, weights
 
 AVERAGES = (1, symmetry.COUNT)
 """Over so many symmetries an answer can be averaged."""
@@ -29,6 +29,8 @@ class Completer(NamedTuple):
     any number of pots at once. `rule` tells how far to trust an answer; None where nobody
     calibrated it. `alternatives` gives several pots for each, as `alternatives.complete` does; None
     where none were asked for. `about` says which weights these are, for a report.
+    Of a model that draws, `quick` is what it answers at once, and `several` gives what `predict`
+    does with the drawn half sections and their axes, as `profile_flow.several`; None elsewhere.
     """
 
     predict: Callable[[Volume], Volume]
@@ -39,6 +41,12 @@ class Completer(NamedTuple):
     rule: confidence.Rule | None = None
     alternatives: Callable[[Volume], tuple[Array, Array]] | None = None
     about: Mapping[str, Any] = {}
+    quick: Callable[[Volume], Volume] | None = None
+    several: Callable[[Volume], tuple[Array, Array, Array]] | None = None
+
+    def glance(self, partial: Volume) -> Volume:
+        """`predict`, or what takes less time and is nearly as good: for very many pots."""
+        return (self.quick or self.predict)(partial)
 
 
 def load(
@@ -48,6 +56,7 @@ def load(
     dtype: str | None = None,
     average: int | None = None,
     num_hypotheses: int = 0,
+    draws: int | None = None,
 ) -> Completer:
     """A completer on all local devices: from a weights file, or from the run in a folder, or, where
     neither is named, from the weights that come with the package.
@@ -57,6 +66,8 @@ def load(
         average: over how many symmetries the answers are averaged, see `divided`; None: 1.
         num_hypotheses: how many other pots each sherd gets, by the package's weights for that, or
             by those that are named if they are a `hypotheses.Model`'s.
+        draws: of a model that draws, the answer is the mean of so many; 0: what it answers at once;
+            None: as its config says.
 
     Raises:
         FileNotFoundError: no weights there.
@@ -90,7 +101,13 @@ def load(
         confidence.from_card(card),
         about=_about(weights_file, config, card),
     )
-    if not num_hypotheses:
+    if isinstance(generator, profile_flow.Model):
+        # The same draws each time: the same sherd gets the same pots.
+        drawing = generator.clone(
+            draws=config.sample.draws if draws is None else draws, steps=config.sample.steps
+        )
+        completer = _drawing(completer, drawing, variables, average, num_hypotheses)
+    if not num_hypotheses or completer.alternatives:
         return completer
     if not isinstance(generator, hypotheses.Model):
         weights_file = model_card.find(model_card.HYPOTHESES)
@@ -113,6 +130,34 @@ def load(
             "hypotheses_sha256": other["sha256"],
         },
     )
+
+
+def _drawing(
+    completer: Completer,
+    model: profile_flow.Model,
+    variables: weights.Variables,
+    average: int,
+    num_hypotheses: int,
+) -> Completer:
+    """A completer that draws, as often as the model says, and for several answers."""
+    key, devices = jax.random.key(0), jax.local_devices()
+    if num_hypotheses:
+        other = functools.partial(alternatives.complete_drawn, model, count=num_hypotheses)
+        compiled, placed = jax.jit(other), jax.device_put(variables)
+        completer = completer._replace(alternatives=lambda some: compiled(placed, some, key))
+    if not model.draws:
+        return completer
+    completer = completer._replace(quick=completer.predict)
+    if average == 1:
+        several = divided(
+            functools.partial(profile_flow.several, model, key=key), variables, devices
+        )
+        return completer._replace(predict=lambda some: several(some)[0], several=several)
+
+    def mean(variables: Any, partial: Volume) -> Volume:
+        return profile_flow.several(model, variables, partial, key)[0]
+
+    return completer._replace(predict=divided(mean, variables, devices, average))
 
 
 def _open(file: str | pathlib.Path) -> tuple[Any, weights.Variables, Any, model_card.Card]:
@@ -145,7 +190,7 @@ def _about(weights_file: str | pathlib.Path, config: Any, card: model_card.Card)
 
 def divided(
     apply: Callable[..., Any], variables: Any, devices: Sequence[Any], average: int = 1
-) -> Callable[[Volume], Volume]:
+) -> Callable[[Volume], Any]:
     """`apply(variables, ·)` compiled, the rows of its argument divided among devices.
 
     Any number of rows will do: empty pots are added to make them come out even. With an `average`
@@ -169,17 +214,17 @@ def divided(
     turned = jax.jit(answer, in_shardings=(whole, rows, whole), out_shardings=rows)
     alone = threading.Lock()
 
-    def predict(partial: Volume) -> Volume:
+    def predict(partial: Volume) -> Any:
         with alone:  # Two threads would compile the same twice.
             return _predict(partial)
 
-    def _predict(partial: Volume) -> Volume:
+    def _predict(partial: Volume) -> Any:
         count = len(partial)
         spare = -count % mesh.size
         if spare:
             partial = jnp.pad(partial, ((0, spare), *[(0, 0)] * 4))
         if average == 1:
-            return plain(variables, partial)[:count]
+            return jax.tree.map(lambda found: found[:count], plain(variables, partial))
         total = turned(variables, partial, jnp.int32(0))
         for number in range(1, average):
             total = total + turned(variables, partial, jnp.int32(number))

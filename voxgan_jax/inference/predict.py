@@ -9,7 +9,15 @@ from jaxtyping import Bool, Float, UInt8
 
 from voxgan_jax.data import fragments, grid
 from voxgan_jax.inference import bridge, floor
-from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Answer, Hypothesis, Request
+from voxgan_jax.inference.answer import (
+    GIVEN,
+    INFERRED,
+    UNCERTAIN,
+    Answer,
+    Drawn,
+    Hypothesis,
+    Request,
+)
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.confidence import judge, measure, of_pot
 from voxgan_jax.scan.pose import Sherd
@@ -84,7 +92,12 @@ def complete_batch(
     partial = np.zeros((len(requests), *[completer.resolution] * 3, 1), np.float32)
     for row, request in enumerate(requests):
         partial[row, ..., 0] = _given_cells(completer, request)
-    probabilities = np.asarray(completer.predict(jnp.asarray(partial)))[..., 0]
+    halves = axes = None
+    if completer.several is None:
+        found = completer.predict(jnp.asarray(partial))
+    else:
+        found, halves, axes = completer.several(jnp.asarray(partial))
+    probabilities = np.asarray(found)[..., 0]
     given = partial[..., 0] > 0
     answer = functools.partial(_answer, completer, threshold=cut, whole_cube=whole_cube)
     answers = list(map(answer, boxes, given, probabilities))
@@ -94,6 +107,11 @@ def complete_batch(
             features = measure(cells, probabilities[row], completer.threshold)
             found = of_pot(judge(completer.rule, features), answers[row].pieces)
             answers[row] = answers[row]._replace(confidence=found)
+    if halves is not None and axes is not None:
+        for row, (box, distance, stand) in enumerate(zip(boxes, halves, axes, strict=True)):
+            start = (0, 0, 0) if whole_cube else _start(completer, box.shape)
+            drawn = Drawn(np.asarray(distance), np.asarray(stand), start, completer.pool)
+            answers[row] = answers[row]._replace(drawn=drawn)
     if completer.alternatives is not None:
         others, shares = map(np.asarray, completer.alternatives(jnp.asarray(partial)))
         for row, (box, cells) in enumerate(zip(boxes, given, strict=True)):
@@ -102,6 +120,13 @@ def complete_batch(
             several = tuple(Hypothesis(pot.labels, pot.belief, share) for pot, share in pots)
             answers[row] = answers[row]._replace(hypotheses=several)
     return answers
+
+
+def _start(completer: Completer, shape: tuple[int, ...]) -> tuple[float, float, float]:
+    """Where a pot's box begins in the cells of the model's cube."""
+    where = {"pool": completer.pool, "placement": completer.placement}
+    d, h, w = (s.start / completer.pool for s in grid.region(shape, completer.resolution, **where))
+    return d, h, w
 
 
 def _given_cells(completer: Completer, request: Request) -> Bool[np.ndarray, "r r r"]:

@@ -6,8 +6,9 @@ ICLR 2023): there the pot is expected that `FlowNet` gives. The same network, sh
 answers at once.
 """
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +42,7 @@ HalfSection = Float[Array, "b rows ring"]
 class Model(revolve.Model):
     """Completes a wheel-made pot by its half section; axes are found as `revolve.Model` does.
 
-    Called, it answers at once, the surface within half a voxel; `mean_of_draws` takes `draws` half
+    Called, it answers at once, the surface within half a voxel; `several` draws `draws` half
     sections in `steps` each. `bottleneck` and what is said of residuals have no use.
     """
 
@@ -103,11 +104,18 @@ def from_config(config: Any, axis_name: str | None = None) -> Model:
     return Model(**revolve.options(config))
 
 
-def draw(
-    model: Model, variables: Variables, partial: Volume, key: Key[Array, ""]
-) -> tuple[HalfSection, Float[Array, "n column ring"]]:
-    """A pot that each sherd may come from: its half section in voxels, and the rings to turn it."""
-    keys = jax.random.split(key, len(partial))
+class Drawn(NamedTuple):
+    """Pots that were drawn: half sections in voxels, the rings to turn them, where axes stand."""
+
+    distance: HalfSection
+    weights: Float[Array, "n column ring"]
+    axis: Float[Array, "n 2"]
+
+
+def draw(model: Model, variables: Variables, partial: Volume, key: Key[Array, ""]) -> Drawn:
+    """A pot that each sherd may come from; it depends on the sherd, its row and the key alone."""
+    rows = jnp.arange(len(partial))
+    keys = jax.vmap(functools.partial(jax.random.fold_in, key))(rows)
     _, left = model.apply(variables, partial, train=False, keys=keys, mutable=[OUTPUTS])
     told: Any = left[OUTPUTS]
     maps, shape = jnp.asarray(told["maps"]), told["clean"].shape[1:]
@@ -121,22 +129,30 @@ def draw(
         found: Any = net.apply(params, maps, x, jnp.broadcast_to(time, len(x)))
         return jnp.where(clay, jnp.minimum(found[0], 0.0), found[0])
 
-    return half_section.CLIP * heun(clean, noise, times(model.steps)), told["weights"]
+    found = half_section.CLIP * heun(clean, noise, times(model.steps))
+    return Drawn(found, told["weights"], jnp.broadcast_to(told["axis"], (len(partial), 2)))
 
 
-def mean_of_draws(
+def several(
     model: Model, variables: Variables, partial: Volume, key: Key[Array, ""]
-) -> Volume:
-    """The share of `model.draws` drawn pots that have clay in each voxel; given ones are 1."""
+) -> tuple[Volume, Float[Array, "b draw rows ring"], Float[Array, "b draw 2"]]:
+    """`model.draws` pots that each sherd may come from.
 
-    def more(total: Volume, key: Key[Array, ""]) -> tuple[Volume, None]:
-        distance, weights = draw(model, variables, partial, key)
-        return total + jax.nn.sigmoid(-turned(distance, weights) / SOFTNESS), None
+    Returns:
+        The share of them that have clay in each voxel, where given ones are 1; their half sections
+        in voxels; and where their axes stand.
+    """
+
+    def more(total: Volume, key: Key[Array, ""]) -> tuple[Volume, tuple[Array, Array]]:
+        distance, weights, axis = draw(model, variables, partial, key)
+        clay = jax.nn.sigmoid(-turned(distance, weights) / SOFTNESS)
+        return total + clay, (distance, axis)
 
     # One after the other, for the memory of one.
     keys = jax.random.split(key, model.draws)
-    total, _ = jax.lax.scan(more, jnp.zeros(partial.shape, jnp.float32), keys)
-    return jnp.where(partial > 0, 1.0, total / model.draws)
+    total, drawn = jax.lax.scan(more, jnp.zeros(partial.shape, jnp.float32), keys)
+    mean = jnp.where(partial > 0, 1.0, total / model.draws)
+    return mean, drawn[0].swapaxes(0, 1), drawn[1].swapaxes(0, 1)
 
 
 def heun(

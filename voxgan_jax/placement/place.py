@@ -71,7 +71,7 @@ def place(
         if given.any():
             # One by one, as sherds are completed: so the model is compiled but once. None is waited
             # for before all are asked.
-            answer = completer.predict(jnp.asarray(given[None, ..., None], jnp.float32))
+            answer = completer.glance(jnp.asarray(given[None, ..., None], jnp.float32))
             asked.append((candidate, given, answer))
     placements = []
     for candidate, given, answer in asked:

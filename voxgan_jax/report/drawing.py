@@ -29,12 +29,19 @@ _SCALES = (1, 2, 3, 4, 5, 10, 20, 50)
 """So many times smaller than the pot a drawing may be printed."""
 
 
-def svg(profile: Profile, found: Measures | None = None, *, scaled: bool = True) -> str:
+def svg(
+    profile: Profile,
+    found: Measures | None = None,
+    *,
+    scaled: bool = True,
+    spread: Sequence[Points] = (),
+) -> str:
     """The drawing as SVG text, in mm, with title and description, for inline use or a file.
 
     Args:
         found: the profile's measures, where they are at hand.
         scaled: whether a size in mm is known.
+        spread: outlines of other walls that may have been, shown as thin lines.
     """
     found = found or measure(profile)
     wall, known = outline.fields(profile)
@@ -51,6 +58,7 @@ def svg(profile: Profile, found: Measures | None = None, *, scaled: bool = True)
     side = max(width + 4 * unit, (_SIDE if scaled else _SIDE_UNSCALED) * unit)
     parts = {
         "wall": path([path * (-1, 1) for path in walls], top, closed=True),
+        "spread": path([line * (-1, 1) for line in spread], top),
         "known": path([path * (-1, 1) for path in shown], top, closed=True),
         "outside": _outside(profile, edges, top),
         "sherd": path(patch, top, closed=True),

@@ -9,8 +9,10 @@ from jaxtyping import Bool, Float, Int, UInt8
 from scipy.spatial import KDTree
 
 from voxgan_jax.data import vox
-from voxgan_jax.geometry import patches, surface, voxelise
+from voxgan_jax.geometry import lathe, patches, solids, surface, voxelise
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
+from voxgan_jax.report import round_pot, seam
+from voxgan_jax.report.round_pot import Section
 
 if TYPE_CHECKING:
     import trimesh
@@ -31,12 +33,14 @@ class Surfaces(NamedTuple):
     """What is drawn, in mm.
 
     `labels` are those of the faces of `pot`. `original` is the scan, or the surface of the given
-    voxels.
+    voxels. `body` is the pot as the missing piece is cut from it: where the original is, nothing of
+    it lies outside that.
     """
 
     pot: "trimesh.Trimesh"
     labels: Int[np.ndarray, " faces"]
     original: "trimesh.Trimesh"
+    body: "trimesh.Trimesh"
 
 
 def surfaces(
@@ -44,26 +48,76 @@ def surfaces(
     belief: Belief,
     matrix: Float[np.ndarray, "4 4"],
     original: "trimesh.Trimesh | None" = None,
+    section: Section | None = None,
 ) -> Surfaces:
     """The surfaces of a pot, smooth and watertight.
+
+    A round pot is the scan itself where there is one, else its half section turned, brought to the
+    sherd at the break (`seam`); where what is read is no body, it is only brought to it. Any other
+    pot is a surface of its voxels.
 
     Args:
         labels: as `inference.answer.mark` gives them.
         belief: probabilities, more than 0.5 where a voxel was added.
         matrix: from the grid's indices to mm (`surface.frame`).
         original: the scan in mm; None takes the surface of the given voxels.
+        section: of a round pot.
     """
-    pot, level = pot_surface(labels, belief, matrix)
-    scan = original is not None
+    step, scan = surface.step_of(matrix), original is not None
+    if section is None:
+        pot, level = _of_voxels(labels, belief, matrix)
+    else:
+        pot, level = round_pot.mesh(section, matrix), None
     if original is None:
-        given = labels == GIVEN
-        original = surface.surface(surface.smooth(given), given, matrix, level)
-    found = surface.face_labels(pot, labels, matrix)
-    step = surface.step_of(matrix)
-    if scan:
-        found = np.where(_touched(pot, original, step / 2), GIVEN, found)
-    found = patches.calmed(pot.faces, pot.area_faces / step**2, found, GIVEN)
-    return Surfaces(pot, found, original)
+        original = _sherd(labels == GIVEN, matrix, level)
+    if section is None:
+        found = surface.face_labels(pot, labels, matrix)
+        if scan:
+            found = np.where(_touched(pot, original, step / 2), GIVEN, found)
+        return Surfaces(pot, _calmed(pot, found, step), original, pot)
+    fit = seam.fitted(pot, original, step)
+    if not scan:
+        found = surface.face_labels(pot, labels, matrix)
+        return Surfaces(pot, _calmed(pot, found, step), original, fit.body)
+    added = np.where(labels == GIVEN, np.uint8(0), labels)
+    found = surface.face_labels(pot, added if added.any() else labels, matrix)
+    found = _calmed(pot, np.where(fit.over, GIVEN, found), step)
+    try:
+        pot, found = _with_scan(fit.body, found, original, step)
+    except ValueError:  # It is open, or meets itself.
+        pot = fit.mesh
+    return Surfaces(pot, found, original, fit.body)
+
+
+def _with_scan(
+    body: "trimesh.Trimesh", labels: Int[np.ndarray, " faces"], scan: "trimesh.Trimesh", step: float
+) -> "tuple[trimesh.Trimesh, Int[np.ndarray, ' faces']]":
+    """A pot united with the scan of its sherd, and the labels of its faces.
+
+    Raises:
+        ValueError: the scan is no solid.
+    """
+    if not scan.is_volume:
+        raise ValueError("the scan is open")
+    sherd = solids.solid(scan.vertices, scan.faces, np.full(len(scan.faces), GIVEN))
+    # Of a fine scan what no eye tells is left out.
+    sherd = sherd.simplify(lathe.CHORD_MM / 2)
+    return solids.mesh(solids.solid(body.vertices, body.faces, labels) + sherd, step)
+
+
+def _calmed(
+    pot: "trimesh.Trimesh", labels: Int[np.ndarray, " faces"], step: float
+) -> Int[np.ndarray, " faces"]:
+    return patches.calmed(pot.faces, pot.area_faces / step**2, labels, GIVEN)
+
+
+def _sherd(
+    given: Bool[np.ndarray, "d h w"], matrix: Float[np.ndarray, "4 4"], level: float | None
+) -> "trimesh.Trimesh":
+    """The surface of the given voxels."""
+    field = surface.smooth(given)
+    level = surface.find_level(field, given) if level is None else level
+    return surface.surface(field, given, matrix, level)
 
 
 def _touched(
@@ -78,9 +132,21 @@ def _touched(
 
 
 def pot_surface(
+    labels: Labels,
+    belief: Belief,
+    matrix: Float[np.ndarray, "4 4"],
+    section: Section | None = None,
+) -> "trimesh.Trimesh":
+    """The surface of a pot alone, as `surfaces`."""
+    if section is not None:
+        return round_pot.mesh(section, matrix)
+    return _of_voxels(labels, belief, matrix)[0]
+
+
+def _of_voxels(
     labels: Labels, belief: Belief, matrix: Float[np.ndarray, "4 4"]
 ) -> "tuple[trimesh.Trimesh, float]":
-    """The surface of a pot, and the level of the field through which it was drawn."""
+    """The surface of a pot's voxels, and the level of the field through which it was drawn."""
     field = surface.smooth(labels > 0, belief, labels == GIVEN)
     level = surface.find_level(field, labels > 0)
     return surface.surface(field, labels > 0, matrix, level), level

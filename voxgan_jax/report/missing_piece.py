@@ -8,11 +8,12 @@ original is measured, and where that is too near the level is raised and the cut
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from voxgan_jax.geometry import connections, voxelise
+from voxgan_jax.geometry import connections, solids, voxelise
+from voxgan_jax.geometry.solids import arrays, solid
 
 if TYPE_CHECKING:
     import manifold3d
@@ -87,7 +88,7 @@ def missing_piece(
     """
     if not 0 <= clearance < np.inf:
         raise ValueError(f"clearance {clearance:g} mm: give 0 or more")
-    whole = _manifold(completed.vertices, completed.faces)
+    whole = solid(completed.vertices, completed.faces)
     exact = _exact(original)
     samples = voxelise.sample(original, step / 4)
     # Quickly built, which serves points as evenly spread as these.
@@ -102,7 +103,9 @@ def missing_piece(
             return None
         gap = _gap(piece, exact, tree, level + step / 4)
         if gap >= clearance:
-            return MissingPiece(_trimesh(piece, step), gap, pieces, cut.volume() - piece.volume())
+            return MissingPiece(
+                solids.mesh(piece, step)[0], gap, pieces, cut.volume() - piece.volume()
+            )
         level += 1.05 * 2.0 ** max(number - 2, 0) * (clearance - gap) + 1e-3 * step
     raise ValueError(
         f"no missing piece keeps {clearance:g} mm from the original ({gap:g} mm at best); give"
@@ -119,7 +122,7 @@ def _without_slivers(
     """
     if cut.is_empty():
         return None, 0
-    vertices, faces = _mesh(cut)
+    vertices, faces = arrays(cut)
     body = connections.bodies(len(vertices), faces)[faces[:, 0]]
     # About the middle, where what is summed is smallest.
     a, b, c = (vertices[corner] - vertices.mean(0) for corner in faces.T)
@@ -127,14 +130,14 @@ def _without_slivers(
     volume = np.bincount(body, (a * across).sum(1)) / 6
     area = np.bincount(body, np.linalg.norm(across, axis=1)) / 2
     kept = (volume >= _CRUMB * step**3) & (2 * volume >= min(THIN, step) * area)
-    piece = _manifold(vertices, faces[kept[body]]) if kept.any() else None
+    piece = solid(vertices, faces[kept[body]]) if kept.any() else None
     return piece, int(kept.sum())
 
 
 def _exact(mesh: "trimesh.Trimesh") -> "manifold3d.Manifold | None":
     """The body of a mesh; None where it is open, or touches itself so that it is no manifold."""
     try:
-        return _manifold(mesh.vertices, mesh.faces) if mesh.is_volume else None
+        return solid(mesh.vertices, mesh.faces) if mesh.is_volume else None
     except ValueError:
         return None
 
@@ -188,7 +191,7 @@ def _grown(distances: _Distances, level: float) -> "manifold3d.Manifold":
 
     field, origin, fine = distances
     vertices, faces, *_ = measure.marching_cubes(field, level, allow_degenerate=False)
-    return _manifold(origin + vertices.astype(np.float64) * fine, faces)
+    return solid(origin + vertices.astype(np.float64) * fine, faces)
 
 
 def _gap(
@@ -203,40 +206,6 @@ def _gap(
         overlap = piece ^ original
         if overlap.is_empty():
             return piece.min_gap(original, limit)
-        return -float(samples.query(_mesh(overlap)[0])[0].max())
-    mesh = _trimesh(piece, limit)
+        return -float(samples.query(arrays(overlap)[0])[0].max())
+    mesh = solids.mesh(piece, limit)[0]
     return float(min(_nearest(samples, voxelise.sample(mesh, limit / 4), limit).min(), limit))
-
-
-def _manifold(
-    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
-) -> "manifold3d.Manifold":
-    import manifold3d
-
-    vertices = np.ascontiguousarray(vertices, np.float64)
-    body = manifold3d.Manifold(manifold3d.Mesh64(vertices, np.ascontiguousarray(faces, np.uint64)))
-    if body.status() != manifold3d.Error.NoError:
-        raise ValueError(f"a mesh is not watertight ({body.status().name})")
-    return body
-
-
-def _trimesh(body: "manifold3d.Manifold", step: float) -> "trimesh.Trimesh":
-    """In single precision, as STL holds it, where it is watertight in that."""
-    import trimesh
-
-    for tolerance in (0, 1e-4, 1e-3, 1e-2, 3e-2):
-        vertices, faces = _mesh(body.simplify(tolerance * step) if tolerance else body)
-        mesh = trimesh.Trimesh(vertices.astype(np.float32), faces, process=True)
-        a, b, c = mesh.faces.T
-        mesh.update_faces((a != b) & (b != c) & (c != a))
-        if mesh.is_volume:
-            return mesh
-    return trimesh.Trimesh(*_mesh(body), process=False)
-
-
-def _mesh(
-    body: "manifold3d.Manifold",
-) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
-    data = body.to_mesh64()
-    # A copy, as Manifold takes nothing that is read-only.
-    return data.vert_properties[:, :3].copy(), data.tri_verts.astype(np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
+from voxgan_jax.geometry import lathe
 from voxgan_jax.report.profile import Profile
 
 _UP = 4
@@ -74,28 +75,8 @@ def halves(field: Float[np.ndarray, "rows rings"], profile: Profile) -> list[Poi
         height = (smooth[:, 0] + 0.5) * fine - 2 * profile.step_mm
         points = np.stack([(smooth[:, 1] - middle) * fine, height], 1)
         points = np.concatenate([points, points[:1]])
-        lines.append(_half(_with_fewer_points(points, 0.02 * profile.step_mm)))
+        lines.append(_half(lathe.fewer_points(points, 0.02 * profile.step_mm)))
     return lines
-
-
-def _with_fewer_points(line: Points, tolerance: float) -> Points:
-    """A line that no left-out point lies further from than the tolerance (Douglas, Peucker 1973).
-
-    Not scikit-image's: with it comes all of scipy.stats, which takes 1.5 s of every command.
-    """
-    kept, parts = np.zeros(len(line), bool), [(0, len(line) - 1)]
-    kept[[0, -1]] = True
-    while parts:
-        first, last = parts.pop()
-        start, step = line[first], line[last] - line[first]
-        offset = line[first + 1 : last] - start
-        along = np.clip(offset @ step / max(float(step @ step), 1e-12), 0, 1)
-        away = np.hypot(*(offset - along[:, None] * step).T)
-        if len(away) and away.max() > tolerance:
-            middle = first + 1 + int(away.argmax())
-            kept[middle] = True
-            parts += [(first, middle), (middle, last)]
-    return line[kept]
 
 
 def _rounded(line: Points, sigma: float) -> Points:

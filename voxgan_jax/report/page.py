@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from voxgan_jax.files import write_whole
 from voxgan_jax.inference.answer import GIVEN, INFERRED
-from voxgan_jax.report import drawing, meshes, scene, sentences, whereabouts
+from voxgan_jax.report import drawing, meshes, scene, sentences, spread, whereabouts
 from voxgan_jax.report.profile import Profile
 from voxgan_jax.report.record import Report
 from voxgan_jax.report.render import render
@@ -59,6 +59,7 @@ def page(view: View) -> str:
         "page.html.j2",
         report=report,
         say=sentences,
+        spread=spread.sentence(report),
         scene=place | {"parts": _parts(view), "scaled": scaled},
         colour_of=scene.colour_of,
         hypothesis_colour=scene.hypothesis_colour,
@@ -74,7 +75,7 @@ def page(view: View) -> str:
 def _parts(view: View) -> list[dict[str, Any]]:
     """The meshes of the view, the pot first."""
     groups = {label: (name, scene.colour_of(label)) for label, name in meshes.NAMES.items()}
-    pot, labels, original = view.surfaces
+    pot, labels, original, _ = view.surfaces
     parts = [scene.pack("pot", pot, groups, labels, scene.POT)]
     for name, mesh, label in (("original", original, GIVEN), ("missing", view.missing, INFERRED)):
         if mesh is not None and len(mesh.faces):

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial import KDTree
 
-from voxgan_jax.geometry import connections, surface, voxelise
+from voxgan_jax.geometry import connections, solids, surface, voxelise
 from voxgan_jax.report.missing_piece import THIN, MissingPiece
 
 if TYPE_CHECKING:
@@ -75,13 +75,7 @@ def prepare(
 
 def _thin_share(piece: "trimesh.Trimesh") -> float:
     """By rays from points spread evenly over the surface, inwards."""
-    import manifold3d
-
-    mesh = manifold3d.Mesh64(
-        np.ascontiguousarray(piece.vertices, np.float64),
-        np.ascontiguousarray(piece.faces, np.uint64),
-    )
-    body = manifold3d.Manifold(mesh)
+    body = solids.solid(piece.vertices, piece.faces)
     reached = np.cumsum(piece.area_faces)
     places = (np.arange(_RAYS) + 0.5) / _RAYS * reached[-1]
     faces = np.searchsorted(reached, places)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
-from voxgan_jax.geometry import wheel
+from voxgan_jax.geometry import half_section, wheel
 from voxgan_jax.inference.answer import GIVEN, Belief, Labels
 
 Section = Float[np.ndarray, "rows rings"]
@@ -85,7 +85,7 @@ def profile_of(labels: Labels, belief: Belief, step_mm: float) -> Profile:
         for part in (sure, occupied.astype(np.float32), given.astype(np.float32))
     )
     section, mean = clay.mean(axis=2), voxels.mean(axis=2)
-    level = _level(section, mean)
+    level = level_of(section, mean)
     known = sherd.max(axis=2)
     section = _without_crumbs(section, known, level)
     volume = mean * np.arange(mean.shape[1])
@@ -102,6 +102,31 @@ def profile_of(labels: Labels, belief: Belief, step_mm: float) -> Profile:
         step_mm=step_mm,
         clay_ml=float(occupied.sum()) * step_mm**3 / 1000,
         round_share=float(volume[near].sum() / max(volume.sum(), 1e-9)),
+    )
+
+
+def of_half_section(distance: half_section.Distances, step_mm: float) -> Profile | None:
+    """The profile of a pot that is known by its half section alone; None where there is no clay."""
+    middle = (distance[::2] + distance[1::2]) / 2
+    clay = np.clip(0.5 - middle, 0, 1)[::-1]
+    rows = np.flatnonzero((clay > 0.5).any(axis=1))
+    if not len(rows):
+        return None
+    clay = np.pad(clay, ((2, 2), (0, 0)))[rows[0] : rows[-1] + 5]
+    nothing = np.zeros_like(clay)
+    clay = _without_crumbs(clay, nothing, 0.5)
+    ring = 2 * np.pi * np.arange(clay.shape[1]) * RING * RING
+    return Profile(
+        clay=clay,
+        known=nothing,
+        level=0.5,
+        heights=(np.arange(len(clay)) - 1.5) * step_mm,
+        outer=outer_radii(clay, 0.5) * RING * step_mm,
+        given=np.zeros(len(clay)),
+        seen=np.zeros((len(clay), _ANGLES), bool),
+        step_mm=step_mm,
+        clay_ml=float((clay @ ring).sum()) * step_mm**3 / 1000,
+        round_share=1.0,
     )
 
 
@@ -126,7 +151,7 @@ def _polar(
     return found.transpose(2, 0, 1)
 
 
-def _level(clay: Section, voxels: Section) -> float:
+def level_of(clay: Section, voxels: Section) -> float:
     """The level at which the section, turned, has the volume of the voxels; found by halving.
 
     0.5 but for thin walls that are not quite round.

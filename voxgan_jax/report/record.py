@@ -19,6 +19,7 @@ from voxgan_jax.scan import pose
 from voxgan_jax.scan.contents import Contents
 
 Point = tuple[float, float, float]
+Span = tuple[float, float]
 Row = tuple[float, float, float, float]
 
 if TYPE_CHECKING:
@@ -114,6 +115,25 @@ def _told(found: pose.Placement) -> dict[str, Any]:
         "above_base_mm": round(found.above_base_mm, 2),
         "score": round(found.score, 3),
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """Between which values a size lies in pots that were drawn."""
+
+    half: Annotated[Span, "of half of them, the middle ones"]
+    most: Annotated[Span, "of 90 % of them"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How far the pots differ that a model drew; null where less than half of them have a size."""
+
+    draws: Annotated[int, "so many pots were drawn; the answer is their mean"]
+    height_mm: Interval | None
+    rim_diameter_mm: Interval | None
+    base_diameter_mm: Interval | None
+    capacity_ml: Interval | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +249,7 @@ class Report:
     voxel_mm: Annotated[float, "the side of a voxel"]
     scale: Annotated[str, f"'{GIVEN_SCALE}', or '{NO_SCALE}'"]
     measures: Measures
+    spread: Annotated[Spread | None, "left out where the model draws no pots"] = None
     confidence: Annotated[Confidence | None, "null where the model was not calibrated"]
     placement: Annotated[Placement | None, "null where the sherd lies as the file has it"]
     hypotheses: Annotated[tuple[Hypothesis, ...], "other pots, the likeliest first"]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
-from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import simplify
 from voxgan_jax.inference.answer import GIVEN
@@ -41,9 +40,7 @@ def pack(
         labels: of the faces; those of no group are left out.
         budget: about so many faces at most.
     """
-    thin = simplify.thinned(mesh, budget)
-    if thin is not mesh and len(thin.faces):
-        labels = labels[KDTree(mesh.triangles_center).query(thin.triangles_center)[1]]
+    thin, labels = simplify.thinned(mesh, budget, labels)
     low, high = thin.bounds
     step = np.maximum(high - low, 1e-9) / _CORNERS
     corners = np.rint((thin.vertices - low) / step).astype("<u2")

@@ -41,6 +41,7 @@ def complete(
     hypotheses: int = 0,
     threshold: float | None = None,
     whole_cube: bool = False,
+    resolution: int | None = None,
     clearance_mm: float = 0.2,
     name: str = "sherd",
     weights: str | pathlib.Path | None = None,
@@ -73,6 +74,7 @@ def complete(
         hypotheses: how many other pots are wanted besides, 0…16.
         threshold: probability above which a voxel is added; None takes the model's own.
         whole_cube: the result fills the model's cube instead of the input's own box.
+        resolution: of the `.vox` file: 64, 128 or 256 voxels along the model's cube; None: its own.
         clearance_mm: how far the missing piece stays from the original.
         name: what the files of `Completion.write` are called where `sherd` is no file: "sherd", or
             "folder/sherd" in a folder below the results'.
@@ -92,6 +94,7 @@ def complete(
             **{"largest": largest, "body": body},
             **{"place": place, "fragments": fragments, "hypotheses": hypotheses},
             **{"threshold": threshold, "whole_cube": whole_cube, "clearance_mm": clearance_mm},
+            **{"resolution": resolution},
             **{"name": name, "weights": weights, "workdir": workdir},
         }
     )
@@ -106,6 +109,7 @@ def _complete(
     hypotheses: int,
     threshold: float | None,
     whole_cube: bool,
+    resolution: int | None,
     clearance_mm: float,
     weights: str | None,
     workdir: str | None,
@@ -114,12 +118,17 @@ def _complete(
     """As `complete`, of what is checked."""
     naming.checked(name)
     model = _load(weights=weights, workdir=workdir, hypotheses=hypotheses)
+    fineness = arguments.fineness(resolution, model.resolution * model.pool)
     request = _read(model, sherd, fragments or (), facts)
     (answer,) = predict.complete_batch(model, [request], threshold=threshold, whole_cube=whole_cube)
     options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **facts}
-    options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses}
+    options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses, "resolution": resolution}
     about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options)}
-    how: dict[str, Any] = {"clearance_mm": clearance_mm, "about": about}
+    how: dict[str, Any] = {
+        "clearance_mm": clearance_mm,
+        "fineness": fineness,
+        "about": about,
+    }
     if isinstance(sherd, pathlib.Path):
         about["input"] = request.sherds[0].input
         how["inputs"] = ledger.marks(sherd)

@@ -14,6 +14,8 @@ from voxgan_jax.restore.naming import MOST_HYPOTHESES
 
 UNITS = ("mm", "cm", "m", "in")
 UPS = ("x", "y", "z", "-x", "-y", "-z")
+RESOLUTIONS = (64, 128, 256)
+"""The most that a `.vox` file holds is the last."""
 MOST_BODIES = 100
 """Each has a hundredth of a scan's area at least."""
 MOST_POOL = 8
@@ -57,6 +59,23 @@ def checked(told: Mapping[str, Any]) -> dict[str, Any]:
         if found.get(one) and found.get(other):
             raise ValueError(f"{one} and {other} contradict each other: give one of them")
     return found
+
+
+def fineness(resolution: int | None, side: int) -> int:
+    """How many voxels of the `.vox` file lie along one of the model's, of a cube of this side.
+
+    Raises:
+        ValueError: no whole number does.
+    """
+    if resolution is None:
+        return 1
+    if resolution % side:
+        several = [str(known) for known in RESOLUTIONS if known % side == 0]
+        raise ValueError(
+            f"resolution {resolution}: the model's cube has {side} voxels a side;"
+            f" give {' or '.join(several) or 'none'}"
+        )
+    return resolution // side
 
 
 def from_text(name: str) -> Callable[[str], Any]:
@@ -157,6 +176,10 @@ def _body(value: Any) -> int | str:
     return value if value == "all" else _whole(value, 1, MOST_BODIES)
 
 
+def _resolution(value: Any) -> int:
+    return RESOLUTIONS[RESOLUTIONS.index(_whole(value, 1, 256))]
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise TypeError
@@ -195,6 +218,7 @@ TABLE = {
     ),
     "fragment": _count(1, 255),
     "fragments": Argument("one or more whole numbers from 1 to 255", _fragments),
+    "resolution": Argument("64, 128 or 256", _resolution, int),
     "hypotheses": _count(0, MOST_HYPOTHESES),
     "pool": _count(1, MOST_POOL),
     "threshold": _between(0.0, 1.0, "a probability from 0 to 1"),
@@ -206,5 +230,5 @@ TABLE = {
 """All of them, by their names in Python."""
 
 _MAY_LACK = ("unit", "up", "axis", "voxel_mm", "height_mm", "diameter_mm", "fragments", "threshold")
-_MAY_LACK += ("weights", "workdir", "body")
+_MAY_LACK += ("weights", "workdir", "body", "resolution")
 _EITHER = (("as_is", "place"), ("largest", "body"), ("axis", "up"), ("weights", "workdir"))

@@ -48,6 +48,7 @@ def complete_files(
     fixed_fragment: bool = False,
     formats: Sequence[str] = pot.FORMATS,
     clearance_mm: float = 0.2,
+    fineness: int = 1,
     names: Mapping[pathlib.Path, str] | None = None,
     about: Mapping[str, Any] | None = None,
     inputs: ledger.Marks = frozenset(),
@@ -67,7 +68,7 @@ def complete_files(
     Args:
         out_dir: where `NAME_completed.vox` and the others go (`Completion.write`).
         facts, ids, fixed_fragment: as in `read_request`.
-        formats, overwrite, clearance_mm: as in `Completion` and `Completion.write`.
+        formats, overwrite, clearance_mm, fineness: as in `Completion` and `Completion.write`.
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what the reports say besides.
         in_overview: as in `Completion`.
@@ -99,6 +100,7 @@ def complete_files(
         tell(f"completing {path} …")
         (answer,) = predict.complete_batch(completer, [request], **options)
         how = {"name": (names or {}).get(path), "clearance_mm": clearance_mm}
+        how["fineness"] = fineness
         about_it = {**(about or {}), "input": request.sherds[0].input}
         made = pot.restore(request, answer, about=about_it, **how)
         tell(f"drawing and writing {path} …")
@@ -144,7 +146,10 @@ def compile_ahead(completer: Completer, placed: bool) -> None:
         with contextlib.suppress(Exception):
             if placed:
                 locator.warm_up()
-            completer.predict(jnp.zeros((1, *[completer.resolution] * 3, 1), jnp.float32))
+            empty = jnp.zeros((1, *[completer.resolution] * 3, 1), jnp.float32)
+            if placed and completer.quick:
+                completer.quick(empty)
+            completer.predict(empty)
 
     threading.Thread(target=compile_it, daemon=True).start()
 

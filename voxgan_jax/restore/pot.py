@@ -53,7 +53,9 @@ class Completion(Shown, Vessel):
     @functools.cached_property
     def drawing(self) -> str:
         """The section drawing, as SVG."""
-        return drawing.svg(self.profile, self.measures, scaled=self.scaled)
+        return drawing.svg(
+            self.profile, self.measures, scaled=self.scaled, spread=self.drawn_outlines
+        )
 
     @functools.cached_property
     def report(self) -> Report:
@@ -73,6 +75,7 @@ class Completion(Shown, Vessel):
             voxel_mm=round(self.voxel_mm, 6),
             scale=record.GIVEN_SCALE if self.scaled else measures.NO_SCALE,
             measures=self.measures,
+            spread=self.spread,
             confidence=self.confidence,
             placement=self.placement,
             hypotheses=tuple(
@@ -135,7 +138,7 @@ class Completion(Shown, Vessel):
         """Write all files, called by `stem`, into a folder that holds nothing yet."""
         ready = self.printing if {"stl", "html"} & set(formats) else None
         made = self.surfaces if {"stl", "glb", "html"} & set(formats) else None
-        paths = meshes.write(stem, formats, self.labels, made)
+        paths = meshes.write(stem, formats, self.voxels if "vox" in formats else self.labels, made)
         if "stl" in formats:
             paths += meshes.write_parts(stem, self._parts())
         missing = ready and record.Missing.of(ready, self.clearance_mm)
@@ -187,6 +190,7 @@ def restore(
     *,
     name: str | None = None,
     clearance_mm: float = 0.2,
+    fineness: int = 1,
     about: Mapping[str, Any] | None = None,
     inputs: ledger.Marks = frozenset(),
 ) -> Completion:
@@ -206,11 +210,13 @@ def restore(
         shift=answer.shift,
         hypotheses=answer.hypotheses,
         pieces=answer.pieces,
+        drawn=answer.drawn,
         # Of several sherds their voxels stand for all.
         original=sherd.mesh if len(request.sherds) == 1 else None,
         placed=sherd.placement,
         told=sherd.told,
         clearance_mm=clearance_mm,
+        fineness=fineness,
         scaled=sherd.scaled,
         probabilities=answer.probabilities,
         about=about or {},

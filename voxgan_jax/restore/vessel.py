@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from voxgan_jax import ledger
 from voxgan_jax.geometry import surface
-from voxgan_jax.inference.answer import Belief, Hypothesis, Labels
+from voxgan_jax.inference.answer import Belief, Drawn, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
-from voxgan_jax.report import meshes, missing_piece, record
+from voxgan_jax.report import finer, meshes, missing_piece, record, spread
 from voxgan_jax.report.measures import Measures, measure
+from voxgan_jax.report.outline import Points
 from voxgan_jax.report.printing import Printing, prepare
 from voxgan_jax.report.profile import Profile, profile_of
+from voxgan_jax.report.round_pot import Section, section_of
 from voxgan_jax.scan import doubts, walls
 from voxgan_jax.scan.contents import NOTHING, Contents
 from voxgan_jax.scan.pose import Doubt, Placement, PotSize
@@ -39,10 +41,12 @@ class Vessel:
         left_out: how many voxels the model adds outside the box asked for.
         shift: by how many voxels the file's coordinates (x, y, z) move in the `.vox` file.
         hypotheses: other pots that the sherd may come from, the likeliest first.
+        drawn: the pots whose mean it is, of a model that draws.
         pieces: in how many pieces the model's pot came, and how many are left; None if unknown.
         original: the scan, or None where voxels were read.
         placed: how the sherd was placed; None where it lies as the file says.
         told: the size that the pot was told to have.
+        fineness: so many voxels of the `.vox` file lie along one of the grid.
         clearance_mm: how far the missing piece stays from the original.
         scaled: whether it is known how many mm a voxel has; otherwise it was taken as 1 mm.
         probabilities: the model's own but where pieces were joined or dropped, in its cube.
@@ -61,9 +65,11 @@ class Vessel:
     shift: tuple[int, int, int] = (0, 0, 0)
     hypotheses: tuple[Hypothesis, ...] = ()
     pieces: Pieces | None = None
+    drawn: Drawn | None = None
     original: "trimesh.Trimesh | None" = None
     placed: Placement | None = None
     told: PotSize = PotSize()  # noqa: RUF009 - it cannot change
+    fineness: int = 1
     clearance_mm: float = 0.2
     scaled: bool = True
     probabilities: Float[np.ndarray, "r r r"] | None = None
@@ -75,8 +81,20 @@ class Vessel:
     @functools.cached_property
     def hypothesis_meshes(self) -> "list[trimesh.Trimesh]":
         """The surfaces of `hypotheses`."""
-        draw = meshes.pot_surface
-        return [draw(other.labels, other.belief, self.matrix)[0] for other in self.hypotheses]
+        return [
+            meshes.pot_surface(
+                pot.labels, pot.belief, self.matrix, section_of(pot.labels, pot.belief)
+            )
+            for pot in self.hypotheses
+        ]
+
+    @functools.cached_property
+    def voxels(self) -> UInt8[np.ndarray, "_ _ _"]:
+        """The labels of the `.vox` file's voxels."""
+        return finer.labels_of(
+            *(self.labels, self.belief, self.matrix, self.fineness),
+            *(self.section if self.fineness > 1 else None, self.original),
+        )
 
     @property
     def voxel_mm(self) -> float:
@@ -86,9 +104,19 @@ class Vessel:
     # The bodies.
 
     @functools.cached_property
+    def section(self) -> Section | None:
+        """The half section whose turning is the pot; None where the pot is not round."""
+        axis = None
+        if self.placed:
+            # A placed sherd's pot stands about the axis that was found for it.
+            d, h, _, _ = np.linalg.inv(self.matrix) @ [*self.placed.point, 1.0]
+            axis = float(d), float(h)
+        return section_of(self.labels, self.belief, axis)
+
+    @functools.cached_property
     def surfaces(self) -> meshes.Surfaces:
         """The restored pot, with the labels of its faces, and the original, as meshes in mm."""
-        return meshes.surfaces(self.labels, self.belief, self.matrix, self.original)
+        return meshes.surfaces(self.labels, self.belief, self.matrix, self.original, self.section)
 
     @functools.cached_property
     def piece(self) -> missing_piece.MissingPiece | None:
@@ -98,11 +126,11 @@ class Vessel:
     @functools.cached_property
     def _piece(self) -> tuple[missing_piece.MissingPiece | None, str | None]:
         """`piece`, which takes longer than all the rest, or why it cannot be made."""
-        pot, _, original = self.surfaces
+        original = self.surfaces.original
         shown = self.placed and self.placed.shown_wall_mm
         # With a thicker wall, where the model was shown one: else the piece would enclose it.
         original = walls.thick(original, shown) if shown else original
-        return missing_piece.attempt(pot, original, self.voxel_mm, self.clearance_mm)
+        return missing_piece.attempt(self.surfaces.body, original, self.voxel_mm, self.clearance_mm)
 
     @functools.cached_property
     def printing(self) -> Printing | None:
@@ -130,6 +158,16 @@ class Vessel:
     def measures(self) -> Measures:
         """What is measured on the pot."""
         return measure(self.profile)
+
+    @functools.cached_property
+    def spread(self) -> record.Spread | None:
+        """How far the pots that were drawn differ; None for a model that draws none."""
+        return self.drawn and spread.of(self.drawn, self.voxel_mm)
+
+    @property
+    def drawn_outlines(self) -> list[Points]:
+        """Their walls' outlines in the section, as `outline` has lines."""
+        return spread.outlines(self.drawn, self.labels, self.voxel_mm) if self.drawn else []
 
     @functools.cached_property
     def doubts(self) -> list[Doubt]:

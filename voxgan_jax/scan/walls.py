@@ -36,7 +36,7 @@ def wall(mesh: "trimesh.Trimesh", seed: int = 0) -> Wall:
     Where less than a third of the surface has such a back, the scan is taken for an open shell and
     all of it for the wall.
     """
-    points, normals = _drawn(mesh, POINTS, seed)
+    points, normals = drawn(mesh, POINTS, seed)
     spacing = np.sqrt(float(mesh.area) / len(points))
     reach = 2 * max(spacing, float(np.median(mesh.edges_unique_length)))
     smooth, anchors = _smoothed(points, normals, reach)
@@ -78,7 +78,7 @@ def thick(mesh: "trimesh.Trimesh", thickness: float) -> "trimesh.Trimesh":
     return made
 
 
-def _drawn(mesh: "trimesh.Trimesh", count: int, seed: int) -> tuple[Points, Points]:
+def drawn(mesh: "trimesh.Trimesh", count: int, seed: int = 0) -> tuple[Points, Points]:
     """Points evenly over the surface, and the normals of their faces."""
     rng = np.random.default_rng(seed)
     ends = np.cumsum(mesh.area_faces)

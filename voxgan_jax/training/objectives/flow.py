@@ -122,11 +122,12 @@ def step(
 def complete(
     net: Net, variables: Mapping[str, Any], partial: Volume, key: jax.Array | None = None
 ) -> Volume:
-    """The probabilities of completed pots: with a key the mean of draws, without the quick ones."""
-    if key is None:
-        return models.complete(net.module, net.output, variables, partial)
+    """The probabilities of completed pots: with a key the mean of draws; without, and where
+    none are to be drawn, the quick ones."""
     module: Any = net.module
-    return profile_flow.mean_of_draws(module, dict(variables), partial, key)
+    if key is None or not module.draws:
+        return models.complete(net.module, net.output, variables, partial)
+    return profile_flow.several(module, dict(variables), partial, key)[0]
 
 
 def chance(
