@@ -10,8 +10,8 @@ from turned_pots import bowl, sherd
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.inference.confidence import Confidence
+from voxgan_jax.inference.round_pot import section_of
 from voxgan_jax.report import drawing, measures, meshes, missing_piece, page, profile, record
-from voxgan_jax.report.round_pot import section_of
 
 NAME = 'A <b>"pot"</b> & </script><script>boom()</script>'
 ROW = (1.0, 0.0, 0.0, 0.0)

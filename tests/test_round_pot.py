@@ -5,8 +5,9 @@ import pytest
 from turned_solids import polygon, voxels
 
 from voxgan_jax.geometry import half_section, surface, wheel
+from voxgan_jax.inference import refinement, round_pot
 from voxgan_jax.inference.answer import GIVEN, INFERRED
-from voxgan_jax.report import finer, meshes, round_pot
+from voxgan_jax.report import meshes
 
 STEP = 5.0
 FRAME = surface.frame((64, 64, 64), STEP, up="z")
@@ -81,7 +82,7 @@ def test_the_axis_that_is_known_is_taken():
 @pytest.mark.parametrize("factor", [2, 4])
 def test_finer_voxels_are_those_of_the_solid(factor):
     labels, belief = labelled(POT), POT.astype(np.float32)
-    found = finer.labels_of(labels, belief, FRAME, factor, section_of(POT))
+    found = refinement.labels_of(labels, belief, FRAME, factor, section_of(POT))
     assert found.shape == (64 * factor,) * 3 and found.dtype == np.uint8
     at = (np.arange(64 * factor) + 0.5) / factor - 0.5
     radius = np.hypot(at[:, None] - 31.5, at[None] - 31.5)[..., None]
@@ -99,15 +100,15 @@ def test_finer_voxels_are_those_of_the_solid(factor):
 def test_finer_voxels_of_what_is_not_round_and_of_a_scan():
     labels, belief = labelled(POT | HANDLE), (POT | HANDLE).astype(np.float32)
     for section in (None, section_of(POT | HANDLE)):
-        found = finer.labels_of(labels, belief, FRAME, 2, section)
+        found = refinement.labels_of(labels, belief, FRAME, 2, section)
         assert (found > 0).sum() / 8 == pytest.approx((labels > 0).sum(), rel=0.03)
         fine = HANDLE.repeat(2, 0).repeat(2, 1).repeat(2, 2)
         assert (found[fine] > 0).mean() > 0.85
     given = labels == GIVEN
     scan = surface.surface(surface.smooth(given), given, FRAME)
-    found = finer.labels_of(labels, belief, FRAME, 2, section_of(POT | HANDLE), scan)
+    found = refinement.labels_of(labels, belief, FRAME, 2, section_of(POT | HANDLE), scan)
     assert (found == GIVEN).sum() * (STEP / 2) ** 3 == pytest.approx(scan.volume, rel=0.02)
-    np.testing.assert_array_equal(finer.labels_of(labels, belief, FRAME, 1), labels)
+    np.testing.assert_array_equal(refinement.labels_of(labels, belief, FRAME, 1), labels)
 
 
 def test_a_profile_of_a_half_section_is_that_of_its_voxels():

@@ -7,8 +7,9 @@ from scipy.spatial import KDTree
 from turned_solids import BOWL, polygon, sampled, voxels
 
 from voxgan_jax.geometry import lathe, solids, surface, voxelise
+from voxgan_jax.inference import round_pot
 from voxgan_jax.inference.answer import GIVEN, INFERRED
-from voxgan_jax.report import meshes, missing_piece, round_pot, seam
+from voxgan_jax.report import meshes, missing_piece, seam
 
 STEP = 2.0
 FRAME = surface.frame((64, 64, 64), STEP, up="z")

@@ -9,9 +9,9 @@ from scipy.spatial import KDTree
 
 from voxgan_jax.data.synthetic import pots as synthetic
 from voxgan_jax.geometry import surface
-from voxgan_jax.inference import completer, predict
+from voxgan_jax.inference import completer, predict, round_pot
 from voxgan_jax.inference.answer import GIVEN
-from voxgan_jax.report import meshes, round_pot
+from voxgan_jax.report import meshes
 
 SIDE = 64
 POINTS = 20_000

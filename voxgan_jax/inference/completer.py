@@ -87,8 +87,7 @@ def load(
     if dtype is not None:
         config.generator.dtype = dtype
         generator = models.build(config.generator)
-    average = average or 1
-    if average not in AVERAGES:
+    if (average := average or 1) not in AVERAGES:
         raise ValueError(f"average {average}: choose 1 or {symmetry.COUNT}")
     complete = functools.partial(models.complete, generator, models.output(config.generator))
     predict = divided(complete, variables, jax.local_devices(), average)

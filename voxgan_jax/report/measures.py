@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
-from voxgan_jax.report.profile import FINE, RING, Profile, crossing, finer, outer_radii
+from voxgan_jax.geometry.clay_level import FINE, finer
+from voxgan_jax.report.profile import RING, Profile, crossing, outer_radii
 
 Region = Bool[np.ndarray, "rows rings"]
 

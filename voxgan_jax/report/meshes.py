@@ -10,9 +10,10 @@ from scipy.spatial import KDTree
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import lathe, patches, solids, surface, voxelise
+from voxgan_jax.inference import round_pot
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
-from voxgan_jax.report import round_pot, seam
-from voxgan_jax.report.round_pot import Section
+from voxgan_jax.inference.round_pot import Section
+from voxgan_jax.report import seam
 
 if TYPE_CHECKING:
     import trimesh

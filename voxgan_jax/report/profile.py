@@ -12,23 +12,16 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from voxgan_jax.geometry import half_section, wheel
+from voxgan_jax.geometry.clay_level import Section, level_of
 from voxgan_jax.inference.answer import GIVEN, Belief, Labels
-
-Section = Float[np.ndarray, "rows rings"]
 
 _ANGLES = 180
 """Directions about the axis in which a pot is read, 2° apart."""
 RING = 0.5
 """The width of a ring in voxels."""
-_LEVELS = (0.25, 0.6)
-"""Between these shares of clay lies the one at which the wall ends."""
-_HANDLE = 0.15
-"""Rings with a lower share of clay, of a handle, say, are no part of the profile's volume."""
 _CRUMB, _FAR = 0.025, 3.0
 """Pieces of the section with a lower share of its volume, and further off the rest than so many
 voxels, are left out of it."""
-FINE = 4
-"""So many times as densely is a profile read where it is measured."""
 
 
 class Profile(NamedTuple):
@@ -151,22 +144,6 @@ def _polar(
     return found.transpose(2, 0, 1)
 
 
-def level_of(clay: Section, voxels: Section) -> float:
-    """The level at which the section, turned, has the volume of the voxels; found by halving.
-
-    0.5 but for thin walls that are not quite round.
-    """
-    ring = np.arange(clay.shape[1])
-    target = float((np.where(voxels < _HANDLE, 0, voxels) @ ring).sum())
-    low, high = _LEVELS
-    fine, radius = finer(clay), np.arange(clay.shape[1] * FINE) / FINE
-    for _ in range(8):
-        level = (low + high) / 2
-        found = float(((fine > level) @ radius).sum()) / FINE**2
-        low, high = (low, level) if found < target else (level, high)
-    return (low + high) / 2
-
-
 def _without_crumbs(clay: Section, known: Section, level: float) -> Section:
     """The section without small pieces that hang in the air far off and are not of the sherd."""
     places, number = ndimage.label(clay > level, np.ones((3, 3)))  # pyright: ignore
@@ -177,14 +154,6 @@ def _without_crumbs(clay: Section, known: Section, level: float) -> Section:
     away = ndimage.distance_transform_edt(crumb[places] | (places == 0), sampling=(1, RING))
     crumb[1:] &= np.asarray(ndimage.minimum(away, places, range(1, number + 1))) > _FAR
     return np.where(crumb[places], np.minimum(clay, 0.9 * level), clay).astype(clay.dtype)
-
-
-def finer(field: Section) -> Float[np.ndarray, "_ _"]:
-    """A field read `FINE` times as densely, linearly: rows about their middles, rings from 0."""
-    rows = (np.arange(field.shape[0] * FINE) + 0.5) / FINE - 0.5
-    rings = np.arange(field.shape[1] * FINE) / FINE
-    places = np.meshgrid(rows, rings, indexing="ij")
-    return ndimage.map_coordinates(field, places, order=1, mode="nearest")
 
 
 def outer_radii(clay: Section, level: float) -> Float[np.ndarray, "rows"]:

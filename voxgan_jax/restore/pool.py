@@ -9,7 +9,6 @@ place.
 
 import contextlib
 import functools
-import importlib
 import math
 import multiprocessing
 import multiprocessing.connection
@@ -24,12 +23,10 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor
 from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from voxgan_jax.devices import interruption
-
-if TYPE_CHECKING:
-    from multiprocessing.synchronize import Lock
+from voxgan_jax.restore import pool_process
 
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[tuple[Any, Any]]]
 """`here`, or one that works side by side: items and what a function makes of each, when ready."""
@@ -45,9 +42,6 @@ IMPORTS = (
 
 _GRACE_S = 2.0
 """How long is waited at the end for processes to leave, and once more when they were told to."""
-
-_first_work: list[Callable[[], None]] = []
-"""In one of the processes: what is called when its first work begins."""
 
 _NO_LEFTOVERS = "ignore:resource_tracker:UserWarning"
 
@@ -107,7 +101,7 @@ def side_by_side(
         return
     try:
         yield functools.partial(
-            _each, functools.partial(executor.submit, _stoppable), under_way(workers)
+            _each, functools.partial(executor.submit, pool_process.stoppable), under_way(workers)
         )
     except BaseException:
         _end(executor, 0.0)
@@ -145,7 +139,7 @@ def _started(workers: int, imports: Sequence[str]) -> ProcessPoolExecutor:
     try:
         with _without_interrupt():
             given = tuple(imports), context.Lock()
-            executor = ProcessPoolExecutor(workers, context, _begin, given)
+            executor = ProcessPoolExecutor(workers, context, pool_process.begin, given)
             # A process is started for each task that finds none idle.
             for _ in range(workers):
                 executor.submit(os.getpid)
@@ -266,44 +260,3 @@ def _without_interrupt() -> Iterator[None]:
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _begin(imports: Sequence[str], turn: "Lock") -> None:
-    """In a new process: leave Ctrl-C to the one that started it, end with that one, import.
-
-    One takes the first work; the next imports when that has begun, and not while the model is
-    compiled, for which all cores are wanted.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
-    turn.acquire()
-    _first_work.append(turn.release)
-    for name in imports:
-        importlib.import_module(name)
-    # No earlier: nothing is to be cleared away yet, and an import is not to be broken off.
-    signal.signal(signal.SIGTERM, _break_off)
-
-
-def _break_off(*_: object) -> None:
-    """Leave what is being done, clearing it away; once only, and without a word."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.unraisablehook = lambda _: None
-    raise SystemExit(1)
-
-
-def _stoppable(function: Callable[[Any], Any], item: Any) -> Any:
-    """What a function makes of an item; a process that was told to leave does so, as the pool
-    would only take that for the result."""
-    while _first_work:
-        _first_work.pop()()
-    try:
-        return function(item)
-    except SystemExit:
-        os._exit(1)
-
-
-def _follow(sentinel: int) -> None:
-    multiprocessing.connection.wait([sentinel])
-    os._exit(1)

@@ -10,15 +10,16 @@ from jaxtyping import Float, UInt8
 
 from voxgan_jax import ledger
 from voxgan_jax.geometry import surface
+from voxgan_jax.inference import refinement
 from voxgan_jax.inference.answer import Belief, Drawn, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
-from voxgan_jax.report import finer, meshes, missing_piece, record, spread
+from voxgan_jax.inference.round_pot import Section, section_of
+from voxgan_jax.report import meshes, missing_piece, record, spread
 from voxgan_jax.report.measures import Measures, measure
 from voxgan_jax.report.outline import Points
 from voxgan_jax.report.printing import Printing, prepare
 from voxgan_jax.report.profile import Profile, profile_of
-from voxgan_jax.report.round_pot import Section, section_of
 from voxgan_jax.scan import doubts, walls
 from voxgan_jax.scan.contents import NOTHING, Contents
 from voxgan_jax.scan.pose import Doubt, Placement, PotSize
@@ -91,7 +92,7 @@ class Vessel:
     @functools.cached_property
     def voxels(self) -> UInt8[np.ndarray, "_ _ _"]:
         """The labels of the `.vox` file's voxels."""
-        return finer.labels_of(
+        return refinement.labels_of(
             *(self.labels, self.belief, self.matrix, self.fineness),
             *(self.section if self.fineness > 1 else None, self.original),
         )

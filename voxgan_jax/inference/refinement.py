@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from voxgan_jax.geometry import lathe, surface, voxelise
 from voxgan_jax.inference.answer import GIVEN, Belief, Labels
-from voxgan_jax.report.round_pot import Section
+from voxgan_jax.inference.round_pot import Section
 
 if TYPE_CHECKING:
     import trimesh

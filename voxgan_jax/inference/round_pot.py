@@ -12,9 +12,9 @@ from scipy import ndimage
 from skimage import measure
 
 from voxgan_jax.geometry import half_section, lathe, profile_targets, solids, surface, wheel
+from voxgan_jax.geometry.clay_level import level_of
 from voxgan_jax.inference import bridge
 from voxgan_jax.inference.answer import GIVEN, Belief, Labels
-from voxgan_jax.report.profile import level_of
 
 if TYPE_CHECKING:
     import trimesh
