@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from voxgan_jax import ledger
 from voxgan_jax.geometry import surface
-from voxgan_jax.inference import refinement
+from voxgan_jax.inference import refinement, wall_fit
 from voxgan_jax.inference.answer import Belief, Drawn, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
@@ -112,7 +112,10 @@ class Vessel:
             # A placed sherd's pot stands about the axis that was found for it.
             d, h, _, _ = np.linalg.inv(self.matrix) @ [*self.placed.point, 1.0]
             axis = float(d), float(h)
-        return section_of(self.labels, self.belief, axis)
+        section = section_of(self.labels, self.belief, axis)
+        if section is None or self.original is None or (self.placed and self.placed.shown_wall_mm):
+            return section
+        return wall_fit.fitted(section, wall_fit.walls_of(self.original, self.matrix))
 
     @functools.cached_property
     def surfaces(self) -> meshes.Surfaces:
