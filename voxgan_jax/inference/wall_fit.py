@@ -87,7 +87,8 @@ def _moved(distance: Distances, axis: tuple[float, float], walls: Walls) -> Dist
     facing = np.stack([slope[near] for slope in slopes], axis=1)
     # Near in place and alike in direction, in one search.
     tree = KDTree(np.hstack([places, 2 * _REACH * normals]))
-    _, which = tree.query(np.hstack([own, 2 * _REACH * facing]), k=_COMPANY)
+    ranks = list(range(1, _COMPANY + 1))
+    _, which = tree.query(np.hstack([own, 2 * _REACH * facing]), k=ranks)  # pyright: ignore
     away = np.linalg.norm(places[which[:, 0]] - own, axis=1)
     share = 1 - np.clip((away - _REACH) / _FADE, 0, 1)
     share *= np.clip((half_section.CLIP - np.abs(distance[near])) / _REACH, 0, 1)
@@ -100,12 +101,11 @@ def _long_enough(distance: Distances, axis: tuple[float, float], walls: Walls) -
     """With rim and foot as far out as the scan's: grids and smoothing make pointed lips blunt."""
     across, height = walls.points[:, :2] - axis, walls.points[:, 2]
     around = np.arctan2(across[:, 1], across[:, 0]) / (2 * np.pi) + 0.5
-    order = np.lexsort([height, (around * _DIRECTIONS).astype(int) % _DIRECTIONS])
-    cuts = np.flatnonzero(np.diff((around[order] * _DIRECTIONS).astype(int) % _DIRECTIONS)) + 1
-    parts = np.split(height[order], cuts)
+    direction = (around * _DIRECTIONS).astype(int) % _DIRECTIONS
     rows = half_section.heights(len(distance))
-    for side, ends in ((-1, [part[0] for part in parts]), (1, [part[-1] for part in parts])):
-        far = side * np.asarray(ends)
+    for side in (-1, 1):
+        far = np.full(_DIRECTIONS, -np.inf)
+        np.maximum.at(far, direction, side * height)
         end = np.median(far[far > far.max() - 0.5])
         own = max((side * line[:, 0]).max() for line in lathe.smooth_outline(distance))
         if 0 < (excess := end - own) < _REACH:
