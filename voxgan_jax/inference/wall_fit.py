@@ -88,7 +88,8 @@ def _moved(distance: Distances, axis: tuple[float, float], walls: Walls) -> Dist
     # Near in place and alike in direction, in one search.
     tree = KDTree(np.hstack([places, 2 * _REACH * normals]))
     ranks = list(range(1, _COMPANY + 1))
-    which = np.asarray(tree.query(np.hstack([own, 2 * _REACH * facing]), k=ranks)[1])
+    _, found = tree.query(np.hstack([own, 2 * _REACH * facing]), k=ranks)  # pyright: ignore
+    which = np.asarray(found)
     away = np.linalg.norm(places[which[:, 0]] - own, axis=1)
     share = 1 - np.clip((away - _REACH) / _FADE, 0, 1)
     share *= np.clip((half_section.CLIP - np.abs(distance[near])) / _REACH, 0, 1)
