@@ -84,3 +84,11 @@ def test_what_is_small_alone_stays(sheet):
     labels[len(sheet.faces) :] = OTHER
     labels[: len(sheet.faces)][sheet.triangles_center[:, 0] > 20] = OTHER
     assert (calmed(both, labels)[len(sheet.faces) :] == OTHER).all()
+
+
+def test_patches_that_are_mostly_marked_are_found_whole(sheet):
+    labels = np.where(square(sheet, 8), OTHER, FIRST)
+    marked = square(sheet, 6)
+    found = patches.mostly(sheet.faces, sheet.area_faces, labels, marked)
+    np.testing.assert_array_equal(found, labels == OTHER)
+    assert not patches.mostly(sheet.faces, sheet.area_faces, labels, square(sheet, 4)).any()

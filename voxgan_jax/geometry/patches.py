@@ -55,6 +55,18 @@ def calmed(
     return _filled(pairs, calm, _specks(pairs, areas, calm, first))
 
 
+def mostly(
+    faces: Faces,
+    areas: Float[np.ndarray, "faces"],
+    labels: Labels,
+    marked: Bool[np.ndarray, "faces"],
+) -> Bool[np.ndarray, "faces"]:
+    """Which faces belong to patches that are marked on more than half of their area."""
+    patch = _patches(connections.edges(faces).pairs, labels)
+    share = np.bincount(patch, areas * marked) / np.maximum(np.bincount(patch, areas), 1e-12)
+    return (share > 0.5)[patch]
+
+
 def _patches(pairs: Int[np.ndarray, "pairs 2"], labels: Labels) -> Int[np.ndarray, "faces"]:
     """The number of each face's patch."""
     return connections.components(len(labels), pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]])
