@@ -6,6 +6,10 @@ suits() {
   "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
 }
 
+has_venv() {
+  "$1" -c 'import venv, ensurepip' 2>/dev/null
+}
+
 # From the newest on, as only 3.12 and later have the newest JAX. Of pyenv's, PATH has commands
 # that run the chosen version alone.
 known_pythons() {
@@ -17,13 +21,16 @@ known_pythons() {
   echo python3
 }
 
+# One that can make .venv by itself, if there is any.
 find_python() {
-  local candidate IFS=$'\n'
-  for candidate in ${PYTHON:-$(known_pythons)}; do
-    if suits "$candidate"; then
-      echo "$candidate"
-      return
-    fi
+  local candidate enough IFS=$'\n'
+  for enough in has_venv true; do
+    for candidate in ${PYTHON:-$(known_pythons)}; do
+      if suits "$candidate" && "$enough" "$candidate"; then
+        echo "$candidate"
+        return
+      fi
+    done
   done
   candidate=${PYTHON:-python3}
   cat >&2 <<EOT
@@ -56,7 +63,7 @@ venv_is_sound() {
 # make_venv PYTHON [FOLDER]
 make_venv() {
   local base=$1 folder=${2:-.venv} version
-  if "$base" -c 'import venv, ensurepip' 2>/dev/null; then
+  if has_venv "$base"; then
     "$base" -m venv --clear "$folder"
   elif ! "$base" -m pip install --quiet --user virtualenv 2>/dev/null ||
     ! "$base" -m virtualenv --quiet --clear "$folder"; then

@@ -129,6 +129,18 @@ def test_the_newest_python_is_taken(tmp_path, there, taken):
     assert done.stdout.strip().endswith(taken)
 
 
+def test_a_python_that_can_make_an_environment_is_taken_before_a_newer_one(tmp_path):
+    for name, answer in (("python3.13", "case $2 in *venv*) exit 1;; esac"), ("python3.12", "")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\nexit 0\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    command = ["bash", "-euo", "pipefail", "-c", f". {ROOT}/scripts/setup.sh; find_python"]
+    for there, taken in (("python3.12", "python3.12"), ("python3.13", "python3.13")):
+        chosen = environment if there == "python3.12" else environment | {"PYTHON": there}
+        done = subprocess.run(command, env=chosen, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{taken}\n"
+
+
 def test_a_python_without_venv_names_the_package(clone):
     code, _, errors, _ = setup(clone, "venvless")
     assert code == 1
