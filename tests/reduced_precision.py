@@ -58,7 +58,10 @@ def _apply(equation: Any, operands: list[Any]) -> Sequence[Any]:
 
 
 def _scan(inner: Any, operands: list[Any], params: dict[str, Any]) -> Sequence[Any]:
-    consts, carry = params["num_consts"], params["num_carry"]
+    if "num_consts" in params:
+        consts, carry = params["num_consts"], params["num_carry"]
+    else:  # From jax 0.11 on.
+        consts, carry, _ = map(len, params["ft_in"].unpack())
     fixed, start, over = (
         operands[:consts],
         operands[consts : consts + carry],
