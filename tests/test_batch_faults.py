@@ -112,6 +112,10 @@ def test_what_no_vox_file_can_hold_is_said_before_the_work(five, tmp_path, monke
     how = {"formats": ["stl"], "memory": 10**9}
     ((_, error),) = batch.complete_files(big, [tmp_path / "a.stl"], tmp_path / "out", **how)
     assert f"a pot in {cube} takes some 24.2 GB of memory, of which 1.0 are free" in str(error)
+    # A finer .vox file takes more than the pot itself.
+    asked = small_model(resolution=64), [tmp_path / "a.stl"], tmp_path / "out"
+    ((_, error),) = batch.complete_files(*asked, memory=10**8, fineness=4)
+    assert "takes some 0.2 GB of memory, of which 0.1 are free" in str(error)
 
 
 def test_a_full_disk_ends_a_batch_in_one_line(tmp_path, weights_file, capsys, monkeypatch):

@@ -157,7 +157,8 @@ def _complete(
     from voxgan_jax.cli import checks
     from voxgan_jax.restore import batch, files, pool, request
 
-    free, needed = checks.available_memory(), (model.resolution * model.pool) ** 3 * batch.BYTES
+    free = checks.available_memory()
+    needed = batch.bytes_of((model.resolution * model.pool,) * 3, how["fineness"])
     workers = pool.sensible_workers(len(todo), *([] if free is None else [free // needed]))
     silent, facts = args.quiet or args.json, options.facts(args)
     if todo:

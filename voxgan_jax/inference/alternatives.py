@@ -50,12 +50,9 @@ def complete(
     Raises:
         ValueError: `count` below 1 or above `draws`.
     """
-    if not 1 <= count <= draws:
-        raise ValueError(f"{count} answers from {draws} draws: needed are 1 <= count <= draws")
-    profiles, axes = draw_profiles(generator, variables, partial, rng, draws)
-    sizes = jnp.maximum(jnp.arange(profiles.shape[-1], dtype=jnp.float32), 0.125)
-    gather = functools.partial(cluster, sizes=sizes, count=count)
-    profiles, axes, scores = jax.vmap(gather, in_axes=1, out_axes=1)(profiles, axes)
+    _require_enough(count, draws)
+    drawn = draw_profiles(generator, variables, partial, rng, draws)
+    profiles, axes, scores = _gathered(*drawn, count)
 
     def turn(drawn: tuple[Float[Array, "b w ring"], Float[Array, "b 2"]]) -> Volume:
         profile, axis = jnp.clip(drawn[0], _SURE, 1.0 - _SURE), drawn[1]
@@ -82,21 +79,32 @@ def complete_drawn(
     draws: int = NUM_DRAWS,
 ) -> tuple[Float[Array, "{count} b d h w 1"], Float[Array, "{count} b"]]:
     """`complete` by a model that draws half sections; clusters are of their clay."""
+    _require_enough(count, draws)
+    _, distance, axes = profile_flow.several(model.clone(draws=draws), variables, partial, rng)
+    clay = jax.nn.sigmoid(-distance.swapaxes(0, 1) / profile_flow.SOFTNESS)
+    # A voxel's middle lies between two rows.
+    halves = clay.reshape(draws, len(partial), -1, 2, clay.shape[-1]).mean(axis=3)
+    profiles, axes, scores = _gathered(halves, axes.swapaxes(0, 1), count)
+
+    def turn(drawn: tuple[Float[Array, "b w ring"], Float[Array, "b 2"]]) -> Volume:
+        weights = rings.ring_weights(partial.shape[1], drawn[1], width=half_section.STEP)
+        return jnp.where(partial > 0, 1.0, rings.revolve(drawn[0], weights))
+
+    return jax.lax.map(turn, (profiles, axes)), scores
+
+
+def _require_enough(count: int, draws: int) -> None:
     if not 1 <= count <= draws:
         raise ValueError(f"{count} answers from {draws} draws: needed are 1 <= count <= draws")
-    _, distance, axes = profile_flow.several(model.clone(draws=draws), variables, partial, rng)
-    clay = jax.nn.sigmoid(-distance / profile_flow.SOFTNESS)
-    sizes = jnp.maximum(jnp.arange(clay.shape[-1], dtype=jnp.float32), 0.125)
-    gather = jax.vmap(functools.partial(cluster, sizes=sizes, count=count))
-    means, middles, scores = gather(clay, axes)
 
-    def turn(found: tuple[Float[Array, "b rows ring"], Float[Array, "b 2"]]) -> Volume:
-        weights = rings.ring_weights(partial.shape[1], found[1], width=half_section.STEP)
-        clay = rings.revolve((found[0][:, ::2] + found[0][:, 1::2]) / 2.0, weights)
-        return jnp.where(partial > 0, 1.0, clay)
 
-    answers = jax.lax.map(turn, (means.swapaxes(0, 1), middles.swapaxes(0, 1)))
-    return answers, scores.T
+def _gathered(
+    profiles: Float[Array, "n b w ring"], axes: Float[Array, "n b 2"], count: int
+) -> tuple[Float[Array, "k b w ring"], Float[Array, "k b 2"], Float[Array, "k b"]]:
+    """`cluster` of each sherd's draws, in rings half a voxel wide."""
+    sizes = jnp.maximum(jnp.arange(profiles.shape[-1], dtype=jnp.float32), 0.125)
+    gather = functools.partial(cluster, sizes=sizes, count=count)
+    return jax.vmap(gather, in_axes=1, out_axes=1)(profiles, axes)
 
 
 def draw_profiles(

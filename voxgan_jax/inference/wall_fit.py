@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 Points = Float[np.ndarray, "_ 3"]
 
-_POINTS = 10_000
+POINTS = 10_000
 """So many of the scan are looked at."""
-_REACH = 1.5
+REACH = 1.5
 """In voxels: walls that lie further from the outline are not taken for the same."""
-_ALIKE = 0.75
+ALIKE = 0.75
 """The least cosine between the normals of the same wall; break edges face along it."""
 _COMPANY = 24
 """So many points around tell by their median how far the outline moves."""
@@ -46,7 +46,7 @@ class Walls(NamedTuple):
 
 def walls_of(scan: "trimesh.Trimesh", matrix: Float[np.ndarray, "4 4"]) -> Walls:
     """Those of a scan in mm. `matrix` leads from the grid's indices to mm."""
-    points, normals = walls.drawn(scan, _POINTS)
+    points, normals = walls.drawn(scan, POINTS)
     back = np.linalg.inv(matrix)
     turn = matrix[:3, :3] / np.cbrt(abs(np.linalg.det(matrix[:3, :3])))
     return Walls(points @ back[:3, :3].T + back[:3, 3], normals @ turn)
@@ -77,7 +77,7 @@ def _moved(distance: Distances, axis: tuple[float, float], walls: Walls) -> Dist
         ndimage.map_coordinates(field, cells, order=1, mode="nearest")
         for field in (distance, *slopes)
     )
-    good = (np.abs(off) < _REACH) & ((normals * np.stack(slope, axis=1)).sum(1) > _ALIKE)
+    good = (np.abs(off) < REACH) & ((normals * np.stack(slope, axis=1)).sum(1) > ALIKE)
     if good.sum() < _FEWEST:
         return distance
     places, normals, off = places[good], normals[good], off[good]
@@ -86,13 +86,13 @@ def _moved(distance: Distances, axis: tuple[float, float], walls: Walls) -> Dist
     own = np.stack([half_section.heights(len(distance))[rows], rings * half_section.STEP], axis=1)
     facing = np.stack([slope[near] for slope in slopes], axis=1)
     # Near in place and alike in direction, in one search.
-    tree = KDTree(np.hstack([places, 2 * _REACH * normals]))
+    tree = KDTree(np.hstack([places, 2 * REACH * normals]))
     ranks = list(range(1, _COMPANY + 1))
-    _, found = tree.query(np.hstack([own, 2 * _REACH * facing]), k=ranks)  # pyright: ignore
+    _, found = tree.query(np.hstack([own, 2 * REACH * facing]), k=ranks)  # pyright: ignore
     which = np.asarray(found)
     away = np.linalg.norm(places[which[:, 0]] - own, axis=1)
-    share = 1 - np.clip((away - _REACH) / _FADE, 0, 1)
-    share *= np.clip((half_section.CLIP - np.abs(distance[near])) / _REACH, 0, 1)
+    share = 1 - np.clip((away - REACH) / _FADE, 0, 1)
+    share *= np.clip((half_section.CLIP - np.abs(distance[near])) / REACH, 0, 1)
     moved = distance.copy()
     moved[near] -= (share * np.median(off[which], axis=1)).astype(np.float32)
     return moved
@@ -109,7 +109,7 @@ def _long_enough(distance: Distances, axis: tuple[float, float], walls: Walls) -
         np.maximum.at(far, direction, side * height)
         end = np.median(far[far > far.max() - 0.5])
         own = max((side * line[:, 0]).max() for line in lathe.smooth_outline(distance))
-        if 0 < (excess := end - own) < _REACH:
+        if 0 < (excess := end - own) < REACH:
             below = np.clip((side * rows - own + _LIP) / _LIP, 0, 1)
             source = (rows - side * excess * below) / half_section.STEP + 0.5
             rings = np.arange(distance.shape[1])

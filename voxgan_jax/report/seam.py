@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial import KDTree
 
+from voxgan_jax.inference.wall_fit import ALIKE, POINTS, REACH
 from voxgan_jax.scan import walls
 
 if TYPE_CHECKING:
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 
 Points = Float[np.ndarray, "_ 3"]
 
-_POINTS = 10_000
-"""So many of the scan are looked at."""
-_REACH = 1.5
-"""In voxels: what of the scan lies further from the pot is not taken for the same."""
-_ALIKE = 0.75
-"""The least cosine between the normals of the same wall."""
 _SUNK = 0.2
 """In voxels: so deep does the pot lie under the scan, for whose solid it makes room there."""
 _COMPANY, _UNLIKE = 12, 0.3
@@ -47,11 +42,11 @@ def fitted(pot: "trimesh.Trimesh", scan: "trimesh.Trimesh", step: float) -> Fit:
         pot: with facets not much longer than a voxel.
         step: the side of a voxel.
     """
-    points, facing = walls.drawn(scan, _POINTS)
-    apart = float(np.sqrt(scan.area / _POINTS))
+    points, facing = walls.drawn(scan, POINTS)
+    apart = float(np.sqrt(scan.area / POINTS))
     thick = 2 * abs(float(pot.volume)) / float(pot.area)
     vertices, normals = np.array(pot.vertices), np.asarray(pot.vertex_normals)
-    low, high = (points + sign * (_REACH * step + thick) for sign in (-1, 1))
+    low, high = (points + sign * (REACH * step + thick) for sign in (-1, 1))
     near = np.flatnonzero(((vertices >= low.min(0)) & (vertices <= high.max(0))).all(axis=1))
     moves, over = _moves(vertices[near], normals[near], points, facing, apart, step)
     covered = np.zeros(len(vertices), bool)
@@ -89,7 +84,7 @@ def _moves(
     # To the plane through the point.
     along = (off * wall).sum(2) / np.maximum(alike, 0.1)
     aside = np.linalg.norm(off - (off * own).sum(2, keepdims=True) * own, axis=2)
-    good = (alike > _ALIKE) & (np.abs(along) < _REACH * step)
+    good = (alike > ALIKE) & (np.abs(along) < REACH * step)
     over = good[:, 0] & (aside[:, 0] < apart + 0.3 * np.abs(along[:, 0]))
     weight = good / (aside**2 + (0.3 * apart) ** 2)
     mean = (weight * along).sum(1) / np.maximum(weight.sum(1), 1e-12)

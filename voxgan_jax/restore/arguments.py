@@ -73,7 +73,7 @@ def fineness(resolution: int | None, side: int) -> int:
         several = [str(known) for known in RESOLUTIONS if known % side == 0]
         raise ValueError(
             f"resolution {resolution}: the model's cube has {side} voxels a side;"
-            f" give {' or '.join(several) or 'none'}"
+            + (f" give {' or '.join(several)}" if several else " leave it out")
         )
     return resolution // side
 

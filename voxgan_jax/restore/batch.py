@@ -24,8 +24,11 @@ from voxgan_jax.restore import faults, naming, pot
 from voxgan_jax.restore.pool import Each, here
 from voxgan_jax.restore.request import is_placed, read_request
 
-BYTES = 180
+_BYTES = 180
 """Of memory for a voxel of a pot's box, meshes and all: 2.5 GB were taken by 236 × 236 × 256."""
+
+_FINE_BYTES = 9
+"""The same for a voxel of a finer `.vox` file: 145 MB more were taken by 256³."""
 
 _OFTEN = 16
 """After so many files the memory of their scans is given back."""
@@ -84,25 +87,25 @@ def complete_files(
     paths = [pathlib.Path(path) for path in paths]
     out_dir, facts, tell = pathlib.Path(out_dir), facts or {}, tell or (lambda _: None)
     inputs |= ledger.marks_of(paths)
+    require_room = functools.partial(_require_room, formats, fineness, memory)
 
     def read(path: pathlib.Path) -> Request:
         # Looking for a mesh's place takes the longest.
         placed = is_placed(path, facts)
         tell(f"placing {path} by its shape …" if placed else f"reading {path} …")
         if placed or options.get("whole_cube"):
-            _require_room(path, formats, (completer.resolution * completer.pool,) * 3, memory)
+            require_room(path, (completer.resolution * completer.pool,) * 3)
         request = read_request(completer, path, facts, ids=ids, fixed_fragment=fixed_fragment)
-        _require_room(path, formats, request.sherds[0].labels.shape, memory)
+        require_room(path, request.sherds[0].labels.shape)
         return request
 
     def restored(path: pathlib.Path) -> pot.Completion:
         request = read(path)
         tell(f"completing {path} …")
         (answer,) = predict.complete_batch(completer, [request], **options)
-        how = {"name": (names or {}).get(path), "clearance_mm": clearance_mm}
-        how["fineness"] = fineness
-        about_it = {**(about or {}), "input": request.sherds[0].input}
-        made = pot.restore(request, answer, about=about_it, **how)
+        how: dict[str, Any] = {"clearance_mm": clearance_mm, "fineness": fineness}
+        how |= {"about": {**(about or {}), "input": request.sherds[0].input}}
+        made = pot.restore(request, answer, name=(names or {}).get(path), **how)
         tell(f"drawing and writing {path} …")
         met = _met(inputs, out_dir, made.name, formats)
         return dataclasses.replace(made, inputs=met, in_overview=in_overview)
@@ -154,8 +157,17 @@ def compile_ahead(completer: Completer, placed: bool) -> None:
     threading.Thread(target=compile_it, daemon=True).start()
 
 
+def bytes_of(shape: Sequence[int], fineness: int) -> int:
+    """Of memory for a pot in a box of this shape, whose `.vox` file is so many times as fine."""
+    return math.prod(shape) * (_BYTES + (_FINE_BYTES * fineness**3 if fineness > 1 else 0))
+
+
 def _require_room(
-    path: pathlib.Path, formats: Sequence[str], shape: Sequence[int], memory: int | None
+    formats: Sequence[str],
+    fineness: int,
+    memory: int | None,
+    path: pathlib.Path,
+    shape: Sequence[int],
 ) -> None:
     """Raise ValueError for a pot whose box is too big for a `.vox` file, or for the memory."""
     sides = " × ".join(map(str, shape))
@@ -164,11 +176,11 @@ def _require_room(
             f"{path}: a pot in {sides} voxels is more than a .vox file can hold"
             f" ({vox.MAX_SIDE} a side); leave vox out of --formats, or give a smaller --pool"
         )
-    needed = math.prod(shape) * BYTES
+    needed = bytes_of(shape, fineness)
     if memory is not None and needed > memory:
         raise ValueError(
             f"{path}: a pot in {sides} voxels takes some {needed / 1e9:.1f} GB of memory, of which"
-            f" {memory / 1e9:.1f} are free; give a smaller --pool, or a coarser file"
+            f" {memory / 1e9:.1f} are free; give a smaller --pool, --resolution or file"
         )
 
 
