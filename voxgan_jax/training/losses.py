@@ -1,7 +1,7 @@
 """Losses of the adversarial auto-encoder, one value per example."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +37,37 @@ def discriminator_loss(
 def adversarial_loss(fake_logits: Float[Array, " b"]) -> Float[Array, " b"]:
     """What the generator pays where the discriminator is not fooled: cross-entropy against 1."""
     return optax.sigmoid_binary_cross_entropy(fake_logits, jnp.ones_like(fake_logits))
+
+
+def hinge_loss(
+    real_logits: Float[Array, " b"],
+    fake_logits: Float[Array, " b"],
+    real_labels: Float[Array, " b"],
+) -> Float[Array, " b"]:
+    """What is missing to 1 of the complete pots' logits, and to -1 of the completed ones'.
+
+    Beyond these margins nothing is to be won (Miyato et al., ICLR 2018, eq. 16); there are no
+    labels in it, so `real_labels` are not looked at.
+    """
+    return jax.nn.relu(1.0 - real_logits) + jax.nn.relu(1.0 + fake_logits)
+
+
+def score_loss(fake_logits: Float[Array, " b"]) -> Float[Array, " b"]:
+    """What the generator pays where a score is no probability: less where it is higher."""
+    return -fake_logits
+
+
+class Adversary(NamedTuple):
+    """What the discriminator pays and what the generator pays, each of the logits, per example."""
+
+    judge: Callable[..., Float[Array, " b"]]
+    fool: Callable[[Float[Array, " b"]], Float[Array, " b"]]
+
+
+ADVERSARIES = {
+    "bce": Adversary(discriminator_loss, adversarial_loss),
+    "hinge": Adversary(hinge_loss, score_loss),
+}
 
 
 def l1_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array, " b"]:
@@ -103,14 +134,14 @@ def cross_entropy_and_dice(
     return bce + DICE_WEIGHT * dice
 
 
-RECON_LOSSES = {"l1": l1_loss, "bce": bce_loss, "bce_dice": bce_dice_loss}
+RECON_LOSSES: dict[str, ReconLoss] = {"l1": l1_loss, "bce": bce_loss, "bce_dice": bce_dice_loss}
 
 
-def choose_recon_loss(name: str) -> ReconLoss:
-    """The reconstruction loss of that name; ValueError lists the known ones."""
-    if name not in RECON_LOSSES:
-        raise ValueError(f"unknown config.loss.recon {name!r}; known: {', '.join(RECON_LOSSES)}")
-    return RECON_LOSSES[name]
+def choose(known: Mapping[str, Any], field: str, name: str) -> Any:
+    """The loss of that name; ValueError tells the field of `config.loss`, and lists the known."""
+    if name not in known:
+        raise ValueError(f"unknown config.loss.{field} {name!r}; known: {', '.join(known)}")
+    return known[name]
 
 
 def supervised_loss(config: Any) -> Supervised:
@@ -122,7 +153,8 @@ def supervised_loss(config: Any) -> Supervised:
     Raises:
         ValueError: an unknown reconstruction loss.
     """
-    recon_loss, recon_weight = choose_recon_loss(config.loss.recon), config.loss.recon_weight
+    recon_loss = choose(RECON_LOSSES, "recon", config.loss.recon)
+    recon_weight = config.loss.recon_weight
 
     def supervised(
         completed: Volume, outputs: Mapping[str, Any], complete: Volume, partial: Volume
