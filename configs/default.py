@@ -68,8 +68,8 @@ def get_config() -> Any:
     config.fragments.keep_crumbs = True
 
     config.generator = ConfigDict()
-    # "unet" is the paper's; "revolve" knows of the axis, see voxgan_jax/models/revolve.py; "gan3d"
-    # makes pots from noise.
+    # "unet" is the paper's; "revolve" knows of the axis, see voxgan_jax/models/revolve.py;
+    # "unet_sdf" answers by a signed distance, "gan3d" makes pots from noise.
     config.generator.kind = "unet"
     config.generator.features = 32
     config.generator.num_res_blocks = 0
@@ -133,6 +133,9 @@ def get_config() -> Any:
     config.loss.axis_weight = 0.0
     # Of the distance of posterior and prior, for generators with several answers.
     config.loss.kl_weight = 0.0
+    # Of the signed distance of generators that answer by one, and of its slope beside that.
+    config.loss.distance_weight = 0.0
+    config.loss.eikonal_weight = 0.0
     # Of "flow": the share of examples that is for the quick answer.
     config.loss.quick_share = 0.4
     config.loss.real_label_low = 0.8

@@ -36,7 +36,7 @@ _TABLE: tuple[tuple[float, float, str], ...] = (
     (0.0, 1.0, "discriminator.accuracy_limit"),
     (0, 100, "discriminator.spectral_norm_iterations"),
     (0.0, 1e9, "loss.adversarial_weight loss.recon_weight loss.profile_weight"),
-    (0.0, 1e9, "loss.axis_weight loss.kl_weight"),
+    (0.0, 1e9, "loss.axis_weight loss.kl_weight loss.distance_weight loss.eikonal_weight"),
     (-1, _MANY, "parallel.process_id"),
     (0, _MANY, "data.synthetic_pots data.shuffle_buffer optim.warmup_steps eval.every_epochs"),
     (0, _MANY, "train.num_train_steps train.log_every_steps checkpoint.every_steps"),

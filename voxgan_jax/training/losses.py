@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from voxgan_jax.geometry import rings
-from voxgan_jax.models import axis, hypotheses
+from voxgan_jax.geometry import distance, rings
+from voxgan_jax.models import SDF_BOUND, axis, hypotheses
 
 Volume = Float[Array, "b d h w 1"]
 
@@ -171,6 +171,30 @@ def supervised_loss(config: Any) -> Supervised:
     return supervised
 
 
+def distance_loss(answer: Volume, complete: Volume) -> Float[Array, " b"]:
+    """Mean absolute error of a clipped signed distance in voxels, near the surface in full and a
+    fifth of it far off."""
+    bound = int(SDF_BOUND)
+    truth = distance.signed(complete, bound)
+    weight = jnp.maximum(1.0 - jnp.abs(truth) / bound, 0.2)
+    # Beyond the bound all is as far.
+    beyond = (jnp.abs(truth) >= bound) & (answer * jnp.sign(truth) >= bound)
+    error = jnp.where(beyond, 0.0, jnp.abs(answer - truth))
+    return (weight * error).sum(axis=_VOXELS) / weight.sum(axis=_VOXELS)
+
+
+def eikonal_loss(answer: Volume, complete: Volume) -> Float[Array, " b"]:
+    """How far, squared, the slope of a signed distance is from 1 where it is not clipped.
+
+    Gropp et al., "Implicit Geometric Regularization", ICML 2020, eq. 1.
+    """
+    bound = int(SDF_BOUND)
+    inner = (slice(None), *[slice(1, -1)] * 3)
+    near = (jnp.abs(distance.signed(complete, bound)[inner]) < bound - 1).astype(jnp.float32)
+    error = jnp.square(distance.slope(answer) - 1.0)
+    return (near * error).sum(axis=_VOXELS) / jnp.maximum(near.sum(axis=_VOXELS), 1.0)
+
+
 def auxiliary_losses(
     config: Any, outputs: Mapping[str, Any], complete: Volume, partial: Volume
 ) -> dict[str, Float[Array, " b"]]:
@@ -191,6 +215,11 @@ def auxiliary_losses(
         found["axis_loss"] = weights.axis_weight * axis.axis_loss(
             outputs["axis_logits"], rings.round_axis(complete)
         )
+    if weights.distance_weight > 0 and "distance" in outputs:
+        answer = outputs["distance"]
+        found["distance_loss"] = weights.distance_weight * distance_loss(answer, complete)
+        if weights.eikonal_weight > 0:
+            found["eikonal_loss"] = weights.eikonal_weight * eikonal_loss(answer, complete)
     if weights.kl_weight > 0 and "posterior_mean" in outputs:
         found["kl_loss"] = weights.kl_weight * hypotheses.kl_divergence(outputs)
     return found
