@@ -69,8 +69,8 @@ def get_config() -> Any:
 
     config.generator = ConfigDict()
     # "unet" is the paper's; "revolve" knows of the axis, see voxgan_jax/models/revolve.py;
-    # "unet_sdf" answers by a signed distance, "voxel_flow" draws whole grids, "gan3d" makes pots
-    # from noise.
+    # "unet_sdf" answers by a signed distance, "voxel_flow" draws whole grids, "bricks" refines
+    # what a "unet" of half the resolution answers, "gan3d" makes pots from noise.
     config.generator.kind = "unet"
     config.generator.features = 32
     config.generator.num_res_blocks = 0
@@ -95,6 +95,9 @@ def get_config() -> Any:
     config.generator.code_size = 16
     # Of "voxel_flow": what flows, "occupancy" or the signed "distance".
     config.generator.target = "occupancy"
+    # Of "bricks": so many bricks of 8³ voxels are refined, by convolutions of so many channels.
+    config.generator.bricks = 2048
+    config.generator.brick_features = 16
     # Of "gan3d": how often a side of 4 voxels doubles: 4 times to 64³.
     config.generator.doublings = 4
     config.generator.conv_form = "auto"

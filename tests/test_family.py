@@ -13,7 +13,7 @@ from voxgan_jax import models
 from voxgan_jax.models import weights
 from voxgan_jax.training import loop
 
-FAMILY = ("hinge", "wgan", "wgan_gp", "gan3d", "sdf", "ddpm")
+FAMILY = ("hinge", "wgan", "wgan_gp", "gan3d", "sdf", "ddpm", "bricks128")
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -24,6 +24,8 @@ def test_stopped_and_gone_on_with_it_is_the_same_run(name, vox_dir, tmp_path):
         config.generator.kind, config.generator.features = "tiny", 4
     else:
         config.generator.features, config.generator.doublings = 4, 2
+    if config.generator.kind == "bricks":
+        config.data.resolution, config.data.pool, config.generator.bricks = 32, 1, 4
     config.discriminator.features, config.sample.draws = 4, 0
     config.critic.steps = config.critic.first_steps = 2
     config.train.batch_size, config.eval.split, config.checkpoint.every_steps = 4, "", 1
@@ -41,8 +43,10 @@ def test_stopped_and_gone_on_with_it_is_the_same_run(name, vox_dir, tmp_path):
         lambda variables: (
             models.sample(model, kind, variables, jax.random.key(0), 2)
             if saved.generator.kind == "gan3d"
-            else models.complete(model, kind, variables, jnp.ones((2, 16, 16, 16, 1)))
+            else models.complete(
+                model, kind, variables, jnp.ones((2, *[config.data.resolution] * 3, 1))
+            )
         )
     )(variables)
-    assert made.shape == (2, 16, 16, 16, 1)
+    assert made.shape == (2, *[config.data.resolution] * 3, 1)
     assert 0 <= float(made.min()) <= float(made.max()) <= 1

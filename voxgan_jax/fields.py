@@ -25,6 +25,8 @@ _TABLE: tuple[tuple[float, float, str], ...] = (
     (1, 4096, "generator.features generator.code_size discriminator.features"),
     (0, 64, "generator.num_res_blocks"),
     (1, 6, "generator.doublings"),
+    (1, 2**15, "generator.bricks"),
+    (1, 1024, "generator.brick_features"),
     (1, 2**16, "generator.bottleneck"),
     (0.1, 16.0, "generator.ring_width"),
     (0, 4096, "generator.residual_features"),

@@ -95,6 +95,13 @@ def probabilities(grid: Volume, kind: str) -> Volume:
     return _PROBABILITIES[kind](grid)
 
 
+def keep(module: nn.Module, **outputs: Array) -> None:
+    """Leave arrays in `OUTPUTS`, where the losses look for them, once the parameters are made."""
+    if not module.is_initializing():
+        for name, value in outputs.items():
+            module.sow(OUTPUTS, name, value, init_fn=lambda v=value: v, reduce_fn=lambda _, v: v)
+
+
 def complete(
     model: nn.Module,
     kind: str,

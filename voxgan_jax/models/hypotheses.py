@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from voxgan_jax import models
 from voxgan_jax.geometry import rings
 from voxgan_jax.models import revolve
 from voxgan_jax.models.profile import fold
@@ -75,9 +76,9 @@ class Model(revolve.Model):
                 whole = (rings.ring_sums(complete, weights) / size)[..., None]
             ours = net(name="posterior")(jnp.concatenate([maps, whole], axis=-1))
             if complete is not None:
-                self._keep(prior_mean=mean, prior_logvar=logvar)
+                models.keep(self, prior_mean=mean, prior_logvar=logvar)
                 mean, logvar = ours
-                self._keep(posterior_mean=mean, posterior_logvar=logvar)
+                models.keep(self, posterior_mean=mean, posterior_logvar=logvar)
         if keys is None:
             return mean
         noise = jax.vmap(lambda key: jax.random.normal(key, mean.shape[1:], jnp.float32))(keys)

@@ -90,7 +90,9 @@ class Model(revolve.Model):
             chance = jnp.einsum("bn,bn...->b...", shares, each, precision="highest")
         # The likeliest axis comes first.
         found = {"clean": clean, "quick": quick, "maps": maps, "weights": weights}
-        self._keep(axis=axes[:, 0], **{name: value[::count] for name, value in found.items()})
+        models.keep(
+            self, axis=axes[:, 0], **{name: value[::count] for name, value in found.items()}
+        )
         return jnp.where(partial > 0, 1.0, chance)
 
     @nn.nowrap

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from voxgan_jax import models
 from voxgan_jax.geometry import rings
-from voxgan_jax.models import OUTPUTS, Keys, Volume
+from voxgan_jax.models import Keys, Volume
 from voxgan_jax.models.axis import AxisNet, find_axis, likely_axes
 from voxgan_jax.models.conv import find_dtype
 from voxgan_jax.models.profile import ProfileNet, evidence
@@ -99,7 +100,7 @@ class Model(nn.Module):
         if self.residual_features:
             net = ResidualNet(self.residual_features, self.conv_form, self.dtype, name="residual")
             logit = logit + net(_volumes(partial, logit, maps, weights))
-        self._keep(profile_logits=logits, axis=axes[:, 0])
+        models.keep(self, profile_logits=logits, axis=axes[:, 0])
         return jnp.where(partial > 0, 1.0, jax.nn.sigmoid(logit))
 
     def _axes(
@@ -113,7 +114,7 @@ class Model(nn.Module):
         net = AxisNet(prior=self.axis_within > 0, dtype=self.dtype, name="axis_net")
         logits = net(partial)
         if complete is not None:
-            self._keep(axis_logits=logits)
+            models.keep(self, axis_logits=logits)
             return rings.round_axis(complete)[:, None], only
         options = {"within": self.axis_within or math.inf, "trust": self.axis_trust}
         if keys is None:
@@ -127,12 +128,6 @@ class Model(nn.Module):
     ) -> Array | None:
         """What the profile network is told besides the evidence."""
         return None
-
-    def _keep(self, **outputs: Array) -> None:
-        if self.is_initializing():
-            return
-        for name, value in outputs.items():
-            self.sow(OUTPUTS, name, value, init_fn=lambda v=value: v, reduce_fn=lambda _, v: v)
 
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:

@@ -13,6 +13,9 @@ from voxgan_jax.models.layers import BatchNorm, Conv, ConvTranspose, ResBlock, l
 
 OUTPUT = "probability"
 
+FIELDS = ("features", "num_res_blocks", "skips", "conv_form", "dtype")
+"""Of a `Model`, those that `options` tells."""
+
 
 class Model(nn.Module):
     """Encoder to 1/16 of the side, residual blocks there, decoder back.
@@ -84,10 +87,4 @@ def from_config(config: Any, axis_name: str | None = None) -> Model:
 
 def options(config: Any) -> dict[str, Any]:
     """The fields of a `Model` that `config.generator` tells."""
-    return {
-        "features": config.features,
-        "num_res_blocks": config.num_res_blocks,
-        "skips": config.skips,
-        "conv_form": config.conv_form,
-        "dtype": find_dtype(config.dtype),
-    }
+    return {name: config[name] for name in FIELDS} | {"dtype": find_dtype(config.dtype)}

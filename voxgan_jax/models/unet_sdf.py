@@ -8,7 +8,8 @@ from typing import Any
 
 from jaxtyping import Array, Float
 
-from voxgan_jax.models import OUTPUTS, SDF_BOUND, unet
+from voxgan_jax import models
+from voxgan_jax.models import SDF_BOUND, unet
 
 OUTPUT = "sdf"
 
@@ -19,13 +20,8 @@ class Model(unet.Model):
     def _answer(self, x: Float[Array, "b d h w 1"]) -> Float[Array, "b d h w 1"]:
         """Far from clay at first, as nearly all is."""
         distance = SDF_BOUND + x
-        if not self.is_initializing():
-            self.sow(OUTPUTS, "distance", distance, init_fn=lambda: distance, reduce_fn=_last)
+        models.keep(self, distance=distance)
         return distance
-
-
-def _last(_: Any, value: Any) -> Any:
-    return value
 
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:

@@ -114,8 +114,7 @@ class Model(nn.Module):
         x = up(1, name="up1")(x).astype(jnp.float32)
         # Near the end what is seen is nearly clean; before it, it is noise.
         clean = x + time[:, None, None, None, None] * noisy
-        if not self.is_initializing():
-            self.sow(OUTPUTS, "clean", clean, init_fn=lambda: clean, reduce_fn=lambda _, new: new)
+        models.keep(self, clean=clean)
         return jnp.where(partial > 0, 1.0, self.probability(clean))
 
     def probability(self, clean: Volume) -> Volume:

@@ -1,0 +1,107 @@
+"""Bricks of cubes: cut, chosen, with halos, put back; and the model that refines them."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from voxgan_jax import models
+from voxgan_jax.geometry import bricks
+from voxgan_jax.models import bricks as model_of_bricks
+from voxgan_jax.models.conv import conv_k3s1
+
+
+def cubes(channels=2, side=24):
+    return jax.random.normal(jax.random.key(0), (2, side, side, side, channels))
+
+
+def test_cut_and_joined_it_is_the_same():
+    grid = cubes()
+    parts = bricks.cut(grid)
+    assert parts.shape == (2, 27, 8, 8, 8, 2)
+    np.testing.assert_array_equal(parts[:, 9 + 2], grid[:, 8:16, :8, 16:])
+    np.testing.assert_array_equal(bricks.join(parts), grid)
+    cells = bricks.folded(parts)
+    assert cells.shape == (2, 27, 4, 4, 4, 16)
+    np.testing.assert_array_equal(cells[:, 3, 1, 2, 3, -2:], parts[:, 3, 3, 5, 7])
+    np.testing.assert_array_equal(bricks.unfolded(cells), parts)
+
+
+def test_where_all_bricks_are_kept_a_convolution_is_that_of_the_whole_cube():
+    grid = cubes()
+    chosen = bricks.choose(jax.random.uniform(jax.random.key(1), (2, 27)), 27)
+    around = bricks.with_halo(bricks.take(grid, chosen), chosen)
+    kernel = jax.random.normal(jax.random.key(2), (3, 3, 3, 2, 3))
+    each = conv_k3s1(around.reshape(-1, 10, 10, 10, 2), kernel)[:, 1:-1, 1:-1, 1:-1]
+    found = bricks.put(jnp.zeros((*grid.shape[:4], 3)), each.reshape(2, 27, 8, 8, 8, 3), chosen)
+    np.testing.assert_allclose(found, conv_k3s1(grid, kernel), atol=1e-4)
+
+
+def test_the_best_bricks_are_kept_and_only_they_change():
+    score = jnp.arange(54.0).reshape(2, 27).at[0, 3].set(99.0)
+    chosen = bricks.choose(score, 3)
+    assert sorted(np.asarray(chosen.places[0])) == [3, 25, 26]
+    assert sorted(np.asarray(chosen.places[1])) == [24, 25, 26]
+    # The second cube's last three lie in a row along w, the first's only in part.
+    order = {int(place): n for n, place in enumerate(np.asarray(chosen.places[1]))}
+    before, after = np.asarray(chosen.beside[1])[:, 4], np.asarray(chosen.beside[1])[:, 5]
+    assert before[order[25]] == order[24] and after[order[25]] == order[26]
+    assert before[order[24]] == 3 and after[order[26]] == 3
+    grid = cubes()
+    ones = jnp.ones((2, 3, 8, 8, 8, 2))
+    moved = bricks.cut(bricks.put(grid, ones, chosen) - grid)
+    changed = np.asarray(jnp.abs(moved).max(axis=(2, 3, 4, 5)) > 0.5)
+    assert [set(np.flatnonzero(row)) for row in changed] == [{3, 25, 26}, {24, 25, 26}]
+    # Beyond the kept ones there is nothing.
+    around = np.asarray(bricks.with_halo(bricks.take(grid, chosen), chosen))
+    alone = list(np.asarray(chosen.places[0])).index(3)
+    assert not around[0, alone, 0].any() and not around[0, alone, :, :, -1].any()
+
+
+@functools.cache
+def small():
+    model = model_of_bricks.Model(features=2, count=6, brick_features=3)
+    partial = jnp.zeros((1, 32, 32, 32, 1)).at[0, 4:20, 4:20, 4:8].set(1.0)
+    return (
+        model,
+        jax.jit(functools.partial(model.init, train=False))(jax.random.key(0), partial),
+        partial,
+    )
+
+
+def test_at_first_it_is_the_coarse_answer_and_then_bricks_are_corrected():
+    model, variables, partial = small()
+    run = jax.jit(functools.partial(model.apply, train=False, mutable=["outputs"]))
+    grid, left = run(variables, partial)
+    half = (
+        models.find("unet")
+        .Model(features=2)
+        .apply(
+            {name: tree["coarse"] for name, tree in variables.items()},
+            model_of_bricks.halved(partial),
+            train=False,
+        )
+    )
+    coarse = model_of_bricks.doubled(jnp.log(half) - jnp.log1p(-half))
+    np.testing.assert_allclose(grid, coarse, atol=1e-4)
+    assert 0 <= float(left["outputs"]["overflow"][0]) < 1
+    params = variables["params"]
+    bias = {"kernel": params["correction"]["kernel"], "bias": jnp.ones(8)}
+    moved, _ = run(variables | {"params": params | {"correction": bias}}, partial)
+    changed = bricks.cut(moved - grid)[0]
+    assert int((jnp.abs(changed).max(axis=(1, 2, 3, 4)) > 0.5).sum()) == 6
+    with pytest.raises(ValueError, match="multiples of 32"):
+        model.apply(variables, jnp.zeros((1, 48, 48, 48, 1)), train=False)
+
+
+def test_a_thin_sherd_stays_and_surfaces_are_where_answers_change():
+    thin = jnp.zeros((1, 8, 8, 8, 1)).at[0, 3].set(1.0)
+    assert float(model_of_bricks.halved(thin).sum()) == 16
+    near = model_of_bricks.near_surface(
+        jnp.where(jnp.arange(8)[None, :, None, None, None] < 4, 0.99, 0.01)
+    )
+    np.testing.assert_allclose(
+        near[0, :, 0, 0, 0], [0.0396, 0.0396, 0.0396, 1, 1, 0.0396, 0.0396, 0.0396], rtol=0.01
+    )

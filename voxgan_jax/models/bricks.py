@@ -1,0 +1,127 @@
+"""Twice the resolution for little more: a coarse answer, refined where there is a surface.
+
+A `unet.Model` completes the sherd at half the resolution; its answer, enlarged, is corrected in the
+bricks in which it is least sure, by convolutions that see these bricks and the kept ones beside.
+They work on cells of 2³ voxels, whose channels are the voxels (Shi et al., CVPR 2016).
+"""
+
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from voxgan_jax import models
+from voxgan_jax.geometry import bricks
+from voxgan_jax.models import Keys, Volume, unet
+from voxgan_jax.models.layers import Conv
+
+OUTPUT = "logits"
+
+_AT_ONCE = 128  # bricks
+
+_FINEST = 1e-4  # a probability is no nearer to 0 and 1, so that logits stay finite
+
+
+class Model(unet.Model):
+    """Completes cubes whose side is a multiple of 32.
+
+    `count` bricks of 8³ voxels of each cube are refined, by `layers` convolutions of
+    `brick_features` channels.
+    """
+
+    count: int = 2048
+    brick_features: int = 16
+    layers: int = 3
+
+    @nn.compact
+    def __call__(
+        self, partial: Volume, *, train: bool, complete: Volume | None = None, keys: Keys = None
+    ) -> Volume:
+        """The completed pot in logits; in `OUTPUTS` the share of the voxels near a coarse surface
+        that no kept brick holds, `overflow`.
+
+        Raises:
+            ValueError: a side of the grid is no multiple of 32.
+        """
+        if any(side % 32 for side in partial.shape[1:4]):
+            raise ValueError(f"sides of the grid must be multiples of 32: {partial.shape[1:4]}")
+        coarse = unet.Model(
+            **{name: getattr(self, name) for name in unet.FIELDS},
+            axis_name=self.axis_name,
+            name="coarse",
+        )
+        half = jnp.clip(coarse(halved(partial), train=train), _FINEST, 1.0 - _FINEST)
+        start = doubled(jnp.log(half) - jnp.log1p(-half))
+        unsure = near_surface(half)
+        score = bricks.cut(doubled(unsure)).sum(axis=(2, 3, 4, 5))
+        count = min(self.count, score.shape[1])
+        chosen = bricks.choose(jax.lax.stop_gradient(score), count)
+        kept = jnp.take_along_axis(score, chosen.places, axis=1).sum(axis=1)
+        overflow = 1.0 - kept / jnp.maximum(score.sum(axis=1), 1e-6)
+        models.keep(self, overflow=overflow)
+        seen = bricks.take(jnp.concatenate([start / 4.0, partial], axis=-1), chosen)
+        return bricks.put(start, self._corrected(seen, chosen), chosen)
+
+    def _corrected(
+        self, seen: Float[Array, "b k 8 8 8 c"], chosen: bricks.Chosen
+    ) -> Float[Array, "b k 8 8 8 1"]:
+        """What is added to the logits; nothing at first."""
+        x = bricks.folded(seen.astype(self.dtype))
+        for n in range(self.layers):
+            around = bricks.with_halo(x, chosen)
+            each = around.reshape(-1, *around.shape[2:])
+            y = Conv(self.brick_features, 3, _inside, self.dtype, name=f"brick{n}")(each)
+            y = nn.silu(y).reshape(*x.shape[:5], -1)
+            x = y if n == 0 else x + y
+        last = nn.Dense(8, kernel_init=nn.initializers.zeros, name="correction")
+        return bricks.unfolded(last(x.astype(jnp.float32)))
+
+
+def _inside(
+    x: Float[Array, "b d d d ci"], kernel: Float[Array, "3 3 3 ci co"]
+) -> Float[Array, "b d-2 d-2 d-2 co"]:
+    """The convolution where the kernel lies inside, as 27 products, of some bricks at a time: the
+    windows of all would take 27 times their memory."""
+    size = x.shape[1] - 2
+
+    def of_one(brick: Float[Array, "d d d ci"]) -> Float[Array, "_d _d _d co"]:
+        total = jnp.zeros((), x.dtype)
+        for d, h, w in itertools.product(range(3), repeat=3):
+            seen = brick[d : d + size, h : h + size, w : w + size]
+            total = total + jnp.einsum("dhwi,io->dhwo", seen, kernel[d, h, w])
+        return total
+
+    return jax.lax.map(of_one, x, batch_size=_AT_ONCE)
+
+
+def halved(grid: Volume) -> Float[Array, "b _d _h _w 1"]:
+    """Each 2³ voxels as one, full where any of them is: a thin sherd does not vanish."""
+    return nn.max_pool(grid, (2, 2, 2), (2, 2, 2))
+
+
+def doubled(grid: Volume) -> Float[Array, "b 2*d 2*h 2*w 1"]:
+    """Twice the side, by linear interpolation."""
+    b, d, h, w, c = grid.shape
+    return jax.image.resize(grid, (b, 2 * d, 2 * h, 2 * w, c), "linear")
+
+
+def near_surface(probability: Volume) -> Volume:
+    """4·p·(1 − p), and 1 beside a voxel of the other kind: where refining may change something."""
+    clay = (probability > 0.5).astype(jnp.float32)
+    around = nn.max_pool(clay, (3, 3, 3), padding="SAME")
+    inner = -nn.max_pool(-clay, (3, 3, 3), padding="SAME")
+    edge = around - inner
+    return jnp.maximum(edge, 4.0 * probability * (1.0 - probability))
+
+
+def from_config(config: Any, axis_name: str | None = None) -> Model:
+    """From `config.generator`."""
+    return Model(
+        **unet.options(config),
+        axis_name=axis_name,
+        count=config.bricks,
+        brick_features=config.brick_features,
+    )
