@@ -46,3 +46,16 @@ def sharing_objectives() -> Iterator[None]:
         patch.setattr(models, "__path__", [*models.__path__, str(NETWORKS)])
         patch.setattr(objectives, "build", shared)
         yield
+
+
+def with_fewer_levels(patch: pytest.MonkeyPatch, levels: int = 1) -> None:
+    """Networks over half sections with so many levels, not three, and one round of attention.
+
+    For tests of what is around them: they compile in a third of the time.
+    """
+    from voxgan_jax.models import flow_net, profile
+
+    patch.setattr(profile, "NUM_LEVELS", levels)
+    patch.setattr(flow_net, "NUM_LEVELS", levels)
+    patch.setattr(flow_net, "_WIDTHS", (1, 2, 6)[:levels])
+    patch.setattr(flow_net, "_NUM_MIXERS", 1)
