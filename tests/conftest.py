@@ -128,6 +128,27 @@ def loose_promotion():
         yield
 
 
+@pytest.fixture
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sherd's axis is looked for by fewer of its points, along fewer lines: in a third of the
+    time. test_placement.py and test_axis_fit.py look as users do."""
+    from voxgan_jax.placement import axis_fit, axis_lines, axis_search, place, propose
+    from voxgan_jax.scan import walls
+
+    rounds = [(max(kept // 3, 4), *widths) for kept, *widths in axis_search._ROUNDS]
+    for module, name, value in (
+        (walls, "POINTS", 1000),
+        (axis_fit, "_KEPT", 3),
+        (axis_lines, "_STARTS", 8),
+        (axis_search, "_DIRECTIONS", 100),
+        (axis_search, "_ROUNDS", rounds),
+        (axis_search, "_KEPT", 3),
+        (propose, "MAX_AXES", 3),
+        (place, "LOOKED_AT", 6),
+    ):
+        monkeypatch.setattr(module, name, value)
+
+
 def small(data_dir: pathlib.Path, source: str) -> Any:
     """A config that trains in seconds on the small data set, scaled down to 16³."""
     from configs import smoke

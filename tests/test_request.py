@@ -17,6 +17,9 @@ from voxgan_jax.restore.request import is_placed, read_request
 from voxgan_jax.scan import ply
 
 
+pytestmark = pytest.mark.usefixtures("short_search")
+
+
 @pytest.fixture(scope="module")
 def scan():
     return turned_sherds.turned(turned_sherds.bellied(80))

@@ -95,6 +95,7 @@ def test_a_batch_of_a_resident_split_meets_the_model_within_five_files(small_con
     require_way(steps, made, 5)
 
 
+@pytest.mark.usefixtures("short_search")
 def test_a_sherd_is_restored_within_eight_files(tmp_path):
     steps = listed("A sherd")
     turned_sherds.turned(turned_sherds.bellied(80))[0].export(tmp_path / "sherd.stl")
