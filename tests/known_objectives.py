@@ -1,6 +1,7 @@
 """Objectives built once for equal configs, and the small networks that tests train."""
 
 import contextlib
+import functools
 import json
 import pathlib
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ def sharing_objectives() -> Iterator[None]:
     """
     from voxgan_jax import models
     from voxgan_jax.models import discriminator
+    from voxgan_jax.devices import parallel
     from voxgan_jax.training import objectives
 
     build, known = objectives.build, {}
@@ -42,7 +44,10 @@ def sharing_objectives() -> Iterator[None]:
             known[key] = build_small(config)
         return known[key]
 
+    # Of one objective, else it would be traced again for every run.
+    compile_step = functools.lru_cache(maxsize=32)(parallel.compile_step)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parallel, "compile_step", compile_step)
         patch.setattr(models, "__path__", [*models.__path__, str(NETWORKS)])
         patch.setattr(objectives, "build", shared)
         yield
