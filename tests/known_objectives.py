@@ -20,8 +20,8 @@ def sharing_objectives() -> Iterator[None]:
     Of `config.generator.kind = "tiny"` both networks are those of tests/networks/tiny.py.
     """
     from voxgan_jax import models
-    from voxgan_jax.models import discriminator
     from voxgan_jax.devices import parallel
+    from voxgan_jax.models import discriminator
     from voxgan_jax.training import objectives
 
     build, known = objectives.build, {}

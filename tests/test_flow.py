@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 from conftest import small
+from known_objectives import with_fewer_levels
 from turned_solids import shell
 
 from configs import profile_flow as config_of_flow
@@ -23,6 +24,14 @@ from voxgan_jax.training.objectives import flow
 SIDE, ROWS = 16, 2
 ONE = parallel.make_mesh(jax.devices()[:1])
 HALF = (2 * SIDE, wheel.num_rings(SIDE))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    """Networks of two levels."""
+    with pytest.MonkeyPatch.context() as patch:
+        with_fewer_levels(patch, 2)
+        yield
 
 
 # The way from noise to a pot.

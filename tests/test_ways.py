@@ -85,13 +85,12 @@ def require_way(steps: list[Step], made: set[tuple[str, Step]], most: int) -> No
 
 
 @pytest.mark.usefixtures("loose_promotion")
-def test_a_batch_of_a_resident_split_meets_the_model_within_five_files(small_config, tmp_path):
-    small_config.generator.kind, small_config.data.source = "unet", "resident"
-    small_config.train.num_train_steps = 1
-    small_config.eval.split = ""
+def test_a_batch_of_a_resident_split_meets_the_model_within_five_files(resident_config, tmp_path):
+    resident_config.generator.kind, resident_config.eval.split = "unet", ""
+    resident_config.train.num_train_steps = 1
     steps = listed("A batch")
     with calls(steps) as made:
-        loop.train(small_config, tmp_path)
+        loop.train(resident_config, tmp_path)
     require_way(steps, made, 5)
 
 
