@@ -287,9 +287,11 @@ def test_the_sherds_clay_is_clay_in_every_draw():
     objective, state, batch, _ = learned()
     partial = (batch["labels"] == 2).astype(jnp.float32)[..., None]
     model: Any = objective.nets["generator"].module
-    distance, weights, _ = profile_flow.draw(model, state.variables(), partial, jax.random.key(5))
+    draw = jax.jit(functools.partial(profile_flow.draw, model))
+    distance, weights, _ = draw(state.variables(), partial, jax.random.key(5))
     assert distance.shape == (ROWS, *HALF) and len(weights) == 1
-    _, left = model.apply(state.variables(), partial, train=False, mutable=["outputs"])
+    seen = jax.jit(functools.partial(model.apply, train=False, mutable=["outputs"]))
+    _, left = seen(state.variables(), partial)
     clay = profile_flow.given_clay(jnp.asarray(left["outputs"]["maps"]))
     assert int(clay.sum()) > 10
     assert float(distance[clay].max()) <= 0
