@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 import turned_sherds
 
+from voxgan_jax import models
 from voxgan_jax.cli.main import main
+from voxgan_jax.models import discriminator
 from voxgan_jax.training import loop
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -85,7 +87,10 @@ def require_way(steps: list[Step], made: set[tuple[str, Step]], most: int) -> No
 
 
 @pytest.mark.usefixtures("loose_promotion")
-def test_a_batch_of_a_resident_split_meets_the_model_within_five_files(resident_config, tmp_path):
+def test_a_batch_of_a_resident_split_meets_the_model_within_five_files(
+    resident_config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(discriminator, "from_config", models.find("tiny").judge)
     resident_config.generator.kind, resident_config.eval.split = "unet", ""
     resident_config.train.num_train_steps = 1
     steps = listed("A batch")
