@@ -32,7 +32,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from known_objectives import sharing_objectives
+from known_objectives import sharing_objectives, with_fewer_levels
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So a shell starts what runs in the background, and tests of Ctrl-C would wait for ever.
@@ -225,8 +225,16 @@ def run_file(untrained_file: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Pa
     return pathlib.Path(shutil.copy(untrained_file, tmp_path))
 
 
-@pytest.fixture(scope="session")
-def vae() -> Any:
+@pytest.fixture(scope="module")
+def shallow() -> Iterator[None]:
+    """In this file networks over half sections have one level."""
+    with pytest.MonkeyPatch.context() as patch:
+        with_fewer_levels(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def vae(shallow: None) -> Any:
     """A small conditional variational auto-encoder, for cubes of side 16."""
     from voxgan_jax.models import hypotheses
 
@@ -245,7 +253,7 @@ def wall() -> jax.Array:
     return jax.numpy.asarray(volume)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vae_variables(vae: Any, wall: jax.Array) -> Any:
     """Its variables before training."""
     init = jax.jit(functools.partial(vae.init, train=False))

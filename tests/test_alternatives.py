@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from known_objectives import with_fewer_levels
 
 from voxgan_jax.geometry import rings
 from voxgan_jax.inference import alternatives
@@ -72,9 +71,8 @@ def test_clusters_of_one_profile_about_two_axes():
     np.testing.assert_allclose(middles, [[4.0, 3.0], [4.0, 3.5]], atol=1e-5)
 
 
-def test_an_axis_that_is_looked_for_is_drawn(wall, monkeypatch):
+def test_an_axis_that_is_looked_for_is_drawn(wall, shallow):
     """From the untrained heat map many positions come; each answer is about one of its own."""
-    with_fewer_levels(monkeypatch)
     vae = models.Model(
         features=4, bottleneck=8, code_size=3, axis="found", axis_within=1.0, axis_trust=0.0
     )

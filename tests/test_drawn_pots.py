@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from known_objectives import with_fewer_levels
 from turned_solids import BOWL, polygon, sampled
 
 from configs import profile_flow as config_of_flow
@@ -21,12 +20,7 @@ UPRIGHT = [(61 - h, r) for h, r in BOWL]
 """BOWL with its base at high heights, as a grid has it."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def shallow():
-    """Networks of one level."""
-    with pytest.MonkeyPatch.context() as patch:
-        with_fewer_levels(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("shallow")
 
 
 @pytest.fixture(scope="module")

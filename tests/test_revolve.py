@@ -19,17 +19,11 @@ from voxgan_jax.models import OUTPUTS, revolve
 from voxgan_jax.models.axis import AxisNet, likely_axes
 from voxgan_jax.training import events, loop, losses
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 SIDE = 16
 SMALL: Any = revolve.Model(features=2, bottleneck=4)
 CORRECTED: Any = SMALL.clone(residual_features=2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shallow():
-    """Networks of one level."""
-    with pytest.MonkeyPatch.context() as patch:
-        with_fewer_levels(patch)
-        yield
 
 
 @functools.cache

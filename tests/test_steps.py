@@ -9,7 +9,6 @@ import numpy as np
 import optax
 import pytest
 import test_parallel
-from known_objectives import with_fewer_levels
 
 from configs import revolve
 from voxgan_jax import models
@@ -17,13 +16,7 @@ from voxgan_jax.devices import parallel
 from voxgan_jax.training import build, loop, losses, objectives
 from voxgan_jax.training.state import Net
 
-
-@pytest.fixture(scope="module", autouse=True)
-def shallow():
-    """Networks of one level."""
-    with pytest.MonkeyPatch.context() as patch:
-        with_fewer_levels(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("shallow")
 
 
 @pytest.fixture(scope="module")
