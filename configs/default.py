@@ -15,7 +15,8 @@ def get_config() -> Any:
     config: Any = ConfigDict()
     config.seed = 0
     # How it is trained, see voxgan_jax/training/objectives: "gan" is the paper's, "regression" has
-    # no adversary, "flow" draws half sections, "locator" finds out where a sherd lay.
+    # no adversary, "wgan" has a critic, "flow" draws half sections, "locator" finds out where a
+    # sherd lay.
     config.objective = "gan"
 
     config.data = ConfigDict()
@@ -67,7 +68,8 @@ def get_config() -> Any:
     config.fragments.keep_crumbs = True
 
     config.generator = ConfigDict()
-    # "unet" is the paper's; "revolve" knows of the axis, see voxgan_jax/models/revolve.py.
+    # "unet" is the paper's; "revolve" knows of the axis, see voxgan_jax/models/revolve.py;
+    # "unet_sdf" answers by a signed distance, "gan3d" makes pots from noise.
     config.generator.kind = "unet"
     config.generator.features = 32
     config.generator.num_res_blocks = 0
@@ -90,6 +92,8 @@ def get_config() -> Any:
     config.generator.axis_average = 1
     # Of "revolve_hypotheses": numbers in the code for what a sherd leaves open.
     config.generator.code_size = 16
+    # Of "gan3d": how often a side of 4 voxels doubles: 4 times to 64³.
+    config.generator.doublings = 4
     config.generator.conv_form = "auto"
     config.generator.dtype = "float32"
 
@@ -100,7 +104,22 @@ def get_config() -> Any:
     config.discriminator.conv_form = "auto"
     config.discriminator.dtype = "float32"
 
+    # "batch", as the paper's, or "none", as a gradient penalty wants it.
+    config.discriminator.norm = "batch"
+    # Above this share of pots that it tells right the discriminator is not updated; 1: never so.
+    config.discriminator.accuracy_limit = 1.0
+
+    # Of "wgan": updates of the critic for each of the generator, and for each of its first 25 and
+    # every 500th; the bound of the critic's weights (0: none); the weight of the gradient penalty.
+    config.critic = ConfigDict()
+    config.critic.steps = 5
+    config.critic.first_steps = 100
+    config.critic.clip = 0.01
+    config.critic.penalty = 0.0
+
     config.loss = ConfigDict()
+    # "bce" is the paper's; "hinge" gives nothing for what is told apart by a margin.
+    config.loss.adversarial = "bce"
     # Of the generator's adversarial loss.
     config.loss.adversarial_weight = 1.0
     # "l1" is the paper's; "bce" learns faster at the start of a run; "bce_dice" adds soft Dice and
@@ -114,6 +133,9 @@ def get_config() -> Any:
     config.loss.axis_weight = 0.0
     # Of the distance of posterior and prior, for generators with several answers.
     config.loss.kl_weight = 0.0
+    # Of the signed distance of generators that answer by one, and of its slope beside that.
+    config.loss.distance_weight = 0.0
+    config.loss.eikonal_weight = 0.0
     # Of "flow": the share of examples that is for the quick answer.
     config.loss.quick_share = 0.4
     config.loss.real_label_low = 0.8
@@ -125,8 +147,11 @@ def get_config() -> Any:
     config.sample.steps = 6
 
     config.optim = ConfigDict()
+    # "adam" or "rmsprop".
+    config.optim.kind = "adam"
     config.optim.generator_learning_rate = 2e-3
     config.optim.discriminator_learning_rate = 2e-4
+    config.optim.critic_learning_rate = 5e-5
     config.optim.b1 = 0.9
     config.optim.b2 = 0.999
     # Steps over which both rates rise in a line to their values; 0: none, as in the paper.
@@ -135,7 +160,7 @@ def get_config() -> Any:
     config.optim.schedule = "constant"
     # Of "one_cycle": the share of the run over which the rate rises.
     config.optim.rising_share = 0.3
-    # Above 0: AdamW.
+    # Above 0: AdamW in the place of Adam.
     config.optim.weight_decay = 0.0
 
     config.parallel = ConfigDict()

@@ -221,12 +221,12 @@ def test_two_in_one_folder_and_a_bare_environment_end_well(tmp_path, weights_fil
     assert [row["error"] for row in summary(out)] == [""] * 4
 
 
-def test_one_sherd_is_read_at_a_time_until_there_is_a_result_and_then_several(tmp_path):
+def test_the_first_sherd_is_alone_until_its_result_is_written_and_then_there_are_several(tmp_path):
     model = completer.Completer(lambda partial: partial, 16, 1, "center", 0.5)
     names = [tmp_path / f"{number}.vox" for number in range(4)]
     for path in names:
         vox.write(path, sherd(1))
-    most, now, both = [], set(), threading.Barrier(2)
+    most, alone, now, both = [], [], set(), threading.Barrier(2)
 
     def tell(text):
         if text.startswith("reading "):
@@ -239,10 +239,16 @@ def test_one_sherd_is_read_at_a_time_until_there_is_a_result_and_then_several(tm
         elif text.startswith("drawing "):
             now.discard(threading.current_thread())
 
-    how = {"formats": ["vox"], "tell": tell, "ahead": pool.in_threads(2)}
+    def each(write, jobs):
+        for job in jobs:
+            time.sleep(0.1)  # Another could begin while this one is written.
+            alone.append(len(most))
+            yield job, write(job)
+
+    how = {"formats": ["vox"], "tell": tell, "ahead": pool.in_threads(2), "each": each}
     results = batch.complete_files(model, names, tmp_path / "out", **how)
     found = dict(itertools.islice(results, 1))
     found |= dict(results)
-    assert most[:2] == [1, 1] and max(most) == 2
+    assert alone[0] == 1 and most[:2] == [1, 1] and max(most) == 2
     assert found.keys() == set(names)
     assert all(isinstance(made, batch.Result) for made in found.values())

@@ -40,10 +40,10 @@ def test_losses_by_hand():
     np.testing.assert_allclose(
         losses.bce_loss(completed, complete, partial), [-np.log(0.75) / 8, -np.log(1e-6)], rtol=1e-4
     )
-    assert losses.choose_recon_loss("bce") is losses.bce_loss
-    assert losses.choose_recon_loss("bce_dice") is losses.bce_dice_loss
+    assert losses.choose(losses.RECON_LOSSES, "recon", "bce") is losses.bce_loss
+    assert losses.choose(losses.RECON_LOSSES, "recon", "bce_dice") is losses.bce_dice_loss
     with pytest.raises(ValueError, match=r"config\.loss\.recon 'l2'; known: l1, bce, bce_dice"):
-        losses.choose_recon_loss("l2")
+        losses.choose(losses.RECON_LOSSES, "recon", "l2")
 
 
 def test_bce_dice_by_hand():

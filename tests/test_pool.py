@@ -125,7 +125,9 @@ def test_a_process_that_writes_pots_makes_the_same_meshes_and_holds_no_jax(tmp_p
     np.testing.assert_array_equal(there.vertices, pool_work.surface_of(pot).vertices)
 
 
-def test_a_process_imports_when_the_one_before_it_has_work(tmp_path, monkeypatch):
+def test_a_second_process_imports_when_the_first_has_done_its_work_or_takes_long(
+    tmp_path, monkeypatch
+):
     code = f"import os, pathlib; (pathlib.Path({str(tmp_path)!r}) / str(os.getpid())).touch()"
     (tmp_path / "leaves_a_file.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)

@@ -198,7 +198,7 @@ def test_every_loss_at_once_and_its_weight():
     before, after, scalars = _one_step(objective="gan", recon="bce_dice", **weights)
     assert set(scalars) == {
         *("g_loss", "adversarial_loss", "recon_loss", "profile_loss", "grad_norm_g"),
-        *("d_loss", "d_real_prob", "d_fake_prob", "grad_norm_d"),
+        *("d_loss", "d_real_prob", "d_fake_prob", "d_accuracy", "grad_norm_d"),
     }
     total = 0.5 * scalars["adversarial_loss"] + 3.0 * scalars["recon_loss"]
     assert scalars["g_loss"] == pytest.approx(total + scalars["profile_loss"], rel=1e-5)

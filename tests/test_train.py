@@ -52,6 +52,7 @@ def test_run_leaves_config_curves_checkpoints_and_weights(small_config, small_ru
         for name in events.Tags()["scalars"]
     }
     expected = {"g_loss", "adversarial_loss", "recon_loss", "d_loss", "d_real_prob", "d_fake_prob"}
+    expected |= {"d_accuracy"}
     expected |= {"grad_norm_g", "grad_norm_d", "steps_per_sec", "samples_per_sec"}
     for name in expected:
         assert [step for step, _ in curves[name]] == [2, 4, 6], name

@@ -9,6 +9,7 @@ from voxgan_jax.cli.complete import add_complete
 from voxgan_jax.cli.data import add_convert, add_synth
 from voxgan_jax.cli.doctor import add_doctor
 from voxgan_jax.cli.info import add_info
+from voxgan_jax.cli.sample import add_sample
 from voxgan_jax.cli.shell import add_print_completion
 from voxgan_jax.cli.view import add_view
 from voxgan_jax.version import VERSION
@@ -27,6 +28,7 @@ EXAMPLES = {
     "info": ("voxgan info sherd.stl --unit cm", "voxgan info *.vox --json"),
     "doctor": ("voxgan doctor", "voxgan doctor --quick --json"),
     "synth": ("voxgan synth --out pots --pots 20 --resolution 32",),
+    "sample": ("voxgan sample --workdir runs/gan3d --n 9 --out pots",),
     "convert": (
         "voxgan convert generator.pth generator.safetensors",
         "voxgan convert generator.safetensors generator.pth",
@@ -64,6 +66,7 @@ def build_parser(voxgan: Callable[[Sequence[str]], int]) -> argparse.ArgumentPar
     add_info(subparsers)
     add_doctor(subparsers, voxgan)
     add_synth(subparsers)
+    add_sample(subparsers)
     add_convert(subparsers)
     for name, command in subparsers.choices.items():
         command.epilog = _epilog(EXAMPLES[name])

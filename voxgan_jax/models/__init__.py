@@ -7,13 +7,17 @@ A module of a generator, `models/<kind>.py`, has
 - `from_config(config, axis_name)`, which builds it from `config.generator`;
 - `OUTPUT`, what its grid is: "probability", "logits" or "sdf", see `probabilities`.
 
+A model that makes pots from noise also has the methods `draw(variables, key, count)` and
+`between(variables, key, count)`, which give its grids, and `fit(variables, partial, key)`, how it
+completes; it draws from `keys` in training.
+
 What else the losses look at it leaves, in training, in the collection `OUTPUTS`.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -104,9 +108,37 @@ def complete(
         partial: the given voxels in {0, 1}.
         key: for an answer that is drawn, where the model draws; None: the single likeliest one.
     """
+    if hasattr(model, "fit"):
+        return probabilities(cast(Any, model).fit(variables, partial, key), kind)
     keys = None if key is None else jax.random.split(key, len(partial))
     grid: Any = model.apply(variables, partial, train=False, keys=keys)
     return probabilities(grid, kind)
+
+
+def sample(
+    model: nn.Module,
+    kind: str,
+    variables: Mapping[str, Any],
+    key: Key[Array, ""],
+    count: int,
+    *,
+    between: bool = False,
+) -> Volume:
+    """The probabilities of so many new pots, made from noise; a pure function.
+
+    Args:
+        between: they lead from one new pot to another.
+
+    Raises:
+        ValueError: a model that completes sherds and makes no pots from noise.
+    """
+    if not hasattr(model, "draw"):
+        raise ValueError(
+            "this model completes sherds and makes no pots from noise; take weights of"
+            " config.generator.kind=gan3d"
+        )
+    make = cast(Any, model).between if between else cast(Any, model).draw
+    return probabilities(make(variables, key, count), kind)
 
 
 def _names() -> list[str]:

@@ -9,15 +9,20 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from voxgan_jax.models.conv import conv_full, conv_k4s2, find_dtype
-from voxgan_jax.models.layers import BatchNorm, Conv, SpectralConv, leaky_relu
+from voxgan_jax.models.layers import BatchNorm, Conv, NoNorm, SpectralConv, leaky_relu
+
+NORMS = {"batch": BatchNorm, "none": NoNorm}
+"""Layers by `config.discriminator.norm`."""
 
 
 class Model(nn.Module):
     """Four strided convolutions, then one over all that is left of the grid.
 
-    `features` is f in f, 2f, 4f, 8f; every layer but the first is batch-normalised. All five
-    convolutions are made by `conv(features, kernel_size=, convolve=, dtype=, name=)`:
-    `layers.Conv`, or `layers.SpectralConv` for spectral normalisation. It never sees the fragment.
+    `features` is f in f, 2f, 4f, 8f; every layer but the first is normalised by what
+    `norm(axis_name=, dtype=, name=)` makes: `layers.BatchNorm`, or `layers.NoNorm` for a critic
+    whose every score has to hang on its own pot alone. All five convolutions are made by
+    `conv(features, kernel_size=, convolve=, dtype=, name=)`: `layers.Conv`, or
+    `layers.SpectralConv` for spectral normalisation. It never sees the fragment.
     """
 
     features: int = 32
@@ -25,6 +30,7 @@ class Model(nn.Module):
     dtype: Any = jnp.float32
     axis_name: str | None = None
     conv: Callable[..., nn.Module] = Conv
+    norm: Callable[..., nn.Module] = BatchNorm
 
     @nn.compact
     def __call__(self, grid: Float[Array, "b d d d 1"], *, train: bool) -> Float[Array, " b"]:
@@ -36,7 +42,7 @@ class Model(nn.Module):
         if grid.shape[1] % 16:
             raise ValueError(f"the side of the grid must be a multiple of 16: {grid.shape[1]}")
         bind = functools.partial
-        norm = bind(BatchNorm, axis_name=self.axis_name, dtype=self.dtype)
+        norm = bind(self.norm, axis_name=self.axis_name, dtype=self.dtype)
         down = bind(
             self.conv,
             kernel_size=4,
@@ -58,8 +64,11 @@ def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.discriminator`; without spectral normalisation at spectral_norm_iterations 0.
 
     Raises:
-        ValueError: fewer than no iterations, or an unknown dtype.
+        ValueError: fewer than no iterations, an unknown norm or dtype.
     """
+    if config.norm not in NORMS:
+        known = ", ".join(NORMS)
+        raise ValueError(f"unknown config.discriminator.norm {config.norm!r}; known: {known}")
     iterations = config.spectral_norm_iterations
     if iterations < 0:
         raise ValueError(f"spectral_norm_iterations must be 0 (none) or more, got {iterations}")
@@ -69,4 +78,5 @@ def from_config(config: Any, axis_name: str | None = None) -> Model:
         dtype=find_dtype(config.dtype),
         axis_name=axis_name,
         conv=functools.partial(SpectralConv, iterations=iterations) if iterations else Conv,
+        norm=NORMS[config.norm],
     )

@@ -128,6 +128,18 @@ class BatchNorm(nn.Module):
         return x.astype(self.dtype)
 
 
+class NoNorm(nn.Module):
+    """In the place of `BatchNorm`: what comes in goes out."""
+
+    axis_name: str | None = None
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*n c"], *, train: bool) -> Float[Array, "*n c"]:
+        """`train` changes nothing."""
+        return x.astype(self.dtype)
+
+
 def batch_moments(
     x: Float[Array, "*n c"], axis_name: str | None
 ) -> tuple[Float[Array, " c"], Float[Array, " c"], int]:

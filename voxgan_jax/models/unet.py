@@ -70,16 +70,24 @@ class Model(nn.Module):
                 x = jnp.concatenate([x, skip], axis=-1)
 
         x = up(1, name="final_conv")(x)
-        return jax.nn.sigmoid(x.astype(jnp.float32))
+        return self._answer(x.astype(jnp.float32))
+
+    def _answer(self, x: Volume) -> Volume:
+        """What the grid is, of the last layer's numbers."""
+        return jax.nn.sigmoid(x)
 
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`."""
-    return Model(
-        features=config.features,
-        num_res_blocks=config.num_res_blocks,
-        skips=config.skips,
-        conv_form=config.conv_form,
-        dtype=find_dtype(config.dtype),
-        axis_name=axis_name,
-    )
+    return Model(**options(config), axis_name=axis_name)
+
+
+def options(config: Any) -> dict[str, Any]:
+    """The fields of a `Model` that `config.generator` tells."""
+    return {
+        "features": config.features,
+        "num_res_blocks": config.num_res_blocks,
+        "skips": config.skips,
+        "conv_form": config.conv_form,
+        "dtype": find_dtype(config.dtype),
+    }

@@ -110,30 +110,31 @@ def complete_files(
         met = _met(inputs, out_dir, made.name, formats)
         return dataclasses.replace(made, inputs=met, in_overview=in_overview)
 
-    # One at a time until there is a result, which others would only delay.
-    room = threading.Semaphore(1)
-
+    shown = threading.Event()
     write = functools.partial(faults.write, out_dir, tuple(formats), overwrite)
-    jobs = _jobs(ahead, room, restored, paths)
-    for number, ((path, made), written) in enumerate(each(write, jobs)):
-        if not number:
-            room.release()
-        if is_full(written):
-            raise written
-        yield path, written if isinstance(written, Exception) else Result(written, made)
+    try:
+        for (path, made), written in each(write, _jobs(ahead, shown, restored, paths)):
+            shown.set()
+            if is_full(written):
+                raise written
+            yield path, written if isinstance(written, Exception) else Result(written, made)
+    finally:
+        shown.set()
 
 
 def _jobs(
     ahead: Each,
-    room: threading.Semaphore,
+    shown: threading.Event,
     restored: Callable[[pathlib.Path], pot.Completion],
-    paths: Iterable[pathlib.Path],
+    paths: Sequence[pathlib.Path],
 ) -> Iterator[faults.Job]:
-    """Each file with its restored pot, or its error, as many at a time as there is room."""
+    """Each file with its restored pot, or its error; the first alone until its result is `shown`,
+    as the others would more than double the wait for it."""
 
     def job(path: pathlib.Path) -> pot.Completion | Exception:
-        with room:
-            return faults.guarded(path, restored, path)
+        if path != paths[0]:
+            shown.wait()
+        return faults.guarded(path, restored, path)
 
     for number, done in enumerate(ahead(job, paths), 1):
         yield done

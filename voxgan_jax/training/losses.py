@@ -1,15 +1,15 @@
 """Losses of the adversarial auto-encoder, one value per example."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
-from voxgan_jax.geometry import rings
-from voxgan_jax.models import axis, hypotheses
+from voxgan_jax.geometry import distance, rings
+from voxgan_jax.models import SDF_BOUND, axis, hypotheses
 
 Volume = Float[Array, "b d h w 1"]
 
@@ -37,6 +37,37 @@ def discriminator_loss(
 def adversarial_loss(fake_logits: Float[Array, " b"]) -> Float[Array, " b"]:
     """What the generator pays where the discriminator is not fooled: cross-entropy against 1."""
     return optax.sigmoid_binary_cross_entropy(fake_logits, jnp.ones_like(fake_logits))
+
+
+def hinge_loss(
+    real_logits: Float[Array, " b"],
+    fake_logits: Float[Array, " b"],
+    real_labels: Float[Array, " b"],
+) -> Float[Array, " b"]:
+    """What is missing to 1 of the complete pots' logits, and to -1 of the completed ones'.
+
+    Beyond these margins nothing is to be won (Miyato et al., ICLR 2018, eq. 16); there are no
+    labels in it, so `real_labels` are not looked at.
+    """
+    return jax.nn.relu(1.0 - real_logits) + jax.nn.relu(1.0 + fake_logits)
+
+
+def score_loss(fake_logits: Float[Array, " b"]) -> Float[Array, " b"]:
+    """What the generator pays where a score is no probability: less where it is higher."""
+    return -fake_logits
+
+
+class Adversary(NamedTuple):
+    """What the discriminator pays and what the generator pays, each of the logits, per example."""
+
+    judge: Callable[..., Float[Array, " b"]]
+    fool: Callable[[Float[Array, " b"]], Float[Array, " b"]]
+
+
+ADVERSARIES = {
+    "bce": Adversary(discriminator_loss, adversarial_loss),
+    "hinge": Adversary(hinge_loss, score_loss),
+}
 
 
 def l1_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array, " b"]:
@@ -103,14 +134,14 @@ def cross_entropy_and_dice(
     return bce + DICE_WEIGHT * dice
 
 
-RECON_LOSSES = {"l1": l1_loss, "bce": bce_loss, "bce_dice": bce_dice_loss}
+RECON_LOSSES: dict[str, ReconLoss] = {"l1": l1_loss, "bce": bce_loss, "bce_dice": bce_dice_loss}
 
 
-def choose_recon_loss(name: str) -> ReconLoss:
-    """The reconstruction loss of that name; ValueError lists the known ones."""
-    if name not in RECON_LOSSES:
-        raise ValueError(f"unknown config.loss.recon {name!r}; known: {', '.join(RECON_LOSSES)}")
-    return RECON_LOSSES[name]
+def choose(known: Mapping[str, Any], field: str, name: str) -> Any:
+    """The loss of that name; ValueError tells the field of `config.loss`, and lists the known."""
+    if name not in known:
+        raise ValueError(f"unknown config.loss.{field} {name!r}; known: {', '.join(known)}")
+    return known[name]
 
 
 def supervised_loss(config: Any) -> Supervised:
@@ -122,7 +153,8 @@ def supervised_loss(config: Any) -> Supervised:
     Raises:
         ValueError: an unknown reconstruction loss.
     """
-    recon_loss, recon_weight = choose_recon_loss(config.loss.recon), config.loss.recon_weight
+    recon_loss = choose(RECON_LOSSES, "recon", config.loss.recon)
+    recon_weight = config.loss.recon_weight
 
     def supervised(
         completed: Volume, outputs: Mapping[str, Any], complete: Volume, partial: Volume
@@ -137,6 +169,30 @@ def supervised_loss(config: Any) -> Supervised:
         return total, parts
 
     return supervised
+
+
+def distance_loss(answer: Volume, complete: Volume) -> Float[Array, " b"]:
+    """Mean absolute error of a clipped signed distance in voxels, near the surface in full and a
+    fifth of it far off."""
+    bound = int(SDF_BOUND)
+    truth = distance.signed(complete, bound)
+    weight = jnp.maximum(1.0 - jnp.abs(truth) / bound, 0.2)
+    # Beyond the bound all is as far.
+    beyond = (jnp.abs(truth) >= bound) & (answer * jnp.sign(truth) >= bound)
+    error = jnp.where(beyond, 0.0, jnp.abs(answer - truth))
+    return (weight * error).sum(axis=_VOXELS) / weight.sum(axis=_VOXELS)
+
+
+def eikonal_loss(answer: Volume, complete: Volume) -> Float[Array, " b"]:
+    """How far, squared, the slope of a signed distance is from 1 where it is not clipped.
+
+    Gropp et al., "Implicit Geometric Regularization", ICML 2020, eq. 1.
+    """
+    bound = int(SDF_BOUND)
+    inner = (slice(None), *[slice(1, -1)] * 3)
+    near = (jnp.abs(distance.signed(complete, bound)[inner]) < bound - 1).astype(jnp.float32)
+    error = jnp.square(distance.slope(answer) - 1.0)
+    return (near * error).sum(axis=_VOXELS) / jnp.maximum(near.sum(axis=_VOXELS), 1.0)
 
 
 def auxiliary_losses(
@@ -159,6 +215,11 @@ def auxiliary_losses(
         found["axis_loss"] = weights.axis_weight * axis.axis_loss(
             outputs["axis_logits"], rings.round_axis(complete)
         )
+    if weights.distance_weight > 0 and "distance" in outputs:
+        answer = outputs["distance"]
+        found["distance_loss"] = weights.distance_weight * distance_loss(answer, complete)
+        if weights.eikonal_weight > 0:
+            found["eikonal_loss"] = weights.eikonal_weight * eikonal_loss(answer, complete)
     if weights.kl_weight > 0 and "posterior_mean" in outputs:
         found["kl_loss"] = weights.kl_weight * hypotheses.kl_divergence(outputs)
     return found

@@ -1,4 +1,4 @@
-"""Adam, and how its rate rises and falls."""
+"""Adam or RMSProp, and how their rate rises and falls."""
 
 from typing import Any
 
@@ -8,10 +8,11 @@ import optax
 def build(config: Any, net: str) -> optax.GradientTransformation:
     """The optimiser of a network, whose rate is `config.optim.<net>_learning_rate`.
 
-    AdamW (Loshchilov and Hutter 2019) where weights are to decay, else Adam.
+    Of "adam" AdamW (Loshchilov and Hutter 2019) where weights are to decay. "rmsprop" is PyTorch's,
+    as Arjovsky, Chintala and Bottou (ICML 2017) use it.
 
     Raises:
-        ValueError: see `learning_rate`.
+        ValueError: no such optimiser, or one whose weights do not decay; see `learning_rate`.
     """
     options = config.optim
     rate = learning_rate(
@@ -21,6 +22,12 @@ def build(config: Any, net: str) -> optax.GradientTransformation:
         config.train.num_train_steps,
         options.rising_share,
     )
+    if options.kind == "rmsprop" and not options.weight_decay:
+        return optax.rmsprop(rate, decay=0.99, eps=1e-8, eps_in_sqrt=False)
+    if options.kind != "adam":
+        raise ValueError(
+            f"config.optim.kind={options.kind!r}: known are adam, and rmsprop without weight_decay"
+        )
     if options.weight_decay:
         return optax.adamw(rate, b1=options.b1, b2=options.b2, weight_decay=options.weight_decay)
     return optax.adam(rate, b1=options.b1, b2=options.b2)

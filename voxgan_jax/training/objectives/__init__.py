@@ -10,7 +10,7 @@ A module has
   and the scalars of the step; a pure function, which sees its device's rows;
 - `complete(net, variables, partial, key=None)`: the generator's probabilities, in evaluation mode;
   `key` is for answers that are drawn;
-- `sample(net, variables, key, n)`, where it makes pots from noise.
+- `sample(net, variables, key, count)`, where a model may make pots from noise.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """The adversarial auto-encoder of Navarro et al. (IJCAI 2023): a generator and a discriminator."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from voxgan_jax import models
 from voxgan_jax.data import fragments
-from voxgan_jax.models import discriminator
+from voxgan_jax.models import discriminator as discriminators
 from voxgan_jax.training import losses, updates
 from voxgan_jax.training.objectives import Nets
 from voxgan_jax.training.state import Net, NetState, TrainState, Tree, create_net
@@ -28,7 +28,7 @@ def networks(config: Any, axis_name: str | None) -> dict[str, tuple[nn.Module, s
     generator = models.build(config.generator, axis_name=axis_name)
     return {
         "generator": (generator, models.output(config.generator)),
-        "discriminator": (discriminator.from_config(config.discriminator, axis_name), "logits"),
+        "discriminator": (discriminators.from_config(config.discriminator, axis_name), "logits"),
     }
 
 
@@ -43,7 +43,7 @@ def init(rng: jax.Array, config: Any, nets: Nets) -> dict[str, NetState]:
 
 
 def options(config: Any) -> dict[str, Any]:
-    """The losses, and which voxels count.
+    """The losses, which voxels count, and when the discriminator is held back.
 
     Raises:
         ValueError: no adversarial loss, which is another objective, or an unknown value.
@@ -55,8 +55,10 @@ def options(config: Any) -> dict[str, Any]:
         )
     return {
         "supervised": losses.supervised_loss(config),
+        "adversary": losses.choose(losses.ADVERSARIES, "adversarial", config.loss.adversarial),
         "adversarial_weight": config.loss.adversarial_weight,
         "real_label_range": (config.loss.real_label_low, config.loss.real_label_high),
+        "accuracy_limit": config.discriminator.accuracy_limit,
         "keep_crumbs": config.fragments.keep_crumbs,
     }
 
@@ -68,7 +70,9 @@ def step(
     nets: Nets,
     supervised: losses.Supervised,
     real_label_range: tuple[float, float],
+    adversary: losses.Adversary = losses.ADVERSARIES["bce"],
     adversarial_weight: float = 1.0,
+    accuracy_limit: float = 1.0,
     keep_crumbs: bool = True,
     ema_decay: float = 0.0,
     accumulate_steps: int = 1,
@@ -84,7 +88,10 @@ def step(
         batch: `labels` uint8 (b, d, h, w) and `given` bool (b, 256).
         supervised: how far completed pots are from complete ones, already weighted (eq. 3's λ).
         real_label_range: bounds of the uniform labels of complete pots.
+        adversary: what both networks pay by the logits.
         adversarial_weight: of the generator's adversarial loss, 1 in the paper.
+        accuracy_limit: above this share of pots that it tells right, before its update, the
+            discriminator is not updated (Wu et al., NIPS 2016, section 3.2: 0.8).
         accumulate_steps: micro-batches whose gradients are averaged for each of the two updates.
             Above 1 less memory is needed, but the generator runs forward twice; batch statistics
             are those of a micro-batch, and move with each.
@@ -92,7 +99,7 @@ def step(
 
     Returns:
         The next state and the scalars of this step: `g_loss` and its parts, `d_loss`,
-        `d_real_prob`, `d_fake_prob`, and the norms of both gradients.
+        `d_real_prob`, `d_fake_prob`, `d_accuracy`, and the norms of both gradients.
     """
     rng = jax.random.fold_in(state.rng, state.step)
 
@@ -104,15 +111,17 @@ def step(
         "real_labels": updates.draw_rows(draw_labels, batch, axis_name),
         "keys": updates.row_keys(jax.random.fold_in(rng, 1), batch, axis_name),
     }
-    generator, judge = nets["generator"], nets["discriminator"]
-    tell_apart = functools.partial(_tell_apart, judge.module, keep_crumbs)
-    improve = functools.partial(_improve, judge.module, keep_crumbs, supervised, adversarial_weight)
+    generator, discriminator = nets["generator"], nets["discriminator"]
+    tell_apart = functools.partial(_tell_apart, discriminator.module, keep_crumbs, adversary.judge)
+    pays = (supervised, adversary.fool, adversarial_weight)
+    better = functools.partial(improve, discriminator.module, keep_crumbs, *pays)
+    teach = functools.partial(_teach, accuracy_limit, axis_name)
     net_g, net_d = state.nets["generator"], state.nets["discriminator"]
     if accumulate_steps == 1:
-        answer, vjp_g, net_g = _complete_pots(generator, keep_crumbs, net_g, examples)
+        answer, vjp_g, net_g = complete_pots(generator, keep_crumbs, net_g, examples)
         net_d, means_d = tell_apart(net_d, answer[0], examples)
-        net_d, scalars_d, norm_d = updates.update(judge, net_d, means_d, axis_name)
-        net_d, means_g = improve(net_d, answer, vjp_g, examples)
+        net_d, scalars_d, norm_d = teach(discriminator, net_d, means_d)
+        net_d, means_g = better(net_d, answer, vjp_g, examples)
     else:
 
         def first(both: tuple[NetState, NetState], examples: Examples) -> tuple[Any, Any]:
@@ -123,12 +132,12 @@ def step(
         def second(net_d: NetState, examples: Examples) -> Pass:
             # Again, as keeping the first pass would take the memory that is to be saved. Its
             # statistics have moved already.
-            answer, vjp_g, _ = _complete_pots(generator, keep_crumbs, net_g, examples)
-            return improve(net_d, answer, vjp_g, examples)
+            answer, vjp_g, _ = complete_pots(generator, keep_crumbs, net_g, examples)
+            return better(net_d, answer, vjp_g, examples)
 
         in_parts = functools.partial(updates.accumulate, examples=examples, count=accumulate_steps)
         (net_g, net_d), means_d = in_parts(first, (net_g, net_d))
-        net_d, scalars_d, norm_d = updates.update(judge, net_d, means_d, axis_name)
+        net_d, scalars_d, norm_d = teach(discriminator, net_d, means_d)
         net_d, means_g = in_parts(second, net_d)
     net_g, scalars_g, norm_g = updates.update(generator, net_g, means_g, axis_name)
     norms = {"grad_norm_d": norm_d, "grad_norm_g": norm_g}
@@ -161,7 +170,12 @@ def complete(
     return models.complete(net.module, net.output, variables, partial, key)
 
 
-def _complete_pots(
+def sample(net: Net, variables: Mapping[str, Any], key: jax.Array, count: int) -> Volume:
+    """New pots, see `models.sample`."""
+    return models.sample(net.module, net.output, variables, key, count)
+
+
+def complete_pots(
     net: Net, keep_crumbs: bool, net_g: NetState, examples: Examples
 ) -> tuple[Answer, Any, NetState]:
     """What the generator answers, what takes its cotangent to the gradient, the net."""
@@ -173,18 +187,25 @@ def _complete_pots(
 
 
 def _tell_apart(
-    module: nn.Module, keep_crumbs: bool, net_d: NetState, completed: Volume, examples: Examples
+    module: nn.Module,
+    keep_crumbs: bool,
+    pays: Callable[..., Float[Array, " b"]],
+    net_d: NetState,
+    completed: Volume,
+    examples: Examples,
 ) -> Pass:
     """The discriminator's gradient, from a pass over complete pots and one over completed ones."""
     _, complete = fragments.volumes(examples["labels"], examples["given"], keep_crumbs)
 
     def loss(params: Tree) -> tuple[jax.Array, tuple]:
-        real_logits, after_real = _judge(module, net_d, params, complete)
-        fake_logits, after_fake = _judge(module, after_real, params, completed)
-        loss = losses.discriminator_loss(real_logits, fake_logits, examples["real_labels"])
+        real_logits, after_real = judge(module, net_d, params, complete)
+        fake_logits, after_fake = judge(module, after_real, params, completed)
+        loss = pays(real_logits, fake_logits, examples["real_labels"])
+        right = jnp.concatenate([real_logits > 0, fake_logits <= 0])
         probs = {
             "d_real_prob": jax.nn.sigmoid(real_logits).mean(),
             "d_fake_prob": jax.nn.sigmoid(fake_logits).mean(),
+            "d_accuracy": right.mean(dtype=jnp.float32),
         }
         return loss.mean(), (after_fake, probs)
 
@@ -192,10 +213,22 @@ def _tell_apart(
     return net_d, (grads, {"d_loss": d_loss} | probs)
 
 
-def _improve(
+def _teach(
+    limit: float, axis_name: str | None, net: Net, state: NetState, means: tuple[Tree, Scalars]
+) -> tuple[NetState, Scalars, Float[Array, ""]]:
+    """`updates.update`, but what is more accurate than the limit stays as it is."""
+    taught, scalars, norm = updates.update(net, state, means, axis_name)
+    if limit < 1.0:
+        behind = scalars["d_accuracy"] <= limit
+        taught = jax.tree.map(lambda new, old: jnp.where(behind, new, old), taught, state)
+    return taught, scalars, norm
+
+
+def improve(
     module: nn.Module,
     keep_crumbs: bool,
     supervised: losses.Supervised,
+    fool: Callable[[Float[Array, " b"]], Float[Array, " b"]],
     adversarial_weight: float,
     net_d: NetState,
     answer: Answer,
@@ -206,8 +239,8 @@ def _improve(
     partial, complete = fragments.volumes(examples["labels"], examples["given"], keep_crumbs)
 
     def loss(answer: Answer) -> tuple[jax.Array, tuple]:
-        logits, after = _judge(module, net_d, net_d.params, answer[0])
-        adversarial_loss = losses.adversarial_loss(logits).mean()
+        logits, after = judge(module, net_d, net_d.params, answer[0])
+        adversarial_loss = fool(logits).mean()
         total, parts = supervised(*answer, complete, partial)
         total = adversarial_weight * adversarial_loss + total
         return total, (after, {"adversarial_loss": adversarial_loss} | parts)
@@ -216,7 +249,7 @@ def _improve(
     return net_d, (vjp_g(cotangent)[0], {"g_loss": g_loss} | parts)
 
 
-def _judge(
+def judge(
     module: nn.Module, net: NetState, params: Tree, volume: Volume
 ) -> tuple[Float[Array, " b"], NetState]:
     """The discriminator's pass in training mode, and the net with the statistics that it left."""

@@ -1,0 +1,33 @@
+"""The paper's generator, whose grid is the signed distance to the pot's surface in voxels.
+
+The paper names it as what is to come; the clipped distance of a grid is that of Curless and Levoy
+(SIGGRAPH 1996), as DeepSDF (Park et al., CVPR 2019) learns it.
+"""
+
+from typing import Any
+
+from jaxtyping import Array, Float
+
+from voxgan_jax.models import OUTPUTS, SDF_BOUND, unet
+
+OUTPUT = "sdf"
+
+
+class Model(unet.Model):
+    """A `unet.Model` that leaves its grid in `OUTPUTS` as well, where the losses look for it."""
+
+    def _answer(self, x: Float[Array, "b d h w 1"]) -> Float[Array, "b d h w 1"]:
+        """Far from clay at first, as nearly all is."""
+        distance = SDF_BOUND + x
+        if not self.is_initializing():
+            self.sow(OUTPUTS, "distance", distance, init_fn=lambda: distance, reduce_fn=_last)
+        return distance
+
+
+def _last(_: Any, value: Any) -> Any:
+    return value
+
+
+def from_config(config: Any, axis_name: str | None = None) -> Model:
+    """From `config.generator`."""
+    return Model(**unet.options(config), axis_name=axis_name)
