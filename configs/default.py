@@ -15,8 +15,8 @@ def get_config() -> Any:
     config: Any = ConfigDict()
     config.seed = 0
     # How it is trained, see voxgan_jax/training/objectives: "gan" is the paper's, "regression" has
-    # no adversary, "wgan" has a critic, "flow" draws half sections, "locator" finds out where a
-    # sherd lay.
+    # no adversary, "wgan" has a critic, "flow" draws half sections, "voxel_flow" whole grids,
+    # "locator" finds out where a sherd lay.
     config.objective = "gan"
 
     config.data = ConfigDict()
@@ -69,7 +69,8 @@ def get_config() -> Any:
 
     config.generator = ConfigDict()
     # "unet" is the paper's; "revolve" knows of the axis, see voxgan_jax/models/revolve.py;
-    # "unet_sdf" answers by a signed distance, "gan3d" makes pots from noise.
+    # "unet_sdf" answers by a signed distance, "voxel_flow" draws whole grids, "gan3d" makes pots
+    # from noise.
     config.generator.kind = "unet"
     config.generator.features = 32
     config.generator.num_res_blocks = 0
@@ -92,6 +93,8 @@ def get_config() -> Any:
     config.generator.axis_average = 1
     # Of "revolve_hypotheses": numbers in the code for what a sherd leaves open.
     config.generator.code_size = 16
+    # Of "voxel_flow": what flows, "occupancy" or the signed "distance".
+    config.generator.target = "occupancy"
     # Of "gan3d": how often a side of 4 voxels doubles: 4 times to 64³.
     config.generator.doublings = 4
     config.generator.conv_form = "auto"
@@ -141,7 +144,7 @@ def get_config() -> Any:
     config.loss.real_label_low = 0.8
     config.loss.real_label_high = 1.1
 
-    # How "profile_flow" draws: so many pots, each in so many steps.
+    # How "profile_flow" and "voxel_flow" draw: so many pots, each in so many steps.
     config.sample = ConfigDict()
     config.sample.draws = 8
     config.sample.steps = 6

@@ -13,7 +13,7 @@ from scripts.lib.api_pages import ROOMS
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = "voxgan_jax"
 
-MOST_LINES = {"package": 24_700, "room": 2_800, "file": 300, "function": 80}
+MOST_LINES = {"package": 25_100, "room": 2_800, "file": 300, "function": 80}
 
 
 def modules() -> dict[str, pathlib.Path]:

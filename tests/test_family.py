@@ -13,7 +13,7 @@ from voxgan_jax import models
 from voxgan_jax.models import weights
 from voxgan_jax.training import loop
 
-FAMILY = ("hinge", "wgan", "wgan_gp", "gan3d", "sdf")
+FAMILY = ("hinge", "wgan", "wgan_gp", "gan3d", "sdf", "ddpm")
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -24,7 +24,7 @@ def test_stopped_and_gone_on_with_it_is_the_same_run(name, vox_dir, tmp_path):
         config.generator.kind, config.generator.features = "tiny", 4
     else:
         config.generator.features, config.generator.doublings = 4, 2
-    config.discriminator.features = 4
+    config.discriminator.features, config.sample.draws = 4, 0
     config.critic.steps = config.critic.first_steps = 2
     config.train.batch_size, config.eval.split, config.checkpoint.every_steps = 4, "", 1
     states = {}

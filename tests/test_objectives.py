@@ -17,7 +17,8 @@ from voxgan_jax.training import build, objectives
 def test_an_unknown_objective_is_named_with_the_known_ones():
     config = default.get_config()
     config.objective = "gam"
-    with pytest.raises(ValueError, match=r"'gam'; known: flow, gan, locator, regression, wgan$"):
+    known = "flow, gan, locator, regression, voxel_flow, wgan"
+    with pytest.raises(ValueError, match=rf"'gam'; known: {known}$"):
         objectives.build(config)
 
 

@@ -87,6 +87,10 @@ def load(
     if dtype is not None:
         config.generator.dtype = dtype
         generator = models.build(config.generator)
+    if hasattr(generator, "draws"):
+        # The same draws each time: the same sherd gets the same pots.
+        count = config.sample.draws if draws is None else draws
+        generator = cast(Any, generator).clone(draws=count, steps=config.sample.steps)
     if (average := average or 1) not in AVERAGES:
         raise ValueError(f"average {average}: choose 1 or {symmetry.COUNT}")
     complete = functools.partial(models.complete, generator, models.output(config.generator))
@@ -101,11 +105,7 @@ def load(
         about=_about(weights_file, config, card),
     )
     if isinstance(generator, profile_flow.Model):
-        # The same draws each time: the same sherd gets the same pots.
-        drawing = generator.clone(
-            draws=config.sample.draws if draws is None else draws, steps=config.sample.steps
-        )
-        completer = _drawing(completer, drawing, variables, average, num_hypotheses)
+        completer = _drawing(completer, generator, variables, average, num_hypotheses)
     if not num_hypotheses or completer.alternatives:
         return completer
     if not isinstance(generator, hypotheses.Model):

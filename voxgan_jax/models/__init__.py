@@ -7,9 +7,10 @@ A module of a generator, `models/<kind>.py`, has
 - `from_config(config, axis_name)`, which builds it from `config.generator`;
 - `OUTPUT`, what its grid is: "probability", "logits" or "sdf", see `probabilities`.
 
-A model that makes pots from noise also has the methods `draw(variables, key, count)` and
-`between(variables, key, count)`, which give its grids, and `fit(variables, partial, key)`, how it
-completes; it draws from `keys` in training.
+A model that completes otherwise than by one call has the method `fit(variables, partial, key)`. One
+that draws has the fields `draws` and `steps`, of `config.sample`. One that makes pots from noise
+has `draw(variables, key, count)` and `between(variables, key, count)`, which give its grids, and
+draws from `keys` in training.
 
 What else the losses look at it leaves, in training, in the collection `OUTPUTS`.
 """

@@ -49,7 +49,7 @@ class FlowNet(nn.Module):
         if any(size % 2**NUM_LEVELS for size in maps.shape[1:3]):
             raise ValueError(f"heights and rings must be multiples of 8: {maps.shape[1:3]}")
         dense = functools.partial(nn.Dense, dtype=self.dtype)
-        time = _frequencies(time).astype(self.dtype)
+        time = frequencies(time).astype(self.dtype)
         time = nn.silu(dense(_TIME, name="time1")(nn.silu(dense(_TIME, name="time0")(time))))
         block = functools.partial(TimedBlock, self.dtype)
         widths = [self.features * width for width in _WIDTHS]
@@ -109,7 +109,8 @@ class TimedBlock(nn.Module):
         return x + y * rate.astype(self.dtype)
 
 
-def _frequencies(time: Float[Array, " b"]) -> Float[Array, "b 16"]:
+def frequencies(time: Float[Array, " b"]) -> Float[Array, "b 16"]:
+    """Sines and cosines that tell a time from 0 to 1."""
     turns = time[:, None] * jnp.pi * (2.0 ** jnp.arange(-1.0, 7.0, dtype=jnp.float32))[None]
     return jnp.concatenate([jnp.sin(turns), jnp.cos(turns)], axis=1)
 

@@ -19,7 +19,9 @@ from voxgan_jax.training.objectives.gan import init as init
 from voxgan_jax.training.state import Net, NetState, TrainState, Tree
 from voxgan_jax.training.updates import Examples, Pass, Scalars
 
-_LATEST = 0.8  # the loss of a velocity would grow without bounds towards time 1
+LATEST = 0.8
+"""The loss of a velocity counts times as no later: towards time 1 it would grow without bounds."""
+
 _FAR, _NEAR = 0.2, 1.5  # the weight far from a surface; over so many voxels it falls to that
 
 
@@ -171,7 +173,7 @@ def flow_loss(
     ring = _FAR + (1.0 - _FAR) * size / size.mean(axis=2, keepdims=True)
     weight = ring * (_FAR + (1.0 - _FAR) * near)
     error = (weight * jnp.square(answer - clean)).sum(axis=(1, 2)) / weight.sum(axis=(1, 2))
-    return error / jnp.square(1.0 - jnp.minimum(time, _LATEST))
+    return error / jnp.square(1.0 - jnp.minimum(time, LATEST))
 
 
 def quick_loss(answer: HalfSection, distance: HalfSection, size: HalfSection) -> Float[Array, " b"]:

@@ -1,0 +1,102 @@
+"""Whole grids by rectified flow: the clean one is learned behind a noisy one, at every time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from voxgan_jax import models
+from voxgan_jax.data import fragments
+from voxgan_jax.models import OUTPUTS, Volume, profile_flow, voxel_flow
+from voxgan_jax.training import updates
+from voxgan_jax.training.objectives import Nets
+from voxgan_jax.training.objectives.flow import LATEST
+from voxgan_jax.training.objectives.gan import complete as complete
+from voxgan_jax.training.objectives.gan import init as init
+from voxgan_jax.training.state import NetState, TrainState, Tree
+from voxgan_jax.training.updates import Examples, Pass, Scalars
+
+
+def networks(config: Any, axis_name: str | None) -> dict[str, tuple[nn.Module, str]]:
+    """The generator alone, which draws as `config.sample` says.
+
+    Raises:
+        ValueError: a generator whose grid does not flow.
+    """
+    generator = models.build(config.generator, axis_name=axis_name)
+    if not isinstance(generator, voxel_flow.Model):
+        raise ValueError("config.objective=voxel_flow is for config.generator.kind=voxel_flow")
+    generator = generator.clone(draws=config.sample.draws, steps=config.sample.steps)
+    return {"generator": (generator, models.output(config.generator))}
+
+
+def options(config: Any) -> dict[str, Any]:
+    """Which voxels count."""
+    return {"keep_crumbs": config.fragments.keep_crumbs}
+
+
+def step(
+    state: TrainState,
+    batch: Mapping[str, Any],
+    *,
+    nets: Nets,
+    keep_crumbs: bool = True,
+    ema_decay: float = 0.0,
+    accumulate_steps: int = 1,
+    axis_name: str | None = None,
+) -> tuple[TrainState, Scalars]:
+    """One update of the generator.
+
+    Args:
+        batch, accumulate_steps, axis_name: as for `gan.step`.
+
+    Returns:
+        The next state, `g_loss`, and the gradient's norm.
+    """
+    rng = jax.random.fold_in(state.rng, state.step)
+    keys = updates.row_keys(jax.random.fold_in(rng, 1), batch, axis_name)
+    model: Any = nets["generator"].module
+
+    def improve(net_g: NetState, examples: Examples) -> Pass:
+        partial, complete = fragments.volumes(examples["labels"], examples["given"], keep_crumbs)
+        clean = model.clean_of(complete)
+        time, noise = chance(jax.random.wrap_key_data(examples["keys"]), partial.shape[1:])
+        share = time[:, None, None, None, None]
+        shown = (1.0 - share) * noise + share * clean
+
+        def loss(params: Tree) -> tuple[Array, None]:
+            _, left = model.apply(
+                *(net_g.variables(params), partial),
+                **{"train": True, "noisy": shown, "time": time, "mutable": [OUTPUTS]},
+            )
+            return flow_loss(left[OUTPUTS]["clean"], clean, partial, time).mean(), None
+
+        (g_loss, _), grads = jax.value_and_grad(loss, has_aux=True)(net_g.params)
+        return net_g, (grads, {"g_loss": g_loss})
+
+    how = {"ema_decay": ema_decay, "accumulate_steps": accumulate_steps, "axis_name": axis_name}
+    return updates.generator_step(state, nets, improve, {**batch, "keys": keys}, **how)
+
+
+def chance(keys: Array, shape: tuple[int, ...]) -> tuple[Float[Array, " b"], Volume]:
+    """For each example a time, logistic-normal with its odds shifted as in drawing, and noise."""
+
+    def one(key: Array) -> tuple[Array, Array]:
+        for_time, for_noise = jax.random.split(key)
+        odds = jax.random.normal(for_time, ()) - jnp.log(profile_flow.SHIFT)
+        return jax.nn.sigmoid(odds), jax.random.normal(for_noise, shape, jnp.float32)
+
+    return jax.vmap(one)(keys)
+
+
+def flow_loss(
+    answer: Volume, clean: Volume, partial: Volume, time: Float[Array, " b"]
+) -> Float[Array, " b"]:
+    """The squared error of the velocity, mean over the voxels that are not given."""
+    missing = 1.0 - partial
+    axes = (1, 2, 3, 4)
+    error = (missing * jnp.square(answer - clean)).sum(axes) / jnp.maximum(missing.sum(axes), 1.0)
+    return error / jnp.square(1.0 - jnp.minimum(time, LATEST))
