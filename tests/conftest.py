@@ -32,7 +32,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from known_objectives import sharing_objectives
+from known_objectives import sharing_objectives, with_fewer_levels
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So a shell starts what runs in the background, and tests of Ctrl-C would wait for ever.
@@ -128,6 +128,27 @@ def loose_promotion():
         yield
 
 
+@pytest.fixture
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sherd's axis is looked for by fewer of its points, along fewer lines: in a third of the
+    time. test_placement.py and test_axis_fit.py look as users do."""
+    from voxgan_jax.placement import axis_fit, axis_lines, axis_search, place, propose
+    from voxgan_jax.scan import walls
+
+    rounds = [(max(kept // 3, 4), *widths) for kept, *widths in axis_search._ROUNDS]
+    for module, name, value in (
+        (walls, "POINTS", 1000),
+        (axis_fit, "_KEPT", 3),
+        (axis_lines, "_STARTS", 8),
+        (axis_search, "_DIRECTIONS", 100),
+        (axis_search, "_ROUNDS", rounds),
+        (axis_search, "_KEPT", 3),
+        (propose, "MAX_AXES", 3),
+        (place, "LOOKED_AT", 6),
+    ):
+        monkeypatch.setattr(module, name, value)
+
+
 def small(data_dir: pathlib.Path, source: str) -> Any:
     """A config that trains in seconds on the small data set, scaled down to 16³."""
     from configs import smoke
@@ -204,8 +225,16 @@ def run_file(untrained_file: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Pa
     return pathlib.Path(shutil.copy(untrained_file, tmp_path))
 
 
-@pytest.fixture(scope="session")
-def vae() -> Any:
+@pytest.fixture(scope="module")
+def shallow() -> Iterator[None]:
+    """In this file networks over half sections have one level."""
+    with pytest.MonkeyPatch.context() as patch:
+        with_fewer_levels(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def vae(shallow: None) -> Any:
     """A small conditional variational auto-encoder, for cubes of side 16."""
     from voxgan_jax.models import hypotheses
 
@@ -224,7 +253,7 @@ def wall() -> jax.Array:
     return jax.numpy.asarray(volume)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vae_variables(vae: Any, wall: jax.Array) -> Any:
     """Its variables before training."""
     init = jax.jit(functools.partial(vae.init, train=False))

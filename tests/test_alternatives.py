@@ -71,7 +71,7 @@ def test_clusters_of_one_profile_about_two_axes():
     np.testing.assert_allclose(middles, [[4.0, 3.0], [4.0, 3.5]], atol=1e-5)
 
 
-def test_an_axis_that_is_looked_for_is_drawn(wall):
+def test_an_axis_that_is_looked_for_is_drawn(wall, shallow):
     """From the untrained heat map many positions come; each answer is about one of its own."""
     vae = models.Model(
         features=4, bottleneck=8, code_size=3, axis="found", axis_within=1.0, axis_trust=0.0

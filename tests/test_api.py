@@ -20,10 +20,10 @@ from voxgan_jax.restore.pot import FORMATS
 
 
 def sherd() -> np.ndarray:
-    """A part of a synthetic pot at 64³, in its box."""
-    labels = pots.make_pot(3, None, 64).astype(np.uint8)
+    """A part of a synthetic pot at 32³, in its box."""
+    labels = pots.make_pot(3, None, 32).astype(np.uint8)
     d, h, _ = np.indices(labels.shape)
-    return labels * ((d < 30) & (h > 20)).astype(np.uint8)
+    return labels * ((d < 15) & (h > 10)).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_grid_in_memory_is_the_pots_box():
     assert pot.confidence is not None and 0 < pot.confidence.expected_iou < 1
     line = repr(pot)
     assert re.fullmatch(
-        r"<Completion 'mine': \d+ mm high, \d+ voxels given, \d+ inferred, confi.*>", line
+        r"<Completion 'mine': [\d.]+ mm high, \d+ voxels given, \d+ inferred, confi.*>", line
     )
     shown = pot._repr_html_()
     assert shown.count("<svg") == 1 and "&lt;Completion &#39;mine&#39;: " in shown

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from known_objectives import with_fewer_levels
 
 from scripts import axis_report
 from scripts.lib import axes
@@ -40,7 +41,8 @@ def test_a_pot_is_roundest_about_its_own_axis():
     assert iou["about the nearest half voxel"] < iou["about its axis"] - 0.03
 
 
-def test_a_model_is_scored_about_the_axis_that_it_finds_and_about_the_true_one():
+def test_a_model_is_scored_about_the_axis_that_it_finds_and_about_the_true_one(monkeypatch):
+    with_fewer_levels(monkeypatch)
     generator = revolve.Model(
         features=2, bottleneck=4, axis="found", axis_within=1.0, axis_trust=5.0, axis_average=2
     )

@@ -86,10 +86,11 @@ def test_nothing_typed_shows_what_there_is(capsys):
 
 
 def test_only_who_sits_at_a_terminal_and_asked_for_no_quiet_is_told_what_is_done(
-    tmp_path, capsys, monkeypatch
+    tmp_path, weights_file, capsys, monkeypatch
 ):
     (tmp_path / "a.stl").write_bytes(b"no scan")
     command = ["complete", str(tmp_path / "a.stl"), "--out", str(tmp_path / "done")]
+    command += ["--weights", str(weights_file)]
     for terminal, option, steps in (
         (True, [], ["loading the model …", f"placing {tmp_path / 'a.stl'} by its shape …"]),
         (True, ["--as-is"], ["loading the model …", f"reading {tmp_path / 'a.stl'} …"]),
@@ -103,14 +104,16 @@ def test_only_who_sits_at_a_terminal_and_asked_for_no_quiet_is_told_what_is_done
         assert told == steps and error.startswith("voxgan: "), (terminal, option)
 
 
-def test_one_sherd_completed_before_is_named_with_its_page(tmp_path, capsys, monkeypatch):
+def test_one_sherd_completed_before_is_named_with_its_page(
+    tmp_path, weights_file, capsys, monkeypatch
+):
     from voxgan_jax.data.synthetic import pots
     from voxgan_jax.pottery import fracture
 
     labels = fracture.fracture(2, pots.make_pot(5, None, 32), 4)
     vox.write(tmp_path / "pot.vox", labels)
     command = ["complete", str(tmp_path / "pot.vox"), "--fragment", "2", "--formats", "html"]
-    command += ["json", "--out", str(tmp_path / "done")]
+    command += ["json", "--out", str(tmp_path / "done"), "--weights", str(weights_file)]
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert main.main(command) == 0
     page = tmp_path / "done" / "pot_fragment2.html"

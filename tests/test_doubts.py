@@ -125,7 +125,7 @@ def test_a_missed_size_is_said_everywhere_and_never_called_sure(tmp_path):
 
 
 def test_a_pot_of_no_credible_size_says_so_and_why_there_is_no_missing_piece(tmp_path):
-    made = restored(step=0.005)
+    made = restored(step=0.01)
     report = made.write(tmp_path, ["stl"]).report
     assert report.warnings is not None and "a sherd of" in report.warnings[0]
     assert report.confidence is not None and report.confidence.word == "low"

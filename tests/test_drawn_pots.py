@@ -20,6 +20,9 @@ UPRIGHT = [(61 - h, r) for h, r in BOWL]
 """BOWL with its base at high heights, as a grid has it."""
 
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
+
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """The weights of a small model that was not trained."""

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from known_objectives import with_fewer_levels
 
 from voxgan_jax import models
 from voxgan_jax.models import weights
@@ -27,8 +28,10 @@ def save_weights(path, name, **changes):
     weights.save(path, {"params": jax.tree.map(draw, made)}, config)
 
 
-def test_evaluate_several_answers(vox_dir, tmp_path):
+def test_evaluate_several_answers(vox_dir, tmp_path, monkeypatch):
     from scripts import evaluate_hypotheses
+
+    with_fewer_levels(monkeypatch)
 
     path, out = tmp_path / "several.safetensors", tmp_path / "out"
     save_weights(path, "revolve_hypotheses", code_size=3)

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 from conftest import small
+from known_objectives import with_fewer_levels
 from turned_solids import shell
 
 from configs import profile_flow as config_of_flow
@@ -23,6 +24,14 @@ from voxgan_jax.training.objectives import flow
 SIDE, ROWS = 16, 2
 ONE = parallel.make_mesh(jax.devices()[:1])
 HALF = (2 * SIDE, wheel.num_rings(SIDE))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow():
+    """Networks of two levels."""
+    with pytest.MonkeyPatch.context() as patch:
+        with_fewer_levels(patch, 2)
+        yield
 
 
 # The way from noise to a pot.
@@ -278,9 +287,11 @@ def test_the_sherds_clay_is_clay_in_every_draw():
     objective, state, batch, _ = learned()
     partial = (batch["labels"] == 2).astype(jnp.float32)[..., None]
     model: Any = objective.nets["generator"].module
-    distance, weights, _ = profile_flow.draw(model, state.variables(), partial, jax.random.key(5))
+    draw = jax.jit(functools.partial(profile_flow.draw, model))
+    distance, weights, _ = draw(state.variables(), partial, jax.random.key(5))
     assert distance.shape == (ROWS, *HALF) and len(weights) == 1
-    _, left = model.apply(state.variables(), partial, train=False, mutable=["outputs"])
+    seen = jax.jit(functools.partial(model.apply, train=False, mutable=["outputs"]))
+    _, left = seen(state.variables(), partial)
     clay = profile_flow.given_clay(jnp.asarray(left["outputs"]["maps"]))
     assert int(clay.sum()) > 10
     assert float(distance[clay].max()) <= 0

@@ -100,8 +100,7 @@ def trained(prepared_small, vox_dir, tmp_path_factory):
     resident = unscored | RESIDENT | {"data.dir": str(vox_dir)}
     two = {
         "two": data,
-        "two_pmap": resident | {"parallel.mode": "pmap"},
-        "two_resident": resident,
+        "two_resident": resident | {"parallel.mode": "pmap"},
         "unshared": data | {"data.num_shards": 1},
     }
     texts = _train(folder, "two", 2, two)
@@ -156,7 +155,6 @@ def _sgd(config, name):
     ("several", "one"),
     [
         ("two", "one"),
-        ("two_pmap", "one_resident"),
         ("two_resident", "one_resident"),
         ("mixed", "one"),
     ],

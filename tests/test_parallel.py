@@ -18,11 +18,11 @@ import optax
 import pytest
 from conftest import on_cpu_devices
 from flax import linen as nn
+from known_objectives import with_fewer_levels
 
 from configs import profile_flow, revolve, smoke
 from voxgan_jax.data import fragments
 from voxgan_jax.devices import parallel
-from voxgan_jax.models import flow_net
 from voxgan_jax.models.conv import conv_full
 from voxgan_jax.models.layers import BatchNorm, SpectralConv
 from voxgan_jax.training import build, loop, objectives
@@ -114,9 +114,11 @@ def make_flow(mode="jit"):
     """A small generator of half sections, which draws noise and times for every row."""
     config = profile_flow.get_config()
     config.data.resolution, config.parallel.mode = 16, mode
+    # The other one looks for the axis.
+    config.generator.axis, config.loss.axis_weight = "centre", 0.0
     config.generator.features = 4
     nets = objectives.build(config).nets
-    sgd = {name: net._replace(tx=optax.sgd(0.3)) for name, net in nets.items()}
+    sgd = {name: net._replace(tx=optax.sgd(0.03)) for name, net in nets.items()}
     return config, objectives.build(config, sgd)
 
 
@@ -202,13 +204,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "drawn": {"draw": draw_rows},
     "repeated": {"draw": draw_rows, "steps_per_dispatch": 5, "dispatches": (1, 2)},
 }
-# The first of a kind is what the others must equal; "repeated" must equal "drawn".
+# The first of a kind is what the others must equal; "repeated" must equal "drawn". What holds on
+# four devices is not asked of two, and of the two that draw noise each is divided in one way.
 CASES = [
     ("whole", "jit", 1),
-    ("whole", "jit", 2),
     ("whole", "jit", 4),
     ("whole", "pmap", 1),
-    ("whole", "pmap", 2),
     ("whole", "pmap", 4),
     ("in parts", "jit", 1),
     ("in parts", "jit", 4),
@@ -219,12 +220,13 @@ CASES = [
     ("repeated", "jit", 2),
     ("repeated", "pmap", 4),
     ("axis-aware", "jit", 1),
-    ("axis-aware", "jit", 2),
     ("axis-aware", "pmap", 2),
     ("flow", "jit", 1),
     ("flow", "jit", 2),
-    ("flow", "pmap", 2),
 ]
+
+
+MOVING = ("axis-aware", "flow")
 
 
 def flat(tree):
@@ -234,17 +236,15 @@ def flat(tree):
     }
 
 
-def with_less_attention(patch: pytest.MonkeyPatch) -> None:
-    """One round of it in place of three compiles in two thirds of the time."""
-    patch.setattr(flow_net, "_NUM_MIXERS", 1)
-
-
 def main(path: str) -> None:
     assert len(jax.devices()) == 4
-    with_less_attention(pytest.MonkeyPatch())
+    with_fewer_levels(pytest.MonkeyPatch())
     found = {
         "-".join(map(str, case)): run(case[2], mode=case[1], **OPTIONS[case[0]]) for case in CASES
     }
+    for what in MOVING:
+        params = first_state(OPTIONS[what]["make"]).nets["generator"].params
+        found[f"{what}-first"] = {"numbers": {"generator": (params,)}}
     arrays: dict[str, Any] = flat(found)
     np.savez(path, **arrays)
 
@@ -294,14 +294,11 @@ def test_the_ways_to_run_are_not_all_the_same(results):
         assert np.abs(one - other).max() > 1e-4
 
 
-@pytest.mark.parametrize(("what", "make"), [("axis-aware", make_axis_aware), ("flow", make_flow)])
-def test_the_axis_aware_generators_move(results, what, make, monkeypatch):
+@pytest.mark.parametrize("what", MOVING)
+def test_the_axis_aware_generators_move(results, what):
     """By more than what the comparison allows for."""
-    with_less_attention(monkeypatch)
-    moved = results[f"{what}-jit-1"]
-    first = flat(first_state(make).nets["generator"].params)
-    name = "numbers/generator/0/"
-    assert max(np.abs(moved[name + key] - value).max() for key, value in first.items()) > 1e-2
+    moved, first = results[f"{what}-jit-1"], results[f"{what}-first"]
+    assert max(np.abs(moved[key] - value).max() for key, value in first.items()) > 1e-2
     assert any(key.startswith("numbers/averages/") for key in moved)
 
 

@@ -129,6 +129,7 @@ def test_a_sherd_is_placed_about_its_axis(scan):
     assert made.diameter_mm == pytest.approx(160, abs=3 * made.voxel_mm)
 
 
+@pytest.mark.usefixtures("short_search")
 def test_what_is_known_is_kept(scan):
     sherd, pose = scan
     up = pose[:3, 2]
@@ -144,6 +145,7 @@ def test_what_is_known_is_kept(scan):
         place.place(turned_sherds.turning(), sherd, Known(height=30.0, diameter=30.0))
 
 
+@pytest.mark.usefixtures("short_search")
 def test_a_surface_to_which_no_axis_can_be_fitted(scan, monkeypatch):
     monkeypatch.setattr(axis_fit, "refined", lambda *args, **options: None)
     with pytest.raises(ValueError, match=r"no axis is found .* give --axis, or --as-is"):

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from known_objectives import with_fewer_levels
 
 from voxgan_jax.geometry import rings
 from voxgan_jax.models.profile import ProfileNet, evidence
@@ -106,8 +107,9 @@ def test_at_first_little_is_clay_and_every_parameter_learns():
     assert min(largest.values()) > 1e-7, min(largest, key=lambda name: largest[name])
 
 
-def test_the_dense_code_joins_the_lowest_height_to_the_highest():
+def test_the_dense_code_joins_the_lowest_height_to_the_highest(monkeypatch):
     """64 heights are more than the convolutions reach over; the code is told of all."""
+    with_fewer_levels(monkeypatch)
     net = ProfileNet(2, 8)
     maps = normal(4, 1, 64, 8, 8)
     changed = maps.at[:, 0].add(3.0)
@@ -124,7 +126,8 @@ def test_the_dense_code_joins_the_lowest_height_to_the_highest():
     assert without[-1].max() == 0.0 and without[0].max() > 0.01
 
 
-def test_a_code_changes_the_answer():
+def test_a_code_changes_the_answer(monkeypatch):
+    with_fewer_levels(monkeypatch)
     net = ProfileNet(2, 8)
     maps, code = normal(5, 2, 16, 8, 8), normal(6, 2, 3)
     variables = jax.jit(net.init)(jax.random.key(2), maps, code)

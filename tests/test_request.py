@@ -16,6 +16,8 @@ from voxgan_jax.restore import batch, pot
 from voxgan_jax.restore.request import is_placed, read_request
 from voxgan_jax.scan import ply
 
+pytestmark = pytest.mark.usefixtures("short_search")
+
 
 @pytest.fixture(scope="module")
 def scan():

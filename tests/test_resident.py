@@ -195,7 +195,7 @@ def test_training_and_scoring_without_tensorflow_and_pyvox(vox_dir, tmp_path):
     train = ["scripts/train.py", f"--config={ROOT}/configs/smoke.py", f"--workdir={run}"]
     train += ["--config.data.source=resident", "--config.data.resolution=16"]
     train += ["--config.data.pool=2", "--config.data.augment=True"]
-    train += ["--config.generator.features=4", "--config.discriminator.features=4"]
+    train += ["--config.generator.kind=tiny"]
     train += ["--config.train.batch_size=4", "--config.eval.batch_size=4"]
     train += ["--config.train.log_every_steps=1"]
     commands = [

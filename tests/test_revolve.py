@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from known_objectives import with_fewer_levels
 
 from configs import revolve as revolve_config
 from voxgan_jax.data import grid, source
@@ -17,6 +18,8 @@ from voxgan_jax.inference import completer
 from voxgan_jax.models import OUTPUTS, revolve
 from voxgan_jax.models.axis import AxisNet, likely_axes
 from voxgan_jax.training import events, loop, losses
+
+pytestmark = pytest.mark.usefixtures("shallow")
 
 SIDE = 16
 SMALL: Any = revolve.Model(features=2, bottleneck=4)
@@ -66,7 +69,8 @@ def moved(params, seed=1, scale=0.3):
         (32, 0, 1_609_847),
     ],
 )
-def test_parameter_count(side, residual_features, count):
+def test_parameter_count(side, residual_features, count, monkeypatch):
+    with_fewer_levels(monkeypatch, 3)
     generator = revolve.Model(features=32, residual_features=residual_features)
     x = jax.ShapeDtypeStruct((1, side, side, side, 1), jnp.float32)
     made: Any = jax.eval_shape(functools.partial(generator.init, train=False), jax.random.key(0), x)
@@ -175,7 +179,8 @@ def test_the_correction_learns_from_its_second_step():
     assert min(largest.values()) > 0.0, min(largest, key=lambda name: largest[name])
 
 
-def test_sides_that_do_not_divide_are_refused():
+def test_sides_that_do_not_divide_are_refused(monkeypatch):
+    with_fewer_levels(monkeypatch, 3)
     with pytest.raises(ValueError, match="multiples of 8"):
         x = jax.ShapeDtypeStruct((1, 20, 20, 20, 1), jnp.float32)
         jax.eval_shape(functools.partial(SMALL.init, train=False), jax.random.key(0), x)

@@ -16,6 +16,8 @@ from voxgan_jax.devices import parallel
 from voxgan_jax.training import build, loop, losses, objectives
 from voxgan_jax.training.state import Net
 
+pytestmark = pytest.mark.usefixtures("shallow")
+
 
 @pytest.fixture(scope="module")
 def batch():

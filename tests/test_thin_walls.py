@@ -9,6 +9,8 @@ from voxgan_jax.placement.candidate import Known
 from voxgan_jax.placement.view import thick_enough, viewed
 from voxgan_jax.scan import formats, walls
 
+pytestmark = pytest.mark.usefixtures("short_search")
+
 WALL, RADIUS, HEIGHT = 3.0, 115.0, 100.0
 
 

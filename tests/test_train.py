@@ -189,25 +189,26 @@ def test_every_config_builds_and_is_documented(path: pathlib.Path):
 
 @pytest.mark.skipif("VOXGAN_DATA" not in os.environ, reason="needs real .vox files")
 def test_real_pots_train_and_the_loss_falls(tmp_path):
-    """Some steps of the baseline's smoke version on the files of VOXGAN_DATA at 32³."""
+    """Some steps of the baseline's smoke version on the files of VOXGAN_DATA at 16³."""
     from voxgan_jax.data import builder
 
-    some = [item for item in folder.scan(os.environ["VOXGAN_DATA"]) if item.split == "train"][:96]
+    some = [item for item in folder.scan(os.environ["VOXGAN_DATA"]) if item.split == "train"][:32]
     for item in some:
         place = tmp_path / "vox" / pathlib.Path(*item.path.parts[-3:])
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(item.path.resolve())
-    builder.prepare(tmp_path / "vox", tmp_path / "data", resolution=32, pool=2)
+    builder.prepare(tmp_path / "vox", tmp_path / "data", resolution=16, pool=4)
     done = in_process.run(
         "scripts/train.py",
         f"--config={ROOT / 'configs' / 'smoke.py'}",
         f"--workdir={tmp_path / 'run'}",
         f"--config.data.dir={tmp_path / 'data'}",
-        "--config.data.pool=2",
+        "--config.data.resolution=16",
+        "--config.data.pool=4",
         *(f"--config.{net}.features=4" for net in ("generator", "discriminator")),
         *(f"--config.{part}.batch_size=4" for part in ("train", "eval")),
         "--config.train.log_every_steps=10",
-        "--config.train.num_train_steps=100",
+        "--config.train.num_train_steps=60",
     )
     assert done.returncode == 0, done.stderr[-2000:]
     recon = [
@@ -215,6 +216,6 @@ def test_real_pots_train_and_the_loss_falls(tmp_path):
         for line in done.stderr.splitlines()
         if "recon_loss=" in line
     ]
-    assert len(recon) == 10
+    assert len(recon) == 6
     # Single batches differ by a third.
-    assert np.mean(recon[-3:]) < 0.5 * recon[0]
+    assert np.mean(recon[-2:]) < 0.6 * recon[0]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from skimage import measure
 from test_bridge import NONE, RADIUS, THRESHOLD, D, H, W, disc, ring
 
@@ -70,3 +71,27 @@ def test_thinning_keeps_pieces_tunnels_and_hollows(seed):
     for corners in (1, 3):
         assert measure.euler_number(thin, corners) == measure.euler_number(more, corners)
     assert bridge.count(thin) == bridge.count(more)
+
+
+def test_a_voxel_can_go_where_all_around_it_hangs_together():
+    """Bit by bit as by labels, of walls, edges and what chance makes."""
+    rng = np.random.default_rng(0)
+    others = np.ones((3, 3, 3), bool)
+    others[1, 1, 1] = False
+
+    def is_one(cells, structure, near):
+        places, _ = ndimage.label(cells, structure)  # pyright: ignore
+        return len(np.unique(places[near & cells])) == 1
+
+    faces, edges, corners = (ndimage.generate_binary_structure(3, n) for n in (1, 2, 3))
+    found = []
+    for share in np.linspace(0, 1, 2000):
+        around = rng.random((3, 3, 3)) < share
+        around[rng.integers(3)] |= share > 0.5
+        bits = sum(1 << int(n) for n in np.flatnonzero(around))
+        found.append(tunnels._is_simple(bits))
+        assert found[-1] == all(
+            is_one(cells & others, corners, others) and is_one(cells & others & edges, faces, faces)
+            for cells in (around, ~around)
+        )
+    assert 100 < sum(found) < 1900

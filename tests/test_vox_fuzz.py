@@ -24,7 +24,7 @@ from pyvox.parser import VoxParser
 
 from voxgan_jax.data import vox
 
-MUTATIONS = 60_000
+MUTATIONS = 24_000
 HEAD_ROOM = 256 << 20
 SECONDS = 2.0
 NUMBERS = (0, 1, -1, 2, 3, 4, 255, 256, 257, 1024, 65536, 2**24, 2**31 - 1, -(2**31))
@@ -223,7 +223,7 @@ def test_mutated_files_give_a_grid_or_a_vox_error(seed):
     result = in_process("fuzz", str(seed))
     assert result["grids"] + result["errors"] == MUTATIONS // 2
     # Both outcomes are common, else the mutations would be too weak or too strong.
-    assert result["grids"] > 2000 and result["errors"] > 2000
+    assert result["grids"] > 1000 and result["errors"] > 1000
     assert result["as_pyvox"] > 500 and result["unlike_pyvox"] == 0
     assert result["slowest"] < SECONDS
     assert result["grown"] < HEAD_ROOM

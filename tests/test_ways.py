@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 import turned_sherds
 
+from voxgan_jax import models
 from voxgan_jax.cli.main import main
+from voxgan_jax.models import discriminator
 from voxgan_jax.training import loop
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -85,21 +87,28 @@ def require_way(steps: list[Step], made: set[tuple[str, Step]], most: int) -> No
 
 
 @pytest.mark.usefixtures("loose_promotion")
-def test_a_batch_of_a_resident_split_meets_the_model_within_five_files(small_config, tmp_path):
-    small_config.generator.kind, small_config.data.source = "unet", "resident"
-    small_config.train.num_train_steps = 1
-    small_config.eval.split = ""
+def test_a_batch_of_a_resident_split_meets_the_model_within_five_files(
+    resident_config, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(discriminator, "from_config", models.find("tiny").judge)
+    resident_config.generator.kind, resident_config.eval.split = "unet", ""
+    resident_config.train.num_train_steps = 1
     steps = listed("A batch")
     with calls(steps) as made:
-        loop.train(small_config, tmp_path)
+        loop.train(resident_config, tmp_path)
     require_way(steps, made, 5)
 
 
+@pytest.mark.usefixtures("short_search")
 def test_a_sherd_is_restored_within_eight_files(tmp_path):
     steps = listed("A sherd")
-    turned_sherds.turned(turned_sherds.bellied(80))[0].export(tmp_path / "sherd.stl")
+    mesh, pose = turned_sherds.turned(turned_sherds.bellied(80))
+    mesh.export(tmp_path / "sherd.stl")
+    job = ["complete", str(tmp_path / "sherd.stl"), "--out", str(tmp_path / "out")]
+    # Less is looked for and written, by the same way.
+    job += ["--axis", ",".join(map(str, pose[:3, 2])), "--formats", "stl"]
     with calls(steps) as made:
-        assert main(["complete", str(tmp_path / "sherd.stl"), "--out", str(tmp_path / "out")]) == 0
+        assert main(job) == 0
     require_way(steps, made, 8)
 
 

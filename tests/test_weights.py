@@ -163,11 +163,11 @@ def test_altered_configs_and_headers_give_our_own_error_alone(file, tmp_path):
     header, held, numbers = _parts(file)
     del held[weights.DIGEST]
     draw, other, refused = random.Random(0), tmp_path / "other.safetensors", 0
-    for number in range(150):
+    for number in range(90):
         mutate = (_mutated_config, _mutated_header)[number % 2]
         _write(other, *mutate(draw, header, held, numbers))
         refused += _refused(other)
-    assert 110 < refused < 150
+    assert 66 < refused < 90
 
 
 def test_damaged_bytes_give_our_own_error_alone(file, tmp_path):

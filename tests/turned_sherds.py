@@ -21,13 +21,14 @@ def sherd(
     points = lines[:, None, :, :1] * out[None, :, None] + lines[:, None, :, 1:] * [0, 0, 1]
     sides, rows, columns = points.shape[:3]
     index = np.arange(sides * rows * columns).reshape(sides, rows, columns)
+    # All turned outwards, or all inwards.
     grids = [
         index[0],
         index[1].T,
-        index[:, 0],
-        index[:, -1].T,
-        index[:, :, 0].T,
-        index[:, :, -1],
+        index[:, 0].T,
+        index[:, -1],
+        index[:, :, 0],
+        index[:, :, -1].T,
     ]
     faces = []
     for grid in grids:
@@ -36,7 +37,8 @@ def sherd(
     vertices = points.reshape(-1, 3)
     vertices = vertices + np.random.default_rng(seed).normal(0, noise or 1e-9, vertices.shape)
     made = trimesh.Trimesh(vertices, np.concatenate(faces), process=False)
-    made.fix_normals()
+    if made.volume < 0:
+        made.invert()
     assert made.is_volume
     return made
 
