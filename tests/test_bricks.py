@@ -80,11 +80,11 @@ def test_at_first_it_is_the_coarse_answer_and_then_bricks_are_corrected():
         .Model(features=2)
         .apply(
             {name: tree["coarse"] for name, tree in variables.items()},
-            model_of_bricks.halved(partial),
+            bricks.halved(partial),
             train=False,
         )
     )
-    coarse = model_of_bricks.doubled(jnp.log(half) - jnp.log1p(-half))
+    coarse = bricks.doubled(jnp.log(half) - jnp.log1p(-half))
     np.testing.assert_allclose(grid, coarse, atol=1e-4)
     assert 0 <= float(left["outputs"]["overflow"][0]) < 1
     params = variables["params"]
@@ -98,7 +98,7 @@ def test_at_first_it_is_the_coarse_answer_and_then_bricks_are_corrected():
 
 def test_a_thin_sherd_stays_and_surfaces_are_where_answers_change():
     thin = jnp.zeros((1, 8, 8, 8, 1)).at[0, 3].set(1.0)
-    assert float(model_of_bricks.halved(thin).sum()) == 16
+    assert float(bricks.halved(thin).sum()) == 16
     near = model_of_bricks.near_surface(
         jnp.where(jnp.arange(8)[None, :, None, None, None] < 4, 0.99, 0.01)
     )

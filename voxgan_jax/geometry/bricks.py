@@ -30,6 +30,18 @@ class Chosen(NamedTuple):
     beside: Int[Array, "b k 6"]
 
 
+def halved(grid: Grid) -> Float[Array, "b d//2 d//2 d//2 c"]:
+    """Each 2³ voxels as one, full where any of them is: a thin sherd does not vanish."""
+    b, side, c = len(grid), grid.shape[1] // 2, grid.shape[4]
+    return grid.reshape(b, side, 2, side, 2, side, 2, c).max(axis=(2, 4, 6))
+
+
+def doubled(grid: Grid) -> Float[Array, "b 2*d 2*d 2*d c"]:
+    """Twice the side, by linear interpolation."""
+    shape = (len(grid), *(2 * side for side in grid.shape[1:4]), grid.shape[4])
+    return jax.image.resize(grid, shape, "linear")
+
+
 def cut(grid: Grid) -> Float[Array, "b n 8 8 8 c"]:
     """All bricks of cubes whose side is a multiple of 8."""
     b, side, channels = len(grid), grid.shape[1] // SIDE, grid.shape[4]

@@ -53,10 +53,10 @@ class Model(unet.Model):
             axis_name=self.axis_name,
             name="coarse",
         )
-        half = jnp.clip(coarse(halved(partial), train=train), _FINEST, 1.0 - _FINEST)
-        start = doubled(jnp.log(half) - jnp.log1p(-half))
+        half = jnp.clip(coarse(bricks.halved(partial), train=train), _FINEST, 1.0 - _FINEST)
+        start = bricks.doubled(jnp.log(half) - jnp.log1p(-half))
         unsure = near_surface(half)
-        score = bricks.cut(doubled(unsure)).sum(axis=(2, 3, 4, 5))
+        score = bricks.cut(bricks.doubled(unsure)).sum(axis=(2, 3, 4, 5))
         count = min(self.count, score.shape[1])
         chosen = bricks.choose(jax.lax.stop_gradient(score), count)
         kept = jnp.take_along_axis(score, chosen.places, axis=1).sum(axis=1)
@@ -97,24 +97,12 @@ def _inside(
     return jax.lax.map(of_one, x, batch_size=_AT_ONCE)
 
 
-def halved(grid: Volume) -> Float[Array, "b _d _h _w 1"]:
-    """Each 2³ voxels as one, full where any of them is: a thin sherd does not vanish."""
-    return nn.max_pool(grid, (2, 2, 2), (2, 2, 2))
-
-
-def doubled(grid: Volume) -> Float[Array, "b 2*d 2*h 2*w 1"]:
-    """Twice the side, by linear interpolation."""
-    b, d, h, w, c = grid.shape
-    return jax.image.resize(grid, (b, 2 * d, 2 * h, 2 * w, c), "linear")
-
-
 def near_surface(probability: Volume) -> Volume:
     """4·p·(1 − p), and 1 beside a voxel of the other kind: where refining may change something."""
     clay = (probability > 0.5).astype(jnp.float32)
     around = nn.max_pool(clay, (3, 3, 3), padding="SAME")
     inner = -nn.max_pool(-clay, (3, 3, 3), padding="SAME")
-    edge = around - inner
-    return jnp.maximum(edge, 4.0 * probability * (1.0 - probability))
+    return jnp.maximum(around - inner, 4.0 * probability * (1.0 - probability))
 
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:

@@ -54,8 +54,7 @@ class TimedBlock3D(nn.Module):
 
 
 class Model(nn.Module):
-    """A U-Net to an eighth of the side with blocks at a quarter and an eighth; what is finer passes
-    by.
+    """A U-Net to an eighth of the side, with blocks at a quarter and an eighth.
 
     Called, it gives the clean grid behind a noisy one, as a probability: of noise alone that is the
     mean of all pots that the sherd may come from. `fit` draws `draws` of them in `steps` each.
@@ -135,8 +134,7 @@ class Model(nn.Module):
         """The mean of `draws` drawn pots; with none to be drawn, what is answered to noise."""
         key = jax.random.key(0) if key is None else key
         if not self.draws:
-            answer: Any = self.apply(variables, partial, train=False)
-            return answer
+            return jnp.asarray(self.apply(variables, partial, train=False))
         one = functools.partial(self.one, variables, partial)
         return jax.lax.map(one, jax.random.split(key, self.draws)).mean(axis=0)
 

@@ -44,6 +44,7 @@ CONFIGS = (
     *("wide_generator", "wide_generator_code"),
     *("revolve", "revolve_free", "revolve_hypotheses", "revolve_residual"),
     *("profile_flow", "locator"),
+    *("hinge", "wgan", "wgan_gp", "gan3d", "sdf", "ddpm", "bricks128"),
 )
 COLUMNS = (
     *("config", "what", "way", "dtype", "devices"),
