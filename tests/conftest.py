@@ -63,7 +63,17 @@ LONGEST = (
         "batch",
         "train",
     ),
-    *("revolve", "switches", "torch_parity", "scripts", "devices", "models", "steps", "axis_fit"),
+    *(
+        "family",
+        "revolve",
+        "switches",
+        "torch_parity",
+        "scripts",
+        "devices",
+        "models",
+        "steps",
+        "axis_fit",
+    ),
     *("benchmark", "alternatives", "api", "ways", "resident", "augment", "conv", "spectral"),
 )
 """Files of tests that begin first, so that none is still at work when all else is done."""

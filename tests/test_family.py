@@ -1,5 +1,5 @@
-"""Every way to train, at a small size: a run that was stopped and goes on is the same run, and its
-weights complete sherds or make pots."""
+"""Every way to train, at a small size: a run that was stopped and goes on is the same run, and
+leaves weights that can be opened. How each completes or makes pots is in the tests of its model."""
 
 import importlib
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from conftest import small
 
-from voxgan_jax import models
 from voxgan_jax.models import weights
 from voxgan_jax.training import loop
 
@@ -36,17 +35,4 @@ def test_stopped_and_gone_on_with_it_is_the_same_run(name, vox_dir, tmp_path):
                 states[folder] = loop.train(config, tmp_path / folder)
     jax.tree.map(np.testing.assert_array_equal, states["whole"].nets, states["parts"].nets)
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(states["parts"].nets))
-
-    model, variables, saved = weights.open_model(tmp_path / "parts" / weights.RUN_FILE)
-    kind = models.output(saved.generator)
-    made = jax.jit(
-        lambda variables: (
-            models.sample(model, kind, variables, jax.random.key(0), 2)
-            if saved.generator.kind == "gan3d"
-            else models.complete(
-                model, kind, variables, jnp.ones((2, *[config.data.resolution] * 3, 1))
-            )
-        )
-    )(variables)
-    assert made.shape == (2, *[config.data.resolution] * 3, 1)
-    assert 0 <= float(made.min()) <= float(made.max()) <= 1
+    weights.open_model(tmp_path / "parts" / weights.RUN_FILE)

@@ -13,19 +13,19 @@ from voxgan_jax.models import voxel_flow
 from voxgan_jax.training import build, objectives
 from voxgan_jax.training.objectives import voxel_flow as steps
 
-SIDE = 16
+SIDE = 8
 
 
 def pots():
     """Two bowls and two cups, a quarter of each given: 2 where it is, 3 elsewhere."""
     d, h, w = np.indices((SIDE, SIDE, SIDE))
-    radius = np.hypot(d - 7.5, h - 7.5)
+    radius = 2 * np.hypot(d - 3.5, h - 3.5)
     labels = np.zeros((4, SIDE, SIDE, SIDE), np.uint8)
     for pot, outer in zip(labels, (7, 6.5, 4.5, 4), strict=True):
-        solid = (radius < outer) & (w > 4) & (w < 14)
-        hollow = (radius < outer - 2) & (w < 12)
+        solid = (radius < outer) & (w > 1) & (w < 7)
+        hollow = (radius < outer - 2) & (w < 6)
         pot[solid & ~hollow] = 3
-        pot[(pot > 0) & (d > 7) & (h > 7)] = 2
+        pot[(pot > 0) & (d > 3) & (h > 3)] = 2
     given = np.zeros((4, 256), bool)
     given[:, 2] = True
     return {"labels": jnp.asarray(labels), "given": jnp.asarray(given)}
@@ -44,7 +44,7 @@ def test_a_clean_grid_is_the_pot(target):
 def learned():
     """A run of 150 steps on the four pots."""
     config = ddpm.get_config()
-    config.data.resolution, config.generator.features = SIDE, 8
+    config.data.resolution, config.generator.features = SIDE, 4
     config.optim.generator_learning_rate, config.train.ema_decay = 5e-3, 0.0
     objective = objectives.build(config, axis_name=None)
     with jax.numpy_dtype_promotion("standard"):
