@@ -4,6 +4,11 @@
     scripts/ablation.py --data_dir data/prepared --out runs/ablation
     scripts/ablation.py --vox_dir DIR --out runs/small --resolution 32 --pots 100 --epochs 20
     scripts/ablation.py --quick --out runs/quick            synthetic pots, minutes on 2 CPU cores
+    scripts/ablation.py --family --data_dir data/prepared --out runs/family
+
+--family sets beside the baseline and spectral norm the other systems that complete a sherd
+(docs/systems.md); all generators have as many updates, a Wasserstein critic more. Pots from noise
+are scored by scripts/sample.py.
 
 As in the paper, models are trained on train+validation, keep their last weights and are scored on
 test; --validate trains on train and scores on validation, for choices. Each run has a folder below
@@ -31,6 +36,8 @@ from voxgan_jax.devices import accelerator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODELS = ("baseline", "wide_generator", "spectral_norm", "resnet_sn")
+FAMILY = ("baseline", "spectral_norm", "hinge", "wgan", "wgan_gp", "sdf", "ddpm")
+ROWS = (*MODELS, *(name for name in FAMILY if name not in MODELS))
 BASELINE_FEATURES = 32
 # Pots of vox_pottery are this long.
 POT_SIDE = 64
@@ -48,7 +55,7 @@ QUICK_FRAGMENTS = (3, 4, 6, 9)
 # With it neither preparing nor training needs TensorFlow.
 RESIDENT = "--config.data.source=resident"
 # These may differ between calls with one --out: they only say which runs there are.
-FREE_OPTIONS = ("out", "models", "seeds")
+FREE_OPTIONS = ("out", "models", "family", "seeds")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -168,10 +175,12 @@ def make_commands(
     }
     if args.batch_size:
         fields |= {"train.batch_size": args.batch_size, "eval.batch_size": args.batch_size}
-    if args.epochs:
-        fields["train.num_epochs"] = args.epochs
+    # A step is one of the critic, and the generator has a part of them.
+    each = config.critic.steps if config.objective == "wgan" else 1
+    if args.epochs or each > 1:
+        fields["train.num_epochs"] = (args.epochs or config.train.num_epochs) * each
     if args.steps:
-        fields["train.num_train_steps"] = args.steps
+        fields["train.num_train_steps"] = args.steps * each
     if args.features:
         for net in ("generator", "discriminator"):
             wide = config[net].features * args.features
@@ -192,7 +201,9 @@ def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """The options, and the overrides that go to every training."""
     parser, data = session.parser(__doc__, "a data set of scripts/prepare_data.py")
     data.add_argument("--vox_dir", type=pathlib.Path, help=".vox files, prepared in OUT/data first")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--models", nargs="+", choices=ROWS, default=MODELS)
+    which.add_argument("--family", action="store_true", help=f"these: {', '.join(FAMILY)}")
     parser.add_argument(
         "--resolution", type=command.positive, help="side of the cube (default: 64)"
     )
@@ -224,7 +235,7 @@ def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     args.resolution = args.resolution or POT_SIDE
     args.pool = args.pool or max(POT_SIDE // args.resolution, 1)
     # In the paper's order, whose rows are compared with the one before.
-    args.models = [model for model in MODELS if model in args.models]
+    args.models = [row for row in ROWS if row in (FAMILY if args.family else args.models)]
     args.train_split = "train" if args.validate else "train+validation"
     args.split = args.split or ("validation" if args.validate else "test")
     if set(args.split.split("+")) & set(args.train_split.split("+")):

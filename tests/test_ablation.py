@@ -111,6 +111,13 @@ def test_commands_follow_from_the_options(tmp_path):
     assert (args.models, args.seeds) == (["baseline", "resnet_sn"], [0, 2])
     assert (args.split, args.train_split, args.steps) == ("validation", "train", None)
     assert (args.resolution, args.pool, args.features) == (32, 1, 8)
+    args, _ = script.parse(["--quick", "--out", "x", "--family", "--steps", "7"])
+    assert args.models == ["baseline", "spectral_norm", "hinge", "wgan", "wgan_gp", "sdf", "ddpm"]
+    # Five steps of the critic are one of the generator.
+    for model, steps in (("wgan", 35), ("sdf", 7)):
+        run = runs.Run(model, 0, tmp_path / model)
+        train = script.make_commands(run, args, tmp_path, [])["train"]
+        assert f"--config.train.num_train_steps={steps}" in train
 
 
 @pytest.mark.parametrize(

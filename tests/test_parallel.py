@@ -20,7 +20,7 @@ from conftest import on_cpu_devices
 from flax import linen as nn
 from known_objectives import with_fewer_levels
 
-from configs import profile_flow, revolve, smoke
+from configs import profile_flow, revolve, smoke, wgan
 from voxgan_jax.data import fragments
 from voxgan_jax.devices import parallel
 from voxgan_jax.models.conv import conv_full
@@ -122,6 +122,17 @@ def make_flow(mode="jit"):
     return config, objectives.build(config, sgd)
 
 
+def make_critic(mode="jit"):
+    """A critic that is trained twice as often as its generator, which moves in the second step."""
+    config = wgan.get_config()
+    config.data.resolution, config.parallel.mode = SIDE, mode
+    config.critic.steps = config.critic.first_steps = 2
+    config.critic.clip = 0.3
+    axis, sgd = parallel.DATA_AXIS, optax.sgd(0.1)
+    nets = {"generator": Net(Completer(axis), sgd), "critic": Net(Judge(axis), sgd)}
+    return config, objectives.build(config, nets)
+
+
 def make_batch(rows=ROWS, side=SIDE):
     rng = np.random.default_rng(0)
     return {
@@ -200,6 +211,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "whole": {},
     "axis-aware": {"make": make_axis_aware, "batch": axis_aware_batch},
     "flow": {"make": make_flow, "batch": flow_batch},
+    "critic": {"make": make_critic},
     "in parts": {"accumulate_steps": 2},
     "drawn": {"draw": draw_rows},
     "repeated": {"draw": draw_rows, "steps_per_dispatch": 5, "dispatches": (1, 2)},
@@ -223,6 +235,9 @@ CASES = [
     ("axis-aware", "pmap", 2),
     ("flow", "jit", 1),
     ("flow", "jit", 2),
+    ("critic", "jit", 1),
+    ("critic", "jit", 2),
+    ("critic", "pmap", 4),
 ]
 
 
@@ -242,7 +257,7 @@ def main(path: str) -> None:
     found = {
         "-".join(map(str, case)): run(case[2], mode=case[1], **OPTIONS[case[0]]) for case in CASES
     }
-    for what in MOVING:
+    for what in (*MOVING, "critic"):
         params = first_state(OPTIONS[what]["make"]).nets["generator"].params
         found[f"{what}-first"] = {"numbers": {"generator": (params,)}}
     arrays: dict[str, Any] = flat(found)
@@ -300,6 +315,11 @@ def test_the_axis_aware_generators_move(results, what):
     moved, first = results[f"{what}-jit-1"], results[f"{what}-first"]
     assert max(np.abs(moved[key] - value).max() for key, value in first.items()) > 1e-2
     assert any(key.startswith("numbers/averages/") for key in moved)
+
+
+def test_the_generator_of_a_critic_moves(results):
+    moved, first = results["critic-jit-1"], results["critic-first"]
+    assert max(np.abs(moved[key] - value).max() for key, value in first.items()) > 1e-3
 
 
 def test_a_grid_of_logits_gives_the_step_of_one_of_probabilities():

@@ -25,6 +25,11 @@ TITLES = {
     "wide_generator": "+ wider generator",
     "spectral_norm": "+ spectral norm",
     "resnet_sn": "+ ResBlocks, lower L1",
+    "hinge": "spectral norm, hinge loss",
+    "wgan": "Wasserstein critic, clipped",
+    "wgan_gp": "Wasserstein critic, gradient penalty",
+    "sdf": "signed distance, no adversary",
+    "ddpm": "flow from noise, mean of two draws",
 }
 METRICS = ("iou", "dice", "mse")
 

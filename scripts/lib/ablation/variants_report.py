@@ -15,12 +15,14 @@ from voxgan_jax.evaluation import protocol
 from voxgan_jax.files import write_whole
 from voxgan_jax.inference import completer
 
-FIGURE_1, FIGURE_2 = "figure1.png", "figure2.png"
+FIGURE_1, FIGURE_2, FIGURE_CRITICS = "figure1.png", "figure2.png", "critics.png"
 PANELS = {
     "d_real_prob": "discriminator's probability of real pots",
     "adversarial_loss": "generator's GAN loss",
 }
 CURVES_OF = ("baseline", "spectral_norm")
+CRITICS_PANELS = {"wasserstein": "critic's estimate of the distance", "recon_loss": "L1"}
+CRITICS = ("wgan", "wgan_gp")
 COMPLETIONS_OF = ("baseline", "resnet_sn")
 _POTS_SHOWN = 5
 _PACKAGES = ("voxgan_jax", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -99,15 +101,19 @@ def write(
     `numbers` is what `collect` gives, with `command`, `options` and `split` added.
     """
     write_whole(out / results.TABLE, markdown(numbers, folders, failed))
-    curves = {
-        model: [
-            curves_figure.read_scalars(path, list(PANELS))
-            for path in _finished(folders, failed, model)
-        ]
-        for model in CURVES_OF
-    }
-    if any(curves.values()):
-        curves_figure.draw(curves, PANELS, out / FIGURE_1)
+    for name, models, panels in (
+        (FIGURE_1, CURVES_OF, PANELS),
+        (FIGURE_CRITICS, CRITICS, CRITICS_PANELS),
+    ):
+        curves = {
+            model: [
+                curves_figure.read_scalars(path, list(panels))
+                for path in _finished(folders, failed, model)
+            ]
+            for model in models
+        }
+        if any(curves.values()):
+            curves_figure.draw(curves, panels, out / name)
     _draw_completions(numbers, folders, failed, out / FIGURE_2)
     results.write(numbers, out)
 
