@@ -24,6 +24,7 @@ def test_models_are_built_from_their_config():
     assert models.build(generator_config(dtype="float32")).dtype == jnp.float32
     config = ml_collections.ConfigDict()
     config.update(features=16, conv_form="matmul", dtype="float32", spectral_norm_iterations=0)
+    config.norm = "batch"
     assert discriminator.from_config(config) == discriminator.Model(16, "matmul", jnp.float32, None)
     config.spectral_norm_iterations = 3
     conv = discriminator.from_config(config).conv

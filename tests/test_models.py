@@ -91,6 +91,13 @@ CONFIG_COUNTS = {
     "spectral_norm": (24_658_049, 2_772_321),
     "wide_generator": (24_658_049, 2_772_321),
     "wide_generator_code": (67_134_593, 2_772_321),
+    "hinge": (6_168_641, 2_772_321),
+    "wgan": (6_168_641, 2_772_321),
+    "wgan_gp": (6_168_641, 2_771_425),
+    "gan3d": (17_570_625, 11_049_665),
+    "sdf": (6_168_641,),
+    "ddpm": (3_586_497,),
+    "bricks128": (6_189_561,),
 }
 CONFIG_FILES = sorted((ROOT / "configs").glob("*.py"))
 
@@ -102,7 +109,7 @@ def test_parameter_counts_of_a_config(path):
     nets = jax.eval_shape(objectives.build(config).init, jax.random.key(0))
     counts = [
         sum(leaf.size for leaf in jax.tree.leaves(nets[name].params))
-        for name in ("generator", "discriminator")
+        for name in ("generator", "discriminator", "critic")
         if name in nets
     ]
     assert tuple(counts) == CONFIG_COUNTS[path.stem]

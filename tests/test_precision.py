@@ -20,7 +20,7 @@ PRODUCTS = {"einsum", "matmul", "dot", "vdot", "tensordot", "inner", "dot_genera
 COMPUTES = re.compile(r"^(import jax|import jax\.numpy as jnp|from jax import lax)$", re.MULTILINE)
 IN_NUMPY = ("place.py", "sherds.py")
 """Modules with JAX in them whose `@` is NumPy's, which rounds nothing."""
-LEARNED = ("models/conv.py", "models/kernel_gradient.py")
+LEARNED = ("models/conv.py", "models/kernel_gradient.py", "models/bricks.py")
 """Products with a network's weights, which learn with whatever precision the device has."""
 
 

@@ -61,5 +61,6 @@ def train_step(
         "d_loss": d_loss,
         "d_real_prob": torch.sigmoid(real_logits).mean(),
         "d_fake_prob": torch.sigmoid(fake_logits).mean(),
+        "d_accuracy": torch.cat([real_logits > 0, fake_logits <= 0]).to(g_loss.dtype).mean(),
     }
     return {name: value.detach() for name, value in scalars.items()}
