@@ -109,7 +109,6 @@ def get_config() -> Any:
     config.discriminator.spectral_norm_iterations = 0
     config.discriminator.conv_form = "auto"
     config.discriminator.dtype = "float32"
-
     # "batch", as the paper's, or "none", as a gradient penalty wants it.
     config.discriminator.norm = "batch"
     # Above this share of pots that it tells right the discriminator is not updated; 1: never so.

@@ -7,8 +7,9 @@
     scripts/ablation.py --family --data_dir data/prepared --out runs/family
 
 --family sets beside the baseline and spectral norm the other systems that complete a sherd
-(docs/systems.md); all generators have as many updates, a Wasserstein critic more. Pots from noise
-are scored by scripts/sample.py.
+(docs/systems.md). By --steps all generators have as many updates, a Wasserstein critic more; by
+epochs it has five times as many, and its generator less than the others, by what the start takes.
+Pots from noise are scored by scripts/sample.py.
 
 As in the paper, models are trained on train+validation, keep their last weights and are scored on
 test; --validate trains on train and scores on validation, for choices. Each run has a folder below
@@ -23,6 +24,7 @@ import importlib
 import json
 import pathlib
 import sys
+from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
@@ -176,11 +178,13 @@ def make_commands(
     if args.batch_size:
         fields |= {"train.batch_size": args.batch_size, "eval.batch_size": args.batch_size}
     # A step is one of the critic, and the generator has a part of them.
-    each = config.critic.steps if config.objective == "wgan" else 1
-    if args.epochs or each > 1:
+    has_critic = config.objective == "wgan"
+    if args.epochs or has_critic:
+        each = config.critic.steps if has_critic else 1
         fields["train.num_epochs"] = (args.epochs or config.train.num_epochs) * each
     if args.steps:
-        fields["train.num_train_steps"] = args.steps * each
+        steps = critic_steps(args.steps, config.critic) if has_critic else args.steps
+        fields["train.num_train_steps"] = steps
     if args.features:
         for net in ("generator", "discriminator"):
             wide = config[net].features * args.features
@@ -195,6 +199,12 @@ def make_commands(
     evaluate = ["scripts/evaluate.py", "--data_dir", data_dir, "--split", args.split]
     evaluate += ["--workdir", run.folder, "--out", run.folder / args.split]
     return {"train": list(map(str, train)), "evaluate": list(map(str, evaluate))}
+
+
+def critic_steps(updates: int, critic: Any) -> int:
+    """After so many steps the generator has had so many updates, see `wgan.is_due`."""
+    slow = [n < 25 or n % 500 == 0 for n in range(updates)]
+    return sum(critic.first_steps if is_slow else critic.steps for is_slow in slow)
 
 
 def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:

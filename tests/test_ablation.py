@@ -1,18 +1,23 @@
 """The ablation's runs: what they are told, those that fail or were stopped, and all end to end."""
 
 import fcntl
+import functools
 import json
 import sys
 
 import in_process
+import jax
+import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
 import pytest
 from conftest import ROOT
 
+from configs import wgan as wgan_config
 from scripts import ablation as script
 from scripts import ablation_revolve
 from scripts.lib.ablation import runs, variants
+from voxgan_jax.training.objectives import wgan
 
 
 def child_that(*lines):
@@ -113,11 +118,16 @@ def test_commands_follow_from_the_options(tmp_path):
     assert (args.resolution, args.pool, args.features) == (32, 1, 8)
     args, _ = script.parse(["--quick", "--out", "x", "--family", "--steps", "7"])
     assert args.models == ["baseline", "spectral_norm", "hinge", "wgan", "wgan_gp", "sdf", "ddpm"]
-    # Five steps of the critic are one of the generator.
-    for model, steps in (("wgan", 35), ("sdf", 7)):
+    # Five steps of the critic are one of the generator, at the start 100 of one that is clipped.
+    for model, steps in (("wgan", 700), ("wgan_gp", 35), ("sdf", 7)):
         run = runs.Run(model, 0, tmp_path / model)
         train = script.make_commands(run, args, tmp_path, [])["train"]
         assert f"--config.train.num_train_steps={steps}" in train
+    critic = wgan_config.get_config().critic
+    steps = script.critic_steps(510, critic)
+    turn = functools.partial(wgan.is_due, critic_steps=critic.steps, first_steps=critic.first_steps)
+    due = jax.vmap(turn)(jnp.arange(steps))
+    assert int(due.sum()) == 510 and bool(due[-1])
 
 
 @pytest.mark.parametrize(

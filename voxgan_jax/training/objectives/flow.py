@@ -26,14 +26,19 @@ _FAR, _NEAR = 0.2, 1.5  # the weight far from a surface; over so many voxels it 
 
 
 def networks(config: Any, axis_name: str | None) -> dict[str, tuple[nn.Module, str]]:
-    """The generator alone, which draws as `config.sample` says.
+    """The generator alone, see `drawing`."""
+    return drawing(config, axis_name, "profile_flow")
+
+
+def drawing(config: Any, axis_name: str | None, kind: str) -> dict[str, tuple[nn.Module, str]]:
+    """A generator alone, which draws as `config.sample` says.
 
     Raises:
-        ValueError: a generator that does not draw half sections.
+        ValueError: it is of another kind than the objective is for.
     """
-    generator = models.build(config.generator, axis_name=axis_name)
-    if not isinstance(generator, profile_flow.Model):
-        raise ValueError("config.objective=flow is for config.generator.kind=profile_flow")
+    if config.generator.kind != kind:
+        raise ValueError(f"config.objective={config.objective} is for config.generator.kind={kind}")
+    generator: Any = models.build(config.generator, axis_name=axis_name)
     generator = generator.clone(draws=config.sample.draws, steps=config.sample.steps)
     return {"generator": (generator, models.output(config.generator))}
 
@@ -136,20 +141,21 @@ def chance(
     keys: Key[Array, " b"], shape: tuple[int, int], quick_share: float
 ) -> tuple[HalfSection, Float[Array, " b"], Bool[Array, " b"], Float[Array, "b 2"]]:
     """For each example: noise, a time, whether it is for the quick answer, where the time is 0, and
-    by how many deviations the axis is missed.
-
-    Times are logistic-normal, their odds shifted as in drawing.
-    """
+    by how many deviations the axis is missed."""
 
     def one(key: Array) -> tuple[Array, Array, Array, Array]:
         for_noise, for_time, for_quick, for_axis = jax.random.split(key, 4)
-        odds = jax.random.normal(for_time, ()) - jnp.log(profile_flow.SHIFT)
         quick = jax.random.uniform(for_quick, ()) < quick_share
-        time = jnp.where(quick, 0.0, jax.nn.sigmoid(odds))
+        time = jnp.where(quick, 0.0, draw_time(for_time))
         noise = jax.random.normal(for_noise, shape, jnp.float32)
         return noise, time, quick, jax.random.normal(for_axis, (2,))
 
     return jax.vmap(one)(keys)
+
+
+def draw_time(key: Key[Array, ""]) -> Float[Array, ""]:
+    """Logistic-normal, its odds shifted as in drawing."""
+    return jax.nn.sigmoid(jax.random.normal(key, ()) - jnp.log(profile_flow.SHIFT))
 
 
 def path(noise: HalfSection, clean: HalfSection, time: Float[Array, " b"]) -> HalfSection:

@@ -8,12 +8,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from voxgan_jax import models
 from voxgan_jax.data import fragments
-from voxgan_jax.models import OUTPUTS, Volume, profile_flow, voxel_flow
+from voxgan_jax.models import OUTPUTS, Volume
 from voxgan_jax.training import updates
 from voxgan_jax.training.objectives import Nets
-from voxgan_jax.training.objectives.flow import LATEST
+from voxgan_jax.training.objectives.flow import LATEST, draw_time, drawing
 from voxgan_jax.training.objectives.gan import complete as complete
 from voxgan_jax.training.objectives.gan import init as init
 from voxgan_jax.training.state import NetState, TrainState, Tree
@@ -21,16 +20,8 @@ from voxgan_jax.training.updates import Examples, Pass, Scalars
 
 
 def networks(config: Any, axis_name: str | None) -> dict[str, tuple[nn.Module, str]]:
-    """The generator alone, which draws as `config.sample` says.
-
-    Raises:
-        ValueError: a generator whose grid does not flow.
-    """
-    generator = models.build(config.generator, axis_name=axis_name)
-    if not isinstance(generator, voxel_flow.Model):
-        raise ValueError("config.objective=voxel_flow is for config.generator.kind=voxel_flow")
-    generator = generator.clone(draws=config.sample.draws, steps=config.sample.steps)
-    return {"generator": (generator, models.output(config.generator))}
+    """The generator alone, see `flow.drawing`."""
+    return drawing(config, axis_name, "voxel_flow")
 
 
 def options(config: Any) -> dict[str, Any]:
@@ -82,12 +73,11 @@ def step(
 
 
 def chance(keys: Array, shape: tuple[int, ...]) -> tuple[Float[Array, " b"], Volume]:
-    """For each example a time, logistic-normal with its odds shifted as in drawing, and noise."""
+    """For each example a time, see `flow.draw_time`, and noise."""
 
     def one(key: Array) -> tuple[Array, Array]:
         for_time, for_noise = jax.random.split(key)
-        odds = jax.random.normal(for_time, ()) - jnp.log(profile_flow.SHIFT)
-        return jax.nn.sigmoid(odds), jax.random.normal(for_noise, shape, jnp.float32)
+        return draw_time(for_time), jax.random.normal(for_noise, shape, jnp.float32)
 
     return jax.vmap(one)(keys)
 
