@@ -122,9 +122,9 @@ def test_what_the_first_file_needs_is_compiled_meanwhile(monkeypatch):
 
     model = completer.Completer(predict, 16, 1, "center", 0.5)
     batch.compile_ahead(model, True)
-    assert [calls.get(timeout=9) for _ in range(2)] == ["locator", (1, 16, 16, 16, 1)]
+    assert [calls.get(timeout=60) for _ in range(2)] == ["locator", (1, 16, 16, 16, 1)]
     batch.compile_ahead(model, False)
-    assert calls.get(timeout=9) == (1, 16, 16, 16, 1)
+    assert calls.get(timeout=60) == (1, 16, 16, 16, 1)
 
 
 def test_of_forty_sherds_ten_broken_ones_stop_no_other(tmp_path, weights_file, capsys, monkeypatch):

@@ -221,8 +221,8 @@ def test_stopped_it_leaves_no_process_and_no_half_file(how, tmp_path):
         os.killpg(process.pid, how)
     else:
         process.kill()
-    _, errors = process.communicate(timeout=30)
-    ending = time.monotonic() + 20
+    _, errors = process.communicate(timeout=60)
+    ending = time.monotonic() + 60
     while any(map(alive, workers)) and time.monotonic() < ending:
         time.sleep(0.05)
     assert not [command(worker) for worker in workers if alive(worker)]

@@ -115,7 +115,7 @@ def test_a_script_without_a_guard_runs_once_without_pipes_and_leaves_nothing(tmp
     )
     faces, process, folder = (tmp_path / "said").read_text().splitlines()
     assert (faces, folder) == ("12", str(tmp_path))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while psutil.pid_exists(int(process)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not psutil.pid_exists(int(process))
