@@ -239,6 +239,16 @@ def test_it_imports_neither_jax_nor_tensorflow():
     assert done.stdout.strip() == "[]"
 
 
+def test_trimesh_does_without_networkx():
+    code = (
+        "import sys; from voxgan_jax.devices import accelerator; accelerator.before_imports();"
+        "import trimesh.creation; box = trimesh.creation.box(); box.is_volume, box.split();"
+        "print([name for name, module in sys.modules.items() if 'networkx' in name and module])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 # Drivers and cards, and the JAX that fits them; test_setup.py asks scripts/setup.sh the same.
 MACHINES = [
     ("580.65.06, 9.0", "cuda13"),

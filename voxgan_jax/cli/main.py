@@ -14,7 +14,7 @@ def voxgan() -> "NoReturn":
     interruption.start("voxgan")
     from voxgan_jax.devices import accelerator
 
-    accelerator.calm_numpy()
+    accelerator.before_imports()
     interruption.leave(main())
 
 

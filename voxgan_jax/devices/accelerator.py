@@ -17,6 +17,7 @@ import platform
 import re
 import sys
 import warnings
+from typing import Any, cast
 
 XLA_FLAGS = {
     # Convolutions over 3 dimensions keep their channels first otherwise, which tensor cores do not
@@ -193,10 +194,15 @@ def cuda_extra() -> str | None:
     return "cuda12" if driver >= 525 and level >= 5.2 else ""
 
 
-def calm_numpy() -> None:
-    """Give NumPy one thread, unless the environment says how many. Call it before its import."""
+def before_imports() -> None:
+    """Give NumPy one thread, unless the environment says how many, and have trimesh imported
+    without networkx, which takes as long as all else of it and serves nothing here.
+
+    For programs of this package, before they import either; another may want networkx.
+    """
     for name, value in ONE_THREAD.items():
         os.environ.setdefault(name, value)
+    sys.modules.setdefault("networkx", cast(Any, None))
 
 
 def has_nvidia_gpu(devices: pathlib.Path = pathlib.Path("/dev")) -> bool:

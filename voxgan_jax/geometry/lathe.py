@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import linalg, ndimage
 
-from voxgan_jax.geometry import half_section, surface, wheel
+from voxgan_jax.geometry import half_section, solids, surface, wheel
 from voxgan_jax.geometry.half_section import Distances, Line
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def mesh(
     pot = trimesh.Trimesh(
         places @ matrix[:3, :3].T + matrix[:3, 3], np.concatenate(faces), process=False
     )
-    if pot.volume < 0:
+    if solids.volume(pot) < 0:
         pot.invert()
     return pot
 

@@ -32,7 +32,7 @@ def thinned(
     if len(mesh.faces) <= budget:
         return mesh, own
     size = float(np.linalg.norm(mesh.extents))
-    if len(mesh.faces) <= _MANY and mesh.is_volume:
+    if len(mesh.faces) <= _MANY and solids.is_body(mesh):
         found = _simplified(mesh, budget, size, own)
         if found is not None:
             return found

@@ -65,6 +65,18 @@ def labels_of(body: "manifold3d.Manifold") -> Labels:
     return np.repeat(np.asarray(data.run_original_id, np.int64) % _IDS, sizes)
 
 
+def volume(mesh: "trimesh.Trimesh") -> float:
+    """What a mesh encloses, in the cube of its unit; negative where its faces look inwards."""
+    # About the middle, where sums are smallest. trimesh's volume comes with moments of inertia.
+    (ax, bx, cx), (ay, by, cy), z = (mesh.vertices - mesh.vertices.mean(0)).T[:, mesh.faces.T]
+    return float(((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)) @ z.sum(0)) / 6
+
+
+def is_body(mesh: "trimesh.Trimesh") -> bool:
+    """Whether a mesh is watertight, its faces all looking outwards."""
+    return bool(mesh.is_watertight and mesh.is_winding_consistent and volume(mesh) > 0)
+
+
 def mesh(body: "manifold3d.Manifold", step: float) -> "tuple[trimesh.Trimesh, Labels]":
     """A solid in single precision, as STL holds it, where it is watertight in that; and its labels.
 
@@ -80,6 +92,6 @@ def mesh(body: "manifold3d.Manifold", step: float) -> "tuple[trimesh.Trimesh, La
         a, b, c = made.faces.T
         kept = (a != b) & (b != c) & (c != a)
         made.update_faces(kept)
-        if made.is_volume:
+        if is_body(made):
             return made, labels_of(found)[kept]
     return trimesh.Trimesh(*arrays(body), process=False), labels_of(body)

@@ -95,7 +95,7 @@ def usual_radius(surface: Wall) -> float:
     """What few pots with such a wall exceed, in mm."""
     if surface.thickness:
         return _WIDEST_WALLS * surface.thickness
-    return _WIDEST_SIZES * _size(surface.points)
+    return _WIDEST_SIZES * size(surface.points)
 
 
 def _scale(surface: Wall) -> float:
@@ -103,7 +103,8 @@ def _scale(surface: Wall) -> float:
     return surface.thickness or float(np.linalg.norm(np.ptp(surface.points, axis=0))) / 20
 
 
-def _size(points: Points) -> float:
+def size(points: Points) -> float:
+    """How far a point lies from the middle of them all, at most."""
     return float(np.linalg.norm(points - points.mean(0), axis=1).max())
 
 
@@ -111,8 +112,8 @@ def _find(
     surface: Wall, direction: Vector | None, widest: float, *, told: bool = False
 ) -> list[Axis]:
     """The likeliest axes of a pot whose radius is, or where it is not told should be, no more."""
-    points, normals = surface.points, surface.normals
-    size, free = _size(points), direction is None
+    points, normals, free = surface.points, surface.normals, direction is None
+    extent = size(points)
     directions = hemisphere(_DIRECTIONS)
     if direction is not None:
         directions = (np.asarray(direction, float) / np.linalg.norm(direction))[None]
@@ -128,9 +129,9 @@ def _find(
         return bool(reach(axis, points) > most), axis.error
 
     rough = [refined(few, lines[n], widest, free=free) for n in starts(directions, cost)]
-    found = distinct(sorted(filter(None, rough), key=worth), size)[:_KEPT]
+    found = distinct(sorted(filter(None, rough), key=worth), extent)[:_KEPT]
     fine = [refined(surface, axis, widest, free=free, rounds=2) for axis in found]
-    found = distinct(sorted(filter(None, fine), key=worth), size)
+    found = distinct(sorted(filter(None, fine), key=worth), extent)
     if not told or any(not worth(axis)[0] for axis in found):
         return found
     return [_pulled(axis, points, widest) for axis in found]

@@ -153,9 +153,8 @@ def _axes(
     if not found:
         return []
     value = score(axis_search.lines_of(found)) + _roundness(found, unit)
-    size = float(np.linalg.norm(surface.points - surface.points.mean(0), axis=1).max())
     best = [found[n] for n in np.argsort(-value)]
-    return axis_fit.distinct(best, size)[:MAX_AXES]
+    return axis_fit.distinct(best, axis_fit.size(surface.points))[:MAX_AXES]
 
 
 def _roundness(axes: Sequence[Axis], unit: float) -> Float[np.ndarray, "k"]:

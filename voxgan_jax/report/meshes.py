@@ -98,7 +98,7 @@ def _with_scan(
     Raises:
         ValueError: the scan is no solid.
     """
-    if not scan.is_volume:
+    if not solids.is_body(scan):
         raise ValueError("the scan is open")
     sherd = solids.solid(scan.vertices, scan.faces, np.full(len(scan.faces), GIVEN))
     # Of a fine scan what no eye tells is left out.

@@ -31,7 +31,7 @@ _CRUMB = 8
 """Voxels: bodies of less volume are left out."""
 _FINE = 2
 """So many points a voxel hold distances along each axis."""
-_CUT = 0.19
+_CUT = 0.2
 """In voxels, by how much marching cubes on those points cut the original's corners."""
 _LEAF = 40
 """Points in a leaf of the tree; more make it quicker to build and slower to ask."""
@@ -137,7 +137,7 @@ def _without_slivers(
 def _exact(mesh: "trimesh.Trimesh") -> "manifold3d.Manifold | None":
     """The body of a mesh; None where it is open, or touches itself so that it is no manifold."""
     try:
-        return solid(mesh.vertices, mesh.faces) if mesh.is_volume else None
+        return solid(mesh.vertices, mesh.faces) if solids.is_body(mesh) else None
     except ValueError:
         return None
 
@@ -203,9 +203,10 @@ def _gap(
     """The least distance between two bodies, or `limit` where they are further apart; 0 or less
     where they overlap. Exact where the original is watertight, else from its samples."""
     if original is not None:
+        gap = piece.min_gap(original, limit)
+        if gap > 0:
+            return gap
         overlap = piece ^ original
-        if overlap.is_empty():
-            return piece.min_gap(original, limit)
-        return -float(samples.query(arrays(overlap)[0])[0].max())
+        return 0.0 if overlap.is_empty() else -float(samples.query(arrays(overlap)[0])[0].max())
     mesh = solids.mesh(piece, limit)[0]
     return float(min(_nearest(samples, voxelise.sample(mesh, limit / 4), limit).min(), limit))

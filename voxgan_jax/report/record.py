@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from voxgan_jax.geometry import solids
 from voxgan_jax.inference import bridge
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec
@@ -218,7 +219,7 @@ class Missing:
         """A piece as it is told, rounded."""
         found = made.piece
         return cls(
-            volume_mm3=round(float(found.mesh.volume), 3),
+            volume_mm3=round(solids.volume(found.mesh), 3),
             gap_mm=round(found.gap, 4),
             pieces=found.pieces,
             clearance_mm=clearance,

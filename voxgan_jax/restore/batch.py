@@ -128,13 +128,17 @@ def _jobs(
     restored: Callable[[pathlib.Path], pot.Completion],
     paths: Sequence[pathlib.Path],
 ) -> Iterator[faults.Job]:
-    """Each file with its restored pot, or its error; the first alone until its result is `shown`,
-    as the others would more than double the wait for it."""
+    """Each file with its restored pot, or its error; the first alone, as others would double the
+    wait for it: the second while it is written, on one core, the rest when that is `shown`."""
+    first = threading.Event()
 
     def job(path: pathlib.Path) -> pot.Completion | Exception:
         if path != paths[0]:
-            shown.wait()
-        return faults.guarded(path, restored, path)
+            (first if path == paths[1] else shown).wait()
+        try:
+            return faults.guarded(path, restored, path)
+        finally:
+            first.set()
 
     for number, done in enumerate(ahead(job, paths), 1):
         yield done

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from voxgan_jax.devices import accelerator
+
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Lock
 
@@ -36,6 +38,7 @@ def begin(imports: Sequence[str], turn: "Lock") -> None:
     else:
         with turn:
             pass
+    accelerator.before_imports()
     for name in imports:
         importlib.import_module(name)
     # No earlier: nothing is to be cleared away yet, and an import is not to be broken off.

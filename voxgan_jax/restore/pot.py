@@ -11,6 +11,7 @@ import numpy as np
 
 from voxgan_jax import ledger
 from voxgan_jax.files import write_whole
+from voxgan_jax.geometry import solids
 from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.report import codec, drawing, measures, meshes, overview, record
@@ -171,10 +172,10 @@ class Completion(Shown, Vessel):
             write_whole(paths[-1], text + "\n")
         written = Written(paths, report)
         if made and {"stl", "glb"} & set(formats):
-            written = written._replace(volume_mm3=float(made.pot.volume))
+            written = written._replace(volume_mm3=solids.volume(made.pot))
         if ready and "stl" in formats:
             mesh, gap, pieces, _ = ready.piece
-            written = written._replace(missing_mm3=mesh.volume, gap_mm=gap, pieces=pieces)
+            written = written._replace(missing_mm3=solids.volume(mesh), gap_mm=gap, pieces=pieces)
         return written
 
     def _parts(self) -> "dict[str, trimesh.Trimesh]":

@@ -140,6 +140,7 @@ def serve() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for whatever prints
     calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(calls,), daemon=True).start()
+    accelerator.before_imports()
     # What takes long.
     from voxgan_jax.scan import glb, mesh_files, text_meshes, threemf  # noqa: F401
 
