@@ -3,8 +3,10 @@
 
     scripts/sample.py --workdir runs/gan3d --data_dir DIR --split test --out SCORES
 
-Writes scores.json and what `voxgan sample` writes. So many pots are made as the split has, or as
---most says. The row "training pots" says what as many real pots get that the model learned from.
+Writes scores.json and what `voxgan sample` writes, and of a run the curves of its discriminator
+(curves.png). So many pots are made as the split has, or as --most says. "untrained" says what the
+same network gets with the parameters it might have begun with, "training pots" what as many real
+pots get that the model learned from.
 """
 
 import argparse
@@ -17,10 +19,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from scripts.lib.start import leave
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool
 
 from scripts.lib import command, tables, training_pots
+from scripts.lib.ablation import curves_figure
 from voxgan_jax import models
 from voxgan_jax.data import folder, source
 from voxgan_jax.evaluation import generation, samples
@@ -28,6 +33,11 @@ from voxgan_jax.files import readable, write_whole
 from voxgan_jax.models import weights
 
 _SHOWN = 9
+_CURVES = {
+    "d_accuracy": "what the discriminator tells right",
+    "d_real_prob": "its probability of real pots",
+    "d_fake_prob": "its probability of new pots",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -51,10 +61,14 @@ def _score(args: argparse.Namespace) -> None:
     learned = _whole(training_pots.read(args.data_dir, leave_out=args.split, **place))
     how, threshold = (model, models.output(config.generator), variables), config.eval.threshold
     made = samples.make(*how, len(real), args.seed)
+    empty = jnp.zeros((1, *real.shape[1:], 1))
+    begun = model.init(jax.random.key(args.seed), empty, train=False)
+    raw = samples.make(*how[:2], begun, len(real), args.seed)
     # Those that stand for themselves would be their own copies.
     some = _evenly(len(learned), min(len(real), len(learned) // 2))
     found = {
         "from noise": generation.scores(made > threshold, real, learned),
+        "untrained": generation.scores(raw > threshold, real, learned),
         "training pots": generation.scores(learned[some], real, learned[~some]),
     }
     samples.write(made[:_SHOWN], samples.walk(*how, 6, args.seed), threshold, args.out)
@@ -63,6 +77,9 @@ def _score(args: argparse.Namespace) -> None:
     print(tables.table(["score", *found], rows))
     about = {"pots": len(real), "split": args.split, "seed": args.seed, "scores": found}
     write_whole(args.out / "scores.json", json.dumps(about, indent=2) + "\n")
+    if args.workdir and list(args.workdir.glob("events.*")):
+        curves = {args.workdir.name: [curves_figure.read_scalars(args.workdir, list(_CURVES))]}
+        curves_figure.draw(curves, _CURVES, args.out / "curves.png")
     print(f"\nWritten: {readable(args.out)}")
 
 

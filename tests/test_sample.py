@@ -16,6 +16,7 @@ from voxgan_jax import models
 from voxgan_jax.cli import main
 from voxgan_jax.data import vox
 from voxgan_jax.models import weights
+from voxgan_jax.training import events
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,9 @@ def test_what_makes_no_pots_is_said(run_dir, untrained_file, tmp_path, capsys):
 
 
 def test_a_set_is_scored_beside_real_pots(run_dir, vox_dir, tmp_path):
+    with events.open_events(run_dir) as write:
+        for step in (1, 2):
+            write(step, dict.fromkeys(("d_accuracy", "d_real_prob", "d_fake_prob"), 0.5))
     done = in_process.run(
         *("scripts/sample.py", "--workdir", run_dir, "--data_dir", vox_dir),
         *("--split", "test", "--out", tmp_path / "scores"),
@@ -69,6 +73,9 @@ def test_a_set_is_scored_beside_real_pots(run_dir, vox_dir, tmp_path):
     found = json.loads((tmp_path / "scores" / "scores.json").read_text())
     noise, floor = found["scores"]["from noise"], found["scores"]["training pots"]
     assert found["pots"] == 3 and set(noise) == set(floor)
+    # The file's parameters are those that such a network begins with.
+    assert found["scores"]["untrained"] == noise
+    assert (tmp_path / "scores" / "curves.png").read_bytes()[1:4] == b"PNG"
     for name in ("mmd_iou", "mmd_chamfer", "occupancy_distance", "copying"):
         assert noise[name] > floor[name] + 0.02, name
         assert f"| {name} |" in done.stdout
