@@ -29,6 +29,7 @@ from scripts.lib import (
     baselines,
     command,
     completions_figure,
+    finer,
     oracles,
     shifted,
     summary,
@@ -90,8 +91,8 @@ def _answer(
     """How to answer, the threshold that goes with it, and how pots are placed for it."""
     if args.method:
         place = {
-            "resolution": args.resolution,
-            "pool": args.pool,
+            "resolution": args.resolution or 64,
+            "pool": args.pool or 1,
             "placement": args.placement or "center",
         }
         known = ()
@@ -111,10 +112,12 @@ def _answer(
         )
         predict, threshold = model.predict, model.threshold
         place = {
-            "resolution": model.resolution,
-            "pool": model.pool,
+            "resolution": args.resolution or model.resolution,
+            "pool": args.pool or model.pool,
             "placement": args.placement or model.placement,
         }
+        if place["resolution"] != model.resolution:
+            predict = finer.enlarged(predict, model.resolution, place["resolution"])
     return predict, threshold if args.threshold is None else args.threshold, place
 
 
@@ -155,9 +158,13 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         help="of the pots (default: a model's own, center for --method); shifted hides their axis:"
         " each file's pot is moved to a place drawn from its name",
     )
-    size = parser.add_argument_group("size of the cube, for --method; models know theirs")
-    size.add_argument("--resolution", type=int, default=64)
-    size.add_argument("--pool", type=int, default=1)
+    size = parser.add_argument_group(
+        "size of the cube (default: a model's own, 64 and 1 for --method)",
+        "With a finer one a model sees the sherd in its own voxels, and its answer is enlarged: in"
+        " files of 128 voxels a side a model of 64 is scored by --resolution 128 --pool 1.",
+    )
+    size.add_argument("--resolution", type=command.positive)
+    size.add_argument("--pool", type=command.positive)
     return parser.parse_args(argv)
 
 

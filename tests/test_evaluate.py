@@ -39,6 +39,17 @@ def loaded(monkeypatch):
     return asked
 
 
+def test_a_coarser_model_is_scored_in_finer_voxels(score, monkeypatch):
+    coarse = Completer(baselines.revolve, 16, 2, "center", 0.5)
+    monkeypatch.setattr(evaluate.completer, "load", lambda **_: coarse)
+    found = {
+        side: score("--resolution", side, "--pool", str(32 // int(side))) for side in ("16", "32")
+    }
+    assert [summary["resolution"] for summary, _ in found.values()] == [16, 32]
+    own, finer = (summary["iou"]["mean"] for summary, _ in found.values())
+    assert 0.1 < finer < own
+
+
 @pytest.mark.parametrize("method", ["vote8", "oracle"])
 def test_methods_that_know_pots(score, method):
     summary, rows = score("--method", method, "--resolution", "32", "--split", "train")
