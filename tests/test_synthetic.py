@@ -206,3 +206,15 @@ def test_dataset_of_chosen_categories(tmp_path):
         synthetic.write_dataset(tmp_path / "b", pots=1, seed=0, categories=["teapot"])
     with pytest.raises(FileExistsError, match=r"it holds \.vox files already"):
         synthetic.write_dataset(tmp_path, pots=1, seed=0)
+    with pytest.raises(ValueError, match=r"handled 2\.0 outside 0…1"):
+        synthetic.write_dataset(tmp_path / "b", pots=1, seed=0, handled=2.0)
+
+
+def test_all_pots_of_a_dataset_may_have_handles_or_none(tmp_path):
+    how = {"pots": 2, "seed": 1, "resolution": 32, "fragments": [3], "categories": ["amphora"]}
+    plain, handled = (
+        synthetic.write_dataset(tmp_path / str(share), handled=share, **how) for share in (0.0, 1.0)
+    )
+    for one, other in zip(plain, handled, strict=True):
+        # The same pot, but for what stands off its wall.
+        assert (vox.read(other) > 0).sum() > 1.02 * (vox.read(one) > 0).sum()

@@ -17,6 +17,8 @@ def add_synth(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     numbers = "numbers of fragments that each pot is broken into, a file each (default: 3 … 18)"
     add("--fragments", type=int, nargs="+", default=list(range(3, 19)), help=numbers)
     add("--test-share", type=float, default=0.2, help="share of the pots for test")
+    handles = "share with handles of the pots that may have some (default: 0.17)"
+    add("--handled", type=float, default=0.17, help=handles)
     add("--seed", type=int, default=0)
     add("--sheet", type=pathlib.Path, help="also draw some of them to this .png")
     parser.set_defaults(run=_synth)
@@ -26,14 +28,8 @@ def _synth(args: argparse.Namespace) -> None:
     from voxgan_jax.data import vox
     from voxgan_jax.data.synthetic import pots
 
-    paths = pots.write_dataset(
-        args.out,
-        pots=args.pots,
-        seed=args.seed,
-        resolution=args.resolution,
-        fragments=args.fragments,
-        test_share=args.test_share,
-    )
+    names = ("pots", "seed", "resolution", "fragments", "test_share", "handled")
+    paths = pots.write_dataset(args.out, **{name: getattr(args, name) for name in names})
     print(f"{readable(args.out)}: {len(paths)} files of {args.pots} pots")
     if args.sheet:
         from voxgan_jax.evaluation import figures

@@ -214,6 +214,7 @@ def write_dataset(
     fracturings: int | None = None,
     test_share: float = folder.TEST_SHARE,
     categories: Sequence[str] | None = None,
+    handled: float = HANDLED,
 ) -> list[pathlib.Path]:
     """Write broken pots as `<split>/<class 1..11>/<POT>-nNNN-tSTAMP.vox`, split by pot.
 
@@ -227,6 +228,7 @@ def write_dataset(
         fracturings: how many of them each pot gets, drawn anew for each; None: all.
         test_share: share of the pots, at least one of two or more, that go to `test`.
         categories: the classes in turn; None: drawn as often as in the data set.
+        handled: as in `make_pot`.
 
     Returns:
         The files in the order made: pot by pot, by rising number of fragments.
@@ -238,8 +240,9 @@ def write_dataset(
     """
     if pots < 1:
         raise ValueError(f"{pots} pots: at least one is needed")
-    if not 0 <= test_share <= 1:
-        raise ValueError(f"test_share {test_share} outside 0…1")
+    for name, share in (("test_share", test_share), ("handled", handled)):
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} {share} outside 0…1")
     if any(pathlib.Path(out_dir).rglob("*.vox")):
         raise FileExistsError(f"{out_dir}: it holds .vox files already; name another folder")
     fragments = sorted(set(fragments))
@@ -257,7 +260,7 @@ def write_dataset(
     written = []
     for k, (category, name) in enumerate(zip(drawn, names, strict=True)):
         rng = np.random.default_rng([seed, k, 1])
-        occupancy = make_pot(rng, category, resolution=resolution)
+        occupancy = make_pot(rng, category, resolution, handled)
         split = "test" if (category, name) in held_out else "train"
         target = pathlib.Path(out_dir) / split / str(CATEGORIES.index(category) + 1)
         target.mkdir(parents=True, exist_ok=True)
