@@ -64,6 +64,16 @@ def test_a_finer_mesh_has_more_facets():
     assert 8 * coarse < fine < 200_000
 
 
+def test_a_pot_the_size_of_a_house_has_no_more_facets_than_a_big_one():
+    """As of a scan whose unit was taken for metres."""
+    shell = sampled(SOLIDS["shell"])
+    counts = [
+        len(lathe.mesh(shell, surface.frame((64, 64, 64), step, up="z")).faces)
+        for step in (2.0, 10.0, 1000.0)
+    ]
+    assert counts[0] < counts[1] == counts[2]
+
+
 def test_rim_and_foot_are_sharp_and_level():
     mesh = lathe.mesh(sampled(SOLIDS["bowl"]), FRAME)
     height, radius = height_radius(mesh)

@@ -17,8 +17,7 @@ def add_synth(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     numbers = "numbers of fragments that each pot is broken into, a file each (default: 3 … 18)"
     add("--fragments", type=int, nargs="+", default=list(range(3, 19)), help=numbers)
     add("--test-share", type=float, default=0.2, help="share of the pots for test")
-    handles = "share with handles of the pots that may have some (default: 0.17)"
-    add("--handled", type=float, default=0.17, help=handles)
+    add("--handled", type=float, default=0.17, help="share with handles of pots that can have any")
     add("--seed", type=int, default=0)
     add("--sheet", type=pathlib.Path, help="also draw some of them to this .png")
     parser.set_defaults(run=_synth)

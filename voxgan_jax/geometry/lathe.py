@@ -17,8 +17,6 @@ from voxgan_jax.geometry.half_section import Distances, Line
 if TYPE_CHECKING:
     import trimesh
 
-CHORD_MM = 0.1
-"""How far a mesh's facets may lie from the surface, in mm: what a scanner can tell apart."""
 SMOOTHED = 0.2
 """By how many voxels at most smoothing moves an outline."""
 
@@ -73,18 +71,23 @@ def _between(
     return found
 
 
+def chord(step: float) -> float:
+    """How far off a facet may lie, in mm: 0.1, or a hundredth of a voxel, for pots of any size."""
+    return max(0.1, step / 100)
+
+
 def mesh(
     distance: Distances,
     matrix: Float[np.ndarray, "4 4"],
     *,
     axis: tuple[float, float] | None = None,
-    chord_mm: float = CHORD_MM,
+    chord_mm: float | None = None,
     spacing: float = math.inf,
 ) -> "trimesh.Trimesh":
     """The turned pot's surface in mm: watertight, facing outward, one vertex at each pole.
 
-    No facet lies further than `chord_mm` from the surface that it stands for: half of it is spent
-    along the outline, half around the axis.
+    No facet lies further than `chord_mm`, by default `chord`, from the surface that it stands for:
+    half of it is spent along the outline, half around the axis.
 
     Args:
         matrix: from the grid's indices to mm, see `surface.frame`.
@@ -97,6 +100,7 @@ def mesh(
     import trimesh
 
     step = surface.step_of(matrix)
+    chord_mm = chord_mm or chord(step)
     lines = smooth_outline(distance)
     if not lines:
         raise ValueError("the half section has no outline: it is all clay or all air")
