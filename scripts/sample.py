@@ -34,9 +34,12 @@ from voxgan_jax.models import weights
 
 _SHOWN = 9
 _CURVES = {
-    "d_accuracy": "what the discriminator tells right",
-    "d_real_prob": "its probability of real pots",
-    "d_fake_prob": "its probability of new pots",
+    "gan": {
+        "d_accuracy": "what the discriminator tells right",
+        "d_real_prob": "its probability of real pots",
+        "d_fake_prob": "its probability of new pots",
+    },
+    "wgan": {"wasserstein": "the critic's estimate of the distance"},
 }
 
 
@@ -77,9 +80,10 @@ def _score(args: argparse.Namespace) -> None:
     print(tables.table(["score", *found], rows))
     about = {"pots": len(real), "split": args.split, "seed": args.seed, "scores": found}
     write_whole(args.out / "scores.json", json.dumps(about, indent=2) + "\n")
-    if args.workdir and list(args.workdir.glob("events.*")):
-        curves = {args.workdir.name: [curves_figure.read_scalars(args.workdir, list(_CURVES))]}
-        curves_figure.draw(curves, _CURVES, args.out / "curves.png")
+    panels = _CURVES.get(config.objective)
+    if panels and args.workdir and list(args.workdir.glob("events.*")):
+        curves = {args.workdir.name: [curves_figure.read_scalars(args.workdir, list(panels))]}
+        curves_figure.draw(curves, panels, args.out / "curves.png")
     print(f"\nWritten: {readable(args.out)}")
 
 

@@ -26,9 +26,7 @@ from voxgan_jax.data import vox
 
 MUTATIONS = 24_000
 HEAD_ROOM = 256 << 20
-# CPU time of one file. The largest takes 2 s on two slow cores; what grows with the square of a
-# file's size, or walks 16 million voxels in Python, takes minutes. Speed itself is not judged here.
-SECONDS = 10.0
+SECONDS = 2.0
 NUMBERS = (0, 1, -1, 2, 3, 4, 255, 256, 257, 1024, 65536, 2**24, 2**31 - 1, -(2**31))
 TEXTS = (b"nan", b"1e9", b"-1 0 0", b"9999999999 1 1", b"\xff\xfe", b"", b"_t", b"_r", b"127")
 
@@ -266,16 +264,18 @@ def test_a_file_above_the_limit_is_not_read(tmp_path):
     assert result["grown"] < 8 << 20
 
 
-# A deadline would count wall time, which is the machine's.
+# A deadline would count wall time, which is the machine's; the CPU time is the reader's.
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([b"", vb.plain()[:8], vb.plain()[:20]]))
 def test_any_bytes_give_a_grid_or_a_vox_error(data, head):
+    start = time.process_time()
     try:
         labels = vox.read(head + data)
     except vox.VoxError as error:
         assert error.source == "<bytes>" and error.reason
     else:
         assert labels.dtype == np.uint8 and labels.ndim == 3
+    assert time.process_time() - start < SECONDS
 
 
 if __name__ == "__main__":

@@ -238,9 +238,8 @@ def _voxels(data: bytes, start: int, end: int, size: tuple[int, int, int]) -> np
     if 4 * count != end - start - 4:
         raise Fault(start, f"XYZI announces {count} voxels, {end - start - 4} bytes follow")
     voxels = np.frombuffer(data, np.uint8, 4 * count, start + 4).reshape(count, 4)
-    beyond = (voxels[:, :3] >= np.array(size)).any(axis=1)
-    if beyond.any():
-        outside = int(beyond.argmax())
+    if any(voxels[:, axis].max(initial=0) >= side for axis, side in enumerate(size)):
+        outside = int((voxels[:, :3] >= np.array(size)).any(axis=1).argmax())
         place = tuple(voxels[outside, :3].tolist())
         raise Fault(start + 4 + 4 * outside, f"voxel {place} outside the box of {size}")
     return voxels

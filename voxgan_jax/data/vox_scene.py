@@ -229,5 +229,6 @@ def paint(placed: list[Placed]) -> UInt8[np.ndarray, "d h w"]:
             steps[axis] = stride * sign
         for first in range(0, len(model.voxels), _BLOCK):
             block = model.voxels[first : first + _BLOCK]
-            flat[block[:, :3] @ steps + base] = block[:, 3]
+            places = sum(block[:, axis] * steps[axis] for axis in range(3))
+            flat[places + base] = block[:, 3]
     return labels

@@ -32,7 +32,7 @@ _CRUMB = 8
 _FINE = 2
 """So many points a voxel hold distances along each axis."""
 _CUT = 0.2
-"""In voxels, by how much marching cubes on those points cut the original's corners."""
+"""In voxels, by how much marching cubes on those points cut the original's corners, rounded up."""
 _LEAF = 40
 """Points in a leaf of the tree; more make it quicker to build and slower to ask."""
 
