@@ -11,6 +11,9 @@ import warnings
 from typing import NamedTuple
 from unittest import mock
 
+# Else the first script that is run would load it, and Ctrl-C then end the tests' process.
+import scripts.lib.start  # noqa: F401
+
 import jax
 from absl import app, flags
 from absl import logging as absl_logging
