@@ -58,6 +58,17 @@ def test_the_first_grid_is_a_transposed_convolution_of_one_voxel():
     assert np.abs(kernel).max() <= (4**3 * 3) ** -0.5
 
 
+def test_what_tells_codes_apart_is_not_drowned_by_what_they_share():
+    """Of codes that were not centred, whose mean outweighs them, the ratio was 2.1."""
+    model = models.find("gan3d").Model(features=64, doublings=2)
+    empty = jnp.zeros((64, SIDE, SIDE, SIDE, 1))
+    variables = model.init(jax.random.key(0), empty[:1], train=False)
+    keys = jax.random.split(jax.random.key(1), 64)
+    run = jax.jit(functools.partial(model.apply, train=True, mutable=["batch_stats"]))
+    pots = np.asarray(run(variables, empty, keys=keys)[0])
+    assert pots.mean(axis=0).std() < 1.5 * pots.std(axis=0).mean()
+
+
 def test_pots_from_noise_hang_on_the_key_alone():
     model, variables = small()
     draw = jax.jit(functools.partial(models.sample, model, "probability"), static_argnums=2)

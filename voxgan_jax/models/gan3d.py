@@ -7,6 +7,7 @@ convolutions. What mirrors it and judges is `discriminator.Model` with 64 featur
 """
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
+from voxgan_jax.devices import accelerator
 from voxgan_jax.models import Keys, Volume
 from voxgan_jax.models.conv import find_dtype
 from voxgan_jax.models.layers import BatchNorm, ConvTranspose, conv_parameters, convolve_with_bias
@@ -86,7 +88,9 @@ class Model(nn.Module):
     def decode(self, code: Codes, *, train: bool) -> Volume:
         """The pots of codes; `train` is about batch statistics."""
         norm = functools.partial(BatchNorm, axis_name=self.axis_name, dtype=self.dtype)
-        x = Unfold(self.features, self.dtype, name="unfold")(code)
+        # Else what codes share outweighs what tells them apart: in training all pots became one.
+        spread = (code - 0.5) * math.sqrt(12.0)
+        x = Unfold(self.features, self.dtype, name="unfold")(spread)
         for n in range(1, self.doublings):
             x = nn.relu(norm(name=f"norm{n}")(x, train=train))
             up = ConvTranspose(self.features >> n, self.conv_form, self.dtype, name=f"up{n}")
@@ -139,6 +143,7 @@ class Model(nn.Module):
             steep = jnp.maximum(jnp.linalg.norm(slope, axis=1, keepdims=True), 1e-12)
             return jnp.clip(codes - _STRIDE * (1.0 - n / _STEPS) * slope / steep, 0.0, 1.0)
 
+        @accelerator.without_onednn()
         def search(key: Array) -> tuple[Codes, Float[Array, " b"]]:
             start = self.codes(jax.random.split(key, len(partial)))
             found = jax.lax.fori_loop(0, _STEPS, move, start)
