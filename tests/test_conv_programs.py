@@ -1,5 +1,6 @@
 """What the forms of convolutions become: what is dilated, and the form that each platform takes."""
 
+import functools
 import os
 import platform
 import subprocess
@@ -10,8 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import baseline, wgan
+from voxgan_jax import models
+from voxgan_jax.devices import accelerator
 from voxgan_jax.models import conv
 from voxgan_jax.models.conv import conv_k3s1, conv_k4s2, conv_transpose_k4s2
+from voxgan_jax.training import build, objectives
 
 
 def normal(seed, *shape):
@@ -158,3 +163,85 @@ def test_each_layer_takes_the_form_of_its_kind(monkeypatch, layer, kind, size):
         monkeypatch.setitem(conv.AUTO, "cpu", forms)
         program = jax.export.export(jax.jit(lambda x, kernel: layer(x, kernel)))(x, kernel)
         assert program.mlir_module().count("stablehlo.convolution") == (changed == kind)
+
+
+def in_bodies(lowered):
+    """How many convolutions of a program are in the body of a loop or in a branch."""
+    module = lowered.compiler_ir()
+    functions = {str(f.name).strip('"'): f for f in module.body.operations}
+
+    def count(op, inside):
+        kind = op.operation.name
+        if kind == "func.call":
+            return count(functions[op.attributes["callee"].value], inside)
+        regions = list(op.operation.regions)
+        # What hangs on the platform is a case of one branch here.
+        branches = kind in ("stablehlo.case", "stablehlo.if") and len(regions) > 1
+        nested = inside or branches or kind == "stablehlo.while"
+        inner = (each for region in regions for block in region for each in block)
+        return int(inside and kind == "stablehlo.convolution") + sum(
+            count(each, nested) for each in inner
+        )
+
+    return count(functions["main"], False)
+
+
+def by_turns(layer, x, kernel):
+    """A layer with its gradients in the branch of a condition, as `wgan` updates a generator."""
+
+    def learn(kernel):
+        return jax.grad(lambda kernel: jnp.sum(layer(x, kernel) ** 2))(kernel)
+
+    return jax.lax.cond(x.sum() > 0, learn, lambda kernel: kernel, kernel)
+
+
+def wasserstein(_):
+    config = wgan.get_config()
+    config.generator.features = config.discriminator.features = 2
+    return _step(config)
+
+
+def in_parts(_):
+    config = baseline.get_config()
+    config.generator.features = config.discriminator.features = 2
+    config.train.accumulate_steps = 2
+    return _step(config)
+
+
+def _step(config):
+    config.data.resolution, config.train.batch_size = 16, 2
+    objective = objectives.build(config, axis_name=None)
+    batch = {"labels": jnp.zeros((2, 16, 16, 16), jnp.uint8), "given": jnp.zeros((2, 256), bool)}
+    state = jax.eval_shape(functools.partial(build.initial_state, config, objective))
+    return jax.jit(objective.step).lower(state, batch)
+
+
+def sherd_in_a_pot_from_noise(empty):
+    model = models.find("gan3d").Model(features=2, code_size=2, doublings=2)
+    return _fit(model, empty)
+
+
+def drawn_by_a_flow(empty):
+    model = models.find("voxel_flow").Model(features=2, draws=1, steps=2)
+    return _fit(model, empty)
+
+
+def _fit(model, empty):
+    variables = jax.eval_shape(functools.partial(model.init, train=False), jax.random.key(0), empty)
+    return jax.jit(model.fit).lower(variables, empty)
+
+
+@pytest.mark.usefixtures("loose_promotion")
+@pytest.mark.parametrize(
+    "program", [wasserstein, in_parts, sherd_in_a_pot_from_noise, drawn_by_a_flow], ids=name
+)
+def test_bodies_of_loops_have_no_convolutions_that_onednn_would_do(monkeypatch, program):
+    """XLA has it do none there, and they then take thirty times as long as products (jax 0.11)."""
+    monkeypatch.setenv("XLA_FLAGS", " ".join(f"--{flag}=true" for flag in accelerator.ONEDNN))
+    monkeypatch.setattr(accelerator, "_may_have_onednn", lambda: True)
+    x, kernel = normal(16, 1, 4, 4, 4, 2), normal(17, 4, 4, 4, 2, 3)
+    assert in_bodies(jax.jit(functools.partial(by_turns, conv_k4s2)).lower(x, kernel)) > 0
+    plain = accelerator.without_onednn()(conv_k4s2)
+    assert in_bodies(jax.jit(functools.partial(by_turns, plain)).lower(x, kernel)) == 0
+    assert accelerator.has_onednn()
+    assert in_bodies(program(jnp.zeros((1, 16, 16, 16, 1)))) == 0

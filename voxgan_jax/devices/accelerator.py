@@ -8,6 +8,7 @@ Nothing that is set already is set anew. In training the persistent cache is lef
 """
 
 import contextlib
+import contextvars
 import hashlib
 import importlib.util
 import mmap
@@ -17,6 +18,7 @@ import platform
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any, cast
 
 XLA_FLAGS = {
@@ -48,6 +50,8 @@ full power, at the cost of all else on the machine, and small products are no qu
 
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 _LEAST_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
+
+_in_body = contextvars.ContextVar("in_body", default=False)
 
 
 def prepare(*, deterministic: bool = False) -> None:
@@ -82,9 +86,24 @@ def prepare(*, deterministic: bool = False) -> None:
 
 def has_onednn() -> bool:
     """Whether XLA has oneDNN do the convolutions of a CPU, as `prepare` or `XLA_FLAGS` told it."""
+    if _in_body.get():
+        return False
     told = (word.lstrip("-").partition("=") for word in os.environ.get("XLA_FLAGS", "").split())
     values = {name: value for name, _, value in told}
     return _may_have_onednn() and all(values.get(name) in ("", "true", "1") for name in ONEDNN)
+
+
+@contextlib.contextmanager
+def without_onednn() -> Iterator[None]:
+    """For the body of a loop or a branch, while it is traced: XLA leaves none of it to oneDNN.
+
+    Convolutions in the forms for oneDNN take thirty times as long there (jaxlib 0.11.2).
+    """
+    before = _in_body.set(True)
+    try:
+        yield
+    finally:
+        _in_body.reset(before)
 
 
 def _may_have_onednn() -> bool:

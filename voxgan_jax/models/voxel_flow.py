@@ -16,6 +16,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
 from voxgan_jax import models
+from voxgan_jax.devices import accelerator
 from voxgan_jax.geometry import distance
 from voxgan_jax.models import OUTPUTS, SDF_BOUND, Keys, Volume
 from voxgan_jax.models.conv import conv_k3s1, conv_k4s2, find_dtype
@@ -138,6 +139,7 @@ class Model(nn.Module):
         one = functools.partial(self.one, variables, partial)
         return jax.lax.map(one, jax.random.split(key, self.draws)).mean(axis=0)
 
+    @accelerator.without_onednn()
     def one(self, variables: Mapping[str, Any], partial: Volume, key: Key[Array, ""]) -> Volume:
         """One pot that each sherd may come from; given voxels are clay at each step."""
 

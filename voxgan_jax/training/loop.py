@@ -157,7 +157,8 @@ def compile_step(
         scalars = jax.tree.map(
             lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(run, state, item)[1]
         )
-        return jax.lax.fori_loop(0, count, lambda _, last: run(last[0], item), (state, scalars))
+        once = accelerator.without_onednn()(lambda _, last: run(last[0], item))
+        return jax.lax.fori_loop(0, count, once, (state, scalars))
 
     if config.train.steps_per_dispatch > 1:
         return parallel.compile_step(repeat, mesh, mode=mode, static=(2,))

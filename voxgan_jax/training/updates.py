@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Shaped, UInt32
 
-from voxgan_jax.devices import parallel
+from voxgan_jax.devices import accelerator, parallel
 from voxgan_jax.training.state import Net, NetState, TrainState, Tree
 
 Scalars = dict[str, Float[Array, ""]]
@@ -65,6 +65,7 @@ def accumulate(
     shapes = jax.eval_shape(run, carry, jax.tree.map(lambda leaf: leaf[0], micro_batches))[1]
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
+    @accelerator.without_onednn()
     def body(carry: Any, examples: Examples) -> tuple[Any, None]:
         carry, total = carry
         carry, values = run(carry, examples)

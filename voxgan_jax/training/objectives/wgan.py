@@ -16,6 +16,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
 from voxgan_jax.data import fragments
+from voxgan_jax.devices import accelerator
 from voxgan_jax.training import losses, updates
 from voxgan_jax.training.objectives import Nets, gan
 from voxgan_jax.training.objectives.gan import Volume
@@ -123,6 +124,7 @@ def step(
     net_c, scalars, norm = updates.update(critic, net_c, (grads, scalars), axis_name)
     net_c = _clipped(net_c, clip)
 
+    @accelerator.without_onednn()
     def better(both: tuple[NetState, NetState]) -> tuple[NetState, NetState]:
         net_g, net_c = both
         answer, vjp_g, net_g = gan.complete_pots(generator, keep_crumbs, net_g, examples)
