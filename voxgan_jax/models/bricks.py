@@ -5,22 +5,21 @@ bricks in which it is least sure, by convolutions that see these bricks and the 
 They work on cells of 2³ voxels, whose channels are the voxels (Shi et al., CVPR 2016).
 """
 
-import itertools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 from jaxtyping import Array, Float
 
 from voxgan_jax import models
 from voxgan_jax.geometry import bricks
 from voxgan_jax.models import Keys, Volume, unet
+from voxgan_jax.models.kernel_gradient import LAYOUT
 from voxgan_jax.models.layers import Conv
 
 OUTPUT = "logits"
-
-_AT_ONCE = 128  # bricks
 
 _FINEST = 1e-4  # a probability is no nearer to 0 and 1, so that logits stay finite
 
@@ -83,18 +82,8 @@ class Model(unet.Model):
 def _inside(
     x: Float[Array, "b d d d ci"], kernel: Float[Array, "3 3 3 ci co"]
 ) -> Float[Array, "b d-2 d-2 d-2 co"]:
-    """The convolution where the kernel lies inside, as 27 products, of some bricks at a time: the
-    windows of all would take 27 times their memory."""
-    size = x.shape[1] - 2
-
-    def of_one(brick: Float[Array, "d d d ci"]) -> Float[Array, "_d _d _d co"]:
-        total = jnp.zeros((), x.dtype)
-        for d, h, w in itertools.product(range(3), repeat=3):
-            seen = brick[d : d + size, h : h + size, w : w + size]
-            total = total + jnp.einsum("dhwi,io->dhwo", seen, kernel[d, h, w])
-        return total
-
-    return jax.lax.map(of_one, x, batch_size=_AT_ONCE)
+    """The convolution where the kernel lies inside."""
+    return lax.conv_general_dilated(x, kernel, (1, 1, 1), "VALID", dimension_numbers=LAYOUT)
 
 
 def near_surface(probability: Volume) -> Volume:

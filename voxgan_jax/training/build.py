@@ -74,11 +74,13 @@ def initial_state(config: Any, objective: Objective) -> TrainState:
 def take_over(params: Tree, known: Tree, source: str) -> Tree:
     """`params` with the arrays of `known` in their places where name and shape agree.
 
+    A generator that refines another's answer (`bricks`) takes those of that one, too.
+
     Raises:
         ValueError: none agree; `source` names where they come from.
     """
     ours: dict[Any, Any] = flax.traverse_util.flatten_dict(params)
-    theirs: dict[Any, Any] = flax.traverse_util.flatten_dict(known)
+    theirs: dict[Any, Any] = flax.traverse_util.flatten_dict({"coarse": known} | known)
     taken = {
         name: jnp.asarray(theirs[name], value.dtype)
         for name, value in ours.items()
