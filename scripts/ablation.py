@@ -6,10 +6,10 @@
     scripts/ablation.py --quick --out runs/quick            synthetic pots, minutes on 2 CPU cores
     scripts/ablation.py --family --data_dir data/prepared --out runs/family
 
---family sets beside the baseline and spectral norm the other systems that complete a sherd
-(docs/systems.md). By --steps all generators have as many updates, a Wasserstein critic more; by
-epochs it has five times as many, and its generator less than the others, by what the start takes.
-Pots from noise are scored by scripts/sample.py.
+--family sets beside the baseline and spectral norm the other systems that complete a sherd, and
+those that make pots from noise in a table of their own (docs/systems.md). By --steps all generators
+have as many updates, a Wasserstein critic more; by epochs it has five times as many, and its
+generator less than the others, by what the start takes.
 
 As in the paper, models are trained on train+validation, keep their last weights and are scored on
 test; --validate trains on train and scores on validation, for choices. Each run has a folder below
@@ -31,15 +31,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from scripts.lib.start import leave
 
 from scripts.lib import command
+from scripts.lib.ablation import noise, session
 from scripts.lib.ablation import runs as ablation_runs
-from scripts.lib.ablation import session
 from scripts.lib.ablation.runs import Run, Say
 from voxgan_jax.devices import accelerator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODELS = ("baseline", "wide_generator", "spectral_norm", "resnet_sn")
 FAMILY = ("baseline", "spectral_norm", "hinge", "wgan", "wgan_gp", "sdf", "ddpm")
-ROWS = (*MODELS, *(name for name in FAMILY if name not in MODELS))
+FAMILY_ROWS = (*FAMILY, *noise.CONFIGS)
+ROWS = (*MODELS, *(name for name in FAMILY if name not in MODELS), *noise.CONFIGS)
 BASELINE_FEATURES = 32
 # Pots of vox_pottery are this long.
 POT_SIDE = 64
@@ -165,7 +166,8 @@ def make_commands(
     run: Run, args: argparse.Namespace, data_dir: pathlib.Path, overrides: list[str]
 ) -> dict[str, list[str]]:
     """The commands of a run by stage: train, evaluate."""
-    config = importlib.import_module(f"configs.{run.model}").get_config()
+    name = noise.CONFIGS.get(run.model, run.model)
+    config = importlib.import_module(f"configs.{name}").get_config()
     fields = {
         "seed": run.seed,
         "data.dir": data_dir,
@@ -185,20 +187,23 @@ def make_commands(
     if args.steps:
         steps = critic_steps(args.steps, config.critic) if has_critic else args.steps
         fields["train.num_train_steps"] = steps
+    if run.model in noise.CONFIGS:
+        fields |= noise.fields(run.model, args.resolution)
     if args.features:
-        for net in ("generator", "discriminator"):
-            wide = config[net].features * args.features
-            fields[f"{net}.features"] = max(wide // BASELINE_FEATURES, 1)
+        for net in ("generator.features", "discriminator.features"):
+            wide = fields.get(net, config[net.split(".")[0]].features) * args.features
+            fields[net] = max(wide // BASELINE_FEATURES, 1)
     set_twice = [
-        name for name in fields if any(o.startswith(f"--config.{name}=") for o in overrides)
+        field for field in fields if any(o.startswith(f"--config.{field}=") for o in overrides)
     ]
     if set_twice:
         raise ValueError(f"--config.{set_twice[0]} is set by ablation.py's own options; see --help")
-    train = ["scripts/train.py", "--config", f"configs/{run.model}.py", "--workdir", run.folder]
-    train += [f"--config.{name}={value}" for name, value in fields.items()] + overrides
-    evaluate = ["scripts/evaluate.py", "--data_dir", data_dir, "--split", args.split]
-    evaluate += ["--workdir", run.folder, "--out", run.folder / args.split]
-    return {"train": list(map(str, train)), "evaluate": list(map(str, evaluate))}
+    train = ["scripts/train.py", "--config", f"configs/{name}.py", "--workdir", run.folder]
+    train += [f"--config.{field}={value}" for field, value in fields.items()] + overrides
+    scored = "sample" if run.model in noise.CONFIGS else "evaluate"
+    score = [f"scripts/{scored}.py", "--data_dir", data_dir, "--split", args.split]
+    score += ["--workdir", run.folder, "--out", run.folder / args.split]
+    return {"train": list(map(str, train)), scored: list(map(str, score))}
 
 
 def critic_steps(updates: int, critic: Any) -> int:
@@ -213,7 +218,7 @@ def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     data.add_argument("--vox_dir", type=pathlib.Path, help=".vox files, prepared in OUT/data first")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--models", nargs="+", choices=ROWS, default=MODELS)
-    which.add_argument("--family", action="store_true", help=f"these: {', '.join(FAMILY)}")
+    which.add_argument("--family", action="store_true", help=f"these: {', '.join(FAMILY_ROWS)}")
     parser.add_argument(
         "--resolution", type=command.positive, help="side of the cube (default: 64)"
     )
@@ -245,7 +250,7 @@ def parse(argv: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     args.resolution = args.resolution or POT_SIDE
     args.pool = args.pool or max(POT_SIDE // args.resolution, 1)
     # In the paper's order, whose rows are compared with the one before.
-    args.models = [row for row in ROWS if row in (FAMILY if args.family else args.models)]
+    args.models = [row for row in ROWS if row in (FAMILY_ROWS if args.family else args.models)]
     args.train_split = "train" if args.validate else "train+validation"
     args.split = args.split or ("validation" if args.validate else "test")
     if set(args.split.split("+")) & set(args.train_split.split("+")):

@@ -117,12 +117,25 @@ def test_commands_follow_from_the_options(tmp_path):
     assert (args.split, args.train_split, args.steps) == ("validation", "train", None)
     assert (args.resolution, args.pool, args.features) == (32, 1, 8)
     args, _ = script.parse(["--quick", "--out", "x", "--family", "--steps", "7"])
-    assert args.models == ["baseline", "spectral_norm", "hinge", "wgan", "wgan_gp", "sdf", "ddpm"]
+    assert args.models == [
+        "baseline", "spectral_norm", "hinge", "wgan", "wgan_gp", "sdf", "ddpm",
+        "gan3d", "wgan_noise", "wgan_gp_noise",
+    ]  # fmt: skip
     # Five steps of the critic are one of the generator, at the start 100 of one that is clipped.
     for model, steps in (("wgan", 700), ("wgan_gp", 35), ("sdf", 7)):
         run = runs.Run(model, 0, tmp_path / model)
         train = script.make_commands(run, args, tmp_path, [])["train"]
         assert f"--config.train.num_train_steps={steps}" in train
+    # Pots from noise have 3D-GAN's generator, as wide as the others are, and are scored as a set.
+    for model, steps, judge in (("gan3d", 7, 16), ("wgan_gp_noise", 35, 8)):
+        run = runs.Run(model, 0, tmp_path / model)
+        made = script.make_commands(run, args, tmp_path, [])
+        assert set(made["train"]) >= {
+            f"--config.train.num_train_steps={steps}", "--config.generator.doublings=3",
+            "--config.generator.features=128", f"--config.discriminator.features={judge}",
+        }  # fmt: skip
+        assert made["sample"][0] == "scripts/sample.py"
+    assert {"--config.generator.kind=gan3d", "--config.loss.recon_weight=0.0"} <= set(made["train"])
     critic = wgan_config.get_config().critic
     steps = script.critic_steps(510, critic)
     turn = functools.partial(wgan.is_due, critic_steps=critic.steps, first_steps=critic.first_steps)

@@ -20,6 +20,9 @@ Say = Callable[[str], None]
 
 TIMES = "times.json"
 
+LEAVES = {"evaluate": "metrics.json", "sample": "scores.json"}
+"""What each way to score a run leaves in the split's folder."""
+
 PATIENCE = 300
 """Seconds that a stopped child has for saving what it did."""
 
@@ -45,8 +48,8 @@ def complete_run(
     included.
 
     Args:
-        commands: arguments for Python by stage, "train" and "evaluate"; those that name a file of
-            `scripts` or `configs` are found in `root`.
+        commands: arguments for Python by stage, "train" and what of `LEAVES` scores it; those that
+            name a file of `scripts` or `configs` are found in `root`.
         split: the split that is scored, a folder in the run's.
         say: told of every stage.
 
@@ -54,12 +57,12 @@ def complete_run(
         Whether the run is scored now.
     """
     name = f"{run.model}, seed {run.seed}"
-    scores = run.folder / split / "metrics.json"
-    if scores.is_file():
+    leaves = {stage: run.folder / split / file for stage, file in LEAVES.items()}
+    if any(path.is_file() for path in leaves.values()):
         say(f"{name}: was scored before")
         return True
     log = run.folder / "log.txt"
-    leaves = {"train": run.folder / "generator.safetensors", "evaluate": scores}
+    leaves["train"] = run.folder / "generator.safetensors"
     for stage, command in commands.items():
         say(f"{name}: {stage}")
         rooted = [str(root / p) if p.startswith(("scripts/", "configs/")) else p for p in command]
@@ -72,7 +75,8 @@ def complete_run(
             reason = last_line(log)
             say(f"{name}: {stage} FAILED with exit code {code}: {reason} (see {log})")
             return False
-    say(f"{name}: IoU {json.loads(scores.read_text())['iou']['mean']:.4f}")
+    if "evaluate" in commands:
+        say(f"{name}: IoU {json.loads(leaves['evaluate'].read_text())['iou']['mean']:.4f}")
     return True
 
 

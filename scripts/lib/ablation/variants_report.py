@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 
 from scripts.lib import completions_figure, scores
-from scripts.lib.ablation import curves_figure, results, variants
+from scripts.lib.ablation import curves_figure, noise, results, variants
 from voxgan_jax.data import source
 from voxgan_jax.evaluation import protocol
 from voxgan_jax.files import write_whole
 from voxgan_jax.inference import completer
 
-FIGURE_1, FIGURE_2, FIGURE_CRITICS = "figure1.png", "figure2.png", "critics.png"
+FIGURE_1, FIGURE_2 = "figure1.png", "figure2.png"
+FIGURE_CRITICS, FIGURE_NOISE = "critics.png", "critics_noise.png"
 PANELS = {
     "d_real_prob": "discriminator's probability of real pots",
     "adversarial_loss": "generator's GAN loss",
 }
 CURVES_OF = ("baseline", "spectral_norm")
 CRITICS_PANELS = {"wasserstein": "critic's estimate of the distance", "recon_loss": "L1"}
-CRITICS = ("wgan", "wgan_gp")
+CRITICS, NOISE_CRITICS = ("wgan", "wgan_gp"), ("wgan_noise", "wgan_gp_noise")
 COMPLETIONS_OF = ("baseline", "resnet_sn")
 _POTS_SHOWN = 5
 _PACKAGES = ("voxgan_jax", "jax", "jaxlib", "flax", "optax", "numpy")
@@ -34,7 +35,8 @@ Folders = dict[str, dict[int, pathlib.Path]]
 def collect(
     folders: Folders, failed: set[pathlib.Path], *, data_dir: pathlib.Path, split: str
 ) -> dict[str, Any]:
-    """The numbers of all runs: `models` as `variants.compare` has them, `runs`, `data`, machine.
+    """The numbers of all runs: `models` as `variants.compare` has them, `from_noise` as
+    `noise.read` does, `runs`, `data`, machine.
 
     Args:
         folders: of all runs; each that is not in `failed` holds an evaluation in `split`.
@@ -50,13 +52,16 @@ def collect(
             if path not in failed
         }
         for model, of_seeds in folders.items()
+        if model not in noise.CONFIGS
     }
+    from_noise = [path for model in noise.CONFIGS for path in _finished(folders, failed, model)]
     runs = {
         path.name: _run(path, path in failed) for of in folders.values() for path in of.values()
     }
     return {
         "models": variants.compare(records),
         "intervals": "95 %, percentile bootstrap over pots; seeds are averaged file by file first",
+        "from_noise": noise.read(from_noise, split),
         "runs": runs,
         "data": _data(folders, failed, data_dir, split),
         "hardware": results.hardware(),
@@ -104,6 +109,7 @@ def write(
     for name, models, panels in (
         (FIGURE_1, CURVES_OF, PANELS),
         (FIGURE_CRITICS, CRITICS, CRITICS_PANELS),
+        (FIGURE_NOISE, NOISE_CRITICS, {"wasserstein": CRITICS_PANELS["wasserstein"]}),
     ):
         curves = {
             model: [
@@ -153,6 +159,7 @@ def markdown(numbers: dict[str, Any], folders: Folders, failed: set[pathlib.Path
 
 {variants.table(numbers["models"], failed_seeds)}
 
+{noise.table(numbers["from_noise"])}
 {_notes(numbers)}
 """
 
