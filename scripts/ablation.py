@@ -7,7 +7,7 @@
     scripts/ablation.py --family --data_dir data/prepared --out runs/family
 
 --family sets beside the baseline and spectral norm the other systems that complete a sherd, and
-those that make pots from noise in a table of their own (docs/systems.md). By --steps all generators
+those that make pots from noise in a table of their own (docs/systems/). By --steps all generators
 have as many updates, a Wasserstein critic more; by epochs it has five times as many, and its
 generator less than the others, by what the start takes.
 

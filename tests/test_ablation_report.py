@@ -1,5 +1,7 @@
 """The ablation's table and figures: pairing with known numbers, curves, which pots are shown."""
 
+import json
+
 import matplotlib.image
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
 from scripts.lib import completions_figure, scores, summary
-from scripts.lib.ablation import curves_figure, data, variants, variants_report
+from scripts.lib.ablation import curves_figure, data, noise, variants, variants_report
 from voxgan_jax.data import folder
 from voxgan_jax.evaluation.protocol import Record
 
@@ -88,6 +90,21 @@ def test_table_of_one_model_on_one_pot_has_no_intervals_and_no_differences():
     assert lines[2:] == [
         "| + ResBlocks, lower L1 | 0.5864 | 0.3750 | 0.7237 | 0.5000 | 0.0425 | 0.3125 | 0 |"
     ]
+
+
+def test_pots_from_noise_have_a_table_of_their_own(tmp_path):
+    """A column a run, in the order given, and the floor: pots that were learned from."""
+    for name, value in (("gan3d_seed0", 0.25), ("wgan_gp_noise_seed1", 0.5)):
+        rows = {"from noise": value, "untrained": 1.0, "training pots": 0.125}
+        text = json.dumps({"scores": {row: {"mmd_iou": got} for row, got in rows.items()}})
+        (tmp_path / name / "test").mkdir(parents=True)
+        (tmp_path / name / "test" / "scores.json").write_text(text)
+    paths = [tmp_path / "gan3d_seed0", tmp_path / "wgan_gp_noise_seed1"]
+    lines = noise.table(noise.read(paths, "test")).splitlines()
+    judge = "Wasserstein critic, gradient penalty, seed 1"
+    assert lines[0] == f"| pots from noise | 3D-GAN | {judge} | training pots |"
+    assert lines[2:] == ["| mmd_iou | 0.2500 | 0.5000 | 0.1250 |"]
+    assert noise.table({}) == ""
 
 
 def test_reads_the_scores_that_an_evaluation_wrote(tmp_path):

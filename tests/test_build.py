@@ -54,6 +54,18 @@ def test_initial_weights_are_taken_over_where_they_agree(tmp_path, monkeypatch):
     assert set(state.nets) == {"generator"}
 
 
+def test_the_coarse_answer_begins_as_a_network_that_was_trained_alone():
+    ones, twos, threes = (np.full(2, n, np.float32) for n in (1, 2, 3))
+    params = {"coarse": {"final": {"bias": ones}}, "correction": {"bias": ones}}
+    got = build.take_over(params, {"final": {"bias": twos}}, "known")
+    np.testing.assert_array_equal(got["coarse"]["final"]["bias"], twos)
+    np.testing.assert_array_equal(got["correction"]["bias"], ones)
+    # What such a model itself left comes first.
+    known = {"coarse": {"final": {"bias": threes}}, "final": {"bias": twos}}
+    got = build.take_over(params, known, "known")
+    np.testing.assert_array_equal(got["coarse"]["final"]["bias"], threes)
+
+
 def test_initial_weights_that_suit_nothing_are_refused(tmp_path):
     path = tmp_path / "other.safetensors"
     config = small_revolve()

@@ -238,7 +238,8 @@ def _fit(model, empty):
 def test_bodies_of_loops_have_no_convolutions_that_onednn_would_do(monkeypatch, program):
     """XLA has it do none there, and they then take thirty times as long as products (jax 0.11)."""
     monkeypatch.setenv("XLA_FLAGS", " ".join(f"--{flag}=true" for flag in accelerator.ONEDNN))
-    monkeypatch.setattr(accelerator, "_may_have_onednn", lambda: True)
+    monkeypatch.setattr(accelerator, "_jaxlib_version", lambda: (0, 11))
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     x, kernel = normal(16, 1, 4, 4, 4, 2), normal(17, 4, 4, 4, 2, 3)
     assert in_bodies(jax.jit(functools.partial(by_turns, conv_k4s2)).lower(x, kernel)) > 0
     plain = accelerator.without_onednn()(conv_k4s2)

@@ -86,8 +86,6 @@ def prepare(*, deterministic: bool = False) -> None:
 
 def has_onednn() -> bool:
     """Whether XLA has oneDNN do the convolutions of a CPU, as `prepare` or `XLA_FLAGS` told it."""
-    if _in_body.get():
-        return False
     told = (word.lstrip("-").partition("=") for word in os.environ.get("XLA_FLAGS", "").split())
     values = {name: value for name, _, value in told}
     return _may_have_onednn() and all(values.get(name) in ("", "true", "1") for name in ONEDNN)
@@ -108,7 +106,7 @@ def without_onednn() -> Iterator[None]:
 
 def _may_have_onednn() -> bool:
     # That of 0.10 takes no convolutions, and XLA ends the process at a flag that 0.12 may not have.
-    known = (0, 11) <= _jaxlib_version() < (0, 12)
+    known = not _in_body.get() and (0, 11) <= _jaxlib_version() < (0, 12)
     return known and sys.platform == "linux" and platform.machine() == "x86_64"
 
 

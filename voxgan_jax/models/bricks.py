@@ -5,6 +5,7 @@ bricks in which it is least sure, by convolutions that see these bricks and the 
 They work on cells of 2³ voxels, whose channels are the voxels (Shi et al., CVPR 2016).
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -20,6 +21,10 @@ from voxgan_jax.models.kernel_gradient import LAYOUT
 from voxgan_jax.models.layers import Conv
 
 OUTPUT = "logits"
+
+_INSIDE = functools.partial(
+    lax.conv_general_dilated, window_strides=(1, 1, 1), padding="VALID", dimension_numbers=LAYOUT
+)
 
 _FINEST = 1e-4  # a probability is no nearer to 0 and 1, so that logits stay finite
 
@@ -54,8 +59,7 @@ class Model(unet.Model):
         )
         half = jnp.clip(coarse(bricks.halved(partial), train=train), _FINEST, 1.0 - _FINEST)
         start = bricks.doubled(jnp.log(half) - jnp.log1p(-half))
-        unsure = near_surface(half)
-        score = bricks.cut(bricks.doubled(unsure)).sum(axis=(2, 3, 4, 5))
+        score = bricks.cut(bricks.doubled(near_surface(half))).sum(axis=(2, 3, 4, 5))
         count = min(self.count, score.shape[1])
         chosen = bricks.choose(jax.lax.stop_gradient(score), count)
         kept = jnp.take_along_axis(score, chosen.places, axis=1).sum(axis=1)
@@ -72,18 +76,11 @@ class Model(unet.Model):
         for n in range(self.layers):
             around = bricks.with_halo(x, chosen)
             each = around.reshape(-1, *around.shape[2:])
-            y = Conv(self.brick_features, 3, _inside, self.dtype, name=f"brick{n}")(each)
+            y = Conv(self.brick_features, 3, _INSIDE, self.dtype, name=f"brick{n}")(each)
             y = nn.silu(y).reshape(*x.shape[:5], -1)
             x = y if n == 0 else x + y
         last = nn.Dense(8, kernel_init=nn.initializers.zeros, name="correction")
         return bricks.unfolded(last(x.astype(jnp.float32)))
-
-
-def _inside(
-    x: Float[Array, "b d d d ci"], kernel: Float[Array, "3 3 3 ci co"]
-) -> Float[Array, "b d-2 d-2 d-2 co"]:
-    """The convolution where the kernel lies inside."""
-    return lax.conv_general_dilated(x, kernel, (1, 1, 1), "VALID", dimension_numbers=LAYOUT)
 
 
 def near_surface(probability: Volume) -> Volume:

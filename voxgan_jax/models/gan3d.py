@@ -7,7 +7,6 @@ convolutions. What mirrors it and judges is `discriminator.Model` with 64 featur
 """
 
 import functools
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,8 +88,7 @@ class Model(nn.Module):
         """The pots of codes; `train` is about batch statistics."""
         norm = functools.partial(BatchNorm, axis_name=self.axis_name, dtype=self.dtype)
         # Else what codes share outweighs what tells them apart: in training all pots became one.
-        spread = (code - 0.5) * math.sqrt(12.0)
-        x = Unfold(self.features, self.dtype, name="unfold")(spread)
+        x = Unfold(self.features, self.dtype, name="unfold")((code - 0.5) * 12.0**0.5)
         for n in range(1, self.doublings):
             x = nn.relu(norm(name=f"norm{n}")(x, train=train))
             up = ConvTranspose(self.features >> n, self.conv_form, self.dtype, name=f"up{n}")

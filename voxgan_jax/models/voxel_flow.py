@@ -142,7 +142,6 @@ class Model(nn.Module):
     @accelerator.without_onednn()
     def one(self, variables: Mapping[str, Any], partial: Volume, key: Key[Array, ""]) -> Volume:
         """One pot that each sherd may come from; given voxels are clay at each step."""
-
         most = -0.5 / SDF_BOUND if self.target == "distance" else -1.0
 
         def clean(x: Volume, time: Float[Array, ""]) -> Volume:

@@ -94,21 +94,24 @@ def generator_step(
     state: TrainState,
     nets: Mapping[str, Net],
     improve: Callable[[NetState, Examples], Pass],
-    examples: Examples,
+    batch: Examples,
     *,
-    ema_decay: float,
-    accumulate_steps: int,
-    axis_name: str | None,
+    ema_decay: float = 0.0,
+    accumulate_steps: int = 1,
+    axis_name: str | None = None,
 ) -> tuple[TrainState, Scalars]:
     """The step of an objective that trains the generator alone.
 
     Args:
-        improve: of a micro-batch the network with its statistics moved, gradients and scalars.
+        improve: of a micro-batch, each example of which has one of `keys`, the network with its
+            statistics moved, gradients and scalars.
         ema_decay, accumulate_steps, axis_name: as for every objective's step.
 
     Returns:
         The next state, and the mean scalars with the gradient's norm, `grad_norm_g`.
     """
+    rng = jax.random.fold_in(jax.random.fold_in(state.rng, state.step), 1)
+    examples = {**batch, "keys": row_keys(rng, batch, axis_name)}
     after, means = accumulate(improve, state.nets["generator"], examples, accumulate_steps)
     after, scalars, norm = update(nets["generator"], after, means, axis_name)
     return next_state(state, {"generator": after}, ema_decay), scalars | {"grad_norm_g": norm}

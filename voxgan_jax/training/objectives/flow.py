@@ -71,9 +71,7 @@ def step(
     quick_share: float = 0.4,
     axis_weight: float = 0.0,
     axis_noise: float = 0.0,
-    ema_decay: float = 0.0,
-    accumulate_steps: int = 1,
-    axis_name: str | None = None,
+    **how: Any,
 ) -> tuple[TrainState, Scalars]:
     """One update of the generator.
 
@@ -82,13 +80,11 @@ def step(
         quick_share: the chance of an example to be for the quick answer, without noise.
         axis_weight: of the loss on the axis.
         axis_noise: the standard deviation, in voxels, by which an axis is missed.
-        accumulate_steps, axis_name: as for `gan.step`.
+        how: as `updates.generator_step` takes it.
 
     Returns:
         The next state and `g_loss` with its parts, and the gradient's norm.
     """
-    rng = jax.random.fold_in(state.rng, state.step)
-    keys = updates.row_keys(jax.random.fold_in(rng, 1), batch, axis_name)
     net = nets["generator"]
 
     def improve(net_g: NetState, examples: Examples) -> Pass:
@@ -122,8 +118,7 @@ def step(
         (g_loss, parts), grads = jax.value_and_grad(loss, has_aux=True)(net_g.params)
         return net_g, (grads, {"g_loss": g_loss} | parts)
 
-    how = {"ema_decay": ema_decay, "accumulate_steps": accumulate_steps, "axis_name": axis_name}
-    return updates.generator_step(state, nets, improve, {**batch, "keys": keys}, **how)
+    return updates.generator_step(state, nets, improve, batch, **how)
 
 
 def complete(

@@ -39,16 +39,14 @@ def step(
     batch: Mapping[str, Any],
     *,
     nets: Nets,
-    ema_decay: float = 0.0,
-    accumulate_steps: int = 1,
-    axis_name: str | None = None,
+    **how: Any,
 ) -> tuple[TrainState, Scalars]:
     """One update by the cross-entropy over all placements about all lines of each sherd.
 
     Args:
         batch: float32 `maps` (b, k, h, r, 2) and `targets` (b, k, s, p), which sum to 1 a sherd;
             see `training.sherds`.
-        accumulate_steps, axis_name: as for `gan.step`.
+        how: as `updates.generator_step` takes it.
 
     Returns:
         The next state, and the loss and the gradient's norm, `g_loss` and `grad_norm_g`.
@@ -64,7 +62,6 @@ def step(
         g_loss, grads = jax.value_and_grad(loss)(state.params)
         return state, (grads, {"g_loss": g_loss})
 
-    how = {"ema_decay": ema_decay, "accumulate_steps": accumulate_steps, "axis_name": axis_name}
     return updates.generator_step(state, nets, improve, batch, **how)
 
 

@@ -38,20 +38,17 @@ def step(
     nets: Nets,
     supervised: losses.Supervised,
     keep_crumbs: bool = True,
-    ema_decay: float = 0.0,
-    accumulate_steps: int = 1,
-    axis_name: str | None = None,
+    **how: Any,
 ) -> tuple[TrainState, Scalars]:
     """One update of the generator.
 
     Args:
-        batch, supervised, accumulate_steps, axis_name: as for `gan.step`.
+        batch, supervised: as for `gan.step`.
+        how: as `updates.generator_step` takes it.
 
     Returns:
         The next state and the scalars of this step: `g_loss` and its parts, the gradient's norm.
     """
-    rng = jax.random.fold_in(state.rng, state.step)
-    keys = updates.row_keys(jax.random.fold_in(rng, 1), batch, axis_name)
     net = nets["generator"]
 
     def improve(net_g: NetState, examples: Examples) -> Pass:
@@ -65,5 +62,4 @@ def step(
         (g_loss, (net_g, parts)), grads = jax.value_and_grad(loss, has_aux=True)(net_g.params)
         return net_g, (grads, {"g_loss": g_loss} | parts)
 
-    how = {"ema_decay": ema_decay, "accumulate_steps": accumulate_steps, "axis_name": axis_name}
-    return updates.generator_step(state, nets, improve, {**batch, "keys": keys}, **how)
+    return updates.generator_step(state, nets, improve, batch, **how)

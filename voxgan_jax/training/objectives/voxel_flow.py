@@ -35,20 +35,17 @@ def step(
     *,
     nets: Nets,
     keep_crumbs: bool = True,
-    ema_decay: float = 0.0,
-    accumulate_steps: int = 1,
-    axis_name: str | None = None,
+    **how: Any,
 ) -> tuple[TrainState, Scalars]:
     """One update of the generator.
 
     Args:
-        batch, accumulate_steps, axis_name: as for `gan.step`.
+        batch: as for `gan.step`.
+        how: as `updates.generator_step` takes it.
 
     Returns:
         The next state, `g_loss`, and the gradient's norm.
     """
-    rng = jax.random.fold_in(state.rng, state.step)
-    keys = updates.row_keys(jax.random.fold_in(rng, 1), batch, axis_name)
     model: Any = nets["generator"].module
 
     def improve(net_g: NetState, examples: Examples) -> Pass:
@@ -68,8 +65,7 @@ def step(
         (g_loss, _), grads = jax.value_and_grad(loss, has_aux=True)(net_g.params)
         return net_g, (grads, {"g_loss": g_loss})
 
-    how = {"ema_decay": ema_decay, "accumulate_steps": accumulate_steps, "axis_name": axis_name}
-    return updates.generator_step(state, nets, improve, {**batch, "keys": keys}, **how)
+    return updates.generator_step(state, nets, improve, batch, **how)
 
 
 def chance(keys: Array, shape: tuple[int, ...]) -> tuple[Float[Array, " b"], Volume]:
