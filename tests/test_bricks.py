@@ -90,6 +90,21 @@ def test_at_first_it_is_the_coarse_answer_and_then_bricks_are_corrected():
         model.apply(variables, jnp.zeros((1, 48, 48, 48, 1)), train=False)
 
 
+def test_a_coarse_answer_that_is_sure_of_nothing_can_still_learn():
+    """Probabilities that were cut off below had no slope: such a run never came back."""
+    model, variables, partial = small()
+    final = variables["params"]["coarse"]["final_conv"]
+    empty = final | {"bias": jnp.full_like(final["bias"], -12.0)}
+    coarse = variables["params"]["coarse"] | {"final_conv": empty}
+
+    def voids(coarse):
+        params = variables["params"] | {"coarse": coarse}
+        return -model.apply(variables | {"params": params}, partial, train=False).mean()
+
+    slope = jax.jit(jax.grad(voids))(coarse)["final_conv"]["bias"]
+    assert float(jnp.abs(slope).max()) > 0.01
+
+
 def test_a_thin_sherd_stays_and_surfaces_are_where_answers_change():
     thin = jnp.zeros((1, 8, 8, 8, 1)).at[0, 3].set(1.0)
     assert float(bricks.halved(thin).sum()) == 16

@@ -26,7 +26,7 @@ _INSIDE = functools.partial(
     lax.conv_general_dilated, window_strides=(1, 1, 1), padding="VALID", dimension_numbers=LAYOUT
 )
 
-_FINEST = 1e-4  # a probability is no nearer to 0 and 1, so that logits stay finite
+_FINEST = 1e-4  # a probability is no nearer to 0 and 1: logits stay finite, and their slopes alive
 
 
 class Model(unet.Model):
@@ -57,7 +57,7 @@ class Model(unet.Model):
             axis_name=self.axis_name,
             name="coarse",
         )
-        half = jnp.clip(coarse(bricks.halved(partial), train=train), _FINEST, 1.0 - _FINEST)
+        half = _FINEST + (1.0 - 2.0 * _FINEST) * coarse(bricks.halved(partial), train=train)
         start = bricks.doubled(jnp.log(half) - jnp.log1p(-half))
         score = bricks.cut(bricks.doubled(near_surface(half))).sum(axis=(2, 3, 4, 5))
         count = min(self.count, score.shape[1])
