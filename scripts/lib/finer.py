@@ -10,7 +10,7 @@ def enlarged(predict: Predict, own: int, wanted: int) -> Predict:
     """The answers of a model of `own` voxels a side in a cube of `wanted` ones.
 
     It sees a voxel where any of the finer ones is given; each of its voxels stands for all finer
-    ones in it, but that given ones stay.
+    ones in it. As with every model's own pots, the given voxels are not put in.
 
     Raises:
         ValueError: `wanted` is no multiple of `own`.
@@ -24,6 +24,6 @@ def enlarged(predict: Predict, own: int, wanted: int) -> Predict:
         answer = jnp.asarray(predict(parts.max(axis=(2, 4, 6))))
         for axis in (1, 2, 3):
             answer = jnp.repeat(answer, factor, axis=axis)
-        return jnp.where(partial > 0, 1.0, answer)
+        return answer
 
     return finer
