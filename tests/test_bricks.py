@@ -1,6 +1,7 @@
 """Bricks of cubes: cut, chosen, with halos, put back; and the model that refines them."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -99,7 +100,8 @@ def test_a_coarse_answer_that_is_sure_of_nothing_can_still_learn():
 
     def voids(coarse):
         params = variables["params"] | {"coarse": coarse}
-        return -model.apply(variables | {"params": params}, partial, train=False).mean()
+        answer: Any = model.apply(variables | {"params": params}, partial, train=False)
+        return -answer.mean()
 
     slope = jax.jit(jax.grad(voids))(coarse)["final_conv"]["bias"]
     assert float(jnp.abs(slope).max()) > 0.01
