@@ -165,7 +165,7 @@ def make_data(args: argparse.Namespace, say: Say, *, resident: bool) -> pathlib.
 def make_commands(
     run: Run, args: argparse.Namespace, data_dir: pathlib.Path, overrides: list[str]
 ) -> dict[str, list[str]]:
-    """The commands of a run by stage: train, evaluate."""
+    """The commands of a run by stage: train, then evaluate or sample."""
     name = noise.CONFIGS.get(run.model, run.model)
     config = importlib.import_module(f"configs.{name}").get_config()
     fields = {
