@@ -116,3 +116,26 @@ def test_a_thin_sherd_stays_and_surfaces_are_where_answers_change():
     np.testing.assert_allclose(
         near[0, :, 0, 0, 0], [0.0396, 0.0396, 0.0396, 1, 1, 0.0396, 0.0396, 0.0396], rtol=0.01
     )
+
+
+def test_bricks_alone_are_trained_beside_a_coarse_answer_that_stays():
+    model, variables, partial = small()
+    alone = model.clone(only_bricks=True)
+    begun = variables["params"]
+    kernel = jnp.full_like(begun["correction"]["kernel"], 0.1)
+    params = begun | {"correction": begun["correction"] | {"kernel": kernel}}
+
+    def loss(params, model):
+        run = functools.partial(model.apply, train=True, mutable=["batch_stats"])
+        answer, left = run(variables | {"params": params}, partial)
+        return jnp.square(answer).sum(), left["batch_stats"]
+
+    slopes = jax.jit(jax.grad(loss, has_aux=True), static_argnums=1)
+    slope, stats = slopes(params, alone)
+    assert not any(leaf.any() for leaf in jax.tree.leaves(slope["coarse"]))
+    assert float(jnp.abs(slope["brick0"]["kernel"]).max()) > 1e-4
+    jax.tree.map(np.testing.assert_array_equal, stats, variables["batch_stats"])
+    slope, stats = slopes(params, model)
+    assert float(jnp.abs(slope["coarse"]["final_conv"]["bias"]).max()) > 1e-4
+    moved = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), stats, variables["batch_stats"])
+    assert float(max(jax.tree.leaves(moved))) > 1e-4

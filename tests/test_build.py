@@ -57,13 +57,20 @@ def test_initial_weights_are_taken_over_where_they_agree(tmp_path, monkeypatch):
 def test_the_coarse_answer_begins_as_a_network_that_was_trained_alone():
     ones, twos, threes = (np.full(2, n, np.float32) for n in (1, 2, 3))
     params = {"coarse": {"final": {"bias": ones}}, "correction": {"bias": ones}}
-    got = build.take_over(params, {"final": {"bias": twos}}, "known")
-    np.testing.assert_array_equal(got["coarse"]["final"]["bias"], twos)
-    np.testing.assert_array_equal(got["correction"]["bias"], ones)
+    ours = {"params": params, "batch_stats": {"coarse": {"norm": {"mean": ones}}}}
+    alone = {"params": {"final": {"bias": twos}}, "batch_stats": {"norm": {"mean": threes}}}
+    got = build.take_over(ours, alone, "known")
+    np.testing.assert_array_equal(got["params"]["coarse"]["final"]["bias"], twos)
+    np.testing.assert_array_equal(got["params"]["correction"]["bias"], ones)
+    # A mean of what its layers gave goes with its layers.
+    np.testing.assert_array_equal(got["batch_stats"]["coarse"]["norm"]["mean"], threes)
     # What such a model itself left comes first.
-    known = {"coarse": {"final": {"bias": threes}}, "final": {"bias": twos}}
-    got = build.take_over(params, known, "known")
-    np.testing.assert_array_equal(got["coarse"]["final"]["bias"], threes)
+    known = {"params": {"coarse": {"final": {"bias": threes}}, "final": {"bias": twos}}}
+    got = build.take_over(ours, known, "known")
+    np.testing.assert_array_equal(got["params"]["coarse"]["final"]["bias"], threes)
+    np.testing.assert_array_equal(got["batch_stats"]["coarse"]["norm"]["mean"], ones)
+    with pytest.raises(ValueError, match="known: none of its parameters"):
+        build.take_over(ours, {"batch_stats": alone["batch_stats"]}, "known")
 
 
 def test_initial_weights_that_suit_nothing_are_refused(tmp_path):

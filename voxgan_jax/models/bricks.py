@@ -33,12 +33,13 @@ class Model(unet.Model):
     """Completes cubes whose side is a multiple of 32.
 
     `count` bricks of 8³ voxels of each cube are refined, by `layers` convolutions of
-    `brick_features` channels.
+    `brick_features` channels. `only_bricks` trains these alone: the coarse answer stays as it is.
     """
 
     count: int = 2048
     brick_features: int = 16
     layers: int = 3
+    only_bricks: bool = False
 
     @nn.compact
     def __call__(
@@ -57,11 +58,13 @@ class Model(unet.Model):
             axis_name=self.axis_name,
             name="coarse",
         )
-        half = _FINEST + (1.0 - 2.0 * _FINEST) * coarse(bricks.halved(partial), train=train)
+        half = coarse(bricks.halved(partial), train=train and not self.only_bricks)
+        half = lax.stop_gradient(half) if self.only_bricks else half
+        half = _FINEST + (1.0 - 2.0 * _FINEST) * half
         start = bricks.doubled(jnp.log(half) - jnp.log1p(-half))
         score = bricks.cut(bricks.doubled(near_surface(half))).sum(axis=(2, 3, 4, 5))
         count = min(self.count, score.shape[1])
-        chosen = bricks.choose(jax.lax.stop_gradient(score), count)
+        chosen = bricks.choose(lax.stop_gradient(score), count)
         kept = jnp.take_along_axis(score, chosen.places, axis=1).sum(axis=1)
         overflow = 1.0 - kept / jnp.maximum(score.sum(axis=1), 1e-6)
         models.keep(self, overflow=overflow)
@@ -98,4 +101,5 @@ def from_config(config: Any, axis_name: str | None = None) -> Model:
         axis_name=axis_name,
         count=config.bricks,
         brick_features=config.brick_features,
+        only_bricks=config.get("only_bricks", False),
     )

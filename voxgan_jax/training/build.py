@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 import flax.traverse_util
@@ -53,40 +54,42 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
 def initial_state(config: Any, objective: Objective) -> TrainState:
     """The state of a run before its first step; follows from `config.seed`.
 
-    Parameters that the weights file `config.train.init_weights` has, if one is named, are taken
-    over.
+    Parameters and batch statistics that the weights file `config.train.init_weights` has, if one is
+    named, are taken over.
     """
     rng, source = jax.random.key(config.seed), config.train.init_weights
     nets = objective.init(rng)
-    params = nets["generator"].params
+    net = nets["generator"]
     if source:
-        params = take_over(params, weights.load(source)[0].get("params", {}), source)
-        nets["generator"] = dataclasses.replace(nets["generator"], params=params)
+        taken = take_over(net.variables(), weights.load(source)[0], source)
+        net = dataclasses.replace(net, params=taken["params"]).moved(taken)
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         rng=jax.random.split(rng, 3)[2],
-        nets=nets,
+        nets=nets | {"generator": net},
         # Not the same arrays: the step gives up the memory of each.
-        ema_params=jax.tree.map(jnp.array, params) if config.train.ema_decay > 0 else {},
+        ema_params=jax.tree.map(jnp.array, net.params) if config.train.ema_decay > 0 else {},
     )
 
 
-def take_over(params: Tree, known: Tree, source: str) -> Tree:
-    """`params` with the arrays of `known` in their places where name and shape agree.
+def take_over(variables: Mapping[str, Tree], known: Mapping[str, Tree], source: str) -> Tree:
+    """`variables` with the arrays of `known` in their places where name and shape agree.
 
     A generator that refines another's answer (`bricks`) takes those of that one, too.
 
     Raises:
-        ValueError: none agree; `source` names where they come from.
+        ValueError: no parameters agree; `source` names where they come from.
     """
-    ours: dict[Any, Any] = flax.traverse_util.flatten_dict(params)
-    theirs: dict[Any, Any] = flax.traverse_util.flatten_dict({"coarse": known} | known)
+    ours: dict[Any, Any] = flax.traverse_util.flatten_dict(dict(variables))
+    theirs: dict[Any, Any] = flax.traverse_util.flatten_dict(
+        {collection: {"coarse": tree} | tree for collection, tree in known.items()}
+    )
     taken = {
         name: jnp.asarray(theirs[name], value.dtype)
         for name, value in ours.items()
         if name in theirs and theirs[name].shape == value.shape
     }
-    if not taken:
+    if not any(collection == "params" for collection, *_ in taken):
         raise ValueError(f"{source}: none of its parameters belongs to this generator")
     logging.info("%s: %d of %d arrays taken over.", source, len(taken), len(ours))
     return flax.traverse_util.unflatten_dict(ours | taken)
