@@ -1,229 +1,150 @@
-"""How well sherds are placed by their shape: known fragments in random poses and sizes."""
+"""How well sherds are placed by their shape: errors of the axis, of sizes, of the restored pot."""
 
-import pathlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
-from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
-from scripts.lib.tables import table as markdown
-from voxgan_jax.data import folder, fragments
-from voxgan_jax.geometry import rings, surface
+from scripts.lib.placement_cases import Case, ends, known
 from voxgan_jax.inference import completer
 from voxgan_jax.placement import place
-from voxgan_jax.placement.candidate import Known
 from voxgan_jax.scan import formats
-from voxgan_jax.scan.pose import FAIR, HIGH, Placement
+from voxgan_jax.scan.pose import Placement
 
-TOLD = (
-    "nothing",
-    "rim or base",
-    "axis",
-    "diameter",
-    "height, diameter",
-    "axis, diameter",
-    "axis, both sizes",
-)
-_KEYS = ("angle", "aside", "scale", "height", "up", "iou", "lost")
-
-
-class Case(NamedTuple):
-    """A sherd as a scan, and the truth: `matrix` maps the cube's indices to its coordinates."""
-
-    name: str
-    share: float
-    scan: Any
-    matrix: Float[np.ndarray, "4 4"]
-    pot: Bool[np.ndarray, "r r r"]
-    given: Bool[np.ndarray, "r r r"]
-    axis: Float[np.ndarray, "2"]
+_POINTS = 4000  # of a scan, at which radii are compared
+_RIM = 1.0  # voxels from a pot's top within which a scan's points are the rim's
 
 
 def score(
     model: completer.Completer, found: Iterator[Case], count: int, told: Sequence[str]
 ) -> Iterator[dict[str, Any]]:
-    """Place each of so many cases with each of `told` known: errors, IoU, confidence.
+    """Place each case with each of `told` known: what is measured of it, a row for each.
 
-    What cannot be placed is named on stderr and left out.
+    What cannot be placed is named on stderr and has a row without measures.
+
+    Args:
+        count: of the cases, for the progress that is shown.
     """
     for case in tqdm(found, total=count, disable=None):
-        best = overlap(case, case.given, case.matrix, case.matrix, model)
-        for told_now in told:
-            if told_now == "rim or base" and not any(ends(case)):
+        best = overlap(case, restored(case, case.given, None, model))
+        for now in told:
+            if now == "rim or base" and not any(ends(case)):
                 continue
+            row = {"name": case.name, "kind": case.kind, "share": case.share, "told": now}
+            row |= {"rim": ends(case)[0], "best": best}
+            began = time.perf_counter()
             try:
-                made = place.place(model, case.scan, known(case, told_now))
+                made = place.place(model, case.scan, known(case, now))
+                seconds = time.perf_counter() - began
+                labels = formats.in_cube(case.scan, made, model.resolution).labels > 0
             except ValueError as error:
-                print(f"{case.name} ({told_now}): {error}", file=sys.stderr)
+                print(f"{case.name} ({case.kind}, {now}): {error}", file=sys.stderr)
+                yield row
                 continue
-            labels = formats.in_cube(case.scan, made, model.resolution).labels > 0
-            iou = overlap(case, labels, made.matrix, case.matrix, model)
+            pot = restored(case, labels, made, model)
+            iou = overlap(case, pot)
             yield (
-                {"name": case.name, "share": case.share, "told": told_now, "best": best}
+                row
                 | errors(case, made)
-                | {"iou": iou, "lost": best - iou, "confidence": made.share}
+                | aside(case, pot)
+                | {"iou": iou, "lost": best - iou, "confidence": made.share, "seconds": seconds}
             )
 
 
-def cases(
-    pots: Iterator[folder.PotFile], rng: np.random.Generator, least_share: float, count: int
-) -> Iterator[Case]:
-    """The fixed fragment of one file of each pot, drawn from those where it is big enough, in a
-    random pose."""
-    drawn: dict[str, tuple[folder.PotFile, int, float]] = {}
-    seen: dict[str, int] = {}
-    for pot in pots:
-        counts = fragments.voxel_counts(pot.labels)
-        chosen = fragments.fixed_fragment(pot.name, fragments.fragment_ids(pot.labels))
-        share = float(counts[chosen] / counts[1:].sum())
-        if share >= least_share:
-            seen[pot.pot] = seen.get(pot.pot, 0) + 1
-            if rng.random() * seen[pot.pot] < 1:
-                drawn[pot.pot] = (pot, chosen, share)
-    for number in rng.permutation(len(drawn))[:count]:
-        pot, chosen, share = list(drawn.values())[number]
-        yield _case(pot, chosen, share, rng)
-
-
-def _case(pot: folder.PotFile, chosen: int, share: float, rng: np.random.Generator) -> Case:
-    given = pot.labels == chosen
-    turn = np.eye(4)
-    turn[:3, :3] = Rotation.random(rng=rng).as_matrix()
-    turn[:3, 3] = rng.uniform(-100, 100, 3)
-    matrix = turn @ surface.frame(given.shape, float(rng.uniform(1.5, 8)), up="z")
-    field = surface.smooth(given)
-    scan = surface.surface(field, given, matrix, surface.find_level(field, given))
-    clay = jnp.asarray(pot.labels > 0, jnp.float32)[None, ..., None]
-    axis = np.asarray(rings.round_axis(clay))[0].astype(float)
-    return Case(pot.name, share, scan, matrix, pot.labels > 0, given, axis)
-
-
-def ends(case: Case) -> tuple[bool, bool]:
-    """Whether the sherd holds part of the rim, of the base: of the pot's first or last row."""
-    pot, given = (np.flatnonzero(one.any(axis=(0, 1))) for one in (case.pot, case.given))
-    return bool(given.min() == pot.min()), bool(given.max() == pot.max())
-
-
-def known(case: Case, told: str) -> Known:
-    """What is told of a case, of `TOLD`, as a user would know it."""
-    step = float(np.linalg.norm(case.matrix[:3, 0]))
-    d, h, w = (float(np.ptp(cells) + 1) for cells in np.nonzero(case.pot))
-    up = -case.matrix[:3, 2] / step
-    sizes = {"diameter": max(d, h) * step, "height": w * step}
-    rim, base = ends(case) if "rim" in told else (False, False)
-    return Known(
-        rim=rim,
-        base=base,
-        direction=(up[0], up[1], up[2]) if "axis" in told else None,
-        height=sizes["height"] if "height" in told or "both" in told else None,
-        diameter=sizes["diameter"] if "diameter" in told or "both" in told else None,
-    )
-
-
 def errors(case: Case, made: Placement) -> dict[str, Any]:
-    """How far a placement is from the truth; lengths in the true voxels."""
-    step = np.linalg.norm(case.matrix[:3, 0])
-    up = -case.matrix[:3, 2] / step
-    cosine = float(made.direction @ up)
-    # Where both axes are, at the height of the sherd's middle.
+    """How far a placement is from the truth.
+
+    `angle`: of the axis, in degrees. `aside`, `aside_mm`: how far the axis passes from the true one
+    level with the sherd's middle, in voxels and in mm. `scale`: of the voxels' size. `height`: of
+    the sherd's middle in the cube, in voxels. `up`: whether the right end is. `at_sherd`: of the
+    pot's diameter where the sherd is, `at_rim` where the sherd has its rim (if it has), `tall` of
+    the pot's height, as shares of the true ones.
+    """
+    cosine = float(made.direction @ case.up)
     middle = np.argwhere(case.given).mean(0)
-    true = case.matrix[:3, :3] @ np.array([*case.axis, middle[2]]) + case.matrix[:3, 3]
-    offset = true - made.point
-    aside = np.linalg.norm(offset - (offset @ made.direction) * made.direction) / step
+    offset = case.on_axis(middle[2]) - made.point
+    off = np.linalg.norm(offset - (offset @ made.direction) * made.direction)
     at = case.matrix[:3, :3] @ middle + case.matrix[:3, 3]
     inside = np.linalg.inv(made.matrix) @ np.append(at, 1)
-    row = len(case.given) - 1 - inside[2]
+    rows = np.flatnonzero(case.pot.any(axis=(0, 1)))
+    points = np.asarray(case.scan.vertices)
+    points = points[:: max(len(points) // _POINTS, 1)]
+    away = points - case.on_axis(rows.min() - 0.5)
+    wider = _radius(points - made.point, made.direction) / _radius(away, case.up)
+    at_rim = -(away @ case.up) < _RIM * case.step
     return {
         "angle": float(np.degrees(np.arccos(min(abs(cosine), 1)))),
-        "aside": float(aside),
-        "scale": float(made.voxel_mm / step - 1),
-        "height": float(abs(row - (len(case.given) - 1 - middle[2]))),
-        "up": bool(cosine > 0),
+        "aside": float(off) / case.step,
+        "aside_mm": float(off),
+        "scale": made.voxel_mm / case.step - 1,
+        "height": float(abs(inside[2] - middle[2])),
+        "up": cosine > 0,
+        "at_sherd": float(np.median(wider)) - 1,
+        "at_rim": float(np.median(wider[at_rim])) - 1 if ends(case)[0] and at_rim.any() else None,
+        "tall": made.height_mm / (len(rows) * case.step) - 1,
     }
 
 
-def overlap(
+def _radius(
+    away: Float[np.ndarray, "n 3"], direction: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, " n"]:
+    return np.maximum(np.linalg.norm(np.cross(away, direction), axis=1), 1e-6)
+
+
+def restored(
     case: Case,
     given: Bool[np.ndarray, "r r r"],
-    matrix: Float[np.ndarray, "4 4"],
-    truth: Float[np.ndarray, "4 4"],
+    made: Placement | None,
     model: completer.Completer,
-) -> float:
-    """IoU with the true pot of what the model makes of a placed sherd, on the true grid."""
+) -> Bool[np.ndarray, "r r r"]:
+    """The pot that the model makes of a sherd's voxels, on the grid of the true one.
+
+    Args:
+        made: the placement that these voxels come from; None: the true one.
+    """
     row = jnp.asarray(given[None, ..., None], jnp.float32)
-    answer = np.asarray(model.predict(row))[0, ..., 0]
-    answer = np.where(given, 1.0, answer)
-    if matrix is not truth:
-        back = np.linalg.inv(matrix) @ truth
+    answer = np.where(given, 1.0, np.asarray(model.predict(row))[0, ..., 0])
+    if made is not None:
+        back = np.linalg.inv(made.matrix) @ case.matrix
         cells = np.indices(given.shape).reshape(3, -1)
         where = back[:3, :3] @ cells + back[:3, 3:]
         answer = np.asarray(ndimage.map_coordinates(answer, where, order=1)).reshape(given.shape)
-    pot = (answer > model.threshold) | case.given
+    return (answer > model.threshold) | case.given
+
+
+def overlap(case: Case, pot: Bool[np.ndarray, "r r r"]) -> float:
+    """Its IoU with the true pot."""
     return float((pot & case.pot).sum() / (pot | case.pot).sum())
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Medians of the errors and means of the IoU, a line for what was told; then by share."""
-    heads = ["told", "sherds", "axis °", "axis voxels", "scale %", "height voxels"]
-    heads += ["right end up", "IoU", "lost"]
-    lines = []
-    groups = [(told, [row for row in rows if row["told"] == told]) for told in TOLD]
-    for low, high in ((0, 0.08), (0.08, 0.15), (0.15, 1)):
-        part = [row for row in rows if row["told"] == "nothing" and low <= row["share"] < high]
-        groups.append((f"nothing; {100 * low:.0f}–{100 * high:.0f} % of the pot", part))
-    for told, part in groups:
-        if not part:
-            continue
-        columns = {key: np.array([row[key] for row in part], float) for key in _KEYS}
-        columns["scale"] = 100 * np.abs(columns["scale"])
-        median = {key: float(np.median(values)) for key, values in columns.items()}
-        errors = [f"{median[name]:.1f}" for name in ("angle", "aside", "scale", "height")]
-        up = f"{100 * columns['up'].mean():.0f} %"
-        means = [f"{columns[name].mean():.3f}" for name in ("iou", "lost")]
-        lines.append([told, str(len(part)), *errors, up, *means])
-    return markdown(heads, lines)
+def aside(case: Case, pot: Bool[np.ndarray, "r r r"]) -> dict[str, float]:
+    """The mean distance between the walls of a restored pot and the true ones, either way, in
+    shares of the pot's diameter: `wall` of all, `wall_near` within half the sherd's height of it.
+    """
+    diameter = max(float(np.ptp(cells) + 1) for cells in np.nonzero(case.pot)[:2])
+    rows = np.flatnonzero(case.given.any(axis=(0, 1)))
+    half = max((np.ptp(rows) + 1) / 2, 1)
+    row = np.arange(pot.shape[2])
+    near = (row >= rows.min() - half) & (row <= rows.max() + half)
+    one, other = (
+        wall & ~np.asarray(ndimage.binary_erosion(wall), bool) for wall in (pot, case.pot)
+    )
+    found = {}
+    for name, part in (("wall", np.ones_like(near)), ("wall_near", near)):
+        ways = [_way(a & part, b) for a, b in ((one, other), (other, one))]
+        found[name] = float(np.mean(ways)) / diameter
+    return found
 
 
-def calibration(rows: Sequence[Mapping[str, Any]]) -> str:
-    """How often a placement is right, by how sure it is said to be."""
-    lines = []
-    for word, low, high in (("high", HIGH, 1.01), ("fair", FAIR, HIGH), ("low", 0, FAIR)):
-        part = [row for row in rows if low <= row["confidence"] < high]
-        if part:
-            right = np.mean([abs(row["scale"]) < 0.1 and row["up"] for row in part])
-            said = np.mean([row["confidence"] for row in part])
-            lines.append([word, str(len(part)), f"{said:.2f}", f"{right:.2f}"])
-    return markdown(["confidence", "placements", "mean", "right"], lines)
-
-
-def figure(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> None:
-    """The share of sherds below each error of the axis, and below each loss of IoU."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    drawn, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for told in TOLD:
-        part = [row for row in rows if row["told"] == told]
-        if not part:
-            continue
-        share = (np.arange(len(part)) + 1) / len(part)
-        if "axis" not in told:
-            left.step(np.sort([row["angle"] for row in part]), share, where="post", label=told)
-        right.step(np.sort([row["lost"] for row in part]), share, where="post", label=told)
-    left.set(xlabel="error of the axis (degrees)", ylabel="share of sherds", xlim=(0, 30))
-    right.set(xlabel="IoU lost to the placement", xlim=(-0.1, 0.8))
-    for axes in (left, right):
-        axes.set_ylim(0, 1)
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(title="told", fontsize=8, frameon=False, loc="lower right")
-    drawn.savefig(path, dpi=150)
-    pyplot.close(drawn)
+def _way(start: Bool[np.ndarray, "r r r"], end: Bool[np.ndarray, "r r r"]) -> float:
+    """The mean distance in voxels from one surface to another; a cube's side where one is empty."""
+    if not (start.any() and end.any()):
+        return float(len(start))
+    away = np.asarray(ndimage.distance_transform_edt(~end))
+    return float(away[start].mean())
