@@ -176,7 +176,7 @@ def find_axis(
     if keys is not None:
         # The largest of scores with Gumbel noise is such a draw.
         score = score + jax.vmap(lambda key: jax.random.gumbel(key, score.shape[1:]))(keys)
-    return _best(candidates, score)
+    return jnp.take_along_axis(candidates, score.argmax(axis=1)[:, None, None], axis=1)[:, 0]
 
 
 def likely_axes(
@@ -222,10 +222,6 @@ def rate_axes(
     heat, index = jax.lax.top_k(heat, min(num_candidates, len(positions)))
     candidates = positions[index]
     return candidates, heat + trust * agreement(partial, candidates)
-
-
-def _best(candidates: Float[Array, "b n 2"], score: Float[Array, "b n"]) -> Float[Array, "b 2"]:
-    return jnp.take_along_axis(candidates, score.argmax(axis=1)[:, None, None], axis=1)[:, 0]
 
 
 def _agreement(

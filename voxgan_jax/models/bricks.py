@@ -66,8 +66,7 @@ class Model(unet.Model):
         count = min(self.count, score.shape[1])
         chosen = bricks.choose(lax.stop_gradient(score), count)
         kept = jnp.take_along_axis(score, chosen.places, axis=1).sum(axis=1)
-        overflow = 1.0 - kept / jnp.maximum(score.sum(axis=1), 1e-6)
-        models.keep(self, overflow=overflow)
+        models.keep(self, overflow=1.0 - kept / jnp.maximum(score.sum(axis=1), 1e-6))
         seen = bricks.take(jnp.concatenate([start / 4.0, partial], axis=-1), chosen)
         return bricks.put(start, self._corrected(seen, chosen), chosen)
 

@@ -47,15 +47,12 @@ def sherd(
     left &= depth > 0.5 * wear * np.abs(grain)
     own = np.zeros(complete.shape, bool)
     own[complete] = left
-    box = tuple(slice(a, b + 1) for a, b in zip(*_bounds(cells[left]), strict=True))
+    low, high = (end(cells[left], axis=0).astype(int) for end in (np.min, np.max))
+    box = tuple(map(slice, low, high + 1))
     pieces, count = ndimage.label(own[box], np.ones((3, 3, 3)))  # pyright: ignore
     if count > 1:
         own[box] = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
     return own, complete
-
-
-def _bounds(cells: Float[np.ndarray, "n 3"]) -> tuple[list[int], list[int]]:
-    return cells.min(0).astype(int).tolist(), cells.max(0).astype(int).tolist()
 
 
 def _grain(
