@@ -98,7 +98,9 @@ def get_config() -> Any:
     # Of "bricks": so many bricks of 8³ voxels are refined, by convolutions of so many channels.
     config.generator.bricks = 2048
     config.generator.brick_features = 16
-    # Train these alone; the coarse answer stays as train.init_weights has it.
+    # The kind of the model that answers at half the side.
+    config.generator.coarse = "unet"
+    # Train the convolutions alone; the coarse answer stays as train.init_weights has it.
     config.generator.only_bricks = False
     # Of "gan3d": how often a side of 4 voxels doubles: 4 times to 64³.
     config.generator.doublings = 4

@@ -11,6 +11,7 @@ import pytest
 from voxgan_jax import models
 from voxgan_jax.geometry import bricks
 from voxgan_jax.models import bricks as model_of_bricks
+from voxgan_jax.models import unet
 from voxgan_jax.models.conv import conv_k3s1
 
 
@@ -63,7 +64,7 @@ def test_the_best_bricks_are_kept_and_only_they_change():
 
 @functools.cache
 def small():
-    model = model_of_bricks.Model(features=1, count=6, brick_features=3)
+    model = model_of_bricks.Model(unet.Model(features=1), count=6, brick_features=3)
     partial = jnp.zeros((1, 32, 32, 32, 1)).at[0, 4:20, 4:20, 4:8].set(1.0)
     return (
         model,
@@ -76,7 +77,7 @@ def test_at_first_it_is_the_coarse_answer_and_then_bricks_are_corrected():
     model, variables, partial = small()
     run = jax.jit(functools.partial(model.apply, train=False, mutable=["outputs"]))
     grid, left = run(variables, partial)
-    complete = functools.partial(models.find("unet").Model(features=1).apply, train=False)
+    complete = functools.partial(unet.Model(features=1).apply, train=False)
     inside = {name: tree["coarse"] for name, tree in variables.items()}
     half = jax.jit(complete)(inside, bricks.halved(partial))
     coarse = bricks.doubled(jnp.log(half) - jnp.log1p(-half))

@@ -1,6 +1,6 @@
 """Twice the resolution for little more: a coarse answer, refined where there is a surface.
 
-A `unet.Model` completes the sherd at half the resolution; its answer, enlarged, is corrected in the
+Another model completes the sherd at half the resolution; its answer, enlarged, is corrected in the
 bricks in which it is least sure, by convolutions that see these bricks and the kept ones beside.
 They work on cells of 2³ voxels, whose channels are the voxels (Shi et al., CVPR 2016).
 """
@@ -8,7 +8,6 @@ They work on cells of 2³ voxels, whose channels are the voxels (Shi et al., CVP
 import functools
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax import lax
@@ -16,7 +15,8 @@ from jaxtyping import Array, Float
 
 from voxgan_jax import models
 from voxgan_jax.geometry import bricks
-from voxgan_jax.models import Keys, Volume, unet
+from voxgan_jax.models import Keys, Volume
+from voxgan_jax.models.conv import find_dtype
 from voxgan_jax.models.kernel_gradient import LAYOUT
 from voxgan_jax.models.layers import Conv
 
@@ -29,17 +29,21 @@ _INSIDE = functools.partial(
 _FINEST = 1e-4  # a probability is no nearer to 0 and 1: logits stay finite, and their slopes alive
 
 
-class Model(unet.Model):
+class Model(nn.Module):
     """Completes cubes whose side is a multiple of 32.
 
-    `count` bricks of 8³ voxels of each cube are refined, by `layers` convolutions of
-    `brick_features` channels. `only_bricks` trains these alone: the coarse answer stays as it is.
+    `coarse` answers at half the side with a grid that is `coarse_output`. `count` bricks of 8³
+    voxels of each cube are refined, by `layers` convolutions of `brick_features` channels.
+    `only_bricks` trains these alone: the coarse answer stays as it is.
     """
 
+    coarse: nn.Module
+    coarse_output: str = "probability"
     count: int = 2048
     brick_features: int = 16
     layers: int = 3
     only_bricks: bool = False
+    dtype: Any = jnp.float32
 
     @nn.compact
     def __call__(
@@ -53,12 +57,13 @@ class Model(unet.Model):
         """
         if any(side % 32 for side in partial.shape[1:4]):
             raise ValueError(f"sides of the grid must be multiples of 32: {partial.shape[1:4]}")
-        coarse = unet.Model(
-            **{name: getattr(self, name) for name in unet.FIELDS},
-            axis_name=self.axis_name,
-            name="coarse",
+        grid: Any = self.coarse(
+            bricks.halved(partial),
+            train=train and not self.only_bricks,
+            complete=None if complete is None else bricks.halved(complete),
+            keys=keys,
         )
-        half = coarse(bricks.halved(partial), train=train and not self.only_bricks)
+        half = models.probabilities(grid, self.coarse_output)
         half = lax.stop_gradient(half) if self.only_bricks else half
         half = _FINEST + (1.0 - 2.0 * _FINEST) * half
         start = bricks.doubled(jnp.log(half) - jnp.log1p(-half))
@@ -94,11 +99,13 @@ def near_surface(probability: Volume) -> Volume:
 
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:
-    """From `config.generator`."""
+    """From `config.generator`, whose `coarse` is the kind of the other model."""
+    within = config.get("coarse", "unet")
     return Model(
-        **unet.options(config),
-        axis_name=axis_name,
-        count=config.bricks,
-        brick_features=config.brick_features,
+        models.find(within).from_config(config, axis_name),
+        models.find(within).OUTPUT,
+        config.bricks,
+        config.brick_features,
         only_bricks=config.get("only_bricks", False),
+        dtype=find_dtype(config.dtype),
     )

@@ -13,9 +13,6 @@ from voxgan_jax.models.layers import BatchNorm, Conv, ConvTranspose, ResBlock, l
 
 OUTPUT = "probability"
 
-FIELDS = ("features", "num_res_blocks", "skips", "conv_form", "dtype")
-"""Of a `Model`, those that `options` tells."""
-
 
 class Model(nn.Module):
     """Encoder to 1/16 of the side, residual blocks there, decoder back.
@@ -87,4 +84,5 @@ def from_config(config: Any, axis_name: str | None = None) -> Model:
 
 def options(config: Any) -> dict[str, Any]:
     """The fields of a `Model` that `config.generator` tells."""
-    return {name: config[name] for name in FIELDS} | {"dtype": find_dtype(config.dtype)}
+    names = ("features", "num_res_blocks", "skips", "conv_form")
+    return {name: config[name] for name in names} | {"dtype": find_dtype(config.dtype)}

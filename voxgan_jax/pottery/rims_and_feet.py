@@ -126,7 +126,8 @@ def under(
     """What a pot stands on, below a base of this radius."""
     if foot == "ring":
         radius, thick = rng.uniform(0.55, 1.0) * base, rng.uniform(0.9, 1.7) * half
-        top = _height_at(line, radius)
+        # Where the wall's middle is there.
+        top = float(line[np.flatnonzero(line[:, 0] >= radius)[:1], 1].sum())
         low = min(line[:, 1].min(), top) - half - rng.uniform(1.0, 3.5) * half
         foot_line = np.linspace(
             [radius, top], [radius + rng.uniform(-0.2, 0.5) * (top - low), low], 6
@@ -160,10 +161,6 @@ def under(
         return parts
     return []
 
-
-def _height_at(line: Curve, radius: float) -> float:
-    """How high the wall's middle is above the ground at a radius near to its base."""
-    return float(line[np.flatnonzero(line[:, 0] >= radius)[:1], 1].sum())
 
 
 def cordons(rng: np.random.Generator, outer: Curve, half: float) -> list[Shape]:
