@@ -132,7 +132,7 @@ def get_config() -> Any:
     # Of the generator's adversarial loss.
     config.loss.adversarial_weight = 1.0
     # "l1" is the paper's; "bce" learns faster at the start of a run; "bce_dice" adds soft Dice and
-    # leaves given voxels out.
+    # leaves given voxels out; "dice" is that alone.
     config.loss.recon = "l1"
     # λ of the paper's eq. 3.
     config.loss.recon_weight = 100.0

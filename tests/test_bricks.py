@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from voxgan_jax import models
 from voxgan_jax.geometry import bricks
 from voxgan_jax.models import bricks as model_of_bricks
 from voxgan_jax.models import unet

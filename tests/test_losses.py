@@ -42,7 +42,9 @@ def test_losses_by_hand():
     )
     assert losses.choose(losses.RECON_LOSSES, "recon", "bce") is losses.bce_loss
     assert losses.choose(losses.RECON_LOSSES, "recon", "bce_dice") is losses.bce_dice_loss
-    with pytest.raises(ValueError, match=r"config\.loss\.recon 'l2'; known: l1, bce, bce_dice"):
+    with pytest.raises(
+        ValueError, match=r"config\.loss\.recon 'l2'; known: l1, bce, bce_dice, dice"
+    ):
         losses.choose(losses.RECON_LOSSES, "recon", "l2")
 
 
@@ -59,6 +61,23 @@ def test_bce_dice_by_hand():
     assert want == pytest.approx(0.709442, abs=1e-6)
     got = losses.bce_dice_loss(*(jnp.asarray(v) for v in (completed, complete, partial)))
     np.testing.assert_allclose(got, [want], rtol=1e-5)
+
+
+def test_dice_alone_is_bold_where_cross_entropy_is_careful():
+    """Of a voxel that is clay in three pots of five, beside one that always is."""
+    complete = np.zeros((5, 1, 1, 2, 1), np.float32)
+    complete[:, 0, 0, 0], complete[:3, 0, 0, 1] = 1, 1
+    partial = np.zeros_like(complete)
+
+    def mean(loss, share):
+        completed = np.ones_like(complete)
+        completed[:, 0, 0, 1] = share
+        return float(loss(*map(jnp.asarray, (completed, complete, partial))).mean())
+
+    # Two pots of five lose 1 − (2 + 1) / (3 + 1).
+    assert mean(losses.dice_loss, 1.0) == pytest.approx(0.4 * 0.25)
+    assert mean(losses.dice_loss, 1.0) < 0.9 * mean(losses.dice_loss, 0.6)
+    assert mean(losses.bce_loss, 0.6) < 0.9 * mean(losses.bce_loss, 1.0)
 
 
 def test_bce_dice_looks_at_what_is_not_given():

@@ -121,7 +121,7 @@ def _region(
     first = [part.start - _BEYOND - 2 for part in box]
     index = (vertices + 0.5) / _FINER - 0.5 + first
     made = trimesh.Trimesh(index @ matrix[:3, :3].T + matrix[:3, 3], faces)
-    if solids.volume(made) < 0:
+    if solids.volume(made.vertices, made.faces) < 0:
         made.invert()
     return made
 

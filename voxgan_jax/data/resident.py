@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from absl import logging
-from jaxtyping import Array, Float, Int, Int32, Shaped, UInt8, UInt32
+from jaxtyping import Array, Float, Int, Int32, Shaped, UInt32
 from tqdm import tqdm
 
 from voxgan_jax.data import feed, fragments, mixture, source
@@ -212,11 +212,9 @@ def _profile(packed: bytes) -> Float[np.ndarray, "rows rings"]:
     return profile_targets.target(bits.astype(bool).reshape(side, side, side)).distance
 
 
-@functools.partial(jax.jit, donate_argnums=0)
-def _overwrite(
-    labels: UInt8[Array, "n d h w"], block: UInt8[Array, "b d h w"], start: Int[Array, ""]
-) -> UInt8[Array, "n d h w"]:
-    return jax.lax.dynamic_update_slice_in_dim(labels, block, start, axis=0)
+_overwrite = jax.jit(
+    functools.partial(jax.lax.dynamic_update_slice_in_dim, axis=0), donate_argnums=0
+)
 
 
 def require_room(share: int, resolution: int, devices: Sequence[Any]) -> None:

@@ -121,7 +121,7 @@ def mesh(
     pot = trimesh.Trimesh(
         places @ matrix[:3, :3].T + matrix[:3, 3], np.concatenate(faces), process=False
     )
-    if solids.volume(pot) < 0:
+    if solids.volume(pot.vertices, pot.faces) < 0:
         pot.invert()
     return pot
 

@@ -65,16 +65,17 @@ def labels_of(body: "manifold3d.Manifold") -> Labels:
     return np.repeat(np.asarray(data.run_original_id, np.int64) % _IDS, sizes)
 
 
-def volume(mesh: "trimesh.Trimesh") -> float:
+def volume(vertices: Vertices, faces: Faces) -> float:
     """What a mesh encloses, in the cube of its unit; negative where its faces look inwards."""
     # About the middle, where sums are smallest. trimesh's volume comes with moments of inertia.
-    (ax, bx, cx), (ay, by, cy), z = (mesh.vertices - mesh.vertices.mean(0)).T[:, mesh.faces.T]
+    (ax, bx, cx), (ay, by, cy), z = (vertices - vertices.mean(0)).T[:, faces.T]
     return float(((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)) @ z.sum(0)) / 6
 
 
 def is_body(mesh: "trimesh.Trimesh") -> bool:
     """Whether a mesh is watertight, its faces all looking outwards."""
-    return bool(mesh.is_watertight and mesh.is_winding_consistent and volume(mesh) > 0)
+    closed = mesh.is_watertight and mesh.is_winding_consistent
+    return bool(closed and volume(mesh.vertices, mesh.faces) > 0)
 
 
 def mesh(body: "manifold3d.Manifold", step: float) -> "tuple[trimesh.Trimesh, Labels]":

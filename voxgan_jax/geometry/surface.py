@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from scipy import ndimage
 
 from voxgan_jax.files import write_whole
+from voxgan_jax.geometry import solids
 
 if TYPE_CHECKING:
     import trimesh
@@ -115,7 +116,7 @@ def find_level(field: Float[np.ndarray, "_ _ _"], occupied: Bool[np.ndarray, "_ 
     level, slope = _FIRST_LEVEL, _SLOPE
     before: tuple[float, float] | None = None
     for _ in range(7):
-        error = abs(_signed_volume(*_cubes(field, occupied, level))) / target - 1
+        error = abs(solids.volume(*_cubes(field, occupied, level))) / target - 1
         if abs(error) <= _VOLUME_ERROR:
             break
         low, high = (low, level) if error < 0 else (level, high)
@@ -165,14 +166,6 @@ def _cubes(
         field, level, allow_degenerate=False, gradient_direction="ascent"
     )
     return vertices.astype(np.float64) - 2, faces
-
-
-def _signed_volume(
-    vertices: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
-) -> float:
-    """What closed faces enclose, negative where they are turned inward."""
-    a, b, c = (vertices[corner] for corner in faces.T)
-    return float(np.einsum("ij,ij", a, np.cross(b, c))) / 6
 
 
 def face_labels(

@@ -33,7 +33,7 @@ class Model(nn.Module):
     """Completes cubes whose side is a multiple of 32.
 
     `coarse` answers at half the side with a grid that is `coarse_output`. `count` bricks of 8³
-    voxels of each cube are refined, by `layers` convolutions of `brick_features` channels.
+    voxels of each cube are refined, by three convolutions of `brick_features` channels.
     `only_bricks` trains these alone: the coarse answer stays as it is.
     """
 
@@ -41,7 +41,6 @@ class Model(nn.Module):
     coarse_output: str = "probability"
     count: int = 2048
     brick_features: int = 16
-    layers: int = 3
     only_bricks: bool = False
     dtype: Any = jnp.float32
 
@@ -80,7 +79,7 @@ class Model(nn.Module):
     ) -> Float[Array, "b k 8 8 8 1"]:
         """What is added to the logits; nothing at first."""
         x = bricks.folded(seen.astype(self.dtype))
-        for n in range(self.layers):
+        for n in range(3):
             around = bricks.with_halo(x, chosen)
             each = around.reshape(-1, *around.shape[2:])
             y = Conv(self.brick_features, 3, _INSIDE, self.dtype, name=f"brick{n}")(each)

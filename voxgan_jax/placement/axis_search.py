@@ -50,7 +50,9 @@ def search(
     lines = _joined([lines_of(fitted), _everywhere(surface, middle)], middle)
     value = score(lines)
     best = len(fitted) + np.argsort(-value[len(fitted) :])[:_PROMISING]
-    more = _moved(Lines(*(part[best] for part in lines)), middle)
+    points, directions = (part[best] for part in lines)
+    moved = np.concatenate([middle + share * (points - middle) for share in _DISTANCES])
+    more = Lines(moved, np.tile(directions, (len(_DISTANCES), 1)))
     lines, value = _joined([lines, more], middle), np.concatenate([value, score(more)])
     for kept, degrees, aside, share in _ROUNDS:
         best = _apart(lines, value, middle, unit, kept)
@@ -116,12 +118,6 @@ def _everywhere(surface: Wall, middle: Vector) -> Lines:
     return Lines(axis_lines.nearest_lines(directions, anchors, normals)[1], directions)
 
 
-def _moved(lines: Lines, middle: Vector) -> Lines:
-    """Lines nearer to the middle of the sherd and farther, which are level with it."""
-    moved = np.concatenate([middle + share * (lines.points - middle) for share in _DISTANCES])
-    return Lines(moved, np.tile(lines.directions, (len(_DISTANCES), 1)))
-
-
 def lines_of(axes: Sequence[Axis]) -> Lines:
     """Axes as lines."""
     points = np.array([axis.point for axis in axes]).reshape(-1, 3)
@@ -129,14 +125,10 @@ def lines_of(axes: Sequence[Axis]) -> Lines:
 
 
 def _joined(several: Sequence[Lines], middle: Vector) -> Lines:
+    """All lines, the point of each next to the middle of the sherd."""
     points, directions = (np.concatenate(part) for part in zip(*several, strict=True))
-    return _level(Lines(points, directions), middle)
-
-
-def _level(lines: Lines, middle: Vector) -> Lines:
-    """The same lines, the point of each next to the middle of the sherd."""
-    along = ((middle - lines.points) * lines.directions).sum(1, keepdims=True)
-    return lines._replace(points=lines.points + along * lines.directions)
+    along = ((middle - points) * directions).sum(1, keepdims=True)
+    return Lines(points + along * directions, directions)
 
 
 def _apart(

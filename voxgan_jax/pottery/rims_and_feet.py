@@ -162,7 +162,6 @@ def under(
     return []
 
 
-
 def cordons(rng: np.random.Generator, outer: Curve, half: float) -> list[Shape]:
     """Ridges around the outside, on one pot in five."""
     if rng.random() > 0.2:

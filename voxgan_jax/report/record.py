@@ -219,7 +219,7 @@ class Missing:
         """A piece as it is told, rounded."""
         found = made.piece
         return cls(
-            volume_mm3=round(solids.volume(found.mesh), 3),
+            volume_mm3=round(solids.volume(found.mesh.vertices, found.mesh.faces), 3),
             gap_mm=round(found.gap, 4),
             pieces=found.pieces,
             clearance_mm=clearance,

@@ -45,7 +45,7 @@ def fitted(pot: "trimesh.Trimesh", scan: "trimesh.Trimesh", step: float) -> Fit:
     """
     points, facing = walls.drawn(scan, POINTS)
     apart = float(np.sqrt(scan.area / POINTS))
-    thick = 2 * abs(solids.volume(pot)) / float(pot.area)
+    thick = 2 * abs(solids.volume(pot.vertices, pot.faces)) / float(pot.area)
     vertices, normals = np.array(pot.vertices), np.asarray(pot.vertex_normals)
     low, high = (points + sign * (REACH * step + thick) for sign in (-1, 1))
     near = np.flatnonzero(((vertices >= low.min(0)) & (vertices <= high.max(0))).all(axis=1))

@@ -172,10 +172,12 @@ class Completion(Shown, Vessel):
             write_whole(paths[-1], text + "\n")
         written = Written(paths, report)
         if made and {"stl", "glb"} & set(formats):
-            written = written._replace(volume_mm3=solids.volume(made.pot))
+            written = written._replace(volume_mm3=solids.volume(made.pot.vertices, made.pot.faces))
         if ready and "stl" in formats:
             mesh, gap, pieces, _ = ready.piece
-            written = written._replace(missing_mm3=solids.volume(mesh), gap_mm=gap, pieces=pieces)
+            written = written._replace(
+                missing_mm3=solids.volume(mesh.vertices, mesh.faces), gap_mm=gap, pieces=pieces
+            )
         return written
 
     def _parts(self) -> "dict[str, trimesh.Trimesh]":

@@ -92,6 +92,11 @@ def bce_dice_loss(completed: Volume, complete: Volume, partial: Volume) -> Float
     return cross_entropy_and_dice(completed, complete, 1.0 - partial, _VOXELS)
 
 
+def dice_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array, " b"]:
+    """Soft Dice over the voxels that are not given: where it is unsure an answer is bold then."""
+    return _dice(completed, complete, 1.0 - partial, _VOXELS)
+
+
 def profile_loss(
     profile_logits: Float[Array, "b w ring"],
     axes: Float[Array, "n 2"],
@@ -127,14 +132,22 @@ def cross_entropy_and_dice(
     """Per example; each cell counts by its size."""
     total = jnp.maximum(size.sum(axis=cells), _SMALL)
     bce = (size * _cross_entropy(answer, truth)).sum(axis=cells) / total
+    return bce + DICE_WEIGHT * _dice(answer, truth, size, cells)
+
+
+def _dice(answer: Array, truth: Array, size: Array, cells: tuple[int, ...]) -> Array:
     shared = (size * answer * truth).sum(axis=cells)
     both = (size * (answer + truth)).sum(axis=cells)
     # One voxel each: of nothing and nothing the loss is 0.
-    dice = 1.0 - (2.0 * shared + 1.0) / (both + 1.0)
-    return bce + DICE_WEIGHT * dice
+    return 1.0 - (2.0 * shared + 1.0) / (both + 1.0)
 
 
-RECON_LOSSES: dict[str, ReconLoss] = {"l1": l1_loss, "bce": bce_loss, "bce_dice": bce_dice_loss}
+RECON_LOSSES: dict[str, ReconLoss] = {
+    "l1": l1_loss,
+    "bce": bce_loss,
+    "bce_dice": bce_dice_loss,
+    "dice": dice_loss,
+}
 
 
 def choose(known: Mapping[str, Any], field: str, name: str) -> Any:
