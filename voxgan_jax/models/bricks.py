@@ -56,12 +56,11 @@ class Model(nn.Module):
         """
         if any(side % 32 for side in partial.shape[1:4]):
             raise ValueError(f"sides of the grid must be multiples of 32: {partial.shape[1:4]}")
-        grid: Any = self.coarse(
-            bricks.halved(partial),
-            train=train and not self.only_bricks,
-            complete=None if complete is None else bricks.halved(complete),
-            keys=keys,
-        )
+        learns = train and not self.only_bricks
+        truth = bricks.halved(complete) if learns and complete is not None else None
+        # What stays answers as it will in use: nothing is drawn.
+        drawn = keys if learns or not train else None
+        grid: Any = self.coarse(bricks.halved(partial), train=learns, complete=truth, keys=drawn)
         half = models.probabilities(grid, self.coarse_output)
         half = lax.stop_gradient(half) if self.only_bricks else half
         half = _FINEST + (1.0 - 2.0 * _FINEST) * half
