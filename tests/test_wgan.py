@@ -75,7 +75,8 @@ def test_the_generator_moves_where_its_turn_has_come_and_the_critic_always(batch
     for due in (False, True, False, True):
         after, scalars = step(state, batch)
         assert moved(state, after, "critic") and moved(state, after, "generator") == due
-        paid = scalars["adversarial_loss"] + 100 * scalars["recon_loss"]
+        adversarial = config.loss.adversarial_weight * scalars["adversarial_loss"]
+        paid = adversarial + 100 * scalars["recon_loss"]
         np.testing.assert_allclose(scalars["g_loss"], paid, rtol=1e-5)
         distance = -scalars["c_loss"]
         if clipped:

@@ -26,6 +26,7 @@ _INSIDE = functools.partial(
     lax.conv_general_dilated, window_strides=(1, 1, 1), padding="VALID", dimension_numbers=LAYOUT
 )
 
+_UNIT = 4.0  # logits that are 1 for the convolutions
 _FINEST = 1e-4  # a probability is no nearer to 0 and 1: logits stay finite, and their slopes alive
 
 
@@ -70,7 +71,7 @@ class Model(nn.Module):
         chosen = bricks.choose(lax.stop_gradient(score), count)
         kept = jnp.take_along_axis(score, chosen.places, axis=1).sum(axis=1)
         models.keep(self, overflow=1.0 - kept / jnp.maximum(score.sum(axis=1), 1e-6))
-        seen = bricks.take(jnp.concatenate([start / 4.0, partial], axis=-1), chosen)
+        seen = bricks.take(jnp.concatenate([start / _UNIT, partial], axis=-1), chosen)
         return bricks.put(start, self._corrected(seen, chosen), chosen)
 
     def _corrected(
@@ -85,7 +86,7 @@ class Model(nn.Module):
             y = nn.silu(y).reshape(*x.shape[:5], -1)
             x = y if n == 0 else x + y
         last = nn.Dense(8, kernel_init=nn.initializers.zeros, name="correction")
-        return bricks.unfolded(last(x.astype(jnp.float32)))
+        return _UNIT * bricks.unfolded(last(x.astype(jnp.float32)))
 
 
 def near_surface(probability: Volume) -> Volume:
