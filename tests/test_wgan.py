@@ -137,6 +137,7 @@ def test_the_penalty_is_on_the_slope_over_all_voxels():
 )
 def test_what_does_not_go_together_is_said(field, value, said):
     config = wgan.get_config()
+    config.discriminator.norm = "batch"
     config.update_from_flattened_dict({field: value})
     with pytest.raises(ValueError, match=said):
         objectives.build(config)

@@ -117,7 +117,7 @@ def _region(
     fine += _ROUGH * rough / np.std(rough)
     # Whatever the noise, it ends within the grid.
     fine = np.pad(fine[1:-1, 1:-1, 1:-1], 1, constant_values=-1.0)
-    vertices, faces, *_ = measure.marching_cubes(fine, 0.0, allow_degenerate=False)
+    vertices, faces = measure.marching_cubes(fine, 0.0, allow_degenerate=False)[:2]
     first = [part.start - _BEYOND - 2 for part in box]
     index = (vertices + 0.5) / _FINER - 0.5 + first
     made = trimesh.Trimesh(index @ matrix[:3, :3].T + matrix[:3, 3], faces)

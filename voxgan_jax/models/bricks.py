@@ -6,6 +6,7 @@ They work on cells of 2³ voxels, whose channels are the voxels (Shi et al., CVP
 """
 
 import functools
+import math
 from typing import Any
 
 import jax.numpy as jnp
@@ -49,8 +50,8 @@ class Model(nn.Module):
     def __call__(
         self, partial: Volume, *, train: bool, complete: Volume | None = None, keys: Keys = None
     ) -> Volume:
-        """The completed pot in logits; in `OUTPUTS` the share of the voxels near a coarse surface
-        that no kept brick holds, `overflow`.
+        """The completed pot in logits, given voxels clay; in `OUTPUTS` the share of the voxels near
+        a coarse surface that no kept brick holds, `overflow`.
 
         Raises:
             ValueError: a side of the grid is no multiple of 32.
@@ -72,7 +73,9 @@ class Model(nn.Module):
         kept = jnp.take_along_axis(score, chosen.places, axis=1).sum(axis=1)
         models.keep(self, overflow=1.0 - kept / jnp.maximum(score.sum(axis=1), 1e-6))
         seen = bricks.take(jnp.concatenate([start / _UNIT, partial], axis=-1), chosen)
-        return bricks.put(start, self._corrected(seen, chosen), chosen)
+        answer = bricks.put(start, self._corrected(seen, chosen), chosen)
+        # Nothing else keeps them: losses may leave them out.
+        return jnp.where(partial > 0, -math.log(_FINEST), answer)
 
     def _corrected(
         self, seen: Float[Array, "b k 8 8 8 c"], chosen: bricks.Chosen
@@ -99,12 +102,7 @@ def near_surface(probability: Volume) -> Volume:
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`, whose `coarse` is the kind of the other model."""
-    within = config.get("coarse", "unet")
-    return Model(
-        models.find(within).from_config(config, axis_name),
-        models.find(within).OUTPUT,
-        config.bricks,
-        config.brick_features,
-        only_bricks=config.get("only_bricks", False),
-        dtype=find_dtype(config.dtype),
-    )
+    coarse = models.find(config.get("coarse", "unet"))
+    told = config.bricks, config.brick_features, config.get("only_bricks", False)
+    inside = coarse.from_config(config, axis_name)
+    return Model(inside, coarse.OUTPUT, *told, find_dtype(config.dtype))
