@@ -78,7 +78,8 @@ def cases(
                 drawn[pot.pot] = (pot, chosen, share)
     # What becomes of one does not hang on how many there are.
     for number, own in zip(rng.permutation(len(drawn))[:count], rng.spawn(count), strict=False):
-        yield from _in_a_pose(*list(drawn.values())[number], own, kinds)
+        pot, chosen, share = list(drawn.values())[number]
+        yield from _in_a_pose(pot, chosen, share, own, kinds)
 
 
 def _in_a_pose(

@@ -112,8 +112,11 @@ def _region(
     further = np.asarray(ndimage.distance_transform_edt(~other)) if other.any() else away + 9.0
     inside = ndimage.gaussian_filter(np.minimum(further - away, _BEYOND), 0.7)
     nearest = np.minimum(inside, _BEYOND - away)
-    fine = ndimage.zoom(nearest, _FINER, order=1, mode="grid-constant", grid_mode=True)
-    rough = sum(ndimage.gaussian_filter(rng.normal(size=fine.shape), s) * s**1.5 for s in (1, 2, 4))
+    zoomed = ndimage.zoom(nearest, _FINER, order=1, mode="grid-constant", grid_mode=True)
+    fine = np.asarray(zoomed, float)
+    rough = np.zeros_like(fine)
+    for size in (1, 2, 4):
+        rough += size**1.5 * np.asarray(ndimage.gaussian_filter(rng.normal(size=fine.shape), size))
     fine += _ROUGH * rough / np.std(rough)
     # Whatever the noise, it ends within the grid.
     fine = np.pad(fine[1:-1, 1:-1, 1:-1], 1, constant_values=-1.0)
@@ -137,10 +140,8 @@ def _fine(sherd: trimesh.Trimesh, count: int) -> trimesh.Trimesh:
     """The same surface in facets as small as a scanner's."""
     # Of equilateral triangles; halving edges makes them smaller than asked.
     edge = max(FINEST, 1.2 * np.sqrt(float(sherd.area) / count * 4 / np.sqrt(3)))
-    vertices, faces = trimesh.remesh.subdivide_to_size(
-        sherd.vertices, sherd.faces, max_edge=edge, max_iter=20
-    )
-    return trimesh.Trimesh(vertices, faces)
+    made = trimesh.remesh.subdivide_to_size(sherd.vertices, sherd.faces, edge, max_iter=20)
+    return trimesh.Trimesh(*made[:2])
 
 
 def _worn(sherd: trimesh.Trimesh, wear: float) -> Float[np.ndarray, "n 3"]:
