@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import trimesh
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from scipy import ndimage, sparse
 from scipy.spatial import KDTree
 from skimage import measure
@@ -31,7 +31,6 @@ _SHARP = np.radians(35)
 """A scan's edges turn by more than this, and wear."""
 
 Labels = UInt8[np.ndarray, "n n n"]
-Fragment = Bool[np.ndarray, "n n n"]
 
 
 class Faults(NamedTuple):
