@@ -67,7 +67,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         "--told", nargs="+", choices=placement_cases.TOLD, default=["nothing", "axis"]
     )
     parser.add_argument(
-        "--kinds", nargs="+", choices=placement_cases.KINDS, default=placement_cases.KINDS
+        "--kinds",
+        nargs="+",
+        choices=placement_cases.KINDS,
+        default=placement_cases.KINDS,
+        help="sherds as scans, as the surface of their voxels (default: both)",
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--figure", type=pathlib.Path, help="draw the curves of errors")

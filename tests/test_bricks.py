@@ -8,10 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import bricks128
+from voxgan_jax import models
 from voxgan_jax.geometry import bricks
 from voxgan_jax.models import bricks as model_of_bricks
 from voxgan_jax.models import unet
 from voxgan_jax.models.conv import conv_k3s1
+from voxgan_jax.training import build, objectives
 
 
 def cubes(channels=2, side=24):
@@ -140,3 +143,23 @@ def test_bricks_alone_are_trained_beside_a_coarse_answer_that_stays():
     assert float(jnp.abs(slope["coarse"]["final_conv"]["bias"]).max()) > 1e-4
     moved = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), stats, variables["batch_stats"])
     assert float(max(jax.tree.leaves(moved))) > 1e-4
+
+
+def test_any_completer_may_answer_first_and_where_it_stays_nothing_is_drawn():
+    config = bricks128.get_config()
+    named = {"coarse": "revolve", "features": 2, "bottleneck": 3, "bricks": 4, "axis": "found"}
+    config.generator.update(named | {"only_bricks": True, "axis_within": 1.0})
+    model: Any = models.build(config.generator)
+    _, _, partial = small()
+    variables = jax.jit(functools.partial(model.init, train=False))(jax.random.key(0), partial)
+    run = jax.jit(functools.partial(model.apply, train=True, mutable=["outputs"]))
+    grid, _ = run(variables, partial, keys=jax.random.split(jax.random.key(1), 1))
+    alone = {"params": variables["params"]["coarse"]}
+    half = jax.jit(functools.partial(model.coarse.apply, train=False))(
+        alone, bricks.halved(partial)
+    )
+    half = 1e-4 + (1 - 2e-4) * half
+    want = bricks.doubled(jnp.log(half) - jnp.log1p(-half))
+    np.testing.assert_allclose(grid, np.where(partial > 0, grid, want), atol=1e-3)
+    with pytest.raises(ValueError, match=r"only_bricks needs config\.train\.init_weights"):
+        build.initial_state(config, objectives.build(config, axis_name=None))

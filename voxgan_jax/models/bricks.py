@@ -103,6 +103,7 @@ def near_surface(probability: Volume) -> Volume:
 def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`, whose `coarse` is the kind of the other model."""
     coarse = models.find(config.get("coarse", "unet"))
-    told = config.bricks, config.brick_features, config.get("only_bricks", False)
     inside = coarse.from_config(config, axis_name)
-    return Model(inside, coarse.OUTPUT, *told, find_dtype(config.dtype))
+    sizes = {"count": config.bricks, "brick_features": config.brick_features}
+    how = {"only_bricks": config.get("only_bricks", False), "dtype": find_dtype(config.dtype)}
+    return Model(coarse=inside, coarse_output=coarse.OUTPUT, **sizes, **how)

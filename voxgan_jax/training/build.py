@@ -60,6 +60,8 @@ def initial_state(config: Any, objective: Objective) -> TrainState:
     rng, source = jax.random.key(config.seed), config.train.init_weights
     nets = objective.init(rng)
     net = nets["generator"]
+    if config.generator.get("only_bricks") and not source:
+        raise ValueError("config.generator.only_bricks needs config.train.init_weights")
     if source:
         taken = take_over(net.variables(), weights.load(source)[0], source)
         net = dataclasses.replace(net, params=taken["params"]).moved(taken)
