@@ -37,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _report(args: argparse.Namespace) -> None:
     rows = json.loads(args.read.read_text()) if args.read else _scored(args)
+    if not all("kind" in row for row in rows):
+        raise ValueError(f"{args.read}: another version's numbers; score anew, with --data_dir")
     print(placement_tables.table(rows))
     print(placement_tables.calibration(rows))
     if args.figure:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from scripts import placement_report
 from scripts.lib import placement_cases, placement_tables, placements
 from tests.test_scans import labels
 from voxgan_jax.data import folder
@@ -146,3 +147,11 @@ def test_tables_have_medians_and_leave_out_what_was_not_placed(tmp_path):
     assert "| scan, high | 2 | 0.80 | 0.50 |" in placement_tables.calibration(rows)
     placement_tables.figure(rows, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 10_000
+
+
+def test_numbers_of_another_version_are_refused_in_one_line(tmp_path, capsys):
+    kept = tmp_path / "placement.json"
+    kept.write_text('[{"name": "a", "share": 0.1, "told": "nothing", "angle": 1.0}]')
+    assert placement_report.main(["--read", str(kept)]) == 1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.endswith("placement.json: another version's numbers; score anew, with --data_dir")
