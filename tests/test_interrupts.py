@@ -99,6 +99,24 @@ interruption.leave(commands.exit_code("try.py", work))
     assert ended(code)[:2] == (130, "try.py: stopped; nothing was written\n")
 
 
+def test_no_thread_tells_that_what_it_works_with_is_cleared_away():
+    code = """
+import threading
+from multiprocessing import util
+cleared = threading.Event()
+def lean():
+    cleared.wait()
+    raise OSError("handle is closed")
+def work():
+    util.Finalize(None, lambda: cleared.set() or time.sleep(0.2), exitpriority=1)
+    threading.Thread(target=lean, daemon=True).start()
+    print("ready", flush=True)
+    time.sleep(9)
+interruption.leave(commands.exit_code("try.py", work))
+"""
+    assert ended(code)[:2] == (130, "try.py: stopped; nothing was written\n")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_batch_is_left_at_once_whatever_it_is_at(workers):
     """Placing and compiling are calls of minutes, which Python does not break off."""

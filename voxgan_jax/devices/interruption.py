@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 STOPPED = 130
 """The exit code after SIGINT, as shells have it."""
 
-_AGAIN_S = 0.02
-
 _code: list[int] = []
 """The exit code of a program that has begun by `start`, once it is known."""
 
@@ -118,6 +116,8 @@ def leave_stopped() -> None:
     """End a program that began by `start` at once, with 130, and the processes that it started."""
     if not _program:
         return
+    if threads := sys.modules.get("threading"):
+        threads.excepthook = lambda *_: None  # They lose what they work with, right now.
     processes = sys.modules.get("multiprocessing")
     for child in processes.active_children() if processes else ():
         child.kill()
@@ -186,7 +186,7 @@ def _imports(frame: FrameType | None) -> bool:
 
 
 def _interrupt_later(main: int) -> None:
-    time.sleep(_AGAIN_S)
+    time.sleep(0.02)
     if hasattr(signal, "pthread_kill"):  # It wakes the main thread, too, where that waits.
         signal.pthread_kill(main, signal.SIGINT)
     else:
