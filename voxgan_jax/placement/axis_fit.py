@@ -28,7 +28,6 @@ _DIRECTIONS = 800  # tried, over half a sphere
 _TRIED_POINTS = 500  # of the sherd, with which they are tried
 _KEPT = 6  # of those fits, to be fitted to all points
 _ALIKE_DEGREES = 8.0  # axes nearer to each other may be one
-_FIRST_TILT, _TILT_WORTH = 0.3, 1.5  # of a normal's sine: in walls; in spreads of distances
 _WIDEST_WALLS, _WIDEST_SIZES = 16.0, 5.0
 """Few pots' radius is more than so many times their wall, or the sherd's own size."""
 
@@ -166,8 +165,9 @@ def refined(
 ) -> Axis | None:
     """The axis near a line about which the two walls fall on two lines, as smooth as a profile is.
 
-    Residuals are the distances from the lines, polynomials over the profile's own length, and the
-    sines of the normals' tilts out of their meridian planes.
+    Residuals are the distances from the lines, polynomials over the profile's own length. That
+    normals should meet the axis is left out: where a wall bends they are not known well enough, and
+    drew axes 5° away in the median.
 
     Args:
         widest: half of the points lie no further from the axis, in mm, or hardly.
@@ -180,8 +180,7 @@ def refined(
     columns, scale = roundness.columns(surface), _scale(surface)
     axis = start
     middle = points.mean(0)
-    weight, tilt = np.ones(len(points)), _FIRST_TILT * scale
-    distance = np.zeros(len(points))
+    weight, distance = np.ones(len(points)), np.zeros(len(points))
     for _ in range(rounds):
         first, second = beside(axis.direction)
         radius, height = cylindrical(axis, points)
@@ -193,14 +192,14 @@ def refined(
             directions = directions / np.sqrt((directions**2).sum(1, keepdims=True))
             return axis.point + scale * (x[:, :2] @ move), directions
 
-        def several(x: Float[np.ndarray, "k m"], frame=frame, weight=weight, tilt=tilt):
-            distance, sine, radius = roundness.residuals(moved(x), columns, frame, weight)
-            root, beyond = np.sqrt(weight), np.zeros((len(x), 1))
+        def several(x: Float[np.ndarray, "k m"], frame=frame, weight=weight):
+            distance, radius = roundness.residuals(moved(x), columns, frame, weight)
+            beyond = np.zeros((len(x), 1))
             if radius.max() > widest:
                 # Else a plane's axis would lie anywhere.
                 beyond = np.maximum(np.median(radius, axis=1, keepdims=True) - widest, 0.0)
                 beyond *= 0.1 * np.sqrt(len(points))
-            return np.concatenate([root * distance, tilt * root * sine, beyond], axis=1)
+            return np.concatenate([np.sqrt(weight) * distance, beyond], axis=1)
 
         def residuals(x: Float[np.ndarray, "m"], several=several) -> Values:
             return several(x[None])[0]
@@ -228,11 +227,9 @@ def refined(
             point=axis.point + ((middle - axis.point) @ axis.direction) * axis.direction
         )
         lines = axis.point[None], axis.direction[None]
-        (distance,), (sine,), _ = roundness.residuals(lines, columns, frame, weight)
+        (distance,), _ = roundness.residuals(lines, columns, frame, weight)
         spread = 1.5 * np.median(np.abs(distance)) + 1e-9 * scale
         weight = 1 / (1 + (distance / (2 * spread)) ** 2)
-        # Each by what it is worth: on a smooth scan the places, on a coarse one the normals too.
-        tilt = min(_TILT_WORTH * float(spread / (1.5 * np.median(np.abs(sine)) + 1e-9)), 2 * scale)
     return axis._replace(error=float(np.median(np.abs(distance))))
 
 

@@ -20,40 +20,32 @@ Frame = tuple[Float[np.ndarray, "2 2"], Bool[np.ndarray, "n"]]
 """The directions along and across the profile in (radius, height), and on which wall each point of
 a sherd lies."""
 
-_DEGREE = 4  # of the polynomials that the profile is fitted by
-_NEXT, _LAST = [1, 2, 0], [2, 0, 1]
+_DEGREE = 12
+"""Of the polynomials that the profile is fitted by: with 4 a neck or a rim drew the axis away."""
 
 
 class Columns(NamedTuple):
-    """A surface about its `middle`, in columns: its points and their squares, its normals, and the
-    cross products of its anchors with these."""
+    """A surface about its `middle`, in columns: its points and their squares."""
 
     middle: Vector
     points: Float[np.ndarray, "3 n"]
     squares: Values
-    normals: Float[np.ndarray, "3 n"]
-    moments: Float[np.ndarray, "3 n"]
 
 
 def columns(surface: Wall) -> Columns:
     """A sherd's walls, so laid out once for many lines."""
     middle = surface.points.mean(0)
-    points = surface.points - middle
-    moments = np.cross(surface.anchors - middle, surface.normals)
-    rows = (np.ascontiguousarray(part.T) for part in (points, surface.normals, moments))
-    points, normals, moments = rows
-    return Columns(middle, points, (points**2).sum(0), normals, moments)
+    points = np.ascontiguousarray((surface.points - middle).T)
+    return Columns(middle, points, (points**2).sum(0))
 
 
 def residuals(
     lines: Lines, surface: Columns, frame: Frame, weight: Values
-) -> tuple[Float[np.ndarray, "k n"], Float[np.ndarray, "k n"], Float[np.ndarray, "k n"]]:
-    """About each line: the distances from the profile's lines, the sines of the normals' tilts, and
-    the radii. All lines at once, as the calls cost more than the sums."""
+) -> tuple[Float[np.ndarray, "k n"], Float[np.ndarray, "k n"]]:
+    """About each line: the distances from the profile's lines, and the radii. All lines at once, as
+    the calls cost more than the sums."""
     points, directions = lines[0] - surface.middle, lines[1]
     turn, side = frame
-    # `np.cross` takes longer than all sums over so few lines.
-    moment = directions[:, _NEXT] * points[:, _LAST] - directions[:, _LAST] * points[:, _NEXT]
     height = directions @ surface.points - (points * directions).sum(1, keepdims=True)
     square = surface.squares - 2 * points @ surface.points + (points**2).sum(1, keepdims=True)
     radius = np.sqrt(np.maximum(square - height**2, 0))
@@ -65,10 +57,7 @@ def residuals(
     # Legendre's polynomials are nearly orthogonal here, so these equations are good enough.
     equations = weighted @ basis.swapaxes(1, 2) + 1e-9 * len(side) * np.eye(basis.shape[1])
     fitted = np.linalg.solve(equations, weighted @ across[:, :, None])
-    distance = across - (fitted.swapaxes(1, 2) @ basis)[:, 0]
-    # n · (d × (a − p))
-    sine = directions @ surface.moments - moment @ surface.normals
-    return distance, sine / np.maximum(radius, 0.02 * half), radius
+    return across - (fitted.swapaxes(1, 2) @ basis)[:, 0], radius
 
 
 def _basis(x: Float[np.ndarray, "k n"], side: Bool[np.ndarray, "n"]) -> Float[np.ndarray, "k m n"]:

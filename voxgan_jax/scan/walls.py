@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Points = Float[np.ndarray, "n 3"]
 
-POINTS = 2500  # on a sherd
+POINTS = 6000  # on a sherd
 _NOT_A_WALL = 0.3  # share of them; with fewer on walls, the scan is an open shell
 
 
