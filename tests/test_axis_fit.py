@@ -5,7 +5,9 @@ import pytest
 import trimesh
 import turned_sherds
 
-from voxgan_jax.placement import axis_fit, roundness
+from voxgan_jax.placement import axis_fit
+from voxgan_jax.placement.axis_lines import roundness
+from voxgan_jax.placement.axis_maps import Lines
 from voxgan_jax.scan import walls
 
 
@@ -26,12 +28,14 @@ def off(axis, pose, sherd):
         (turned_sherds.cone, 0.1, 1.0, 1.0),
         (turned_sherds.bellied, 0.0, 0.1, 0.2),
         (turned_sherds.bellied, 0.1, 2.0, 1.0),
+        # By a profile of degree 4 it lay 3° away.
+        (turned_sherds.necked, 0.1, 0.5, 0.5),
     ],
 )
 def test_the_axis_of_a_turned_wall(made, noise, angle, aside):
     sherd, pose = turned_sherds.turned(made(noise=noise))
     surface = walls.wall(sherd)
-    assert surface.thickness == pytest.approx(5.85, abs=0.25 + noise)
+    assert surface.thickness == pytest.approx(5.7, abs=0.4 + noise)
     best = axis_fit.find(surface)[0]
     found = off(best, pose, sherd)
     assert found[0] < angle and found[1] < aside
@@ -119,15 +123,13 @@ def test_about_its_axis_a_sherd_is_round_and_many_lines_give_what_each_gives_alo
     frame = axis_fit._profile_frame(
         axis_fit.Axis(point, axis, 0.0), surface.points, surface.normals, radius, height
     )
-    columns, even = roundness.columns(surface), np.ones(len(surface.points))
-    several = roundness.residuals((points, directions), columns, frame, even)
+    even = np.ones(len(surface.points))
+    several = roundness(Lines(points, directions), surface.points, frame, even)
     for n in range(3):
-        lines = points[n : n + 1], directions[n : n + 1]
-        for part, alone in zip(
-            several, roundness.residuals(lines, columns, frame, even), strict=True
-        ):
+        lines = Lines(points[n : n + 1], directions[n : n + 1])
+        for part, alone in zip(several, roundness(lines, surface.points, frame, even), strict=True):
             np.testing.assert_allclose(part[n], alone[0], atol=1e-9)
-    distance, sine, found = several
+    distance, found = several
     np.testing.assert_allclose(found[0], radius, rtol=1e-9)
     assert np.median(np.abs(distance[0])) < 0.05 < 0.1 < np.median(np.abs(distance[1]))
-    assert np.median(np.abs(sine[0])) < 0.02 < np.median(np.abs(sine[2]))
+    assert np.median(np.abs(distance[2])) > 0.1

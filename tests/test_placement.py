@@ -167,7 +167,7 @@ def test_an_end_that_the_sherd_holds_is_an_end_of_the_pot(end, row):
     points = np.array([[0.0, 0, 0]])
     known = Known(rim=end == "rim", base=end == "base")
     scores = [
-        place.judged(turned_sherds.turning(), one, given, volume, known, points).score
+        place.judged(turned_sherds.turning(), one, given, [volume] * 3, known, points).score
         for volume in (reaching, answer)
     ]
     assert scores[0] > -1 and scores[1] < scores[0] - 5

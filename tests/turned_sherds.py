@@ -57,6 +57,14 @@ def bellied(degrees: float = 60.0, **options) -> trimesh.Trimesh:
     return sherd(outer, outer - [6.0, 0], degrees, **options)
 
 
+def necked(degrees: float = 60.0, **options) -> trimesh.Trimesh:
+    """The same of a shoulder, a neck of 45 mm and a lip that leans out."""
+    height = np.linspace(0, 90, 61)
+    radius = 45 + 35 / (1 + np.exp((height - 35) / 6)) + 12 / (1 + np.exp((85 - height) / 4))
+    outer = np.stack([radius, height], 1)
+    return sherd(outer, outer - [6.0, 0], degrees, **options)
+
+
 def spherical(degrees: float = 60.0, **options) -> trimesh.Trimesh:
     """The same of a sphere with a radius of 80 mm about 0."""
     angle = np.radians(np.linspace(-25, 30, 51))

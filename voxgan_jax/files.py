@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import pathlib
 import re
@@ -68,17 +69,12 @@ def readable(text: object) -> str:
     Escaped are bytes that are no UTF-8, and what would steer a terminal or turn the line about:
     control characters, ends of lines, marks of the direction of writing.
     """
-    return _STEERING.sub(lambda found: _escaped(found[0]), str(text))
+    return _STEERING.sub(lambda found: json.dumps(found[0])[1:-1], str(text))
 
 
 _STEERING = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-
-
-def _escaped(letter: str) -> str:
-    """As JSON writes it."""
-    return {"\t": "\\t", "\n": "\\n", "\r": "\\r"}.get(letter, f"\\u{ord(letter):04x}")
 
 
 def key(name: str) -> str:

@@ -35,7 +35,9 @@ def _doctor(voxgan: Run, args: argparse.Namespace) -> int:
         said |= {"findings": [finding._asdict() for finding in findings]}
         print(json.dumps(said, ensure_ascii=False))
     else:
-        print(_summary(faults, warnings))
+        found = ((faults, "fault"), (warnings, "warning"))
+        counts = [f"{count} {word}{'s' * (count > 1)}" for count, word in found if count]
+        print(f"{' and '.join(counts)}." if counts else "All is well.")
     return int(faults > 0)
 
 
@@ -44,9 +46,3 @@ def line(finding: "tuple[str, str, str, str]") -> str:
     name, state, text, remedy = finding
     said = f"{state:<8} {name:<15} {text}"
     return f"{said}\n{'':24} → {remedy}" if remedy else said
-
-
-def _summary(faults: int, warnings: int) -> str:
-    found = ((faults, "fault"), (warnings, "warning"))
-    counts = [f"{count} {word}{'s' * (count > 1)}" for count, word in found if count]
-    return f"{' and '.join(counts)}." if counts else "All is well."

@@ -129,8 +129,10 @@ def train_batches(
             shuffled(examples, [seed, epoch, shard] if num_shards > 1 else [seed, epoch], skipped)
             for shard, examples in zip(shards, sources, strict=True)
         ]
-        batches = tf.data.Dataset.zip(tuple(parts)).map(_join).prefetch(2)
-        for raw in batches.as_numpy_iterator():
+        batches = tf.data.Dataset.zip(tuple(parts)).map(
+            lambda *some: {name: tf.concat([part[name] for part in some], 0) for name in some[0]}
+        )
+        for raw in batches.prefetch(2).as_numpy_iterator():
             given = choose(raw["counts"], fragment_noise(seed, epoch, raw["index"]))
             yield {"labels": raw["labels"], "given": given}
 
@@ -143,11 +145,6 @@ def _examples(source: Any, split: str, num_shards: int, shard: int, cache: bool)
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     return examples.cache() if cache else examples
-
-
-def _join(*parts: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """The rows of all parts in one batch."""
-    return {name: tf.concat([part[name] for part in parts], axis=0) for name in parts[0]}
 
 
 def _compact(index: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

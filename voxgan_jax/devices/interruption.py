@@ -116,8 +116,9 @@ def leave_stopped() -> None:
     """End a program that began by `start` at once, with 130, and the processes that it started."""
     if not _program:
         return
-    if threads := sys.modules.get("threading"):
-        threads.excepthook = lambda *_: None  # They lose what they work with, right now.
+    import threading
+
+    threading.excepthook = lambda *_: None  # Threads lose what they work with, right now.
     processes = sys.modules.get("multiprocessing")
     for child in processes.active_children() if processes else ():
         child.kill()

@@ -212,9 +212,11 @@ def write_glb(
         if not faces.size:
             continue
         used, corners = np.unique(mesh.faces[faces], return_inverse=True)
-        linear = [*(_linear(value / 255) for value in colour[:3]), 1.0]
+        # glTF's colour factors are linear, not sRGB.
+        shares = [value / 255 for value in colour[:3]]
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in shares]
         material = PBRMaterial(
-            name=name, baseColorFactor=linear, metallicFactor=0.0, roughnessFactor=0.9
+            name=name, baseColorFactor=[*linear, 1.0], metallicFactor=0.0, roughnessFactor=0.9
         )
         part = trimesh.Trimesh(
             mesh.vertices[used] / 1000,
@@ -226,8 +228,3 @@ def write_glb(
         part.visual = TextureVisuals(material=material)
         scene.add_geometry(part, node_name=name, geom_name=name)
     write_whole(path, cast(bytes, scene.export(file_type="glb", include_normals=True)))
-
-
-def _linear(value: float) -> float:
-    """glTF's colour factors are linear, not sRGB."""
-    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4

@@ -97,7 +97,9 @@ def distance_moments(partial: Float[Array, "b d h w 1"]) -> Float[Array, "b d//4
     half side, deviations in voxels, both 0 in an empty slab.
     """
     b, d, h, w, _ = partial.shape
-    places, columns = _places(d), _columns(d)
+    # The middle of the positions that each place of the coarse grid answers for.
+    places = _columns(d // TOKEN) * TOKEN + (TOKEN - 1 / FINENESS) / 2
+    columns = _columns(d)
     offset = places[:, None] - columns[None, :]
     distance = np.hypot(offset[..., 0], offset[..., 1])
     mass = partial.reshape(b, d * h, SLABS, w // SLABS).sum(axis=-1)
@@ -121,11 +123,6 @@ def _columns(side: int) -> Float[np.ndarray, "column 2"]:
     """The first two coordinates of each column of the cube."""
     cell = np.arange(side, dtype=np.float32)
     return np.stack(np.meshgrid(cell, cell, indexing="ij"), axis=-1).reshape(-1, 2)
-
-
-def _places(side: int) -> Float[np.ndarray, "place 2"]:
-    """The coarse grid: the middle of the positions that each place answers for."""
-    return _columns(side // TOKEN) * TOKEN + (TOKEN - 1 / FINENESS) / 2
 
 
 def axis_loss(logits: Float[Array, "b _ _"], axis: Float[Array, "b 2"]) -> Float[Array, " b"]:

@@ -15,9 +15,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import optimize
 
-from voxgan_jax.placement import roundness
-from voxgan_jax.placement.axis_lines import hemisphere, nearest_lines, starts
-from voxgan_jax.placement.roundness import Frame, Lines
+from voxgan_jax.placement.axis_lines import Frame, hemisphere, nearest_lines, roundness, starts
+from voxgan_jax.placement.axis_maps import Lines
 from voxgan_jax.scan.walls import Wall
 
 Points = Float[np.ndarray, "n 3"]
@@ -38,8 +37,7 @@ _EXACT = 1e-3
 """Of a wall's thickness: with a smaller error a fit leaves nothing to be wished for."""
 
 _WIDER = 0.75
-"""An unusually wide pot is believed where it leaves no more than this share of the error. Of 14
-sherds of vox_pottery none left less than 0.99, thin bowls and jars 0.01 to 0.7."""
+"""An unusually wide pot is believed where it leaves no more than this share of the error."""
 
 MUCH_BETTER = 0.6
 """An axis found by long moves is believed where it leaves less than this share of the error that is
@@ -48,9 +46,7 @@ left by the fit of one round that it began from."""
 MEASURED = 1.1
 """So many times the size that is told of its pot a sherd may seem to have."""
 
-_ENOUGH = 1e-4
-"""A fit ends where it gains no more than this share. On 12 scans, beside fits to the end, the best
-axis moved by 0.31° at most and its error changed by 0.3 %, in half the time."""
+_ENOUGH = 1e-4  # A fit ends where it gains no more than this share.
 
 _STEP = float(np.finfo(float).eps ** 0.5)  # of the differences that stand for derivatives
 
@@ -129,7 +125,7 @@ def _find(
 
     rough = [refined(few, lines[n], widest, free=free) for n in starts(directions, cost)]
     found = distinct(sorted(filter(None, rough), key=worth), extent)[:_KEPT]
-    fine = [refined(surface, axis, widest, free=free, rounds=2) for axis in found]
+    fine = [refined(surface, axis, widest, free=free) for axis in found]
     found = distinct(sorted(filter(None, fine), key=worth), extent)
     if not told or any(not worth(axis)[0] for axis in found):
         return found
@@ -177,8 +173,7 @@ def refined(
         None where the fit fails.
     """
     points, normals = surface.points, surface.normals
-    columns, scale = roundness.columns(surface), _scale(surface)
-    axis = start
+    axis, scale = start, _scale(surface)
     middle = points.mean(0)
     weight, distance = np.ones(len(points)), np.zeros(len(points))
     for _ in range(rounds):
@@ -190,19 +185,16 @@ def refined(
             move = np.stack([first, second])
             directions = axis.direction + (x[:, 2:] @ move if free else np.zeros((len(x), 3)))
             directions = directions / np.sqrt((directions**2).sum(1, keepdims=True))
-            return axis.point + scale * (x[:, :2] @ move), directions
+            return Lines(axis.point + scale * (x[:, :2] @ move), directions)
 
         def several(x: Float[np.ndarray, "k m"], frame=frame, weight=weight):
-            distance, radius = roundness.residuals(moved(x), columns, frame, weight)
+            distance, radius = roundness(moved(x), points, frame, weight)
             beyond = np.zeros((len(x), 1))
             if radius.max() > widest:
                 # Else a plane's axis would lie anywhere.
                 beyond = np.maximum(np.median(radius, axis=1, keepdims=True) - widest, 0.0)
                 beyond *= 0.1 * np.sqrt(len(points))
             return np.concatenate([np.sqrt(weight) * distance, beyond], axis=1)
-
-        def residuals(x: Float[np.ndarray, "m"], several=several) -> Values:
-            return several(x[None])[0]
 
         def slopes(x: Float[np.ndarray, "m"], several=several) -> Float[np.ndarray, "n m"]:
             # Differences as `least_squares` takes them, but all at once.
@@ -211,7 +203,7 @@ def refined(
             return ((there - here) / steps[:, None]).T
 
         solved = optimize.least_squares(
-            residuals,
+            lambda x, several=several: several(x[None])[0],
             np.zeros(4 if free else 2),
             cast(Any, slopes),
             method="lm",
@@ -226,8 +218,8 @@ def refined(
         axis = axis._replace(
             point=axis.point + ((middle - axis.point) @ axis.direction) * axis.direction
         )
-        lines = axis.point[None], axis.direction[None]
-        (distance,), _ = roundness.residuals(lines, columns, frame, weight)
+        lines = Lines(axis.point[None], axis.direction[None])
+        (distance,), _ = roundness(lines, points, frame, weight)
         spread = 1.5 * np.median(np.abs(distance)) + 1e-9 * scale
         weight = 1 / (1 + (distance / (2 * spread)) ** 2)
     return axis._replace(error=float(np.median(np.abs(distance))))

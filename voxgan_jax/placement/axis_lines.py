@@ -1,12 +1,23 @@
-"""Lines that the normals of a sherd's walls meet best, one for each direction that is tried."""
+"""Lines that may be a sherd's axis: those that the normals of its walls meet best, one for each
+direction that is tried, and how round its walls are about some."""
 
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from voxgan_jax.placement.axis_maps import Lines
+
 Points = Float[np.ndarray, "n 3"]
 Values = Float[np.ndarray, "n"]
+
+Frame = tuple[Float[np.ndarray, "2 2"], Bool[np.ndarray, "n"]]
+"""The directions along and across the profile in (radius, height), and on which wall each point of
+a sherd lies."""
+
+_DEGREE = 12
+"""Of the polynomial that either wall's profile is fitted by: with 4 a neck or a rim drew the axis
+away."""
 
 _STARTS = 18  # directions from which a fit begins
 _APART_DEGREES = 20.0  # between the starts
@@ -68,3 +79,42 @@ def starts(directions: Float[np.ndarray, "k 3"], cost: Float[np.ndarray, "k"]) -
     """
     alike = np.cos(np.radians(_APART_DEGREES))
     return apart(cost, lambda n: np.abs(directions @ directions[n]) > alike, _STARTS)
+
+
+def roundness(
+    lines: Lines, points: Points, frame: Frame, weight: Values
+) -> tuple[Float[np.ndarray, "k n"], Float[np.ndarray, "k n"]]:
+    """About each line, how far a sherd's walls are from being round: their points' distances from
+    smooth profiles, and the radii. All lines at once, as calls cost more than sums."""
+    turn, side = frame
+    away = points - lines.points[:, None]
+    height = (away @ lines.directions[:, :, None])[..., 0]
+    radius = np.sqrt(np.maximum(np.einsum("kni,kni->kn", away, away) - height**2, 0))
+    along, across = (a * radius + b * height for a, b in turn)
+    distance = np.empty_like(across)
+    # One wall is not the other moved: at a neck or a lip it bends elsewhere.
+    for own in filter(len, map(np.flatnonzero, (side, ~side))):
+        distance[:, own] = _left(along.take(own, 1), across.take(own, 1), weight[own])
+    return distance, radius
+
+
+def _left(
+    along: Float[np.ndarray, "k n"], across: Float[np.ndarray, "k n"], weight: Values
+) -> Float[np.ndarray, "k n"]:
+    """What a smooth line leaves of each row of one wall's points."""
+    low, high = along.min(1, keepdims=True), along.max(1, keepdims=True)
+    basis = _basis((along - (high + low) / 2) / np.maximum((high - low) / 2, 1e-9))
+    weighted = basis * weight
+    # Legendre's polynomials are nearly orthogonal here, so these equations are good enough.
+    equations = weighted @ basis.swapaxes(1, 2) + 1e-9 * len(weight) * np.eye(basis.shape[1])
+    fitted = np.linalg.solve(equations, weighted @ across[:, :, None])
+    return across - (fitted.swapaxes(1, 2) @ basis)[:, 0]
+
+
+def _basis(x: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k m n"]:
+    """Legendre's polynomials up to `_DEGREE`."""
+    made = np.empty((len(x), _DEGREE + 1, x.shape[1]))
+    made[:, 0], made[:, 1] = 1, x
+    for n in range(1, _DEGREE):
+        made[:, n + 1] = ((2 * n + 1) * x * made[:, n] - n * made[:, n - 1]) / (n + 1)
+    return made

@@ -16,7 +16,7 @@ from scipy import special
 
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.confidence import own_iou
-from voxgan_jax.placement import locator
+from voxgan_jax.placement import foretold, locator
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, matrix, same, spans
 from voxgan_jax.placement.propose import candidates
 from voxgan_jax.scan.pose import Placement
@@ -31,9 +31,9 @@ LOOKED_AT = 16
 """Placements that the model completes."""
 
 RUNNER_UPS = 3  # told beside the best
-WEIGHTS = (0.85, 0.4)
-"""What `Candidate.log_share` and the logit of the IoU that the model expects of its own answer are
-worth, as logarithms of likelihood."""
+WEIGHTS = (0.85, 0.4, 4.0)
+"""What `Candidate.log_share`, the logit of the IoU that the model expects of its own answer, and
+how well either half of the sherd foretells the other are worth, as logarithms of likelihood."""
 
 TRUST = (-1.1, 0.8, 0.4)
 """How often a placement is right (the right end up, its size within 10 %), as a logit: a constant,
@@ -71,11 +71,12 @@ def place(
         if given.any():
             # One by one, as sherds are completed: so the model is compiled but once. None is waited
             # for before all are asked.
-            answer = completer.glance(jnp.asarray(given[None, ..., None], jnp.float32))
-            asked.append((candidate, given, answer))
+            shown = [given, *foretold.halves(given)]
+            rows = (jnp.asarray(some[None, ..., None], jnp.float32) for some in shown)
+            asked.append((candidate, given, [completer.glance(row) for row in rows]))
     placements = []
-    for candidate, given, answer in asked:
-        found = np.asarray(answer)[0, ..., 0]
+    for candidate, given, answers in asked:
+        found = [np.asarray(answer)[0, ..., 0] for answer in answers]
         placements.append((candidate, judged(completer, candidate, given, found, known, points)))
     shown = view.shown if view.shown > view.thickness else None
     return ranked(placements, points)._replace(
@@ -87,15 +88,21 @@ def judged(
     completer: Completer,
     candidate: Candidate,
     given: Bool[np.ndarray, "r r r"],
-    answer: Float[np.ndarray, "r r r"],
+    answers: Sequence[Float[np.ndarray, "r r r"]],
     known: Known,
     points: Float[np.ndarray, "n 3"],
 ) -> Placement:
-    """A candidate's placement and score; its share is still to come."""
+    """A candidate's placement and score; its share is still to come.
+
+    Args:
+        answers: to what is given, and to either half of it.
+    """
+    answer = answers[0]
     step = candidate.voxel * locator.CUBE / len(answer)
     low, high, wide = spans(np.where(given, 1.0, answer), completer.threshold)
     expected = own_iou(given, answer, completer.threshold)
-    score = WEIGHTS[0] * candidate.log_share + WEIGHTS[1] * _logit(expected)
+    parts = candidate.log_share, _logit(expected), foretold.likelihood(answers[1:], given)
+    score = float(np.dot(WEIGHTS, parts))
     for told, found in ((known.height, (high - low) * step), (known.diameter, wide * step)):
         if told is not None:
             error = np.log(max(found, 1e-9) / told) / _SIZE_ERROR

@@ -85,12 +85,6 @@ def _rounded(line: Points, sigma: float) -> Points:
     return once + ndimage.gaussian_filter1d(line - once, sigma, axis=0, mode="wrap")
 
 
-def _area(line: Points) -> float:
-    """What a closed line surrounds, in its own units."""
-    x, y = line.T
-    return abs(float(x @ np.roll(y, 1) - y @ np.roll(x, 1))) / 2
-
-
 def _half(points: Points) -> Points:
     """The part of a closed line at radius 0 or more."""
     kept = []
@@ -184,7 +178,9 @@ def patch(profile: Profile, edge: Points, *, half: bool = True) -> list[Points]:
         shown[:, x < 0] = -0.5
     lines = []
     for line in measure.find_contours(np.pad(shown, 1, constant_values=-0.5), 0.0):
-        if len(line) > 40 and _area(line) > _SPECK * 16:
+        u, v = line.T
+        area = abs(float(u @ np.roll(v, 1) - v @ np.roll(u, 1))) / 2
+        if len(line) > 40 and area > _SPECK * 16:
             smooth = _rounded(line[:-1] - 1, 3.0)
             scale = np.interp(smooth[:, 1], np.arange(side), x)
             lines.append(np.stack([scale, np.interp(smooth[:, 0], np.arange(side), heights)], 1))

@@ -163,16 +163,13 @@ def write_overview(
         total: how many files there are to be; None: no more than these.
         how: `inputs` and `overwrite` of `ledger.published`.
     """
-    rows = [_row(out_dir, report) for report in done]
+    rows = []
+    for report in done:
+        beside = (f"{report.name}{end}" for end in (".html", "_section.svg"))
+        rows.append(Row(report, *(name if (out_dir / name).is_file() else "" for name in beside)))
     with ledger.published(out_dir, (INDEX, SUMMARY), **how) as private:
         write_whole(private / INDEX, index(rows, failed, total))
         write_whole(private / SUMMARY, summary(done, failed))
-
-
-def _row(out_dir: pathlib.Path, report: Report) -> Row:
-    """A pot with what lies beside its report."""
-    page, drawing = (f"{report.name}{end}" for end in (".html", "_section.svg"))
-    return Row(report, *(file if (out_dir / file).is_file() else "" for file in (page, drawing)))
 
 
 def index(rows: Sequence[Row], failed: Sequence[Failure] = (), total: int | None = None) -> str:
