@@ -25,9 +25,9 @@ def off(axis, pose, sherd):
     ("made", "noise", "angle", "aside"),
     [
         (turned_sherds.cone, 0.0, 0.1, 0.2),
-        (turned_sherds.cone, 0.1, 1.0, 1.0),
+        (turned_sherds.cone, 0.1, 0.5, 0.5),
         (turned_sherds.bellied, 0.0, 0.1, 0.2),
-        (turned_sherds.bellied, 0.1, 2.0, 1.0),
+        (turned_sherds.bellied, 0.1, 1.0, 0.5),
         # By a profile of degree 4 it lay 3° away.
         (turned_sherds.necked, 0.1, 0.5, 0.5),
     ],

@@ -38,7 +38,7 @@ _BEYOND = 100.0
 """What it costs a line for each share by which the sherd is bigger about it than its pot may be."""
 _CONTRADICTS, _DEGREES = 0.6, 15.0
 """An axis that was told is doubted where another, so far from it, leaves no more than this share of
-the error. About the true axes of 14 sherds of vox_pottery 0.71 was left or more."""
+the error: of 24 validation scans one of the true axes, and 23 of axes 40° off."""
 _WIDEST_LOG_SHARE = float(np.log(0.75))
 _HIGHEST_LOG_SHARE = float(np.log(0.25))
 """How often the diameter, or else the height, is a pot's longest side."""
