@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _report(args: argparse.Namespace) -> None:
     if args.read:
-        rows = json.loads(args.read.read_text())
+        rows = command.rows_of(args.read)
     else:
         rows = list(pieces.score(args.weights, args.data_dir, args.split, args.every))
     if args.out:

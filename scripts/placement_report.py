@@ -2,7 +2,7 @@
 """How well sherds are placed by their shape: known fragments, turned, moved and scaled at random.
 
     scripts/placement_report.py --data_dir DIR --split validation --count 48 --out placement.json
-    scripts/placement_report.py --read placement.json --figure docs/figures/placement.png
+    scripts/placement_report.py --read placement.json --before old.json --figure placement.png
 
 Each fragment is there twice: as a scanner would have it (a smooth turned wall with rough breaks,
 noise, ovality and worn edges; one in ten seen from outside alone) and as the surface of its voxels.
@@ -18,6 +18,8 @@ import argparse
 import json
 import pathlib
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
@@ -36,16 +38,24 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _report(args: argparse.Namespace) -> None:
-    rows = json.loads(args.read.read_text()) if args.read else _scored(args)
-    if not all("kind" in row for row in rows):
-        raise ValueError(f"{args.read}: another version's numbers; score anew, with --data_dir")
-    print(placement_tables.table(rows))
-    print(placement_tables.calibration(rows))
+    before = _kept(args.before or ())
+    rows = _kept(args.read) if args.read else _scored(args)
+    for some in filter(None, (before, rows)):
+        print(placement_tables.table(some))
+        print(placement_tables.calibration(some))
     if args.figure:
-        placement_tables.figure(rows, args.figure)
+        placement_tables.figure(rows, args.figure, before)
 
 
-def _scored(args: argparse.Namespace) -> list[dict[str, object]]:
+def _kept(files: Sequence[pathlib.Path]) -> list[dict[str, Any]]:
+    rows = command.rows_of(files)
+    if not all("kind" in row for row in rows):
+        names = ", ".join(map(str, files))
+        raise ValueError(f"{names}: another version's numbers; score anew, with --data_dir")
+    return rows
+
+
+def _scored(args: argparse.Namespace) -> list[dict[str, Any]]:
     model = completer.load(weights_file=args.weights)
     place = {"resolution": model.resolution, "pool": model.pool}
     data = source.open_split(args.data_dir, args.split, rows=slice(args.skip, None), **place)
@@ -77,6 +87,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--figure", type=pathlib.Path, help="draw the curves of errors")
+    parser.add_argument(
+        "--before", type=pathlib.Path, nargs="+", help="the same of other code, told and drawn, too"
+    )
     return command.parse_readable(parser, argv)
 
 

@@ -1,6 +1,7 @@
 """The bench of placements: its cases, what it measures of a known placement, its tables."""
 
 import functools
+import json
 
 import numpy as np
 import pytest
@@ -108,7 +109,7 @@ def test_what_is_told_is_what_is_true():
     assert placement_cases.known(case, "rim or base").rim
 
 
-def test_tables_have_medians_and_leave_out_what_was_not_placed(tmp_path):
+def test_tables_have_medians_and_leave_out_what_was_not_placed(tmp_path, capsys):
     row = {"kind": "scan", "share": 0.1, "told": "nothing", "rim": True, "name": "a", "best": 0.8}
     measured = {
         "angle": 2.0,
@@ -146,7 +147,16 @@ def test_tables_have_medians_and_leave_out_what_was_not_placed(tmp_path):
     ]
     assert "| scan, high | 2 | 0.80 | 0.50 |" in placement_tables.calibration(rows)
     placement_tables.figure(rows, tmp_path / "curves.png")
-    assert (tmp_path / "curves.png").stat().st_size > 10_000
+    alone = (tmp_path / "curves.png").stat().st_size
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
+    files = [str(tmp_path / f"{name}.json") for name in ("one", "two")]
+    figure = tmp_path / "both.png"
+    told = ["--read", *files, "--before", files[0], "--figure", str(figure)]
+    assert placement_report.main(told) == 0
+    assert figure.stat().st_size > alone + 1000 > 11_000
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| scan, no")]
+    assert [line.split(" | ")[1] for line in said[::3]] == ["2 of 3", "4 of 6"]
 
 
 def test_numbers_of_another_version_are_refused_in_one_line(tmp_path, capsys):

@@ -2,8 +2,9 @@
 
 import argparse
 import functools
+import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from voxgan_jax.cli import commands
@@ -42,11 +43,18 @@ def scoring(text: str | None, split: str, *, data: bool = True) -> argparse.Argu
 def parse_readable(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
     """Parse for a report whose numbers can be kept and read again, with `--out` and `--read`."""
     parser.add_argument("--out", type=pathlib.Path, help="write every number as JSON")
-    parser.add_argument("--read", type=pathlib.Path, help="such a file; nothing is computed")
+    parser.add_argument(
+        "--read", type=pathlib.Path, nargs="+", help="such files; nothing is computed"
+    )
     args = parser.parse_args(argv)
     if not (args.data_dir or args.read):
         parser.error("give --data_dir, or --read")
     return args
+
+
+def rows_of(files: Sequence[pathlib.Path]) -> list[dict[str, Any]]:
+    """The numbers that were written by `--out`, those of several files together."""
+    return [row for file in files for row in json.loads(file.read_text())]
 
 
 def natural(text: str) -> int:

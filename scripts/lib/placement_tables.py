@@ -1,5 +1,6 @@
 """What `placements` measured, as tables and as curves."""
 
+import itertools
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -75,21 +76,26 @@ def calibration(rows: Rows) -> str:
     return markdown(["confidence", "placements", "mean", "right"], lines)
 
 
-def figure(rows: Rows, path: pathlib.Path) -> None:
-    """The share of sherds below each error of the axis, and below each loss of IoU."""
+def figure(rows: Rows, path: pathlib.Path, before: Rows = ()) -> None:
+    """The share of sherds below each error of the axis, and below each loss of IoU.
+
+    Args:
+        before: the same of other code, drawn paler.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     drawn, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for kind, style in zip(KINDS, ("-", ":"), strict=True):
-        for number, told in enumerate(TOLD):
-            part = [row for row in _of(rows, kind=kind, told=told) if "iou" in row]
-            if not part:
-                continue
+    drawn_rows = ((rows, "", 1.0), (before, ", before", 0.4))
+    styles = dict(zip(KINDS, ("-", ":"), strict=True))
+    for kind, told, (some, when, alpha) in itertools.product(KINDS, TOLD, drawn_rows):
+        part = [row for row in _of(some, kind=kind, told=told) if "iou" in row]
+        if part:
             share = (np.arange(len(part)) + 1) / len(part)
-            look = {"where": "post", "label": f"{kind}, {told}", "ls": style, "c": f"C{number}"}
+            look = {"where": "post", "label": f"{kind}, {told}{when}", "ls": styles[kind]}
+            look |= {"c": f"C{TOLD.index(told)}", "alpha": alpha}
             if "axis" not in told:
                 left.step(np.sort([row["angle"] for row in part]), share, **look)
             right.step(np.sort([row["lost"] for row in part]), share, **look)
