@@ -40,9 +40,10 @@ def main(argv: list[str] | None = None) -> int:
 def _report(args: argparse.Namespace) -> None:
     before = _kept(args.before or ())
     rows = _kept(args.read) if args.read else _scored(args)
-    for some in filter(None, (before, rows)):
-        print(placement_tables.table(some))
-        print(placement_tables.calibration(some))
+    for when, some in (("before", before), ("now", rows)):
+        if some:
+            print(f"\n{when}\n" if before else "", placement_tables.table(some), sep="")
+            print(placement_tables.calibration(some))
     if args.figure:
         placement_tables.figure(rows, args.figure, before)
 

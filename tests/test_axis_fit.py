@@ -22,20 +22,20 @@ def off(axis, pose, sherd):
 
 
 @pytest.mark.parametrize(
-    ("made", "noise", "angle", "aside"),
+    ("made", "noise", "angle", "aside", "thickness"),
     [
-        (turned_sherds.cone, 0.0, 0.1, 0.2),
-        (turned_sherds.cone, 0.1, 0.5, 0.5),
-        (turned_sherds.bellied, 0.0, 0.1, 0.2),
-        (turned_sherds.bellied, 0.1, 1.0, 0.5),
-        # By a profile of degree 4 it lay 3° away.
-        (turned_sherds.necked, 0.1, 0.5, 0.5),
+        (turned_sherds.cone, 0.0, 0.1, 0.2, 5.85),
+        (turned_sherds.cone, 0.1, 0.5, 0.5, 5.85),
+        (turned_sherds.bellied, 0.0, 0.1, 0.2, 5.85),
+        (turned_sherds.bellied, 0.1, 1.0, 0.5, 5.85),
+        # By one profile of degree 4 for both walls it lay 5° away.
+        (turned_sherds.necked, 0.1, 0.5, 0.5, 5.4),
     ],
 )
-def test_the_axis_of_a_turned_wall(made, noise, angle, aside):
+def test_the_axis_of_a_turned_wall(made, noise, angle, aside, thickness):
     sherd, pose = turned_sherds.turned(made(noise=noise))
     surface = walls.wall(sherd)
-    assert surface.thickness == pytest.approx(5.7, abs=0.4 + noise)
+    assert surface.thickness == pytest.approx(thickness, abs=0.25 + noise)
     best = axis_fit.find(surface)[0]
     found = off(best, pose, sherd)
     assert found[0] < angle and found[1] < aside

@@ -165,3 +165,7 @@ def test_numbers_of_another_version_are_refused_in_one_line(tmp_path, capsys):
     assert placement_report.main(["--read", str(kept)]) == 1
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.endswith("placement.json: another version's numbers; score anew, with --data_dir")
+    kept.write_text("# Not one of these")
+    assert placement_report.main(["--read", str(kept)]) == 1
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert "placement.json: no numbers that --out wrote" in said

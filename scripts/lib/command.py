@@ -53,8 +53,18 @@ def parse_readable(parser: argparse.ArgumentParser, argv: list[str] | None) -> a
 
 
 def rows_of(files: Sequence[pathlib.Path]) -> list[dict[str, Any]]:
-    """The numbers that were written by `--out`, those of several files together."""
-    return [row for file in files for row in json.loads(file.read_text())]
+    """The numbers that were written by `--out`, those of several files together.
+
+    Raises:
+        ValueError: a file that is none of these.
+    """
+    rows: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            rows += json.loads(file.read_text())
+        except ValueError as error:
+            raise ValueError(f"{file}: no numbers that --out wrote ({error})") from error
+    return rows
 
 
 def natural(text: str) -> int:

@@ -163,7 +163,7 @@ def refined(
 
     Residuals are the distances from the lines, polynomials over the profile's own length. That
     normals should meet the axis is left out: where a wall bends they are not known well enough, and
-    drew axes 5° away in the median.
+    drew fits away.
 
     Args:
         widest: half of the points lie no further from the axis, in mm, or hardly.
