@@ -123,7 +123,7 @@ def _find(
     def worth(axis: Axis) -> tuple[bool, float]:
         return bool(reach(axis, points) > most), axis.error
 
-    rough = [refined(few, lines[n], widest, free=free) for n in starts(directions, cost)]
+    rough = [refined(few, lines[n], widest, free=free, rounds=1) for n in starts(directions, cost)]
     found = distinct(sorted(filter(None, rough), key=worth), extent)[:_KEPT]
     fine = [refined(surface, axis, widest, free=free) for axis in found]
     found = distinct(sorted(filter(None, fine), key=worth), extent)

@@ -23,7 +23,7 @@ _DISTANCES = (0.7, 1.4)
 _PROMISING = 120
 """In so many directions. On 12 scans 147 of 149 such lines that were kept first lay in these."""
 
-_ROUNDS = ((24, 5.0, 1.2, 0.15), (16, 2.5, 0.6, 0.08), (10, 1.2, 0.3, 0.04))
+_ROUNDS = ((20, 4.0, 1.0, 0.12), (10, 1.5, 0.4, 0.05))
 """How many lines are kept, and by how much they are varied: degrees, units, share of distance."""
 
 _VARIED = 12  # lines made of each that is kept

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CUBE = locator.CUBE
 """The side of the cube in voxels in which `Known.voxel` is counted."""
 
-LOOKED_AT = 16
+LOOKED_AT = 8
 """Placements that the model completes."""
 
 RUNNER_UPS = 3  # told beside the best
