@@ -21,7 +21,7 @@ _DIRECTIONS = 300  # over half a sphere
 _DISTANCES = (0.7, 1.4)
 """Lines are tried, too, at these shares of the distance at which the normals meet best."""
 _PROMISING = 120
-"""In so many directions. On 12 scans 147 of 149 such lines that were kept first lay in these."""
+"""In so many directions. On 12 scans, with 24 kept, 147 of 149 such lines lay in these."""
 
 _ROUNDS = ((20, 4.0, 1.0, 0.12), (10, 1.5, 0.4, 0.05))
 """How many lines are kept, and by how much they are varied: degrees, units, share of distance."""
