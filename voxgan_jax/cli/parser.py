@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from voxgan_jax.cli import words
+from voxgan_jax.cli.app import add_app
 from voxgan_jax.cli.complete import add_complete
 from voxgan_jax.cli.data import add_convert, add_synth
 from voxgan_jax.cli.doctor import add_doctor
@@ -25,6 +26,7 @@ EXAMPLES = {
         "voxgan complete pot.vox --fragment 3 --out restored",
     ),
     "view": ("voxgan view restored/sherd_completed.stl", "voxgan view sherd.stl --out restored"),
+    "app": ("voxgan app", "voxgan app sherd.stl --project finds"),
     "info": ("voxgan info sherd.stl --unit cm", "voxgan info *.vox --json"),
     "doctor": ("voxgan doctor", "voxgan doctor --quick --json"),
     "synth": ("voxgan synth --out pots --pots 20 --resolution 32",),
@@ -63,6 +65,7 @@ def build_parser(voxgan: Callable[[Sequence[str]], int]) -> argparse.ArgumentPar
     subparsers: Any = parser.add_subparsers(dest="command")
     add_complete(subparsers)
     add_view(subparsers)
+    add_app(subparsers)
     add_info(subparsers)
     add_doctor(subparsers, voxgan)
     add_synth(subparsers)

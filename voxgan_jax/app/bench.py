@@ -1,0 +1,158 @@
+"""The workbench: what is done with a project, whoever asks for it."""
+
+import filecmp
+import pathlib
+import shutil
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from voxgan_jax.app import choices, uploads
+from voxgan_jax.app.events import Events
+from voxgan_jax.app.jobs import Jobs
+from voxgan_jax.app.project import Project, Scan
+from voxgan_jax.app.work import Job, serve
+from voxgan_jax.files import whole
+from voxgan_jax.scan import source
+
+
+class Bench:
+    """A project, the worker that serves it, and the pages that look on.
+
+    Its methods may be called by several threads. They raise KeyError where there is no such scan,
+    ValueError or TypeError, in words for the user, where what is told cannot be.
+    """
+
+    def __init__(self, project: Project, work: Callable[[Connection], None] = serve):
+        self.project = project
+        self.events = Events(self.state)
+        self.jobs = Jobs(self._told, work)
+        for scan in list(project.scans.values()):
+            if scan.look is None and scan.fault is None:
+                self._submit("look", scan)
+
+    def close(self) -> None:
+        """End the worker, and let others open the project."""
+        self.events.close()
+        self.jobs.close()
+        self.project.close()
+
+    def state(self) -> dict[str, Any]:
+        """All that a page is told."""
+        steps = self.jobs.state()
+        scans = [scan | {"step": steps.get(scan["id"])} for scan in self.project.told()]
+        return {"project": str(self.project.folder), "scans": scans}
+
+    def add(self, file: str) -> Scan:
+        """A scan that lies in the project's folder now is looked at."""
+        scan = self.project.add(file)
+        self._submit("look", scan)
+        return scan
+
+    def bring(self, path: pathlib.Path) -> None:
+        """Copy a file of this machine into the project, unless it is there already."""
+        source.require(path)
+        for scan in self.project.scans.values():
+            if filecmp.cmp(path, self.project.path(scan), shallow=False):
+                return
+        file = self.place_for(path.name)
+        with whole(self.project.folder / "scans" / file) as unfinished:
+            shutil.copyfile(path, unfinished)
+        self.add(file)
+
+    def place_for(self, name: str) -> str:
+        """The name under which a scan that comes can be kept.
+
+        Raises:
+            RefusedError: it is none that can be read, or there are too many.
+        """
+        scans = self.project.scans.values()
+        if len(scans) >= uploads.MOST_SCANS:
+            raise uploads.RefusedError(
+                f"{uploads.MOST_SCANS} scans are in this project already; remove some, or begin"
+                " another by --project"
+            )
+        return uploads.kept_as(name, [scan.file for scan in scans])
+
+    def remove(self, number: int) -> None:
+        """Take a scan out of the project."""
+        self.jobs.stop(number)
+        self.project.remove(number)
+        self.events.changed()
+
+    def choose(self, number: int, told: dict[str, Any]) -> None:
+        """Take these choices in place of those before."""
+        with self.project.changing(number) as scan:
+            made = choices.checked(told, self.project.path(scan))
+            anew = scan.choose(made)
+        self._after(scan, anew)
+
+    def undo(self, number: int) -> None:
+        """Have back the choices before the last change."""
+        with self.project.changing(number) as scan:
+            anew = scan.undo()
+        self._after(scan, anew)
+
+    def by_rim(self, number: int, points: Sequence[Sequence[float]]) -> None:
+        """Choose the axis by three points on the rim, in the file's unit."""
+        scan = self.project.scans[number]
+        if scan.look is None:
+            raise ValueError("wait until the scan was read")
+        axis = choices.rim_axis(points, scan.look["middle"])
+        self.choose(number, scan.choices | {"axis": axis, "rim": True})
+
+    def take(self, number: int, other: int) -> None:
+        """Choose one of the next best places."""
+        scan, places = self._placed(number)
+        if not 0 <= other < len(places["runner_ups"]):
+            raise ValueError("there is no such place")
+        self.choose(number, choices.taking(scan.choices, places["runner_ups"][other]))
+
+    def flip(self, number: int) -> None:
+        """Choose the other end up."""
+        scan, place = self._placed(number)
+        self.choose(number, choices.flipped(scan.choices, place))
+
+    def restore(self, number: int) -> None:
+        """Restore the pot with what is chosen."""
+        with self.project.changing(number) as scan:
+            scan.fault = None
+        self._submit("restore", scan)
+
+    def stop(self, number: int) -> None:
+        """Break off what is done for a scan."""
+        self.jobs.stop(self.project.scans[number].id)
+
+    def _placed(self, number: int) -> tuple[Scan, dict[str, Any]]:
+        """A restored scan and its place in the report."""
+        scan = self.project.scans[number]
+        place = scan.restored and scan.restored["report"].get("placement")
+        if not place:
+            raise ValueError("restore the sherd first")
+        return scan, place
+
+    def _after(self, scan: Scan, anew: bool) -> None:
+        """Do again what other choices change: all but the first time that it is restored."""
+        if anew and scan.look is not None and scan.look["bodies"]:
+            self._submit("look", scan)
+        if anew and (scan.restored or self.jobs.has("restore", scan.id)):
+            self._submit("restore", scan)
+        self.events.changed()
+
+    def _submit(self, kind: str, scan: Scan) -> None:
+        project = self.project
+        view = project.view(scan, "scan" if kind == "look" else "pot")
+        path, out = project.path(scan), project.results(scan)
+        self.jobs.submit(Job(kind, scan.id, path, view, out, dict(scan.choices)))
+        self.events.changed()
+
+    def _told(self, job: Job, how: str, what: Any) -> None:
+        """Keep what became of a job; that of a scan that was removed is nobody's."""
+        if how in ("done", "failed") and job.scan in self.project.scans:
+            with self.project.changing(job.scan) as scan:
+                scan.fault = what if how == "failed" else None
+                if how == "done" and job.kind == "look":
+                    scan.look = what
+                elif how == "done":
+                    scan.restored = what
+        self.events.changed()
