@@ -1,9 +1,11 @@
 """The workbench: what is done with a project, whoever asks for it."""
 
+import contextlib
 import filecmp
 import pathlib
 import shutil
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -27,6 +29,7 @@ class Bench:
         self.project = project
         self.events = Events(self.state)
         self.jobs = Jobs(self._told, work)
+        self._naming, self._coming = threading.Lock(), set[str]()
         for scan in list(project.scans.values()):
             if scan.look is None and scan.fault is None:
                 self._submit("look", scan)
@@ -55,24 +58,31 @@ class Bench:
         for scan in self.project.scans.values():
             if filecmp.cmp(path, self.project.path(scan), shallow=False):
                 return
-        file = self.place_for(path.name)
-        with whole(self.project.folder / "scans" / file) as unfinished:
-            shutil.copyfile(path, unfinished)
-        self.add(file)
+        with self.coming(path.name) as place:
+            with whole(place) as unfinished:
+                shutil.copyfile(path, unfinished)
+            self.add(place.name)
 
-    def place_for(self, name: str) -> str:
-        """The name under which a scan that comes can be kept.
+    @contextlib.contextmanager
+    def coming(self, name: str) -> Iterator[pathlib.Path]:
+        """Where to keep a scan of such a name; nobody else is given this place meanwhile.
 
         Raises:
             RefusedError: it is none that can be read, or there are too many.
         """
-        scans = self.project.scans.values()
-        if len(scans) >= uploads.MOST_SCANS:
-            raise uploads.RefusedError(
-                f"{uploads.MOST_SCANS} scans are in this project already; remove some, or begin"
-                " another by --project"
-            )
-        return uploads.kept_as(name, [scan.file for scan in scans])
+        with self._naming:
+            taken = {scan.file for scan in self.project.scans.values()} | self._coming
+            if len(taken) >= uploads.MOST_SCANS:
+                raise uploads.RefusedError(
+                    f"{uploads.MOST_SCANS} scans are in this project already; remove some, or begin"
+                    " another by --project"
+                )
+            file = uploads.kept_as(name, taken)
+            self._coming.add(file)
+        try:
+            yield self.project.folder / "scans" / file
+        finally:
+            self._coming.discard(file)
 
     def remove(self, number: int) -> None:
         """Take a scan out of the project."""
@@ -80,7 +90,7 @@ class Bench:
         self.project.remove(number)
         self.events.changed()
 
-    def choose(self, number: int, told: dict[str, Any]) -> None:
+    def choose(self, number: int, told: Any) -> None:
         """Take these choices in place of those before."""
         with self.project.changing(number) as scan:
             made = choices.checked(told, self.project.path(scan))
@@ -93,7 +103,7 @@ class Bench:
             anew = scan.undo()
         self._after(scan, anew)
 
-    def by_rim(self, number: int, points: Sequence[Sequence[float]]) -> None:
+    def by_rim(self, number: int, points: Any) -> None:
         """Choose the axis by three points on the rim, in the file's unit."""
         scan = self.project.scans[number]
         if scan.look is None:
@@ -101,10 +111,10 @@ class Bench:
         axis = choices.rim_axis(points, scan.look["middle"])
         self.choose(number, scan.choices | {"axis": axis, "rim": True})
 
-    def take(self, number: int, other: int) -> None:
+    def take(self, number: int, other: Any) -> None:
         """Choose one of the next best places."""
         scan, places = self._placed(number)
-        if not 0 <= other < len(places["runner_ups"]):
+        if not isinstance(other, int) or not 0 <= other < len(places["runner_ups"]):
             raise ValueError("there is no such place")
         self.choose(number, choices.taking(scan.choices, places["runner_ups"][other]))
 

@@ -23,12 +23,14 @@ _STRAIGHT = 0.08
 """Three points whose triangle is no higher than this share of its longest side say no plane."""
 
 
-def checked(told: Mapping[str, Any], path: pathlib.Path) -> Choices:
+def checked(told: Any, path: pathlib.Path) -> Choices:
     """What may be chosen for a file, without what says nothing.
 
     Raises:
         ValueError, TypeError: no such choice for such a file, or a value that cannot be.
     """
+    if not isinstance(told, Mapping):
+        raise TypeError("choices are an object of JSON")
     known = (*(_OF_A_MESH if formats.is_mesh(path) else _OF_VOXELS), "hypotheses")
     if unknown := sorted(told.keys() - set(known)):
         raise ValueError(f"no choice {unknown[0][:40]!r} here; there are {', '.join(known)}")
@@ -48,16 +50,15 @@ def facts(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
     """
     both = formats.is_mesh(path) and {"height_mm", "diameter_mm"} <= choices.keys()
     placed = choices.keys() & {"axis", "rim", "base"}
-    return {name: choices.get(name) for name in _FACTS} | {"place": bool(both and not placed)}
+    told = {name: choices.get(name) for name in _FACTS}
+    told["axis"] = tuple(told["axis"]) if told["axis"] else None
+    return told | {"place": bool(both and not placed)}
 
 
 def options(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
     """What the report says was asked for: as that of `command` does."""
     asked = {**facts(choices, path), "hypotheses": choices.get("hypotheses", 0)}
-    formats_ = [
-        name for name in ("vox", "stl", "glb", "svg", "html", "json") if name in pot.FORMATS
-    ]
-    return files.asked(asked | {"clearance_mm": CLEARANCE_MM, "formats": formats_})
+    return files.asked(asked | {"clearance_mm": CLEARANCE_MM, "formats": list(pot.FORMATS)})
 
 
 def command(choices: Choices, path: pathlib.Path) -> str:
@@ -78,7 +79,7 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def rim_axis(points: Sequence[Sequence[float]], middle: Sequence[float]) -> list[float]:
+def rim_axis(points: Any, middle: Sequence[float]) -> list[float]:
     """The direction of the pot's axis from base to rim, of three points on the sherd's rim.
 
     It is the normal of the plane through them that looks away from the sherd's middle: all of a

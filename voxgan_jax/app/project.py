@@ -88,10 +88,11 @@ class Project:
         for name in ("scans", "views", "results"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._open = self._held()
-        if self._file.is_file():
-            self._load()
-        else:
-            self._save()
+        try:
+            self._load() if self._file.is_file() else self._save()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def _file(self) -> pathlib.Path:

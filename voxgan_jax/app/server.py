@@ -105,12 +105,11 @@ class Application:
 
     async def receive(self, request: Request) -> Response:
         """Keep a scan: its name is in the address, its bytes are what is sent."""
-        file = self.bench.place_for(request.query_params.get("name", ""))
         told = request.headers.get("content-length", "0")
         size = int(told) if told.isdecimal() else 0
-        path = self.bench.project.folder / "scans" / file
-        await uploads.receive(path, request.stream(), size)
-        scan = await run_in_threadpool(self.bench.add, file)
+        with self.bench.coming(request.query_params.get("name", "")) as place:
+            await uploads.receive(place, request.stream(), size)
+            scan = await run_in_threadpool(self.bench.add, place.name)
         return JSONResponse({"id": scan.id}, 201)
 
     def remove(self, request: Request) -> Response:
@@ -120,20 +119,20 @@ class Application:
 
     async def act(self, request: Request) -> Response:
         """Do with a scan what the address says, with what is sent as JSON."""
-        said = await self._said(request)
+        deed, said = request.path_params["deed"], await self._said(request)
         number, bench = self._scan(request).id, self.bench
-        deeds: dict[str, Callable[[], None]] = {
-            "choices": lambda: bench.choose(number, said["choices"]),
-            "undo": lambda: bench.undo(number),
-            "rim": lambda: bench.by_rim(number, said["points"]),
-            "take": lambda: bench.take(number, said["place"]),
-            "flip": lambda: bench.flip(number),
-            "restore": lambda: bench.restore(number),
-            "stop": lambda: bench.stop(number),
+        if deed in ("undo", "flip", "restore", "stop"):
+            await run_in_threadpool(getattr(bench, deed), number)
+            return Response(status_code=204)
+        with_more = {
+            "choices": (bench.choose, "choices"),
+            "rim": (bench.by_rim, "points"),
+            "take": (bench.take, "place"),
         }
-        if request.path_params["deed"] not in deeds:
+        if deed not in with_more:
             raise HTTPException(404)
-        await run_in_threadpool(deeds[request.path_params["deed"]])
+        function, name = with_more[deed]
+        await run_in_threadpool(function, number, said.get(name))
         return Response(status_code=204)
 
     async def _said(self, request: Request) -> dict[str, Any]:
@@ -198,7 +197,8 @@ class Application:
 
 def application(bench: Bench, token: str, port: int, language: str | None = None) -> Guard:
     """The application of a workbench, which answers only who has the token (`guard`)."""
-    faults = {ValueError: _refused, TypeError: _refused, KeyError: _missing, OSError: _failed}
+    wrong = dict.fromkeys((ValueError, TypeError, OverflowError), _refused)
+    faults = {**wrong, KeyError: _missing, OSError: _failed}
     app = Starlette(routes=Application(bench, language).routes(), exception_handlers=faults)
     return Guard(app, token, port)
 

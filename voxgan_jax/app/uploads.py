@@ -14,9 +14,11 @@ MOST_BYTES = 1 << 30
 MOST_SCANS = 200
 """In one project."""
 
+MOST_UNPACKED = threemf.MAX_MIB << 20
+"""Bytes that an archive may hold."""
+
 _PACKED = (".3mf", ".npz")
 _LONGEST = 80
-_TOO_BIG = "{}: more than {} MB; reduce the scan"
 
 
 class RefusedError(ValueError):
@@ -49,26 +51,25 @@ def kept_as(name: str, taken: Collection[str]) -> str:
     return found + ending
 
 
-async def receive(
-    path: pathlib.Path, chunks: AsyncIterator[bytes], told: int = 0, most: int = MOST_BYTES
-) -> int:
+async def receive(path: pathlib.Path, chunks: AsyncIterator[bytes], told: int = 0) -> int:
     """Write what is sent to a file that was not there, whole or not at all; returns its bytes.
 
     Args:
         told: how many bytes the sender announced; 0 if none.
 
     Raises:
-        RefusedError: it is empty, or more than `most` bytes, sent or unpacked.
+        RefusedError: it is empty, or more bytes than are taken, sent or unpacked.
     """
-    if told > most:
-        raise RefusedError(_TOO_BIG.format(path.name, most >> 20))
+    most = RefusedError(f"{path.name}: more than {MOST_BYTES >> 20} MB; reduce the scan")
+    if told > MOST_BYTES:
+        raise most
     size = 0
     with whole(path) as unfinished:
         with open(unfinished, "wb") as file:
             async for chunk in chunks:
                 size += len(chunk)
-                if size > most:
-                    raise RefusedError(_TOO_BIG.format(path.name, most >> 20))
+                if size > MOST_BYTES:
+                    raise most
                 file.write(chunk)
         if not size:
             raise RefusedError(f"{path.name}: an empty file; save the scan again")
@@ -77,14 +78,15 @@ async def receive(
     return size
 
 
-def _check_unpacked(name: str, path: pathlib.Path, most_mib: int = threemf.MAX_MIB) -> None:
+def _check_unpacked(name: str, path: pathlib.Path) -> None:
     """Raise RefusedError for an archive that is none, or that says it holds too much."""
     try:
         with zipfile.ZipFile(path) as packed:
             size = sum(part.file_size for part in packed.infolist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise RefusedError(f"{name}: {error}; save it again") from error
-    if size > most_mib << 20:
+    if size > MOST_UNPACKED:
+        most = MOST_UNPACKED >> 20
         raise RefusedError(
-            f"{name}: {size >> 20} MB unpacked, {most_mib} at most; save it as PLY or STL"
+            f"{name}: {size >> 20} MB unpacked, {most} at most; save it as PLY or STL"
         )

@@ -114,7 +114,7 @@ def look(job: Job, tell: Tell) -> dict[str, Any]:
 
     Returns:
         `size` along x, y and z and `middle`, in that unit; `unit_mm`: what one is taken for;
-        `mesh`: whether it is one; `bodies`: their sizes where it holds several; `notes` on it, in words.
+        `mesh`: whether it is one; `bodies`: their sizes where it holds several; `notes` on it.
     """
     from voxgan_jax.app import views
     from voxgan_jax.scan import formats

@@ -20,7 +20,7 @@ function showUnits(scan) {
     const size = across(longest * unit);
     const button = make("button", { type: "button" }, make("strong", {}, name || say("unit_of_file")), ` ${size}`);
     button.dataset.unit = name;
-    button.setAttribute("aria-pressed", String(scan.choices.unit === name));
+    button.setAttribute("aria-pressed", String(unit === unitOf(scan)));
     button.addEventListener("click", () => choose({ unit: name || null }));
     return button;
   }));
