@@ -42,7 +42,7 @@ def test_it_listens_on_this_machine_only():
         assert host == "127.0.0.1"
         with pytest.raises(OSError, match=rf"port {port}: .*; name another by --port"):
             server.listening(port)
-        elsewhere = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), port)}
+        elsewhere = {str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), port)}
         for address in elsewhere - {"127.0.0.1", "::1"}:
             with pytest.raises(OSError), socket.create_connection((address, port), timeout=2):
                 pass

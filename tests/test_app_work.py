@@ -39,8 +39,8 @@ def corners(view):
 
 
 @pytest.fixture
-def toy(weights_file, monkeypatch):
-    """The model of the worker is a small one."""
+def pot(weights_file, monkeypatch, tmp_path):
+    """A file of voxels, for a worker whose model is a small one."""
 
     def load(num_hypotheses):
         assert num_hypotheses == 0
@@ -48,6 +48,8 @@ def toy(weights_file, monkeypatch):
 
     monkeypatch.setattr(work, "model", load)
     monkeypatch.setattr(work, "_requests", {})
+    vox.write(tmp_path / "pot.vox", sherd(1))
+    return tmp_path / "pot.vox"
 
 
 def test_a_mesh_is_looked_at_in_its_own_unit(tmp_path):
@@ -68,7 +70,10 @@ def test_a_mesh_is_looked_at_in_its_own_unit(tmp_path):
 def test_of_several_bodies_one_is_looked_at(tmp_path):
     big, small = trimesh.creation.box([50, 40, 30]), trimesh.creation.box([20, 20, 20])
     small.apply_translation([100, 0, 0])
-    both = trimesh.util.concatenate([big, small])
+    both = trimesh.Trimesh(
+        np.concatenate([big.vertices, small.vertices]),
+        np.concatenate([big.faces, small.faces + len(big.vertices)]),
+    )
     path = tmp_path / "two.ply"
     path.write_bytes(ply.as_ply(both.vertices, both.faces))
     _, seen, _ = done(job("look", path))
@@ -78,50 +83,44 @@ def test_of_several_bodies_one_is_looked_at(tmp_path):
     assert np.allclose(seen["size"], [20, 20, 20]) and len(seen["bodies"]) == 2
 
 
-def test_voxels_are_looked_at_and_restored(tmp_path, toy):
-    path = tmp_path / "pot.vox"
-    vox.write(path, sherd(1))
-    how, seen, _ = done(job("look", path))
+def test_voxels_are_looked_at_and_restored(pot):
+    how, seen, _ = done(job("look", pot))
     assert (how, seen["mesh"], seen["unit_mm"]) == ("done", False, 1.0)
     there = np.argwhere(sherd(1) > 0)
     assert sorted(seen["size"]) == pytest.approx(sorted(np.ptp(there, axis=0) + 1.0), abs=0.6)
-    how, made, steps = done(job("restore", path, voxel_mm=2.5))
+    how, made, steps = done(job("restore", pot, voxel_mm=2.5))
     assert (how, steps) == ("done", STEPS)
     assert made["choices"] == {"voxel_mm": 2.5} and made["report"]["voxel_mm"] == 2.5
     assert made["report"]["options"]["voxel_mm"] == 2.5
     assert made["report"]["input"]["file"] == "pot.vox"
-    names = {file.name for file in (tmp_path / "results").iterdir()} - {".voxgan_jax.sha256"}
+    names = {file.name for file in (pot.parent / "results").iterdir()} - {".voxgan_jax.sha256"}
     assert set(made["files"]) == names >= {"pot.html", "pot.json", "pot_completed.stl"}
-    view = json.loads(path.with_suffix(".restore.json").read_text())
+    view = json.loads(pot.with_suffix(".restore.json").read_text())
     assert GIVEN in {group["label"] for group in view["parts"][0]["groups"]}
     low, high = (np.array(end) for end in view["axis"])
     assert np.linalg.norm(high - low) == pytest.approx(1.2 * view["height"])
     assert (high - low) @ view["up"] == pytest.approx(1.2 * view["height"])
 
 
-def test_a_scan_is_placed_again_only_for_other_choices(tmp_path, toy, monkeypatch):
-    path = tmp_path / "pot.vox"
-    vox.write(path, sherd(2))
+def test_a_scan_is_placed_again_only_for_other_choices(pot, monkeypatch):
     monkeypatch.setattr(work, "_KEPT", 1)
     asked, read = [], request.read_request
     monkeypatch.setattr(request, "read_request", lambda *a, **k: asked.append(a) or read(*a, **k))
     for choices, times in (({}, 1), ({}, 1), ({"voxel_mm": 2.0}, 2), ({}, 3)):
-        assert done(job("restore", path, **choices))[0] == "done"
+        assert done(job("restore", pot, **choices))[0] == "done"
         assert (len(asked), len(work._requests)) == (times, 1)
 
 
-def test_a_file_that_is_none_fails_in_one_line_and_writes_nothing(tmp_path, toy):
-    path = tmp_path / "none.stl"
+def test_a_file_that_is_none_fails_in_one_line_and_writes_nothing(pot):
+    path = pot.with_name("none.stl")
     path.write_bytes(b"not a scan")
     for kind in ("look", "restore"):
         how, why, _ = done(job(kind, path))
         assert how == "failed" and "\n" not in why and not why.startswith(str(path))
-    assert [file.name for file in tmp_path.iterdir()] == ["none.stl"]
+    assert sorted(file.name for file in pot.parent.iterdir()) == ["none.stl", "pot.vox"]
 
 
-def test_what_is_no_longer_wanted_ends_at_the_next_step(tmp_path, toy):
-    path = tmp_path / "pot.vox"
-    vox.write(path, sherd(1))
+def test_what_is_no_longer_wanted_ends_at_the_next_step(pot):
     told = []
 
     def tell(step):
@@ -129,5 +128,5 @@ def test_what_is_no_longer_wanted_ends_at_the_next_step(tmp_path, toy):
         if len(told) == 3:
             raise work.Dropped
 
-    assert work.answered(job("restore", path), tell) == ("dropped", None)
-    assert told == STEPS[:3] and not (tmp_path / "results").exists()
+    assert work.answered(job("restore", pot), tell) == ("dropped", None)
+    assert told == STEPS[:3] and not (pot.parent / "results").exists()

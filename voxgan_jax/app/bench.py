@@ -161,8 +161,6 @@ class Bench:
         if how in ("done", "failed") and job.scan in self.project.scans:
             with self.project.changing(job.scan) as scan:
                 scan.fault = what if how == "failed" else None
-                if how == "done" and job.kind == "look":
-                    scan.look = what
-                elif how == "done":
-                    scan.restored = what
+                if how == "done":
+                    setattr(scan, {"look": "look", "restore": "restored"}[job.kind], what)
         self.events.changed()

@@ -11,7 +11,7 @@ import pathlib
 import secrets
 import socket
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import uvicorn
@@ -31,8 +31,9 @@ from starlette.routing import Route
 from voxgan_jax.app import texts, uploads
 from voxgan_jax.app.bench import Bench
 from voxgan_jax.app.guard import Guard
-from voxgan_jax.app.project import Scan
+from voxgan_jax.app.project import Project, Scan
 from voxgan_jax.report import render
+from voxgan_jax.restore import files
 
 ASSETS = {
     "page.css": "text/css",
@@ -241,30 +242,42 @@ def listening(port: int = 0) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind(("127.0.0.1", port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         found.close()
-        raise OSError(f"port {port}: {error.strerror}; name another by --port") from error
+        why = getattr(error, "strerror", error)
+        raise OSError(f"port {port}: {why}; name another by --port") from error
     found.listen()
     return found
 
 
-def serve(
-    bench: Bench, place: socket.socket, tell: Callable[[str], None], language: str | None = None
+def run(
+    project: pathlib.Path,
+    inputs: Sequence[str],
+    tell: Callable[[str], None],
+    *,
+    port: int = 0,
+    language: str | None = None,
 ) -> None:
-    """Serve until Ctrl-C; `tell` is told the address with its token, once it is answered."""
-    port, token = place.getsockname()[1], secrets.token_urlsafe(32)
-    config = uvicorn.Config(
-        application(bench, token, port, language),
-        log_level="warning",
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=2,
-    )
-    tell(f"http://127.0.0.1:{port}/?token={token}")
-    try:
+    """Serve a project until Ctrl-C.
+
+    Args:
+        inputs: files, folders and globs of scans that are copied into it.
+        tell: is told the address, with its token, as soon as it is answered.
+        port, language: as of `listening` and `Application`.
+    """
+    with listening(port) as place, contextlib.closing(Bench(Project(project))) as bench:
+        for path in files.collect(inputs):
+            bench.bring(path)
+        port, token = place.getsockname()[1], secrets.token_urlsafe(32)
+        config = uvicorn.Config(
+            application(bench, token, port, language),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+        tell(f"http://127.0.0.1:{port}/?token={token}")
         _Server(config, bench).run(sockets=[place])
-    finally:
-        bench.close()

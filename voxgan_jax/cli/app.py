@@ -22,18 +22,10 @@ def add_app(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _app(args: argparse.Namespace) -> None:
     from voxgan_jax.app import server
-    from voxgan_jax.app.bench import Bench
-    from voxgan_jax.app.project import Project
-    from voxgan_jax.restore import files
-
-    place = server.listening(args.port)
-    bench = Bench(Project(args.project))
-    for path in files.collect(args.files):
-        bench.bring(path)
 
     def tell(address: str) -> None:
         if args.no_browser or not open_page(address):
-            print("Open this address in a browser on this machine (Ctrl-C ends it):", flush=True)
+            print("Open this address in a browser on this machine (Ctrl-C ends it):")
         print(address, flush=True)
 
-    server.serve(bench, place, tell, args.lang)
+    server.run(args.project, args.files, tell, port=args.port, language=args.lang)

@@ -1,6 +1,7 @@
 """What can be typed after `voxgan`: its commands, and what their help ends with."""
 
 import argparse
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -63,14 +64,11 @@ def build_parser(voxgan: Callable[[Sequence[str]], int]) -> argparse.ArgumentPar
     add_print_completion(parser)
     # Commands are of the same class.
     subparsers: Any = parser.add_subparsers(dest="command")
-    add_complete(subparsers)
-    add_view(subparsers)
-    add_app(subparsers)
-    add_info(subparsers)
-    add_doctor(subparsers, voxgan)
-    add_synth(subparsers)
-    add_sample(subparsers)
-    add_convert(subparsers)
+    doctor = functools.partial(add_doctor, voxgan=voxgan)
+    for add in (add_complete, add_app, add_view, add_info, doctor):
+        add(subparsers)
+    for add in (add_synth, add_sample, add_convert):
+        add(subparsers)
     for name, command in subparsers.choices.items():
         command.epilog = _epilog(EXAMPLES[name])
         command.formatter_class = argparse.RawDescriptionHelpFormatter

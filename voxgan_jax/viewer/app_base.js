@@ -1,8 +1,10 @@
 // What the scripts of the workbench share: the server, the texts, the scan that is shown.
 
 export const $ = (id) => document.getElementById(id);
+
 // What the server told last, and the texts of the user's language.
 export const told = { state: { scans: [] }, texts: {} };
+
 // A text of the user's language, with what stands for {names} in it.
 export function say(key, values = {}) {
   return told.texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
@@ -23,9 +25,15 @@ export function unitOf(scan) {
 
 export const unitNames = Object.entries(UNITS);
 
+// A number as the user's language writes it.
+export function fixed(value, digits) {
+  const how = { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false };
+  return value.toLocaleString(document.documentElement.lang, how);
+}
+
 // A length in mm with three digits at most.
 export function mm(value) {
-  return `${value.toFixed(Math.abs(value) >= 100 ? 0 : 1)} mm`;
+  return `${fixed(value, Math.abs(value) >= 100 ? 0 : 1)} mm`;
 }
 
 export function percent(share) {

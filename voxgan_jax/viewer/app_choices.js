@@ -1,13 +1,13 @@
 // What the user says of a sherd: its unit, what is known of its pot.
-import { $, current, make, onScan, say, trouble, unitNames, unitOf } from "./app_base.js";
+import { $, current, fixed, make, onScan, say, trouble, unitNames, unitOf } from "./app_base.js";
 import { pickRim } from "./app_stage.js";
 
 const NUMBERS = ["height_mm", "diameter_mm", "voxel_mm"];
 
 // Sizes are asked for in words that are read at once: 19 cm, not 190 mm.
 function across(size) {
-  if (size >= 1000) return `${(size / 1000).toPrecision(3)} m`;
-  return size >= 10 ? `${(size / 10).toPrecision(2)} cm` : `${size.toPrecision(2)} mm`;
+  const [value, unit] = size >= 1000 ? [size / 1000, "m"] : size >= 10 ? [size / 10, "cm"] : [size, "mm"];
+  return `${fixed(value, value >= 10 ? 0 : unit === "m" ? 2 : 1)} ${unit}`;
 }
 
 function showUnits(scan) {
@@ -29,7 +29,7 @@ function showUnits(scan) {
 function showBodies(scan) {
   const { bodies } = scan.look;
   $("which").hidden = bodies.length === 0;
-  const named = (size) => size.map((side) => (side * unitOf(scan)).toPrecision(3)).join(" × ");
+  const named = (size) => size.map((side) => fixed(side * unitOf(scan), 0)).join(" × ");
   const options = [["", say("body_ask")], ["all", say("body_all")],
     ...bodies.map((size, i) => [String(i + 1), say("body_one", { number: i + 1, size: `${named(size)} mm` })])];
   const select = $("place").elements.body;

@@ -1,5 +1,5 @@
 // What came of a sherd: measures, trust, other places, files.
-import { $, make, mm, onScan, percent, say } from "./app_base.js";
+import { $, fixed, make, mm, onScan, percent, say } from "./app_base.js";
 
 const LENGTHS = ["height_mm", "rim_diameter_mm", "max_diameter_mm", "base_diameter_mm", "wall_mm"];
 // How names of files end, what is a part of another behind it.
@@ -8,7 +8,7 @@ const ENDS = ["missing_upright.stl", "completed.vox", "completed.stl", "complete
 const VOLUMES = ["volume_ml", "capacity_ml"];
 
 function volume(ml) {
-  return ml >= 1000 ? `${(ml / 1000).toFixed(2)} l` : `${ml.toFixed(ml >= 100 ? 0 : 1)} ml`;
+  return ml >= 1000 ? `${fixed(ml / 1000, 2)} l` : `${fixed(ml, ml >= 100 ? 0 : 1)} ml`;
 }
 
 // Without a scale a voxel was taken as 1 mm.
@@ -30,7 +30,7 @@ function measures(report) {
 function place(report, found, number) {
   const text = say("place", {
     height: mm(found.height_mm), width: mm(found.diameter_mm),
-    above: mm(found.above_base_mm), share: percent(found.confidence),
+    above: mm(found.above_base_mm), share: percent(Math.max(found.confidence, 1e-6)), // It is rounded.
   });
   const button = make("button", { type: "button" }, say("take"));
   button.setAttribute("aria-label", `${say("take")}: ${text}`);
@@ -65,7 +65,7 @@ export function showResult(scan) {
   $("measures").replaceChildren(...measures(report));
   const sure = report.confidence;
   $("trust").textContent = sure
-    ? say("trust", { word: say(`word_${sure.word}`), iou: sure.expected_iou.toFixed(2) }) : say("trust_unknown");
+    ? say("trust", { word: say(`word_${sure.word}`), iou: fixed(sure.expected_iou, 2) }) : say("trust_unknown");
   const places = report.placement?.runner_ups ?? [];
   $("others").hidden = places.length === 0;
   $("runner_ups").replaceChildren(...places.map((found, i) => place(report, found, i)));
