@@ -9,6 +9,7 @@ import sys
 import zipfile
 
 import numpy as np
+import psutil
 import pytest
 from browser import Opened, launched
 from conftest import ROOT
@@ -62,10 +63,13 @@ class Workbench:
         return json.loads((self.folder / "project.json").read_text())["scans"][0]
 
     def end(self):
-        """The exit code after Ctrl-C."""
+        """The exit code after Ctrl-C, and the processes that are left."""
         self.context.close()
+        begun = psutil.Process(self.program.pid).children(recursive=True)
+        assert len(begun) >= 2  # The worker, and the one that reads scans for it.
         self.program.send_signal(signal.SIGINT)
-        return self.program.wait(timeout=30)
+        code = self.program.wait(timeout=30)
+        return code, psutil.wait_procs(begun, timeout=10)[1]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +87,7 @@ def bench(tmp_path_factory):
         with made.program:
             try:
                 yield made
-                assert made.end() == 130
+                assert made.end() == (130, [])
                 assert made.program.stdout and made.program.stdout.read() == ""
             finally:
                 made.program.kill()

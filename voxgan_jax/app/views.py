@@ -21,15 +21,16 @@ _BEYOND = 0.6
 """The axis is drawn so far from the pot's middle either way, as a share of its height."""
 
 
-def of_scan(mesh: "trimesh.Trimesh", up: Sequence[float]) -> dict[str, Any]:
-    """A scan by itself; its axis is not known, so `up` is only how the file has it."""
+def of_scan(mesh: "trimesh.Trimesh", up: Sequence[float], scaled: bool = True) -> dict[str, Any]:
+    """A scan by itself; its axis is not known, so `up` is only how the file has it. Not `scaled`:
+    nobody told how big a voxel is."""
     labels = np.full(len(mesh.faces), GIVEN)
     frame = np.eye(4)
     frame[:3, 2] = -np.asarray(up) / np.linalg.norm(up)
     # Whichever side looks away most from the others.
     frame[:3, 0] = np.roll(frame[:3, 2], 1)
     part = scene.plain("pot", mesh, scene.colour_of(GIVEN), scene.POT)
-    return scene.place(mesh, labels, frame) | {"parts": [part], "scaled": True}
+    return scene.place(mesh, labels, frame) | {"parts": [part], "scaled": scaled}
 
 
 def of_voxels(sherd: Sherd) -> "trimesh.Trimesh":

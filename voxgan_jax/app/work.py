@@ -128,12 +128,12 @@ def look(job: Job, tell: Tell) -> dict[str, Any]:
         if len(contents.bodies) > 1:
             told["bodies"] = [list(body.size) for body in contents.scaled(1 / unit).bodies]
         mesh.apply_scale(1 / unit)
-        up = views.UPRIGHT[formats.FORMATS[job.path.suffix].up]
+        up, scaled = views.UPRIGHT[formats.FORMATS[job.path.suffix].up], True
     else:
         sherd = formats.read(job.path)
         mesh, unit = views.of_voxels(sherd), 1.0
-        up = (-sherd.to_mm[:3, 2]).tolist()
-    write_whole(job.view, json.dumps(views.of_scan(mesh, up)))
+        up, scaled = (-sherd.to_mm[:3, 2]).tolist(), sherd.scaled
+    write_whole(job.view, json.dumps(views.of_scan(mesh, up, scaled)))
     size, middle = mesh.extents, mesh.area_faces @ mesh.triangles_center / mesh.area
     return told | {"size": size.tolist(), "middle": middle.tolist(), "unit_mm": unit}
 

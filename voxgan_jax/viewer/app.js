@@ -25,7 +25,7 @@ function showList() {
 }
 
 function showAll() {
-  const focused = document.activeElement?.closest("#sherds") ? [...$("sherds").children].indexOf(document.activeElement) : -1;
+  const focused = [...$("sherds").children].indexOf(document.activeElement);
   showList();
   if (focused >= 0) $("sherds").children[focused]?.focus();
   const scan = current();

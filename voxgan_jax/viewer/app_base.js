@@ -18,9 +18,9 @@ export function make(tag, properties = {}, ...inside) {
 
 const UNITS = { mm: 1, cm: 10, m: 1000, in: 25.4 };
 
-// How many mm one of the units of a scan's file is; of all units where none is named.
+// How many mm one of the units of a scan's file is.
 export function unitOf(scan) {
-  return UNITS[scan.choices.unit] ?? scan.look.unit_mm;
+  return UNITS[scan.choices.unit] ?? scan.choices.voxel_mm ?? scan.look.unit_mm;
 }
 
 export const unitNames = Object.entries(UNITS);

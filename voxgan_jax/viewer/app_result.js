@@ -61,7 +61,8 @@ export function showResult(scan) {
   known = now;
   const { report } = restored;
   $("statement").textContent = say("statement", { share: percent(report.share_inferred) });
-  $("warnings").replaceChildren(...(report.warnings ?? []).map((text) => make("p", { className: "note warning" }, text)));
+  const warning = (text) => make("p", { className: "note warning" }, text);
+  $("warnings").replaceChildren(...(report.warnings ?? []).map(warning));
   $("measures").replaceChildren(...measures(report));
   const sure = report.confidence;
   $("trust").textContent = sure

@@ -5,13 +5,16 @@ const LABELS = { 1: "given", 2: "inferred", 3: "uncertain" };
 let kind = "scan"; // What is shown: the scan, or the restored pot.
 let known = ""; // What is shown, told apart from what was shown before.
 let view = null;
+let unit = "mm"; // Without a scale lengths are in voxels.
 let picking = null; // { wanted, points, done } while points are clicked.
 
 // Lengths of a scan are in its file's unit; here all are mm.
-function scaled(data, factor) {
+function inMm(data, scan) {
+  const factor = unitOf(scan);
   const times = (values) => values.map((value) => value * factor);
   return {
-    ...data, centre: times(data.centre), radius: data.radius * factor, height: data.height * factor,
+    ...data, scaled: data.scaled || Boolean(scan.choices.voxel_mm),
+    centre: times(data.centre), radius: data.radius * factor, height: data.height * factor,
     parts: data.parts.map((part) => ({ ...part, low: times(part.low), step: times(part.step) })),
   };
 }
@@ -69,20 +72,27 @@ export async function show(scan) {
   }
   if (!scan.restored) kind = "scan";
   const wanted = JSON.stringify(kind === "pot" ? [kind, which] : [kind, scan.id, scan.look, scan.look && unitOf(scan)]);
-  if (!scan.look || wanted === known) return;
+  if (wanted === known) return;
   known = wanted;
+  $("viewer").hidden = !scan.look;
+  if (!scan.look) {
+    view?.close(); // What is there is of another scan.
+    view = null;
+    $("switches").replaceChildren();
+    return;
+  }
   const answer = await fetch(`/scans/${scan.id}/view/${kind}`);
   if (!answer.ok || wanted !== known) return;
-  const data = await answer.json();
+  const told = await answer.json();
   if (wanted !== known) return;
+  const data = kind === "scan" ? inMm(told, scan) : told;
   view?.close();
+  unit = data.scaled ? "mm" : say("voxels");
   for (const button of document.querySelectorAll("[data-kind]")) {
     button.setAttribute("aria-pressed", String(button.dataset.kind === kind));
   }
   showSwitches(data);
-  view = globalThis.voxganView.show($("viewer"), kind === "scan" ? scaled(data, unitOf(scan)) : data, {
-    clicked, cross: $("cross"),
-  });
+  view = globalThis.voxganView.show($("viewer"), data, { clicked, cross: $("cross") });
   if (picking) showPicked();
   else $("distance").textContent = "";
   $("viewer").dataset.shown = wanted;
@@ -137,7 +147,8 @@ export function toggleMeasure() {
   pick({
     wanted: 2, hint: "hint_measure", joined: true,
     done: ([a, b]) => {
-      $("distance").textContent = mm(Math.hypot(...a.map((value, i) => value - b[i])));
+      const apart = mm(Math.hypot(...a.map((value, i) => value - b[i])));
+      $("distance").textContent = apart.replace("mm", unit);
     },
   });
 }

@@ -225,6 +225,7 @@ function start(root, data, { clicked = null, cross = null } = {}) {
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => {
+      if (signal.aborted) return; // Asked for before it was closed.
       waiting = false;
       aim();
       renderer.render(scene, camera);
