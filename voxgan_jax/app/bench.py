@@ -55,8 +55,8 @@ class Bench:
     def bring(self, path: pathlib.Path) -> None:
         """Copy a file of this machine into the project, unless it is there already."""
         source.require(path)
-        for scan in self.project.scans.values():
-            if filecmp.cmp(path, self.project.path(scan), shallow=False):
+        for known in map(self.project.path, self.project.scans.values()):
+            if known.is_file() and filecmp.cmp(path, known, shallow=False):
                 return
         with self.coming(path.name) as place:
             with whole(place) as unfinished:

@@ -4,6 +4,7 @@ import { $, current, make, mm, onScan, say, unitOf } from "./app_base.js";
 const LABELS = { 1: "given", 2: "inferred", 3: "uncertain" };
 let kind = "scan"; // What is shown: the scan, or the restored pot.
 let known = ""; // What is shown, told apart from what was shown before.
+let last = ""; // Of which scan and which restored pot that is.
 let view = null;
 let unit = "mm"; // Without a scale lengths are in voxels.
 let picking = null; // { wanted, points, done } while points are clicked.
@@ -59,18 +60,18 @@ function showSwitches(data) {
 }
 
 export async function show(scan) {
+  const which = JSON.stringify([scan.id, scan.restored]);
+  if (which !== last) {
+    last = which;
+    if (!picking) kind = "pot"; // It has just come, or another scan is shown.
+  }
+  if (!scan.restored) kind = "scan";
   for (const button of document.querySelectorAll("[data-kind]")) {
     const isPot = button.dataset.kind === "pot";
     button.disabled = isPot ? !scan.restored : !scan.look;
     button.setAttribute("aria-pressed", String(button.dataset.kind === kind));
     button.onclick = () => { stopPicking(); turnTo(button.dataset.kind); };
   }
-  const which = JSON.stringify([scan.id, scan.restored]);
-  if (scan.restored && which !== show.last) {
-    show.last = which;
-    if (!picking) kind = "pot"; // It has just come.
-  }
-  if (!scan.restored) kind = "scan";
   const wanted = JSON.stringify(kind === "pot" ? [kind, which] : [kind, scan.id, scan.look, scan.look && unitOf(scan)]);
   if (wanted === known) return;
   known = wanted;
@@ -78,6 +79,7 @@ export async function show(scan) {
   if (!scan.look) {
     view?.close(); // What is there is of another scan.
     view = null;
+    delete $("viewer").dataset.shown;
     $("switches").replaceChildren();
     return;
   }
@@ -88,9 +90,6 @@ export async function show(scan) {
   const data = kind === "scan" ? inMm(told, scan) : told;
   view?.close();
   unit = data.scaled ? "mm" : say("voxels");
-  for (const button of document.querySelectorAll("[data-kind]")) {
-    button.setAttribute("aria-pressed", String(button.dataset.kind === kind));
-  }
   showSwitches(data);
   view = globalThis.voxganView.show($("viewer"), data, { clicked, cross: $("cross") });
   if (picking) showPicked();
