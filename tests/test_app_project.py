@@ -232,9 +232,21 @@ def test_the_command_asks_for_the_same(tmp_path, told):
     words = shlex.split(choices.command(made, path))
     args = build_parser(main).parse_args(words[1:])
     assert (words[:2], args.files) == (["voxgan", "complete"], [str(path)])
-    assert files.asked(options.asked(args)) == choices.options(made, path)
+    asked = choices.options(made, path)
+    assert list(files.asked(options.asked(args)).items()) == list(asked.items())
     wanted = {name: value for name, value in options.facts(args).items() if value}
     assert {name: value for name, value in choices.facts(made, path).items() if value} == wanted
+
+
+def test_what_cannot_be_is_told_and_nothing_is_dropped(tmp_path):
+    path = tmp_path / "sherd.stl"
+    with pytest.raises(ValueError, match="height_mm=0: give a size in mm, above 0"):
+        choices.checked({"height_mm": 0}, path)
+    with pytest.raises(ValueError, match="axis"):
+        choices.checked({"axis": [0, 0, 0]}, path)
+    none = {"rim": False, "hypotheses": 0, "unit": None}
+    assert choices.checked(none | {"axis": [0, 3e-5, -4e-5]}, path) == {"axis": [0.0, 0.6, -0.8]}
+    assert choices.checked({"axis": [0, 0.1, 1]}, path) == {"axis": [0.0, 0.1, 1.0]}
 
 
 def test_a_file_of_voxels_has_its_own_choices(tmp_path):

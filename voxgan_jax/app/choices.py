@@ -13,9 +13,11 @@ from voxgan_jax.scan import formats
 Choices = dict[str, Any]
 """By the names in Python of the options of `voxgan complete`; what is not said is left out."""
 
-_OF_A_MESH = ("unit", "body", "axis", "height_mm", "diameter_mm", "rim", "base")
+_OF_A_MESH = ("unit", "axis", "height_mm", "diameter_mm", "rim", "base", "body")
 _OF_VOXELS = ("voxel_mm",)
-_FACTS = (*_OF_A_MESH, *_OF_VOXELS)
+_FACTS = ("unit", "voxel_mm", "axis", "height_mm", "diameter_mm", "rim", "base", "place", "body")
+"""In the order in which a command has them, so that the reports are the same to a byte."""
+
 CLEARANCE_MM = 0.2
 
 _DIGITS = 3
@@ -34,12 +36,14 @@ def checked(told: Any, path: pathlib.Path) -> Choices:
     known = (*(_OF_A_MESH if formats.is_mesh(path) else _OF_VOXELS), "hypotheses")
     if unknown := sorted(told.keys() - set(known)):
         raise ValueError(f"no choice {unknown[0][:40]!r} here; there are {', '.join(known)}")
-    said = {name: told[name] for name in known if told.get(name) not in (None, False, 0, "")}
+    said = {name: told.get(name) for name in known}
+    # By identity: a height of 0 is told, and wrong.
+    said = {name: value for name, value in said.items() if value is not None and value is not False}
     found = arguments.checked(said)
-    if "axis" in found:
-        # As the command has it, so that both ask for the same.
-        found["axis"] = rounded(found["axis"])
-    return found
+    if not found.get("hypotheses"):
+        found.pop("hypotheses", None)
+    # As the command has it, so that both ask for the same.
+    return found | ({"axis": rounded(found["axis"])} if "axis" in found else {})
 
 
 def facts(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
@@ -50,15 +54,14 @@ def facts(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
     """
     both = formats.is_mesh(path) and {"height_mm", "diameter_mm"} <= choices.keys()
     placed = choices.keys() & {"axis", "rim", "base"}
-    told = {name: choices.get(name) for name in _FACTS}
-    told["axis"] = tuple(told["axis"]) if told["axis"] else None
-    return told | {"place": bool(both and not placed)}
+    told = {name: choices.get(name) for name in _FACTS} | {"place": bool(both and not placed)}
+    return told | {"axis": tuple(told["axis"]) if told["axis"] else None}
 
 
 def options(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
     """What the report says was asked for: as that of `command` does."""
-    asked = {**facts(choices, path), "hypotheses": choices.get("hypotheses", 0)}
-    return files.asked(asked | {"clearance_mm": CLEARANCE_MM, "formats": list(pot.FORMATS)})
+    more = {"clearance_mm": CLEARANCE_MM, "hypotheses": choices.get("hypotheses", 0)}
+    return files.asked(facts(choices, path) | more | {"formats": list(pot.FORMATS)})
 
 
 def command(choices: Choices, path: pathlib.Path) -> str:
@@ -110,8 +113,10 @@ def rim_axis(points: Any, middle: Sequence[float]) -> list[float]:
 
 
 def rounded(direction: Any) -> list[float]:
-    """A direction as the page and the command have it."""
-    return [round(float(part), _DIGITS) + 0.0 for part in direction]
+    """A direction as the page and the command have it; a very long or short one becomes 1 long."""
+    parts = np.asarray(direction, float)
+    parts = parts if 0.1 <= np.abs(parts).max() <= 10 else parts / np.linalg.norm(parts)
+    return [round(float(part), _DIGITS) + 0.0 for part in parts]
 
 
 def taking(choices: Choices, place: Mapping[str, Any]) -> Choices:
