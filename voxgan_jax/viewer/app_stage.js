@@ -124,7 +124,6 @@ function showPicked() {
 function pick(told) {
   stopPicking();
   picking = { ...told, points: [] };
-  $("distance").textContent = "";
   $("cross").style.left = "50%";
   $("cross").style.top = "50%";
   showPicked();
@@ -134,13 +133,13 @@ function pick(told) {
 
 export function stopPicking() {
   picking = null;
+  $("distance").textContent = "";
   showPicked();
 }
 
 export function toggleMeasure() {
   if (picking?.hint === "hint_measure") {
     stopPicking();
-    $("distance").textContent = "";
     return;
   }
   pick({
