@@ -54,8 +54,10 @@ def facts(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
     """
     both = formats.is_mesh(path) and {"height_mm", "diameter_mm"} <= choices.keys()
     placed = choices.keys() & {"axis", "rim", "base"}
-    told = {name: choices.get(name) for name in _FACTS} | {"place": bool(both and not placed)}
-    return told | {"axis": tuple(told["axis"]) if told["axis"] else None}
+    told: dict[str, Any] = {name: choices.get(name) for name in _FACTS}
+    told["place"] = bool(both and not placed)
+    told["axis"] = tuple(told["axis"]) if told["axis"] else None
+    return told
 
 
 def options(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
