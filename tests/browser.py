@@ -41,13 +41,14 @@ def launched(*more: str) -> Iterator[Any]:
 class Opened:
     """A page in a browser, and what it asked for and complained about."""
 
-    def __init__(self, browser, path, **options):
-        self.page = browser.new_page(**{"viewport": {"width": 1000, "height": 800}} | options)
+    def __init__(self, browser, path, *, address=None, **options):
+        options = {"viewport": {"width": 1000, "height": 800}} | options
+        self.page = browser.new_page(**options)
         self.requests, self.complaints = [], []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._said)
-        self.page.goto(path.as_uri())
+        self.page.goto(address or path.as_uri())
 
     def _said(self, message):
         # The software renderer remarks on the screenshots that are taken here.

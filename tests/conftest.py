@@ -74,7 +74,17 @@ LONGEST = (
         "steps",
         "axis_fit",
     ),
-    *("benchmark", "alternatives", "api", "ways", "resident", "augment", "conv", "spectral"),
+    *(
+        "app_browser",
+        "benchmark",
+        "alternatives",
+        "api",
+        "ways",
+        "resident",
+        "augment",
+        "conv",
+        "spectral",
+    ),
 )
 """Files of tests that begin first, so that none is still at work when all else is done."""
 

@@ -13,7 +13,8 @@ from scripts.lib.api_pages import ROOMS
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = "voxgan_jax"
 
-MOST_LINES = {"package": 25_350, "room": 2_800, "file": 300, "function": 80}
+MOST_LINES = {"package": 25_376, "app": 1_500, "room": 2_800, "file": 300, "function": 80}
+"""`package` is all rooms but `app`, which restoring and training do without."""
 
 
 def modules() -> dict[str, pathlib.Path]:
@@ -102,7 +103,8 @@ def lines(path: pathlib.Path) -> int:
 def test_the_package_its_rooms_and_its_files_stay_small():
     sizes = {name: lines(path) for name, path in modules().items()}
     rooms = {name: sum(sizes[m] for m in sizes if room(m) == name) for name in ROOMS}
-    assert sum(sizes.values()) <= MOST_LINES["package"]
+    assert sum(sizes.values()) - rooms["app"] <= MOST_LINES["package"]
+    assert rooms["app"] <= MOST_LINES["app"]
     assert {name: size for name, size in rooms.items() if size > MOST_LINES["room"]} == {}
     assert {name: size for name, size in sizes.items() if size > MOST_LINES["file"]} == {}
 

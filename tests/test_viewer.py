@@ -7,7 +7,7 @@ import re
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VIEWER = ROOT / "voxgan_jax" / "viewer"
-SOURCES = ("package.json", "package-lock.json", "viewer.js", "caps.js")
+SOURCES = ("package.json", "package-lock.json", "viewer.js", "caps.js", "marks.js")
 
 
 def test_the_bundle_was_made_of_these_sources():

@@ -64,7 +64,7 @@ def test_every_dependency_is_pinned():
     pinned = {re.split("[=<>]", line)[0].strip() for line in lines}
     extras = PROJECT["project"]["optional-dependencies"]
     asked = set(PROJECT["project"]["dependencies"]).union(
-        *(extras[name] for name in ("train", "docs", "dev"))
+        *(extras[name] for name in ("app", "train", "docs", "dev"))
     )
     canonical = {name.lower().replace("_", "-") for name in names(asked)} - {"voxgan-jax"}
     assert canonical <= pinned
@@ -107,7 +107,13 @@ print([name for name in sys.modules if name.startswith("voxgan_jax.training")])
 
 @pytest.mark.parametrize(
     ("package", "extra"),
-    [("tensorflow", "train"), ("tensorboard", "train"), ("torch", "torch"), ("jaxlib", "")],
+    [
+        ("tensorflow", "train"),
+        ("tensorboard", "train"),
+        ("torch", "torch"),
+        ("uvicorn", "app"),
+        ("jaxlib", ""),
+    ],
 )
 def test_a_package_of_an_extra_is_told_with_what_to_install(package, extra, capsys):
     def work():
@@ -126,6 +132,16 @@ def test_training_without_its_extra_says_what_to_install(tmp_path):
     assert code_of_exit == 1
     assert errors.startswith("train.py: ") and errors.count("\n") == 1
     assert "pip install 'voxgan_jax[train]'" in errors
+
+
+def test_the_workbench_without_its_extra_says_what_to_install(tmp_path):
+    code = "sys.modules['starlette'] = sys.modules['uvicorn'] = None; "
+    code += "from voxgan_jax.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    code_of_exit, said, errors = run(code, "app", "--project", tmp_path / "finds")
+    assert (code_of_exit, said, errors.count("\n")) == (1, "", 1)
+    assert errors.startswith("voxgan: ")
+    assert errors.endswith(": pip install 'voxgan_jax[app]'\n")
+    assert not (tmp_path / "finds").exists()
 
 
 def test_preparing_without_the_extra_says_what_to_install(vox_dir, tmp_path):

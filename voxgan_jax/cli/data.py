@@ -34,11 +34,8 @@ def _synth(args: argparse.Namespace) -> None:
         from voxgan_jax.evaluation import figures
 
         shown = paths[:: max(len(paths) // 12, 1)][:12]
-        figures.contact_sheet(
-            [vox.read(path) for path in shown],
-            [path.stem.rsplit("-t", 1)[0] for path in shown],
-            args.sheet,
-        )
+        titles = [path.stem.rsplit("-t", 1)[0] for path in shown]
+        figures.contact_sheet([vox.read(path) for path in shown], titles, args.sheet)
         print(readable(args.sheet))
 
 

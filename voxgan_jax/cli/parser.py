@@ -1,10 +1,12 @@
 """What can be typed after `voxgan`: its commands, and what their help ends with."""
 
 import argparse
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from voxgan_jax.cli import words
+from voxgan_jax.cli.app import add_app
 from voxgan_jax.cli.complete import add_complete
 from voxgan_jax.cli.data import add_convert, add_synth
 from voxgan_jax.cli.doctor import add_doctor
@@ -25,6 +27,7 @@ EXAMPLES = {
         "voxgan complete pot.vox --fragment 3 --out restored",
     ),
     "view": ("voxgan view restored/sherd_completed.stl", "voxgan view sherd.stl --out restored"),
+    "app": ("voxgan app", "voxgan app sherd.stl --project finds"),
     "info": ("voxgan info sherd.stl --unit cm", "voxgan info *.vox --json"),
     "doctor": ("voxgan doctor", "voxgan doctor --quick --json"),
     "synth": ("voxgan synth --out pots --pots 20 --resolution 32",),
@@ -61,13 +64,11 @@ def build_parser(voxgan: Callable[[Sequence[str]], int]) -> argparse.ArgumentPar
     add_print_completion(parser)
     # Commands are of the same class.
     subparsers: Any = parser.add_subparsers(dest="command")
-    add_complete(subparsers)
-    add_view(subparsers)
-    add_info(subparsers)
-    add_doctor(subparsers, voxgan)
-    add_synth(subparsers)
-    add_sample(subparsers)
-    add_convert(subparsers)
+    doctor = functools.partial(add_doctor, voxgan=voxgan)
+    for add in (add_complete, add_app, add_view, add_info, doctor):
+        add(subparsers)
+    for add in (add_synth, add_sample, add_convert):
+        add(subparsers)
     for name, command in subparsers.choices.items():
         command.epilog = _epilog(EXAMPLES[name])
         command.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -8,6 +8,9 @@ from voxgan_jax.files import readable
 if TYPE_CHECKING:
     from voxgan_jax.restore import batch
 
+_MEASURED = ("volume_mm3", "missing_mm3", "gap_mm")
+_REPORTED = ("confidence", "scale", "measures", "placement", "hypotheses")
+
 
 def as_json(result: "batch.Result") -> str:
     """All that is known of it, in one line."""
@@ -16,20 +19,13 @@ def as_json(result: "batch.Result") -> str:
     said = {
         "file": str(written.paths[0]),
         "files": [str(path) for path in written.paths],
-        "given": report["given_voxels"],
-        "inferred": report["inferred_voxels"],
-        "left_out": report["left_out_voxels"],
+        **{name: report[f"{name}_voxels"] for name in ("given", "inferred", "left_out")},
         "shift": completion.shift,
-        "volume_mm3": round(written.volume_mm3, 3),
-        "missing_mm3": round(written.missing_mm3, 3),
-        "gap_mm": round(written.gap_mm, 3),
+        **{name: round(getattr(written, name), 3) for name in _MEASURED},
         "pieces": written.pieces,
         "missing_why": written.report.missing_why,
         "joined": report["pieces"],
-        **{
-            name: report[name]
-            for name in ("confidence", "scale", "measures", "placement", "hypotheses")
-        },
+        **{name: report[name] for name in _REPORTED},
         "warnings": report.get("warnings", []),
         "scan": report.get("scan"),
     }

@@ -51,7 +51,6 @@ def write_page(path: str | pathlib.Path, view: View) -> None:
 
 def page(view: View) -> str:
     """The page as HTML."""
-    place = scene.place(view.surfaces.pot, view.surfaces.labels, view.matrix)
     report, scaled = view.report, view.report.scaled
     printed = drawing.printed(view.drawing)
     sherd = scene.colour_of(GIVEN)
@@ -60,7 +59,7 @@ def page(view: View) -> str:
         report=report,
         say=sentences,
         spread=spread.sentence(report),
-        scene=place | {"parts": _parts(view), "scaled": scaled},
+        scene=scene_of(view),
         colour_of=scene.colour_of,
         hypothesis_colour=scene.hypothesis_colour,
         drawing=view.drawing,
@@ -72,8 +71,8 @@ def page(view: View) -> str:
     )
 
 
-def _parts(view: View) -> list[dict[str, Any]]:
-    """The meshes of the view, the pot first."""
+def scene_of(view: View) -> dict[str, Any]:
+    """What the view shows in 3D, as the page's script takes it: the pot is the first part."""
     groups = {label: (name, scene.colour_of(label)) for label, name in meshes.NAMES.items()}
     pot, labels, original, _ = view.surfaces
     parts = [scene.pack("pot", pot, groups, labels, scene.POT)]
@@ -84,4 +83,5 @@ def _parts(view: View) -> list[dict[str, Any]]:
     for index, mesh in enumerate(view.hypotheses):
         colour = scene.hypothesis_colour(index)
         parts.append(scene.plain(f"hypothesis-{index + 1}", mesh, colour, budget))
-    return parts
+    place = scene.place(pot, labels, view.matrix)
+    return place | {"parts": parts, "scaled": view.report.scaled}

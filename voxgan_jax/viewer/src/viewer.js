@@ -1,11 +1,13 @@
-// The 3D view of a restored pot's page: a turntable with switches. What it shows lies in the page as
-// JSON (report/scene.py), lengths in mm; it asks the network for nothing.
+// The 3D view of a restored pot: a turntable with switches. On its page what it shows lies there as
+// JSON (report/scene.py), lengths in mm, and it asks the network for nothing; `voxgan app` has it show
+// one thing after another, tells it `axis`, and is told where it was clicked.
 import {
   AmbientLight, BufferAttribute, BufferGeometry, Color, DirectionalLight, DoubleSide, FrontSide,
   Group, Matrix4, Mesh, MeshBasicMaterial, MeshLambertMaterial, OrthographicCamera, Plane, Scene,
   Vector3, WebGLRenderer,
 } from "three";
 import { caps } from "./caps.js";
+import { marks } from "./marks.js";
 
 const START = { turn: 0, tilt: 0.24, zoom: 1 };
 const STEP = Math.PI / 18;
@@ -101,7 +103,11 @@ function upright(data) {
   return turned.multiply(new Matrix4().makeTranslation(...data.centre.map((value) => -value)));
 }
 
-function start(root, data) {
+// What is shown and how it is looked at from then on. `clicked` is told a point in mm, null beside the
+// pot; with it the keyboard moves a cross, an element of the stage, by Shift and arrows.
+function start(root, data, { clicked = null, cross = null } = {}) {
+  const leaving = new AbortController();
+  const { signal } = leaving;
   const canvas = root.querySelector("canvas");
   const renderer = new WebGLRenderer({ canvas, alpha: true, antialias: true, preserveDrawingBuffer: true });
   renderer.setPixelRatio(Math.min(window.devicePixelRatio || 1, 2));
@@ -117,7 +123,8 @@ function start(root, data) {
     light.position.set(...from);
     camera.add(light, light.target);
   }
-  scene.add(pot, camera, new AmbientLight(0xffffff, AMBIENT * Math.PI));
+  const marked = marks(pot, data.axis);
+  scene.add(pot, marked.group, camera, new AmbientLight(0xffffff, AMBIENT * Math.PI));
   const planes = [CUT, CUT + Math.PI / 2].map(
     (angle) => new Plane(new Vector3(-Math.sin(angle), 0, -Math.cos(angle)), 0),
   );
@@ -132,6 +139,7 @@ function start(root, data) {
     const labels = new Map(boxes.filter((b) => b.dataset.label).map((b) => [b.dataset.label, b.checked]));
     const several = [...shown.values()].filter(Boolean).length > 1;
     const cut = box("cut").checked;
+    marked.showAxis(box("axis")?.checked ?? false);
     for (const part of pot.children) {
       part.visible = shown.get(part.name) ?? false;
       if (part.visible && cut) addCaps(part, planes, pot.matrix);
@@ -199,6 +207,7 @@ function start(root, data) {
     );
     camera.lookAt(0, 0, 0);
     camera.updateProjectionMatrix();
+    marked.size(pixel);
     const target = 140 * pixel;
     const decade = 10 ** Math.floor(Math.log10(target));
     const length = decade * [5, 2, 1].find((size) => size * decade <= target);
@@ -216,6 +225,7 @@ function start(root, data) {
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => {
+      if (signal.aborted) return; // Asked for before it was closed.
       waiting = false;
       aim();
       renderer.render(scene, camera);
@@ -231,25 +241,47 @@ function start(root, data) {
     in: () => { at.zoom = limit(at.zoom * 1.2, 0.5, 12); },
     out: () => { at.zoom = limit(at.zoom / 1.2, 0.5, 12); },
     reset: () => { Object.assign(at, START); },
+    front: () => { Object.assign(at, { turn: 0, tilt: 0, zoom: 1 }); },
+    side: () => { Object.assign(at, { turn: Math.PI / 2, tilt: 0, zoom: 1 }); },
+    top: () => { Object.assign(at, { turn: 0, tilt: Math.PI / 2 - 1e-3, zoom: 1 }); },
   };
   const keys = {
     ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down",
     "+": "in", "=": "in", "-": "out", Home: "reset", 0: "reset",
   };
   const act = (name) => { acts[name](); draw(); };
+  function click(x, y) {
+    const frame = canvas.getBoundingClientRect();
+    camera.updateMatrixWorld();
+    clicked?.(marked.hit(camera, 2 * (x - frame.left) / frame.width - 1, 1 - 2 * (y - frame.top) / frame.height));
+  }
+  function move(key) {
+    const frame = canvas.getBoundingClientRect();
+    const [x, y] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+    cross.style.left = `${limit(cross.offsetLeft + 8 * x, 0, frame.width)}px`;
+    cross.style.top = `${limit(cross.offsetTop + 8 * y, 0, frame.height)}px`;
+  }
   canvas.addEventListener("keydown", (event) => {
+    if (clicked && cross && !cross.hidden) {
+      const frame = canvas.getBoundingClientRect();
+      const isMove = event.shiftKey && event.key.startsWith("Arrow");
+      if (isMove) move(event.key);
+      if (event.key === "Enter") click(frame.left + cross.offsetLeft, frame.top + cross.offsetTop);
+      if (isMove || event.key === "Enter") { event.preventDefault(); return; }
+    }
     const name = keys[event.key];
     if (!name || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     act(name);
-  });
+  }, { signal });
   for (const button of root.querySelectorAll("button[data-act]")) {
-    button.addEventListener("click", () => act(button.dataset.act));
+    button.addEventListener("click", () => act(button.dataset.act), { signal });
   }
-  for (const each of boxes) each.addEventListener("change", () => { dress(); draw(); });
+  for (const each of boxes) each.addEventListener("change", () => { dress(); draw(); }, { signal });
 
   // One finger or the mouse turns; up and down a finger scrolls the page. Two fingers zoom and tilt.
   const fingers = new Map();
+  let still = null; // Where a finger was put down, as long as it has not moved.
   const spread = () => {
     const [a, b] = [...fingers.values()];
     return b ? { apart: Math.hypot(a.x - b.x, a.y - b.y), y: (a.y + b.y) / 2 } : null;
@@ -257,10 +289,13 @@ function start(root, data) {
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
-  });
+    still = fingers.size === 1 ? { x: event.clientX, y: event.clientY } : null;
+  }, { signal });
   canvas.addEventListener("pointermove", (event) => {
     const last = fingers.get(event.pointerId);
     if (!last) return;
+    if (still && Math.hypot(event.clientX - still.x, event.clientY - still.y) < 5) return;
+    still = null;
     const before = spread();
     const [dx, dy] = [event.clientX - last.x, event.clientY - last.y];
     Object.assign(last, { x: event.clientX, y: event.clientY });
@@ -273,9 +308,13 @@ function start(root, data) {
       at.tilt = limit(at.tilt + dy * 0.01, -1.5, 1.5);
     }
     draw();
-  });
+  }, { signal });
   for (const name of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(name, (event) => fingers.delete(event.pointerId));
+    canvas.addEventListener(name, (event) => {
+      fingers.delete(event.pointerId);
+      if (still && name === "pointerup") click(event.clientX, event.clientY);
+      still = null;
+    }, { signal });
   }
   // Only once it was clicked, lest a page that is scrolled stops at the pot.
   canvas.addEventListener("wheel", (event) => {
@@ -283,28 +322,55 @@ function start(root, data) {
     event.preventDefault();
     at.zoom = limit(at.zoom * Math.exp(-event.deltaY * 0.0015), 0.5, 12);
     draw();
-  }, { passive: false });
-  new ResizeObserver(draw).observe(canvas);
-  canvas.addEventListener("webglcontextlost", (event) => { event.preventDefault(); });
-  canvas.addEventListener("webglcontextrestored", draw);
+  }, { passive: false, signal });
+  const resized = new ResizeObserver(draw);
+  resized.observe(canvas);
+  canvas.addEventListener("webglcontextlost", (event) => { event.preventDefault(); }, { signal });
+  canvas.addEventListener("webglcontextrestored", draw, { signal });
   dress();
   aim();
   renderer.render(scene, camera);
   root.dataset.state = "ready";
+  return {
+    act,
+    // Points in mm that are marked; where they are `joined`, a line runs through them.
+    mark: (points, joined) => { marked.mark(points, joined); draw(); },
+    picture: () => {
+      aim();
+      renderer.render(scene, camera);
+      return canvas.toDataURL("image/png");
+    },
+    // Gives the canvas back, fresh, for what is shown next.
+    close: () => {
+      leaving.abort();
+      resized.disconnect();
+      waiting = true;
+      renderer.dispose();
+      renderer.forceContextLoss();
+      canvas.replaceWith(canvas.cloneNode());
+    },
+  };
 }
 
 function main() {
   const root = document.getElementById("viewer");
   const source = document.getElementById("meshes");
   if (!root || !source) return;
+  show(root, JSON.parse(source.textContent));
+}
+
+// As `start`; null where there is no WebGL.
+function show(root, data, told) {
   try {
     // Asked first: three reports a missing WebGL as an error.
     if (!document.createElement("canvas").getContext("webgl2")) throw new Error("no WebGL 2");
-    start(root, JSON.parse(source.textContent));
+    return start(root, data, told);
   } catch (error) {
     root.dataset.state = "failed";
     root.dataset.reason = String(error);
+    return null;
   }
 }
 
+globalThis.voxganView = { show };
 main();

@@ -1,0 +1,49 @@
+"""`voxgan app` with a worker that only pretends, and who asks it."""
+
+import contextlib
+import pathlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from app_pretend import pretend
+from starlette.testclient import TestClient
+
+from voxgan_jax.app import server
+from voxgan_jax.app.bench import Bench
+from voxgan_jax.app.project import Project
+
+PORT, TOKEN = 8123, "only-the-user-knows-it"
+HOST = f"http://127.0.0.1:{PORT}"
+
+
+def until(truth: Callable[[], Any]) -> Any:
+    """What it gives once that is true; a failure where it does not come to that."""
+    for _ in range(6000):
+        if found := truth():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("it did not come to that")
+
+
+@contextlib.contextmanager
+def bench(folder: pathlib.Path) -> Iterator[Bench]:
+    """A workbench with a worker that pretends."""
+    made = Bench(Project(folder), pretend)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def client(made: Bench, language: str | None = None, known: bool = True) -> TestClient:
+    """The user's browser; not `known`: a stranger."""
+    asking = TestClient(
+        server.application(made, TOKEN, PORT, language),
+        base_url=HOST,
+        headers={"Origin": HOST},
+        follow_redirects=False,
+    )
+    if known:
+        assert asking.get(f"/?token={TOKEN}").status_code == 303
+    return asking

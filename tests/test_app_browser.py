@@ -1,0 +1,295 @@
+"""`voxgan app` as its user meets it: the program, its real worker, and a browser."""
+
+import base64
+import json
+import re
+import signal
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import psutil
+import pytest
+from browser import Opened, launched
+from conftest import ROOT
+from turned_sherds import cone
+
+from voxgan_jax.geometry import surface
+
+pytestmark = pytest.mark.browser
+
+_LONG_MS = 300_000
+_DROP = """([name, text]) => {
+  const data = new DataTransfer();
+  const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+  data.items.add(new File([bytes], name));
+  for (const kind of ["dragenter", "dragover", "drop"]) {
+    document.body.dispatchEvent(new DragEvent(kind, {
+      dataTransfer: data, bubbles: true, cancelable: true,
+    }));
+  }
+}"""
+
+
+class Workbench:
+    """The program, started in a folder, and pages that are opened of it."""
+
+    def __init__(self, browser, folder):
+        command = [sys.executable, "-m", "voxgan_jax.cli", "app", "--no-browser", "--lang", "en"]
+        self.program = subprocess.Popen(
+            [*command, "--project", str(folder)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        assert self.program.stdout
+        lines = [self.program.stdout.readline() for _ in range(2)]
+        self.address, self.folder = lines[1].strip(), folder
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}", self.address), lines
+        self.context = browser.new_context()
+
+    def page(self, **options):
+        """Another page of the same browser."""
+        return Opened(self, None, address=self.address, **options)
+
+    def new_page(self, viewport, color_scheme="light"):
+        """As of a browser, but that knows the others' cookies."""
+        page = self.context.new_page()
+        page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme=color_scheme)
+        return page
+
+    @property
+    def kept(self):
+        """What the project's file says of its scan."""
+        return json.loads((self.folder / "project.json").read_text())["scans"][0]
+
+    def end(self):
+        """The exit code after Ctrl-C, and the processes that are left."""
+        self.context.close()
+        begun = psutil.Process(self.program.pid).children(recursive=True)
+        assert len(begun) >= 2  # The worker, and the one that reads scans for it.
+        self.program.send_signal(signal.SIGINT)
+        code = self.program.wait(timeout=30)
+        return code, psutil.wait_procs(begun, timeout=10)[1]
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory):
+    """A sherd that reaches up to the rim of a cone 160 mm wide there, its axis z."""
+    path = tmp_path_factory.mktemp("scan") / "rim sherd.stl"
+    surface.write_stl(path, cone())
+    return path
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    with launched() as browser:
+        made = Workbench(browser, tmp_path_factory.mktemp("bench") / "finds")
+        with made.program:
+            try:
+                yield made
+                assert made.end() == (130, [])
+                assert made.program.stdout and made.program.stdout.read() == ""
+            finally:
+                made.program.kill()
+
+
+@pytest.fixture(scope="module")
+def shown(bench):
+    return bench.page()
+
+
+def drop(shown, path):
+    shown.page.evaluate(_DROP, [path.name, base64.b64encode(path.read_bytes()).decode()])
+
+
+def mm_a_pixel(shown):
+    length, unit = shown.page.locator("[data-scale] span").inner_text().split()
+    width = shown.page.locator("[data-scale]").bounding_box()["width"]
+    return float(length) * {"mm": 1, "cm": 10}[unit] / width
+
+
+def tops(shown, shares):
+    """Places in the page just under the upper edge of what is drawn, at shares of its width."""
+    there = shown.drawn()[..., 3] > 200
+    columns = np.flatnonzero(there.any(axis=0))
+    box = shown.page.locator("canvas").bounding_box()
+    ratio = there.shape[1] / box["width"]
+    found = []
+    for share in shares:
+        column = columns[round(share * (len(columns) - 1))]
+        row = int(np.argmax(there[:, column])) + 3
+        found.append((box["x"] + column / ratio, box["y"] + row / ratio))
+    return found
+
+
+def wait_for_pot(shown, bench, choices):
+    """Until the pot of these choices is there and shown."""
+    shown.page.wait_for_function(
+        "() => document.getElementById('progress').hidden", timeout=_LONG_MS
+    )
+    assert bench.kept["fault"] is None
+    assert bench.kept["restored"]["choices"].keys() == choices
+    shown.page.wait_for_selector("#viewer[data-shown^='[\"pot\"'][data-state=ready]")
+
+
+def test_a_scan_is_dropped_and_its_unit_asked(bench, shown, scan):
+    assert shown.page.locator("#welcome").is_visible()
+    drop(shown, scan)
+    shown.page.wait_for_selector("#viewer[data-shown]", timeout=_LONG_MS)
+    assert "Is the sherd 8.0 cm across?" in shown.page.inner_text("#size")
+    sizes = shown.page.locator("#units button").all_inner_texts()
+    assert sizes == ["mm 8.0 cm", "cm 80 cm", "m 80 m", "in 2.03 m"]
+    shown.page.click("[data-unit=cm]")
+    shown.page.wait_for_selector("#size_question:has-text('80 cm')")
+    shown.page.click("#undo")
+    shown.page.wait_for_selector("#size_question:has-text('8.0 cm')")
+    assert bench.kept["choices"] == {} and bench.kept["file"] == "rim sherd.stl"
+    assert (bench.folder / "scans/rim sherd.stl").read_bytes() == scan.read_bytes()
+
+
+def test_two_clicked_points_are_measured(shown):
+    shown.page.click("[data-act=front]")
+    left, right = tops(shown, (0.1, 0.9))
+    shown.page.click("#measure")
+    shown.page.mouse.click(*left)
+    assert shown.page.inner_text("#distance") == ""
+    shown.page.mouse.click(*right)
+    flat = np.hypot(*np.subtract(left, right)) * mm_a_pixel(shown)
+    measured = float(shown.page.inner_text("#distance").removesuffix(" mm"))
+    # A chord of the rim that is seen at a slant.
+    assert 0.98 * flat < measured < 82
+    # By keyboard: the cross on the middle, and a little aside.
+    canvas = shown.page.locator("canvas")
+    canvas.press("Enter")
+    for _ in range(3):
+        canvas.press("Shift+ArrowUp")
+    canvas.press("Enter")
+    again = float(shown.page.inner_text("#distance").removesuffix(" mm"))
+    assert again >= 23 * mm_a_pixel(shown)
+    canvas.press("Escape")
+    assert shown.page.locator("#measure").get_attribute("aria-pressed") == "false"
+
+
+def test_three_clicks_on_the_rim_give_the_axis(bench, shown):
+    shown.page.click("#by_rim")
+    shown.page.click("[data-act=front]")
+    for place in tops(shown, (0.08, 0.5, 0.92)):
+        shown.page.mouse.click(*place)
+    shown.page.wait_for_selector("#by_rim[aria-pressed=false]")
+    shown.page.wait_for_selector("#place [name=rim]:checked")
+    axis = bench.kept["choices"]["axis"]
+    assert np.degrees(np.arccos(axis[2])) < 6 and bench.kept["choices"]["rim"] is True
+    assert bench.kept["restored"] is None
+
+
+def test_the_pot_is_restored(bench, shown):
+    shown.page.select_option("[name=hypotheses]", "1")
+    shown.page.click("#restore")
+    shown.page.wait_for_selector("#progress:not([hidden])")
+    wait_for_pot(shown, bench, {"axis", "rim", "hypotheses"})
+    report = bench.kept["restored"]["report"]
+    assert 145 < report["measures"]["rim_diameter_mm"] < 175
+    assert f"{report['measures']['height_mm']:.0f}"[:2] in shown.page.inner_text("#measures")
+    command = shown.page.inner_text("#command")
+    assert (
+        "--axis=" in command and " --rim " in command and "'rim sherd" in command.replace("/", "'")
+    )
+    assert shown.page.evaluate("document.getElementById('drawing').naturalWidth") > 100
+    before = shown.drawn()
+    shown.page.uncheck("[data-axis]")
+    assert (np.abs(before - shown.drawn()).max(axis=2) > 12).sum() > 20
+
+
+def test_another_answer_is_shown_and_the_picture_kept(shown):
+    before = shown.drawn()
+    shown.page.check("[data-part=hypothesis-1]")
+    shown.page.uncheck("[data-part=pot]")
+    other = shown.drawn()
+    assert (np.abs(before - other).max(axis=2) > 12).mean() > 0.01
+    assert shown.page.locator("#hypotheses_list li").count() == 1
+    with shown.page.expect_download() as waited:
+        shown.page.click("#picture")
+    picture = waited.value.path().read_bytes()
+    assert waited.value.suggested_filename == "rim sherd_pot.png"
+    assert picture.startswith(b"\x89PNG") and len(picture) > 5000
+
+
+def test_all_files_are_taken_away(bench, shown):
+    with shown.page.expect_download() as waited:
+        shown.page.click("#all")
+    with zipfile.ZipFile(waited.value.path()) as packed:
+        names, report = packed.namelist(), json.loads(packed.read("rim sherd.json"))
+    assert names == bench.kept["restored"]["files"] and "rim sherd_hypothesis1.stl" in names
+    assert report == bench.kept["restored"]["report"] | {"files": names[:-1]}
+    assert shown.page.locator("#file_list a").all_inner_texts() == names
+    with shown.page.expect_download() as waited:
+        shown.page.click("text=rim sherd_missing.stl")
+    kept = bench.folder / "results/rim sherd/rim sherd_missing.stl"
+    assert waited.value.path().read_bytes() == kept.read_bytes()
+
+
+def test_a_page_that_is_loaded_again_and_another_page_show_the_same(bench, shown):
+    said = shown.page.inner_text(".right")
+    shown.page.reload()
+    shown.page.wait_for_selector("#viewer[data-shown^='[\"pot\"']")
+    other = bench.page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    other.page.wait_for_selector("#viewer[data-shown^='[\"pot\"']")
+    for page in (shown.page, other.page):
+        assert page.inner_text(".right") == said
+
+
+def test_what_takes_long_is_stopped(bench, shown):
+    before = bench.kept["restored"]
+    shown.page.fill("[name=diameter_mm]", "170")
+    shown.page.press("[name=diameter_mm]", "Tab")
+    shown.page.wait_for_selector("#progress:has-text('place in the pot')")
+    shown.page.click("#stop")
+    shown.page.wait_for_selector("#progress", state="hidden", timeout=10_000)
+    assert bench.kept["restored"] == before
+    assert bench.kept["choices"]["diameter_mm"] == 170
+    # The other pages were told all of it.
+    others = [page for page in bench.context.pages if page != shown.page]
+    others[0].wait_for_selector("#progress", state="hidden")
+    assert others[0].input_value("[name=diameter_mm]") == "170"
+    assert not others[0].locator("#restore").is_disabled()
+
+
+@pytest.mark.parametrize("width", [390, 820, 1280])
+def test_it_fits_every_width_and_has_names_for_all(bench, shown, width):
+    shown.page.set_viewport_size({"width": width, "height": 850})
+    wide = shown.page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width
+    for role in ("button", "checkbox", "spinbutton", "combobox", "textbox", "link"):
+        for found in shown.page.get_by_role(role).all():
+            box = found.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= width + 1
+    nameless = shown.page.evaluate(
+        """() => [...document.querySelectorAll("button, input, select, a, canvas")]
+        .filter((e) => !(e.innerText || e.ariaLabel || e.labels?.[0]?.textContent)?.trim())
+        .map((e) => e.outerHTML)"""
+    )
+    assert nameless == []
+
+
+def test_a_file_that_cannot_be_read_is_told_and_removed(bench, shown, tmp_path):
+    (tmp_path / "broken.stl").write_bytes(b"not a scan")
+    drop(shown, tmp_path / "broken.stl")
+    shown.page.wait_for_selector("#fault:has-text('no mesh can be read of it')")
+    for hidden in ("#viewer", "#size", "#place", "#result", "#files"):
+        assert not shown.page.locator(hidden).is_visible()
+    shown.page.once("dialog", lambda dialog: dialog.accept())
+    shown.page.click("#remove")
+    shown.page.wait_for_selector("#viewer[data-shown^='[\"pot\"']")
+    assert [file.name for file in (bench.folder / "scans").iterdir()] == ["rim sherd.stl"]
+    (tmp_path / "notes.txt").write_bytes(b"no scan")
+    drop(shown, tmp_path / "notes.txt")
+    shown.page.wait_for_selector("#trouble:has-text('no scan that can be read')")
+
+
+def test_it_asks_nobody_else_and_complains_of_nothing(bench, shown):
+    own = bench.address.split("?")[0]
+    assert len(shown.requests) > 10
+    others = [url for url in shown.requests if not url.startswith((own, "data:", "blob:"))]
+    # What was refused, Chromium tells of by itself.
+    complaints = [text for text in shown.complaints if "400 (Bad Request)" not in text]
+    assert (others, complaints) == ([], [])

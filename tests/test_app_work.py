@@ -1,0 +1,132 @@
+"""What the worker of `voxgan app` does, in the tests' own process and with a small model."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+import trimesh
+from toy_batches import sherd
+from turned_sherds import cone
+
+from voxgan_jax.app import work
+from voxgan_jax.data import vox
+from voxgan_jax.inference import completer
+from voxgan_jax.inference.answer import GIVEN
+from voxgan_jax.restore import request
+from voxgan_jax.scan import ply
+
+STEPS = ["step_loading", "step_reading", "step_completing", "step_writing"]
+
+
+def job(kind, path, **choices):
+    view, out = path.with_suffix(f".{kind}.json"), path.parent / "results"
+    return work.Job(kind, 1, path, view, out, choices)
+
+
+def done(told):
+    """What a job gave, and the steps that were told."""
+    steps = []
+    how, what = work.answered(told, steps.append)
+    return how, what, steps
+
+
+def corners(view):
+    """Of the first part of a view."""
+    part = view["parts"][0]
+    steps = np.frombuffer(base64.b64decode(part["corners"]), "<u2").reshape(-1, 3)
+    return np.array(part["low"]) + steps * np.array(part["step"])
+
+
+@pytest.fixture
+def pot(weights_file, monkeypatch, tmp_path):
+    """A file of voxels, for a worker whose model is a small one."""
+
+    def load(num_hypotheses):
+        assert num_hypotheses == 0
+        return completer.load(weights_file=weights_file)
+
+    monkeypatch.setattr(work, "model", load)
+    monkeypatch.setattr(work, "_requests", {})
+    vox.write(tmp_path / "pot.vox", sherd(1))
+    return tmp_path / "pot.vox"
+
+
+def test_a_mesh_is_looked_at_in_its_own_unit(tmp_path):
+    mesh = cone()
+    path = tmp_path / "cone.glb"
+    mesh.export(path)
+    how, seen, steps = done(job("look", path))
+    assert (how, steps, seen["mesh"], seen["bodies"]) == ("done", ["step_reading"], True, [])
+    assert seen["unit_mm"] == 1000.0  # The numbers are taken for metres.
+    assert np.allclose(seen["size"], mesh.extents, rtol=1e-4)
+    middle = mesh.area_faces @ mesh.triangles_center / mesh.area
+    assert np.allclose(seen["middle"], middle, atol=0.05)
+    view = json.loads(path.with_suffix(".look.json").read_text())
+    assert view["up"] == [0.0, 1.0, 0.0]
+    assert np.allclose(np.ptp(corners(view), axis=0), mesh.extents, rtol=1e-3)
+
+
+def test_of_several_bodies_one_is_looked_at(tmp_path):
+    big, small = trimesh.creation.box([50, 40, 30]), trimesh.creation.box([20, 20, 20])
+    small.apply_translation([100, 0, 0])
+    both = trimesh.Trimesh(
+        np.concatenate([big.vertices, small.vertices]),
+        np.concatenate([big.faces, small.faces + len(big.vertices)]),
+    )
+    path = tmp_path / "two.ply"
+    path.write_bytes(ply.as_ply(both.vertices, both.faces))
+    _, seen, _ = done(job("look", path))
+    assert seen["bodies"] == [[50.0, 40.0, 30.0], [20.0, 20.0, 20.0]]
+    assert np.allclose(seen["size"], both.extents)
+    _, seen, _ = done(job("look", path, body=2))
+    assert np.allclose(seen["size"], [20, 20, 20]) and len(seen["bodies"]) == 2
+
+
+def test_voxels_are_looked_at_and_restored(pot):
+    how, seen, _ = done(job("look", pot))
+    assert (how, seen["mesh"], seen["unit_mm"]) == ("done", False, 1.0)
+    there = np.argwhere(sherd(1) > 0)
+    assert sorted(seen["size"]) == pytest.approx(sorted(np.ptp(there, axis=0) + 1.0), abs=0.6)
+    how, made, steps = done(job("restore", pot, voxel_mm=2.5))
+    assert (how, steps) == ("done", STEPS)
+    assert made["choices"] == {"voxel_mm": 2.5} and made["report"]["voxel_mm"] == 2.5
+    assert made["report"]["options"]["voxel_mm"] == 2.5
+    assert made["report"]["input"]["file"] == "pot.vox"
+    names = {file.name for file in (pot.parent / "results").iterdir()} - {".voxgan_jax.sha256"}
+    assert set(made["files"]) == names >= {"pot.html", "pot.json", "pot_completed.stl"}
+    view = json.loads(pot.with_suffix(".restore.json").read_text())
+    assert GIVEN in {group["label"] for group in view["parts"][0]["groups"]}
+    low, high = (np.array(end) for end in view["axis"])
+    assert np.linalg.norm(high - low) == pytest.approx(1.2 * view["height"])
+    assert (high - low) @ view["up"] == pytest.approx(1.2 * view["height"])
+
+
+def test_a_scan_is_placed_again_only_for_other_choices(pot, monkeypatch):
+    monkeypatch.setattr(work, "_KEPT", 1)
+    asked, read = [], request.read_request
+    monkeypatch.setattr(request, "read_request", lambda *a, **k: asked.append(a) or read(*a, **k))
+    for choices, times in (({}, 1), ({}, 1), ({"voxel_mm": 2.0}, 2), ({}, 3)):
+        assert done(job("restore", pot, **choices))[0] == "done"
+        assert (len(asked), len(work._requests)) == (times, 1)
+
+
+def test_a_file_that_is_none_fails_in_one_line_and_writes_nothing(pot):
+    path = pot.with_name("none.stl")
+    path.write_bytes(b"not a scan")
+    for kind in ("look", "restore"):
+        how, why, _ = done(job(kind, path))
+        assert how == "failed" and "\n" not in why and not why.startswith(str(path))
+    assert sorted(file.name for file in pot.parent.iterdir()) == ["none.stl", "pot.vox"]
+
+
+def test_what_is_no_longer_wanted_ends_at_the_next_step(pot):
+    told = []
+
+    def tell(step):
+        told.append(step)
+        if len(told) == 3:
+            raise work.Dropped
+
+    assert work.answered(job("restore", pot), tell) == ("dropped", None)
+    assert told == STEPS[:3] and not (pot.parent / "results").exists()

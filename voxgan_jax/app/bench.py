@@ -1,0 +1,166 @@
+"""The workbench: what is done with a project, whoever asks for it."""
+
+import contextlib
+import filecmp
+import pathlib
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+from voxgan_jax.app import choices, uploads
+from voxgan_jax.app.events import Events
+from voxgan_jax.app.jobs import Jobs
+from voxgan_jax.app.project import Project, Scan
+from voxgan_jax.app.work import Job, serve
+from voxgan_jax.files import whole
+from voxgan_jax.scan import source
+
+
+class Bench:
+    """A project, the worker that serves it, and the pages that look on.
+
+    Its methods may be called by several threads. They raise KeyError where there is no such scan,
+    ValueError or TypeError, in words for the user, where what is told cannot be.
+    """
+
+    def __init__(self, project: Project, work: Callable[[Connection], None] = serve):
+        self.project = project
+        self.events = Events(self.state)
+        self.jobs = Jobs(self._told, work)
+        self._naming, self._coming = threading.Lock(), set[str]()
+        for scan in list(project.scans.values()):
+            if scan.look is None and scan.fault is None:
+                self._submit("look", scan)
+
+    def close(self) -> None:
+        """End the worker, and let others open the project."""
+        self.events.close()
+        self.jobs.close()
+        self.project.close()
+
+    def state(self) -> dict[str, Any]:
+        """All that a page is told."""
+        steps = self.jobs.state()
+        scans = [scan | {"step": steps.get(scan["id"])} for scan in self.project.told()]
+        return {"project": str(self.project.folder), "scans": scans}
+
+    def add(self, file: str) -> Scan:
+        """A scan that lies in the project's folder now is looked at."""
+        scan = self.project.add(file)
+        self._submit("look", scan)
+        return scan
+
+    def bring(self, path: pathlib.Path) -> None:
+        """Copy a file of this machine into the project, unless it is there already."""
+        source.require(path)
+        for known in map(self.project.path, self.project.scans.values()):
+            if known.is_file() and filecmp.cmp(path, known, shallow=False):
+                return
+        with self.coming(path.name) as place:
+            with whole(place) as unfinished:
+                shutil.copyfile(path, unfinished)
+            self.add(place.name)
+
+    @contextlib.contextmanager
+    def coming(self, name: str) -> Iterator[pathlib.Path]:
+        """Where to keep a scan of such a name; nobody else is given this place meanwhile.
+
+        Raises:
+            RefusedError: it is none that can be read, or there are too many.
+        """
+        with self._naming:
+            taken = {scan.file for scan in self.project.scans.values()} | self._coming
+            if len(taken) >= uploads.MOST_SCANS:
+                raise uploads.RefusedError(
+                    f"{uploads.MOST_SCANS} scans are in this project already; remove some, or begin"
+                    " another by --project"
+                )
+            file = uploads.kept_as(name, taken)
+            self._coming.add(file)
+        try:
+            yield self.project.folder / "scans" / file
+        finally:
+            self._coming.discard(file)
+
+    def remove(self, number: int) -> None:
+        """Take a scan out of the project."""
+        self.jobs.stop(number)
+        self.project.remove(number)
+        self.events.changed()
+
+    def choose(self, number: int, told: Any) -> None:
+        """Take these choices in place of those before."""
+        with self.project.changing(number) as scan:
+            made = choices.checked(told, self.project.path(scan))
+            anew = scan.choose(made)
+        self._after(scan, anew)
+
+    def undo(self, number: int) -> None:
+        """Have back the choices before the last change."""
+        with self.project.changing(number) as scan:
+            anew = scan.undo()
+        self._after(scan, anew)
+
+    def by_rim(self, number: int, points: Any) -> None:
+        """Choose the axis by three points on the rim, in the file's unit."""
+        scan = self.project.scans[number]
+        if scan.look is None:
+            raise ValueError("wait until the scan was read")
+        axis = choices.rim_axis(points, scan.look["middle"])
+        self.choose(number, scan.choices | {"axis": axis, "rim": True})
+
+    def take(self, number: int, other: Any) -> None:
+        """Choose one of the next best places."""
+        scan, places = self._placed(number)
+        if not isinstance(other, int) or not 0 <= other < len(places["runner_ups"]):
+            raise ValueError("there is no such place")
+        self.choose(number, choices.taking(scan.choices, places["runner_ups"][other]))
+
+    def flip(self, number: int) -> None:
+        """Choose the other end up."""
+        scan, place = self._placed(number)
+        self.choose(number, choices.flipped(scan.choices, place))
+
+    def restore(self, number: int) -> None:
+        """Restore the pot with what is chosen."""
+        with self.project.changing(number) as scan:
+            scan.fault = None
+        self._submit("restore", scan)
+
+    def stop(self, number: int) -> None:
+        """Break off what is done for a scan."""
+        self.jobs.stop(self.project.scans[number].id)
+
+    def _placed(self, number: int) -> tuple[Scan, dict[str, Any]]:
+        """A restored scan and its place in the report."""
+        scan = self.project.scans[number]
+        place = scan.restored and scan.restored["report"].get("placement")
+        if not place:
+            raise ValueError("restore the sherd first")
+        return scan, place
+
+    def _after(self, scan: Scan, anew: bool) -> None:
+        """Do again what other choices change: all but the first time that it is restored."""
+        if anew and scan.look is not None and scan.look["bodies"]:
+            self._submit("look", scan)
+        if anew and (scan.restored or self.jobs.has("restore", scan.id)):
+            self._submit("restore", scan)
+        self.events.changed()
+
+    def _submit(self, kind: str, scan: Scan) -> None:
+        project = self.project
+        view = project.view(scan, "scan" if kind == "look" else "pot")
+        path, out = project.path(scan), project.results(scan)
+        self.jobs.submit(Job(kind, scan.id, path, view, out, dict(scan.choices)))
+        self.events.changed()
+
+    def _told(self, job: Job, how: str, what: Any) -> None:
+        """Keep what became of a job; that of a scan that was removed is nobody's."""
+        if how in ("done", "failed") and job.scan in self.project.scans:
+            with self.project.changing(job.scan) as scan:
+                scan.fault = what if how == "failed" else None
+                if how == "done":
+                    setattr(scan, {"look": "look", "restore": "restored"}[job.kind], what)
+        self.events.changed()

@@ -1,0 +1,136 @@
+"""What a conservator says of a sherd: checked, told to the model, and as a command to type."""
+
+import pathlib
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from voxgan_jax.restore import arguments, files, pot
+from voxgan_jax.scan import formats
+
+Choices = dict[str, Any]
+"""By the names in Python of the options of `voxgan complete`; what is not said is left out."""
+
+_OF_A_MESH = ("unit", "axis", "height_mm", "diameter_mm", "rim", "base", "body")
+_OF_VOXELS = ("voxel_mm",)
+_FACTS = ("unit", "voxel_mm", "axis", "height_mm", "diameter_mm", "rim", "base", "place", "body")
+"""In the order in which a command has them, so that the reports are the same to a byte."""
+
+CLEARANCE_MM = 0.2
+
+_DIGITS = 3
+_STRAIGHT = 0.08
+"""Three points whose triangle is no higher than this share of its longest side say no plane."""
+
+
+def checked(told: Any, path: pathlib.Path) -> Choices:
+    """What may be chosen for a file, without what says nothing.
+
+    Raises:
+        ValueError, TypeError: no such choice for such a file, or a value that cannot be.
+    """
+    if not isinstance(told, Mapping):
+        raise TypeError("choices are an object of JSON")
+    known = (*(_OF_A_MESH if formats.is_mesh(path) else _OF_VOXELS), "hypotheses")
+    if unknown := sorted(told.keys() - set(known)):
+        raise ValueError(f"no choice {unknown[0][:40]!r} here; there are {', '.join(known)}")
+    said = {name: told.get(name) for name in known}
+    # By identity: a height of 0 is told, and wrong.
+    said = {name: value for name, value in said.items() if value is not None and value is not False}
+    found = arguments.checked(said)
+    if not found.get("hypotheses"):
+        found.pop("hypotheses", None)
+    # As the command has it, so that both ask for the same.
+    return found | ({"axis": rounded(found["axis"])} if "axis" in found else {})
+
+
+def facts(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
+    """The choices as `request.read_request` takes them.
+
+    A scan that is dropped lies anyhow; only where both sizes are told would the model take it to
+    lie as in its pot, unless it is told otherwise or of the axis, the rim or the base.
+    """
+    both = formats.is_mesh(path) and {"height_mm", "diameter_mm"} <= choices.keys()
+    placed = choices.keys() & {"axis", "rim", "base"}
+    told: dict[str, Any] = {name: choices.get(name) for name in _FACTS}
+    told["place"] = bool(both and not placed)
+    told["axis"] = tuple(told["axis"]) if told["axis"] else None
+    return told
+
+
+def options(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
+    """What the report says was asked for: as that of `command` does."""
+    more = {"clearance_mm": CLEARANCE_MM, "hypotheses": choices.get("hypotheses", 0)}
+    return files.asked(facts(choices, path) | more | {"formats": list(pot.FORMATS)})
+
+
+def command(choices: Choices, path: pathlib.Path) -> str:
+    """The command that gives the same, to be typed."""
+    words = ["voxgan", "complete", str(path)]
+    for name, value in {**facts(choices, path), **choices}.items():
+        if name == "axis" and value:
+            # So that a minus is not taken for another option.
+            words.append("--axis=" + ",".join(f"{part:g}" for part in value))
+        elif value is True:
+            words.append(_option(name))
+        elif value:
+            words += [_option(name), f"{value:.10g}" if isinstance(value, float) else str(value)]
+    return shlex.join([*words, "--out", "restored"])
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def rim_axis(points: Any, middle: Sequence[float]) -> list[float]:
+    """The direction of the pot's axis from base to rim, of three points on the sherd's rim.
+
+    It is the normal of the plane through them that looks away from the sherd's middle: all of a
+    sherd lies below its rim.
+
+    Args:
+        points: three of them, of the scan.
+        middle: the sherd's, in the same coordinates.
+
+    Raises:
+        ValueError: they are no three points, lie in a line, or in one plane with the middle.
+    """
+    corners = np.asarray(points, float)
+    if corners.shape != (3, 3) or not np.isfinite(corners).all():
+        raise ValueError("click three points on the rim")
+    sides = corners - np.roll(corners, 1, 0)
+    normal = np.cross(sides[0], sides[1])
+    longest = np.linalg.norm(sides, axis=1).max()
+    if np.linalg.norm(normal) <= _STRAIGHT * longest**2:
+        raise ValueError(
+            "the three points lie almost in a line; choose points further apart along the rim"
+        )
+    normal /= np.linalg.norm(normal)
+    away = float(normal @ (corners.mean(0) - np.asarray(middle, float)))
+    if abs(away) <= 1e-3 * longest:
+        raise ValueError("the sherd lies in the plane of these points; choose points on the rim")
+    return rounded(np.sign(away) * normal)
+
+
+def rounded(direction: Any) -> list[float]:
+    """A direction as the page and the command have it; a very long or short one becomes 1 long."""
+    parts = np.asarray(direction, float)
+    parts = parts if 0.1 <= np.abs(parts).max() <= 10 else parts / np.linalg.norm(parts)
+    return [round(float(part), _DIGITS) + 0.0 for part in parts]
+
+
+def taking(choices: Choices, place: Mapping[str, Any]) -> Choices:
+    """The choices with which one of the next best places becomes the best: as the report has it
+    typed (`sentences.typed`), what was said stays."""
+    return {
+        "axis": rounded(place["axis_direction"]),
+        "height_mm": float(round(place["height_mm"])),
+        "diameter_mm": float(round(place["diameter_mm"])),
+    } | choices
+
+
+def flipped(choices: Choices, place: Mapping[str, Any]) -> Choices:
+    """The choices with the other end of a place's axis up."""
+    return choices | {"axis": rounded([-part for part in place["axis_direction"]])}

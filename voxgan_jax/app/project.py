@@ -1,0 +1,204 @@
+"""A project: a folder with scans, what was chosen for each, and what came of it.
+
+`project.json` is written whole at each change; whoever opens the folder later finds all as it was.
+
+    project.json   scans and choices
+    scans/         the scans, as they were sent
+    views/         what the page shows in 3D
+    results/NAME/  the files of a restored pot
+"""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import shutil
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from voxgan_jax.app import choices
+from voxgan_jax.files import write_whole
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+VERSION = 1
+_MOST_UNDONE = 50
+
+
+@dataclasses.dataclass
+class Scan:
+    """A scan of a project.
+
+    `file`: its name in `scans`. `look`: what is known of it once it was looked at (`work.look`).
+    `restored`: what came of it last, and of which choices (`work.restore`). `before`: the choices
+    that can be had back, the last one last. `fault`: why what was asked last could not be done.
+    """
+
+    id: int
+    file: str
+    choices: dict[str, Any] = dataclasses.field(default_factory=dict)
+    before: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    look: dict[str, Any] | None = None
+    restored: dict[str, Any] | None = None
+    fault: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it and its results are called."""
+        return pathlib.PurePath(self.file).stem
+
+    def choose(self, told: dict[str, Any]) -> bool:
+        """Take other choices, which can be undone; False where they are the same."""
+        if told == self.choices:
+            return False
+        self.before = [*self.before, self.choices][-_MOST_UNDONE:]
+        self.choices, self.fault = told, None
+        return True
+
+    def undo(self) -> bool:
+        """Have back what was chosen before; False where nothing was."""
+        if not self.before:
+            return False
+        self.choices, self.before, self.fault = self.before[-1], self.before[:-1], None
+        return True
+
+
+class Project:
+    """An open project. Its methods may be called by several threads.
+
+    Raises:
+        ValueError: the folder holds another thing, or a project that is open elsewhere.
+        OSError: it cannot be made or written.
+    """
+
+    def __init__(self, folder: str | pathlib.Path):
+        self.folder = pathlib.Path(folder)
+        self._lock = threading.RLock()
+        self.scans: dict[int, Scan] = {}
+        self._last = 0
+        if self.folder.is_dir() and not self._file.is_file() and any(self.folder.iterdir()):
+            raise ValueError(
+                f"{self.folder}: a folder that holds other things, and no project.json; name"
+                " another by --project"
+            )
+        for name in ("scans", "views", "results"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self._open = self._held()
+        try:
+            self._load() if self._file.is_file() else self._save()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _file(self) -> pathlib.Path:
+        return self.folder / "project.json"
+
+    def _held(self) -> Any:
+        """The project's lock, which goes with this process; two would undo each other's work."""
+        if fcntl is None:
+            return None
+        file = open(self.folder / ".lock", "w")  # noqa: SIM115 - held as long as the project
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.close()
+            raise ValueError(
+                f"{self.folder}: this project is open in another voxgan app; go on there, or end it"
+            ) from error
+        return file
+
+    def close(self) -> None:
+        """Let others open it."""
+        if self._open:
+            self._open.close()
+
+    def _load(self) -> None:
+        try:
+            found = json.loads(self._file.read_text(encoding="utf-8"))
+            if found["version"] != VERSION:
+                raise ValueError(f"version {found['version']!r}")
+            scans = [Scan(**entry) for entry in found["scans"]]
+            # Names from a file are paths that somebody else may have written.
+            if any(pathlib.PurePath(scan.file).name != scan.file for scan in scans):
+                raise ValueError("a scan's name is a path")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{self._file}: not a project of this version of voxgan ({error}); name another"
+                " folder by --project"
+            ) from error
+        self.scans = {scan.id: scan for scan in scans}
+        self._last = found["last"]
+
+    def _save(self) -> None:
+        scans = [dataclasses.asdict(scan) for scan in self.scans.values()]
+        said = {"version": VERSION, "last": self._last, "scans": scans}
+        write_whole(self._file, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+
+    @contextlib.contextmanager
+    def changing(self, number: int) -> Iterator[Scan]:
+        """A scan to be changed, alone; what was changed is on the disk afterwards.
+
+        Raises:
+            KeyError: there is no such scan, or no longer.
+        """
+        with self._lock:
+            yield self.scans[number]
+            self._save()
+
+    def add(self, file: str) -> Scan:
+        """A scan that lies in `scans` now."""
+        with self._lock:
+            self._last += 1
+            scan = self.scans[self._last] = Scan(self._last, file)
+            self._save()
+            return scan
+
+    def remove(self, number: int) -> None:
+        """Forget a scan, and delete its copy here, its views and its results."""
+        with self._lock:
+            scan = self.scans.pop(number)
+            self._save()
+        self.path(scan).unlink(missing_ok=True)
+        for kind in ("scan", "pot"):
+            self.view(scan, kind).unlink(missing_ok=True)
+        shutil.rmtree(self.results(scan), ignore_errors=True)
+
+    def path(self, scan: Scan) -> pathlib.Path:
+        """Where a scan's file is."""
+        return self.folder / "scans" / scan.file
+
+    def view(self, scan: Scan, kind: str) -> pathlib.Path:
+        """Where what is shown of it in 3D is: of the scan, or of the restored pot."""
+        return self.folder / "views" / f"{scan.id}-{kind}.json"
+
+    def results(self, scan: Scan) -> pathlib.Path:
+        """The folder of the files of its restored pot."""
+        return self.folder / "results" / scan.name
+
+    def files(self, scan: Scan) -> dict[str, pathlib.Path]:
+        """Those files by their names; no others of that folder."""
+        names = scan.restored["files"] if scan.restored else ()
+        return {name: self.results(scan) / name for name in names}
+
+    def told(self) -> list[dict[str, Any]]:
+        """What the page is told of every scan."""
+        with self._lock:
+            return [self._told(scan) for scan in self.scans.values()]
+
+    def _told(self, scan: Scan) -> dict[str, Any]:
+        return {
+            "id": scan.id,
+            "name": scan.name,
+            "file": scan.file,
+            "choices": scan.choices,
+            "undoable": bool(scan.before),
+            "look": scan.look,
+            "restored": scan.restored,
+            "fault": scan.fault,
+            "command": choices.command(scan.choices, self.path(scan)),
+        }

@@ -1,0 +1,283 @@
+"""The application: what can be asked of it, and its start.
+
+What a request names is looked up: a scan by its number, a file by its name among those that were
+written. No path of a request is opened.
+"""
+
+import contextlib
+import io
+import json
+import pathlib
+import secrets
+import socket
+import zipfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Route
+
+from voxgan_jax.app import texts, uploads
+from voxgan_jax.app.bench import Bench
+from voxgan_jax.app.guard import Guard
+from voxgan_jax.app.project import Project, Scan
+from voxgan_jax.report import render
+from voxgan_jax.restore import files
+
+ASSETS = {
+    "page.css": "text/css",
+    "app.css": "text/css",
+    "app.js": "text/javascript",
+    "app_base.js": "text/javascript",
+    "app_choices.js": "text/javascript",
+    "app_result.js": "text/javascript",
+    "app_stage.js": "text/javascript",
+    "vendor/three_viewer.min.js": "text/javascript",
+}
+"""Files of the package's folder `viewer` that the page asks for, and what they are."""
+
+MOST_SAID = 65_536
+"""Bytes of what a page says, but for scans."""
+
+_DRAWING = "default-src 'none'; style-src 'unsafe-inline'"
+"""What the section drawing may do, whose lines have their styles in it."""
+
+
+class Application:
+    """What is answered, for one workbench.
+
+    Args:
+        language: of the page; None takes the browser's.
+    """
+
+    def __init__(self, bench: Bench, language: str | None = None):
+        self.bench, self.language = bench, language
+
+    def routes(self) -> list[Route]:
+        """The addresses and who answers them."""
+        scan = "/scans/{number:int}"
+        return [
+            Route("/", self.page),
+            Route("/assets/{name:path}", self.asset),
+            Route("/texts", self.texts),
+            Route("/events", self.events),
+            Route("/scans", self.receive, methods=["POST"]),
+            Route(scan, self.remove, methods=["DELETE"]),
+            Route(f"{scan}/{{deed}}", self.act, methods=["POST"]),
+            Route(f"{scan}/view/{{kind}}", self.view),
+            Route(f"{scan}/drawing", self.drawing),
+            Route(f"{scan}/files/{{name}}", self.file),
+            Route(f"{scan}/all", self.all_files),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """The page, in the language of its user."""
+        return HTMLResponse(texts.page(self._language(request)))
+
+    async def texts(self, request: Request) -> Response:
+        """The texts that its script shows."""
+        return JSONResponse(texts.catalogue(self._language(request)))
+
+    def _language(self, request: Request) -> str:
+        return texts.chosen(request.headers.get("accept-language", ""), self.language)
+
+    async def asset(self, request: Request) -> Response:
+        """A script or a style sheet."""
+        name = request.path_params["name"]
+        if name not in ASSETS:
+            raise HTTPException(404)
+        return Response(render.asset(name), media_type=ASSETS[name])
+
+    async def events(self, request: Request) -> Response:
+        """All that there is to know, again at each change."""
+        del request
+        return StreamingResponse(self.bench.events.stream(), media_type="text/event-stream")
+
+    async def receive(self, request: Request) -> Response:
+        """Keep a scan: its name is in the address, its bytes are what is sent."""
+        told = request.headers.get("content-length", "0")
+        size = int(told) if told.isdecimal() else 0
+        with self.bench.coming(request.query_params.get("name", "")) as place:
+            await uploads.receive(place, request.stream(), size)
+            scan = await run_in_threadpool(self.bench.add, place.name)
+        return JSONResponse({"id": scan.id}, 201)
+
+    def remove(self, request: Request) -> Response:
+        """Take a scan out of the project."""
+        self.bench.remove(self._scan(request).id)
+        return Response(status_code=204)
+
+    async def act(self, request: Request) -> Response:
+        """Do with a scan what the address says, with what is sent as JSON."""
+        deed, said = request.path_params["deed"], await self._said(request)
+        number, bench = self._scan(request).id, self.bench
+        if deed in ("undo", "flip", "restore", "stop"):
+            await run_in_threadpool(getattr(bench, deed), number)
+            return Response(status_code=204)
+        with_more = {
+            "choices": (bench.choose, "choices"),
+            "rim": (bench.by_rim, "points"),
+            "take": (bench.take, "place"),
+        }
+        if deed not in with_more:
+            raise HTTPException(404)
+        function, name = with_more[deed]
+        await run_in_threadpool(function, number, said.get(name))
+        return Response(status_code=204)
+
+    async def _said(self, request: Request) -> dict[str, Any]:
+        data = b""
+        async for chunk in request.stream():
+            data += chunk
+            if len(data) > MOST_SAID:
+                raise ValueError(f"more than {MOST_SAID} bytes were sent")
+        said = json.loads(data or b"{}")
+        if not isinstance(said, dict):
+            raise ValueError("an object of JSON was expected")
+        return said
+
+    def view(self, request: Request) -> Response:
+        """What is shown of a scan in 3D."""
+        if request.path_params["kind"] not in ("scan", "pot"):
+            raise HTTPException(404)
+        path = self.bench.project.view(self._scan(request), request.path_params["kind"])
+        return self._whole(path, "application/json")
+
+    def drawing(self, request: Request) -> Response:
+        """The section drawing, to be looked at."""
+        for name, path in self.bench.project.files(self._scan(request)).items():
+            if name.endswith("_section.svg"):
+                policy = {"Content-Security-Policy": _DRAWING}
+                return self._whole(path, "image/svg+xml", headers=policy)
+        raise HTTPException(404)
+
+    def file(self, request: Request) -> Response:
+        """A file of a restored pot, to be kept."""
+        name = request.path_params["name"]
+        path = self.bench.project.files(self._scan(request)).get(name)
+        if path is None:
+            raise HTTPException(404)
+        # Never shown here: the pot's own page has scripts in it.
+        return self._whole(path, "application/octet-stream", filename=name)
+
+    def all_files(self, request: Request) -> Response:
+        """All files of a restored pot in one archive."""
+        scan = self._scan(request)
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as archive:
+            for name, path in self.bench.project.files(scan).items():
+                with contextlib.suppress(FileNotFoundError):
+                    archive.write(path, name)
+        if not archive.namelist():
+            raise HTTPException(404)
+        answer = Response(packed.getvalue(), media_type="application/zip")
+        # Of letters that may stand in a header.
+        plain = scan.name.encode("ascii", "replace").decode().replace("?", "_")
+        answer.headers["Content-Disposition"] = f'attachment; filename="{plain}.zip"'
+        return answer
+
+    def _scan(self, request: Request) -> Scan:
+        return self.bench.project.scans[request.path_params["number"]]
+
+    def _whole(self, path: pathlib.Path, kind: str, **how: Any) -> Response:
+        if not path.is_file():
+            raise HTTPException(404)
+        return FileResponse(path, media_type=kind, **how)
+
+
+def application(bench: Bench, token: str, port: int, language: str | None = None) -> Guard:
+    """The application of a workbench, which answers only who has the token (`guard`)."""
+    wrong = dict.fromkeys((ValueError, TypeError, OverflowError), _refused)
+    faults = {**wrong, KeyError: _missing, OSError: _failed}
+    app = Starlette(routes=Application(bench, language).routes(), exception_handlers=faults)
+    return Guard(app, token, port)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    """What was told cannot be: the page shows the reason."""
+    return JSONResponse({"fault": str(error)}, 400)
+
+
+async def _missing(_: Request, error: Exception) -> Response:
+    del error
+    return JSONResponse({"fault": "there is no such scan, or no longer"}, 404)
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    """A full disk, say."""
+    return JSONResponse({"fault": str(error)}, 500)
+
+
+class _Server(uvicorn.Server):
+    """A server whose streams of events end when it is told to."""
+
+    def __init__(self, config: uvicorn.Config, bench: Bench):
+        super().__init__(config)
+        self.bench = bench
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """End the streams, for which it would wait."""
+        self.bench.events.close()
+        super().handle_exit(sig, frame)
+
+
+def listening(port: int = 0) -> socket.socket:
+    """A socket of this machine alone; 0 takes any port that is free.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        found.close()
+        why = getattr(error, "strerror", error)
+        raise OSError(f"port {port}: {why}; name another by --port") from error
+    found.listen()
+    return found
+
+
+def run(
+    project: pathlib.Path,
+    inputs: Sequence[str],
+    tell: Callable[[str], None],
+    *,
+    port: int = 0,
+    language: str | None = None,
+) -> None:
+    """Serve a project until Ctrl-C.
+
+    Args:
+        inputs: files, folders and globs of scans that are copied into it.
+        tell: is told the address, with its token, as soon as it is answered.
+        port, language: as of `listening` and `Application`.
+    """
+    with listening(port) as place, contextlib.closing(Bench(Project(project))) as bench:
+        for path in files.collect(inputs):
+            bench.bring(path)
+        port, token = place.getsockname()[1], secrets.token_urlsafe(32)
+        config = uvicorn.Config(
+            application(bench, token, port, language),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+        tell(f"http://127.0.0.1:{port}/?token={token}")
+        _Server(config, bench).run(sockets=[place])

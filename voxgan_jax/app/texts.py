@@ -1,0 +1,62 @@
+"""The texts of the page in several languages, and its HTML.
+
+A language is a file in `texts`, an object of texts by their keys; each has the keys of English.
+"""
+
+import functools
+import importlib.resources
+import json
+from typing import Any
+
+import jinja2
+
+LANGUAGES = ("en", "de", "es", "zh")
+
+
+@functools.cache
+def catalogue(language: str) -> dict[str, str]:
+    """All texts of a language."""
+    folder = importlib.resources.files("voxgan_jax") / "app" / "texts"
+    return json.loads((folder / f"{language}.json").read_text(encoding="utf-8"))
+
+
+def chosen(accepted: str, told: str | None = None) -> str:
+    """The language of the page.
+
+    Args:
+        accepted: what the browser says of its user's languages, the header Accept-Language.
+        told: by the user; it goes before.
+    """
+    if told:
+        return told
+    wishes = []
+    for place, part in enumerate(accepted.split(",")):
+        name, *more = part.strip().lower().split(";")
+        weight = 1.0
+        for word in more:
+            if word.strip().startswith("q="):
+                weight = float(word.strip()[2:]) if _is_number(word.strip()[2:]) else 0.0
+        wishes.append((-weight, place, name.split("-")[0]))
+    return next((name for weight, _, name in sorted(wishes) if weight and name in LANGUAGES), "en")
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdecimal()
+
+
+def page(language: str, **values: Any) -> str:
+    """The page in a language; it asks for the rest of what it shows."""
+    texts = catalogue(language)
+    template = _environment().get_template("app.html.j2")
+    return template.render(language=language, t=texts.__getitem__, **values)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("voxgan_jax", "app/templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -1,0 +1,92 @@
+"""Scans that a page sends: under what name they are kept, and how much is taken."""
+
+import pathlib
+import re
+import zipfile
+from collections.abc import AsyncIterator, Collection
+
+from voxgan_jax.files import key, whole
+from voxgan_jax.scan import formats, threemf
+
+MOST_BYTES = 1 << 30
+"""Of one file: what the reader takes by itself, twice."""
+
+MOST_SCANS = 200
+"""In one project."""
+
+MOST_UNPACKED = threemf.MAX_MIB << 20
+"""Bytes that an archive may hold."""
+
+_PACKED = (".3mf", ".npz")
+_LONGEST = 80
+
+
+class RefusedError(ValueError):
+    """What was sent is not taken; the text says why, and what to do."""
+
+
+def kept_as(name: str, taken: Collection[str]) -> str:
+    """The name under which a scan is kept, in one folder with others: never a path.
+
+    Letters, digits, "-", "_" and blanks stay, all else becomes "_". A stem that is taken gets a
+    number, so that its results have a name of their own.
+
+    Args:
+        name: the file's in the user's folder, as the page tells it.
+        taken: the names that are kept already.
+
+    Raises:
+        RefusedError: its ending is that of no scan.
+    """
+    ending = pathlib.PurePosixPath(name).suffix.lower()
+    if ending not in formats.FORMATS:
+        known = ", ".join(formats.FORMATS)
+        raise RefusedError(f"{name[-_LONGEST:]}: no scan that can be read; send one of {known}")
+    last = re.split(r"[/\\]", name)[-1][: -len(ending)]
+    stem = re.sub(r"[^\w -]+", "_", last)[:_LONGEST].strip(" _-") or "sherd"
+    stems = {key(pathlib.PurePosixPath(other).stem) for other in taken} | {"index"}
+    found, number = stem, 2
+    while key(found) in stems:
+        found, number = f"{stem}_{number}", number + 1
+    return found + ending
+
+
+async def receive(path: pathlib.Path, chunks: AsyncIterator[bytes], told: int = 0) -> int:
+    """Write what is sent to a file that was not there, whole or not at all; returns its bytes.
+
+    Args:
+        told: how many bytes the sender announced; 0 if none.
+
+    Raises:
+        RefusedError: it is empty, or more bytes than are taken, sent or unpacked.
+    """
+    most = RefusedError(f"{path.name}: more than {MOST_BYTES >> 20} MB; reduce the scan")
+    if told > MOST_BYTES:
+        raise most
+    size = 0
+    with whole(path) as unfinished:
+        with open(unfinished, "wb") as file:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > MOST_BYTES:
+                    raise most
+                file.write(chunk)
+        if not size:
+            raise RefusedError(f"{path.name}: an empty file; save the scan again")
+        if path.suffix in _PACKED:
+            _check_unpacked(path.name, unfinished)
+    return size
+
+
+def _check_unpacked(name: str, path: pathlib.Path) -> None:
+    """Raise RefusedError for an archive that is none, or that says it holds too much."""
+    try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(part.file_size for part in packed.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise RefusedError(f"{name}: {error}; save it again") from error
+    if size > MOST_UNPACKED:
+        most = MOST_UNPACKED >> 20
+        raise RefusedError(
+            f"{name}: {size >> 20} MB unpacked, {most} at most; save it as PLY or STL"
+        )

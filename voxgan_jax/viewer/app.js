@@ -1,0 +1,104 @@
+// The workbench of `voxgan app`: what the server tells is shown, what is done here is sent to it. The
+// server keeps everything, so any number of pages show the same, and one that is loaded again, too.
+import { $, ask, current, make, onScan, say, told, trouble } from "./app_base.js";
+import { chooseHere, showChoices } from "./app_choices.js";
+import { showResult } from "./app_result.js";
+import { show, stageHere, stopPicking, toggleMeasure } from "./app_stage.js";
+
+async function send(files) {
+  for (const file of files) {
+    trouble(say("sending", { name: file.name }));
+    const answer = await ask(`/scans?name=${encodeURIComponent(file.name)}`, undefined, { body: file });
+    if (answer) location.hash = `#${(await answer.json()).id}`;
+  }
+}
+
+function showList() {
+  const here = current();
+  $("sherds").replaceChildren(...told.state.scans.map((scan) => {
+    const button = make("button", { type: "button" }, scan.name);
+    if (scan.step) button.append(make("span", { className: "busy", title: say(scan.step) }));
+    if (scan === here) button.setAttribute("aria-current", "true");
+    button.addEventListener("click", () => { location.hash = `#${scan.id}`; });
+    return button;
+  }));
+}
+
+function showAll() {
+  const focused = [...$("sherds").children].indexOf(document.activeElement);
+  showList();
+  if (focused >= 0) $("sherds").children[focused]?.focus();
+  const scan = current();
+  $("project").textContent = told.state.project;
+  $("welcome").hidden = told.state.scans.length > 0;
+  $("bench").hidden = !scan;
+  if (!scan) return;
+  $("progress").hidden = !scan.step;
+  if (scan.step) $("progress").firstElementChild.textContent = say(scan.step);
+  $("fault").hidden = !scan.fault;
+  $("fault").textContent = scan.fault ?? "";
+  showChoices(scan);
+  showResult(scan);
+  show(scan);
+}
+
+function listen() {
+  const events = new EventSource("/events");
+  events.addEventListener("message", (event) => {
+    if ($("trouble").textContent === say("lost")) trouble("");
+    told.state = JSON.parse(event.data);
+    showAll();
+  });
+  events.addEventListener("error", () => trouble(say("lost")));
+}
+
+function takeDrops() {
+  let inside = 0;
+  const isFiles = (event) => event.dataTransfer?.types.includes("Files");
+  const over = (change) => (event) => {
+    if (!isFiles(event)) return;
+    event.preventDefault();
+    inside = Math.max(0, inside + change);
+    $("drop").hidden = inside === 0;
+  };
+  document.addEventListener("dragenter", over(1));
+  document.addEventListener("dragleave", over(-1));
+  document.addEventListener("dragover", over(0));
+  document.addEventListener("drop", (event) => {
+    if (!isFiles(event)) return;
+    event.preventDefault();
+    inside = 0;
+    $("drop").hidden = true;
+    send(event.dataTransfer.files);
+  });
+}
+
+async function main() {
+  told.texts = await (await fetch("/texts")).json();
+  $("choose").addEventListener("change", async (event) => {
+    await send([...event.target.files]);
+    event.target.value = "";
+  });
+  addEventListener("hashchange", () => { stopPicking(); showAll(); });
+  takeDrops();
+  chooseHere();
+  stageHere();
+  $("restore").addEventListener("click", () => onScan("restore"));
+  $("undo").addEventListener("click", () => onScan("undo"));
+  $("flip").addEventListener("click", () => onScan("flip"));
+  $("stop").addEventListener("click", () => onScan("stop"));
+  $("measure").addEventListener("click", toggleMeasure);
+  $("remove").addEventListener("click", () => {
+    if (confirm(say("remove_sure", { name: current().name }))) {
+      ask(`/scans/${current().id}`, undefined, { method: "DELETE" });
+    }
+  });
+  $("copy").addEventListener("click", async () => {
+    await navigator.clipboard.writeText($("command").textContent);
+    $("copy").textContent = say("copied");
+    setTimeout(() => { $("copy").textContent = say("copy"); }, 2000);
+  });
+  listen();
+}
+
+main();

@@ -1,0 +1,181 @@
+// The 3D view of what is on the bench, and what is clicked in it.
+import { $, current, make, mm, onScan, say, unitOf } from "./app_base.js";
+
+const LABELS = { 1: "given", 2: "inferred", 3: "uncertain" };
+let kind = "scan"; // What is shown: the scan, or the restored pot.
+let known = ""; // What is shown, told apart from what was shown before.
+let last = ""; // Of which scan and which restored pot that is.
+let view = null;
+let unit = "mm"; // Without a scale lengths are in voxels.
+let picking = null; // { wanted, points, done } while points are clicked.
+
+// Lengths of a scan are in its file's unit; here all are mm.
+function inMm(data, scan) {
+  const factor = unitOf(scan);
+  const times = (values) => values.map((value) => value * factor);
+  return {
+    ...data, scaled: data.scaled || Boolean(scan.choices.voxel_mm),
+    centre: times(data.centre), radius: data.radius * factor, height: data.height * factor,
+    parts: data.parts.map((part) => ({ ...part, low: times(part.low), step: times(part.step) })),
+  };
+}
+
+function swatch(colour) {
+  const made = make("span", { className: "swatch" });
+  made.style.background = colour;
+  return made;
+}
+
+function toggle(data, text, colour, checked) {
+  const box = make("input", { type: "checkbox", checked, autocomplete: "off" });
+  Object.assign(box.dataset, data);
+  return make("label", {}, box, ...(colour ? [swatch(colour)] : []), text);
+}
+
+function partName(id) {
+  const number = id.match(/\d+$/)?.[0];
+  return number ? say("part_hypothesis", { number }) : say(`part_${id}`);
+}
+
+// Switches are read by the view when it begins.
+function showSwitches(data) {
+  const set = (title, all) => make("fieldset", { className: "switches" }, make("legend", {}, title), ...all);
+  const cut = toggle({ cut: "" }, say("cut_open"), null, false);
+  if (kind === "scan") {
+    const only = toggle({ part: "pot" }, say("part_original"), null, true);
+    only.hidden = true;
+    $("switches").replaceChildren(set(say("view"), [only, cut]));
+    return;
+  }
+  const parts = data.parts.map((part, i) => (
+    toggle({ part: part.id }, partName(part.id), i ? part.groups[0].colour : null, i === 0)
+  ));
+  const labels = data.parts[0].groups.map((group) => (
+    toggle({ label: group.label }, say(`label_${LABELS[group.label]}`), group.colour, true)
+  ));
+  const axis = toggle({ axis: "" }, say("show_axis"), null, true);
+  $("switches").replaceChildren(
+    set(say("show"), parts), set(say("of_the_pot"), labels), set(say("view"), [cut, axis]),
+  );
+}
+
+export async function show(scan) {
+  const which = JSON.stringify([scan.id, scan.restored]);
+  if (which !== last) {
+    last = which;
+    if (!picking) kind = "pot"; // It has just come, or another scan is shown.
+  }
+  if (!scan.restored) kind = "scan";
+  for (const button of document.querySelectorAll("[data-kind]")) {
+    const isPot = button.dataset.kind === "pot";
+    button.disabled = isPot ? !scan.restored : !scan.look;
+    button.setAttribute("aria-pressed", String(button.dataset.kind === kind));
+    button.onclick = () => { stopPicking(); turnTo(button.dataset.kind); };
+  }
+  const wanted = JSON.stringify(kind === "pot" ? [kind, which] : [kind, scan.id, scan.look, scan.look && unitOf(scan)]);
+  if (wanted === known) return;
+  known = wanted;
+  $("viewer").hidden = !scan.look;
+  if (!scan.look) {
+    view?.close(); // What is there is of another scan.
+    view = null;
+    delete $("viewer").dataset.shown;
+    $("switches").replaceChildren();
+    return;
+  }
+  const answer = await fetch(`/scans/${scan.id}/view/${kind}`);
+  if (!answer.ok || wanted !== known) return;
+  const told = await answer.json();
+  if (wanted !== known) return;
+  const data = kind === "scan" ? inMm(told, scan) : told;
+  view?.close();
+  unit = data.scaled ? "mm" : say("voxels");
+  showSwitches(data);
+  view = globalThis.voxganView.show($("viewer"), data, { clicked, cross: $("cross") });
+  if (picking) showPicked();
+  else $("distance").textContent = "";
+  $("viewer").dataset.shown = wanted;
+}
+
+function turnTo(which) {
+  kind = which;
+  show(current());
+}
+
+// Points are clicked.
+
+function clicked(point) {
+  if (!picking || !point) return;
+  if (picking.points.length === picking.wanted) picking.points = [];
+  picking.points.push(point);
+  showPicked();
+  if (picking.points.length === picking.wanted) picking.done(picking.points);
+}
+
+function showPicked() {
+  view?.mark(picking?.points ?? [], Boolean(picking?.joined));
+  $("cross").hidden = !picking;
+  $("hint").hidden = !picking;
+  if (picking) $("hint").textContent = say(picking.hint, { left: picking.wanted - picking.points.length });
+  $("measure").setAttribute("aria-pressed", String(picking?.hint === "hint_measure"));
+  $("by_rim").setAttribute("aria-pressed", String(picking?.hint === "hint_rim"));
+}
+
+function pick(told) {
+  stopPicking();
+  picking = { ...told, points: [] };
+  $("cross").style.left = "50%";
+  $("cross").style.top = "50%";
+  showPicked();
+  document.querySelector("#viewer canvas").focus({ preventScroll: true });
+  $("viewer").scrollIntoView({ block: "nearest" });
+}
+
+export function stopPicking() {
+  picking = null;
+  $("distance").textContent = "";
+  showPicked();
+}
+
+export function toggleMeasure() {
+  if (picking?.hint === "hint_measure") {
+    stopPicking();
+    return;
+  }
+  pick({
+    wanted: 2, hint: "hint_measure", joined: true,
+    done: ([a, b]) => {
+      const apart = mm(Math.hypot(...a.map((value, i) => value - b[i])));
+      $("distance").textContent = apart.replace("mm", unit);
+    },
+  });
+}
+
+export function pickRim() {
+  if (picking?.hint === "hint_rim") {
+    stopPicking();
+    return;
+  }
+  turnTo("scan");
+  pick({
+    wanted: 3, hint: "hint_rim",
+    done: (points) => {
+      const factor = unitOf(current());
+      stopPicking();
+      onScan("rim", { points: points.map((point) => point.map((value) => value / factor)) });
+    },
+  });
+}
+
+export function stageHere() {
+  $("picture").addEventListener("click", () => {
+    if (!view) return;
+    const name = `${current().name}_${kind}.png`;
+    make("a", { href: view.picture(), download: name }).click();
+  });
+  $("full").addEventListener("click", () => {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else $("viewer").requestFullscreen();
+  });
+  addEventListener("keydown", (event) => { if (event.key === "Escape") stopPicking(); });
+}
