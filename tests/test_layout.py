@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from browser import Opened, launched
 from restored_bowl import PLACE, placement, restored
-from round_pots import profile_of, turned
+from round_pots import drawn, profile_of, turned
 
+from voxgan_jax.drawing import measures
+from voxgan_jax.drawing.profile import RING
 from voxgan_jax.inference.answer import GIVEN
-from voxgan_jax.report import drawing, measures, meshes, overview, page
-from voxgan_jax.report.profile import RING
+from voxgan_jax.report import meshes, overview, page
 
 pytestmark = pytest.mark.browser
 
@@ -185,7 +186,7 @@ def test_a_link_leads_back_to_the_overview(opened):
 @pytest.mark.parametrize(("radius", "scaled"), [(4, False), (12, True), (19, False)])
 def test_the_legend_is_clear_of_the_scale_bar(radius, scaled, chromium, view, tmp_path):
     pot = turned(lambda _: radius, lambda _: radius - 2, floor=3.0)
-    svg = drawing.svg(profile_of(pot, step=10.0), scaled=scaled)
+    svg = drawn(profile_of(pot, step=10.0), scaled=scaled)
     page.write_page(tmp_path / "a.html", view._replace(drawing=svg))
     shown = Opened(chromium, tmp_path / "a.html")
     (whole,) = boxes(shown, "svg.section")

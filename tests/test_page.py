@@ -10,7 +10,9 @@ import trimesh
 from browser import Opened, launched
 from restored_bowl import NAME, report, restored
 
-from voxgan_jax.report import measures, meshes, page, render, sentences
+from voxgan_jax import render
+from voxgan_jax.drawing import measures
+from voxgan_jax.report import meshes, page, sentences
 
 pytestmark = pytest.mark.browser
 

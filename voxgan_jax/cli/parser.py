@@ -10,6 +10,7 @@ from voxgan_jax.cli.data import add_convert, add_synth
 from voxgan_jax.cli.doctor import add_doctor
 from voxgan_jax.cli.info import add_info
 from voxgan_jax.cli.sample import add_sample
+from voxgan_jax.cli.sheet import add_sheet
 from voxgan_jax.cli.shell import add_print_completion
 from voxgan_jax.cli.view import add_view
 from voxgan_jax.version import VERSION
@@ -25,6 +26,7 @@ EXAMPLES = {
         "voxgan complete pot.vox --fragment 3 --out restored",
     ),
     "view": ("voxgan view restored/sherd_completed.stl", "voxgan view sherd.stl --out restored"),
+    "sheet": ("voxgan sheet restored --scale 1:3 --out restored/sheet.pdf",),
     "info": ("voxgan info sherd.stl --unit cm", "voxgan info *.vox --json"),
     "doctor": ("voxgan doctor", "voxgan doctor --quick --json"),
     "synth": ("voxgan synth --out pots --pots 20 --resolution 32",),
@@ -63,6 +65,7 @@ def build_parser(voxgan: Callable[[Sequence[str]], int]) -> argparse.ArgumentPar
     subparsers: Any = parser.add_subparsers(dest="command")
     add_complete(subparsers)
     add_view(subparsers)
+    add_sheet(subparsers)
     add_info(subparsers)
     add_doctor(subparsers, voxgan)
     add_synth(subparsers)
