@@ -9,6 +9,7 @@ import ezdxf
 import ezdxf.bbox
 import numpy as np
 import pypdf
+import pypdfium2
 import pytest
 from round_pots import cup, profile_of, turned
 from test_plan import part
@@ -162,3 +163,15 @@ def test_a_missing_ezdxf_is_told_with_what_to_type(monkeypatch):
         ModuleNotFoundError, match=r"^DXF needs .*: pip install 'voxgan_jax\[drawing\]'$"
     ):
         dxf.dxf(plan.compose(figure()))
+
+
+def test_the_hatching_on_paper_is_as_dense_as_said():
+    """A pot that is one block: lines are counted along a row of its section."""
+    block = turned(lambda _: 18, lambda _: 0, low=14, high=34)
+    made = pdf.single(figure_of(profile_of(block, step=5.0)), "a", 2)
+    page = np.asarray(pypdfium2.PdfDocument(made)[0].render(scale=10).to_pil().convert("L"))
+    scale = 10 / POINT
+    middle = round(105 * scale)
+    row = page[round(45 * scale), middle - round(40 * scale) : middle - round(5 * scale)] < 128
+    lines = (row[1:] & ~row[:-1]).sum()
+    assert 35 / lines / 2**0.5 == pytest.approx(plan.HATCH, rel=0.06)

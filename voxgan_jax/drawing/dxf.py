@@ -12,6 +12,7 @@ from voxgan_jax.drawing.plan import Plan
 
 _CAPITAL = 0.7
 """DXF tells a text's size by its capital letters: this share of the letters' size."""
+_GREY = 8
 _ANSI31 = 3.175
 """So far apart are the lines of the hatching that DXF calls ANSI31."""
 
@@ -55,6 +56,7 @@ def dxf(drawn: Plan) -> str:
     for kind, lines in drawn.shapes:
         pen = plan.PENS[kind]
         look = {"layer": pen.layer, "lineweight": round(100 * pen.width) or 13}
+        look["color"] = _GREY if kind == "spread" else 256
         points = [line * upright[0] + upright[1] for line in lines]
         if pen.fill in ("solid", "hatch"):
             hatch = space.add_hatch(color=7, dxfattribs={"layer": pen.layer})

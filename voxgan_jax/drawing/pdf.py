@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from voxgan_jax.drawing import plan
 from voxgan_jax.drawing.figure import Figure
-from voxgan_jax.drawing.outline import Points
 from voxgan_jax.drawing.plan import Plan
 from voxgan_jax.drawing.svg import TIMES
 
@@ -26,6 +24,8 @@ _ROOM = A4[0] - 2 * _MARGIN, A4[1] - 2 * _MARGIN
 _APART = 8.0
 """mm between the rows of a sheet."""
 _FOOT = "Black: from the sherd. Hatched, dashed, in ( ): inferred, a guess and not a find."
+_HATCHING = "//////"
+"""So many make lines 1.0 mm apart, which is `plan.HATCH`."""
 _INSIDE = {"solid": "black", "tint": ("black", plan.TINT)}
 _POINT = 72 / 25.4
 """A mm in points."""
@@ -103,8 +103,9 @@ def _written(
     from matplotlib.figure import Figure as Page
 
     file = io.BytesIO()
+    look = {"pdf.fonttype": 42, "hatch.linewidth": plan.HATCH_PEN * _POINT}
     about = {"Title": title, "CreationDate": None}
-    with rc_context({"pdf.fonttype": 42}), warnings.catch_warnings():
+    with rc_context(look), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         with PdfPages(file, metadata=about) as pdf:
             for number, placed in enumerate(pages, 1):
@@ -121,7 +122,6 @@ def _written(
 
 
 def _draw(axes: "Axes", placed: Placed) -> None:
-    from matplotlib.collections import LineCollection
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
@@ -134,17 +134,13 @@ def _draw(axes: "Axes", placed: Placed) -> None:
         if pen.closed:
             placed_lines = [np.concatenate([line, line[:1]]) for line in placed_lines]
         whole = Path.make_compound_path(*(Path(line, closed=pen.closed) for line in placed_lines))
-        if pen.fill == "hatch":
-            hatching = _hatching(whole.get_extents().get_points())
-            strokes = LineCollection(hatching, colors="black", lw=plan.HATCH_PEN * _POINT)
-            axes.add_collection(strokes, autolim=False)
-            strokes.set_clip_path(whole, axes.transData)
         width = pen.width * _POINT
         dashes = [part * _POINT / width for part in plan.DASH] if pen.dashed else []
         patch = PathPatch(
             whole,
             edgecolor=("black", pen.opacity) if pen.width else "none",
             facecolor=_INSIDE.get(pen.fill, "none"),
+            hatch=_HATCHING if pen.fill == "hatch" else None,
             linewidth=width,
             linestyle=(0, dashes) if dashes else "solid",
             joinstyle="round",
@@ -153,14 +149,6 @@ def _draw(axes: "Axes", placed: Placed) -> None:
     for word in made.words:
         x, y = np.array([word.x, word.y]) / made.mm + corner
         _letters(axes, word.text, (x, y), word.anchor, turned=90 if word.upright else 0)
-
-
-def _hatching(box: Float[np.ndarray, "2 2"]) -> list[Points]:
-    """Lines at 45° over a box."""
-    (left, top), (right, foot) = box
-    high = foot - top
-    starts = np.arange(left - high, right, plan.HATCH * 2**0.5)
-    return [np.array([[x, foot], [x + high, top]]) for x in starts]
 
 
 def _letters(

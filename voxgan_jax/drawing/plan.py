@@ -21,7 +21,7 @@ LETTERS = 2.5
 """The size of text on paper in mm."""
 _LETTER = 1.5
 """A letter is no wider than that on average."""
-HATCH, HATCH_PEN = 0.9, 0.18
+HATCH, HATCH_PEN = 1.0, 0.18
 """How far apart the lines of a hatching are, at 45°, and how thick, in mm on paper."""
 DASH = (1.2, 0.9)
 """A dash and the gap behind it, in mm on paper."""
