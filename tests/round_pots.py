@@ -24,6 +24,13 @@ def profile_of(pot, given=None, step=1.0):
     return profile.profile_of(labels, pot.astype(np.float32), step)
 
 
+def figure_of(profile, **how):
+    """What is drawn of a profile that is round."""
+    found = figure.figure_of(profile, **how)
+    assert found is not None
+    return found
+
+
 def drawn(profile, times=None, **how):
     """The section drawing of a profile, as SVG."""
     return svg.svg(figure.figure_of(profile, **how), times)

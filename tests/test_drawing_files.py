@@ -11,11 +11,10 @@ import numpy as np
 import pypdf
 import pypdfium2
 import pytest
-from round_pots import cup, profile_of, turned
+from round_pots import cup, figure_of, profile_of, turned
 from test_plan import part
 
 from voxgan_jax.drawing import dxf, files, pdf, plan
-from voxgan_jax.drawing.figure import figure_of
 from voxgan_jax.drawing.profile import table
 
 POINT = 25.4 / 72

@@ -5,10 +5,9 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from round_pots import cup, drawn, profile_of, turned
+from round_pots import cup, drawn, figure_of, profile_of, turned
 
 from voxgan_jax.drawing import plan, svg
-from voxgan_jax.drawing.figure import figure_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 LABEL = "{http://www.inkscape.org/namespaces/inkscape}label"
@@ -23,7 +22,7 @@ def part(pot, degrees, low=0, high=99):
 
 
 def texts(drawing):
-    return [node.text for node in ET.fromstring(drawing).iter(f"{SVG}text")]
+    return [node.text or "" for node in ET.fromstring(drawing).iter(f"{SVG}text")]
 
 
 def shapes(made, kind):
@@ -32,9 +31,10 @@ def shapes(made, kind):
 
 @pytest.mark.parametrize(("step", "foot", "lip"), [(2.0, 6, 14), (3.0, 12, 8), (0.7, 10, 10)])
 def test_rim_base_and_height_are_dimensions(step, foot, lip):
-    pot = turned(
-        *(lambda h, less=less: foot + (lip - foot) * h / 31 - less for less in (0, 3)), floor=3.0
-    )
+    def wall(less):
+        return lambda h: foot + (lip - foot) * h / 31 - less
+
+    pot = turned(wall(0), wall(3), floor=3.0)
     made = plan.compose(figure_of(profile_of(pot, pot, step)))
     said = [word.text for word in made.words if word.layer == "dimensions"][:3]
     sizes = [float(re.findall(r"[\d.]+", text)[0]) for text in said]
@@ -93,7 +93,7 @@ def test_a_rim_that_the_sherd_does_not_reach_has_no_share():
 
 def test_every_layer_is_a_group_with_its_name():
     root = ET.fromstring(drawn(profile_of(cup(), part(cup(), 90, 0, 12))))
-    groups = {group.get(LABEL): group for group in root.iter(f"{SVG}g")}
+    groups = {group.get(LABEL, ""): group for group in root.iter(f"{SVG}g")}
     assert tuple(groups) == plan.LAYERS
     assert set(plan.LAYERS) == {
         "outline",
@@ -106,7 +106,7 @@ def test_every_layer_is_a_group_with_its_name():
     }
     for name, group in groups.items():
         assert group.get("id", "").startswith(f"{name}-") and group.findtext(f"{SVG}title") == name
-        kinds = {path.get("class") for path in group.iter(f"{SVG}path")}
+        kinds = {path.get("class", "") for path in group.iter(f"{SVG}path")}
         assert kinds and {plan.PENS[kind].layer for kind in kinds} == {name}
     assert len(list(root.iter(f"{SVG}path"))) == 1 + sum(
         len(list(group.iter(f"{SVG}path"))) for group in groups.values()

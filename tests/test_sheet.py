@@ -130,13 +130,17 @@ def test_python_takes_scale_and_side_and_writes_the_same(tmp_path):
 def test_hypotheses_are_thin_lines_in_the_section():
     pot = voxgan_jax.complete(sherd(1), voxel_mm=5.0, hypotheses=2)
     assert len(pot.hypotheses) == 2
-    assert len(pot.figure.lines["spread"]) >= 2 and pot.drawing.count('class="spread"') == 1
-    alone = dataclasses.replace(pot, hypotheses=())
-    assert not alone.figure.lines["spread"]
-    # Another pot that is the same lies on the wall itself, wherever its grid begins.
+    assert len(others(pot)) >= 2 and pot.drawing.count('class="spread"') == 1
+    assert not others(dataclasses.replace(pot, hypotheses=()))
+    # Another pot that is the same lies on the wall itself.
     same = pot.hypotheses[0]._replace(labels=pot.labels, belief=pot.belief)
-    (line, *_) = dataclasses.replace(pot, hypotheses=(same,)).figure.lines["spread"]
+    (line, *_) = others(dataclasses.replace(pot, hypotheses=(same,)))
+    assert pot.figure is not None
     np.testing.assert_allclose(line, pot.figure.lines["inferred"][0])
+
+
+def others(pot):
+    return pot.figure.lines["spread"]
 
 
 def test_without_ezdxf_nothing_is_begun(tmp_path, monkeypatch, capsys):

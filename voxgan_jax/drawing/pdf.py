@@ -6,7 +6,7 @@ By Matplotlib, which brings its letters with it; a name in a script that these l
 import io
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -103,7 +103,7 @@ def _written(
     from matplotlib.figure import Figure as Page
 
     file = io.BytesIO()
-    look = {"pdf.fonttype": 42, "hatch.linewidth": plan.HATCH_PEN * _POINT}
+    look: Any = {"pdf.fonttype": 42, "hatch.linewidth": plan.HATCH_PEN * _POINT}
     about = {"Title": title, "CreationDate": None}
     with rc_context(look), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
