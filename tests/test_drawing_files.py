@@ -4,13 +4,13 @@ import csv
 import io
 import itertools
 import sys
+from typing import Any
 
-import ezdxf
-import ezdxf.bbox
 import numpy as np
 import pypdf
 import pypdfium2
 import pytest
+from ezdxf import bbox, filemanagement, units
 from round_pots import cup, figure_of, profile_of, turned
 from test_plan import part
 
@@ -24,7 +24,7 @@ def figure(step=2.0, **how):
     return figure_of(profile_of(cup(), part(cup(), 90, 0, 12), step), **how)
 
 
-def opened(made):
+def opened(made) -> Any:
     return pypdf.PdfReader(io.BytesIO(made))
 
 
@@ -38,6 +38,7 @@ def test_one_drawing_is_a_page_of_a4_with_its_letters_embedded():
     text = made.pages[0].extract_text()
     for said in ("Ø 5.6 cm", "(Ø 5.6 cm)", "(6.2 cm)", "24 % of the rim", "Grab 7 $x_1$", "(1:1)"):
         assert said in text
+    # Embedded, in TrueType, so that they can be edited.
     fonts = made.pages[0]["/Resources"]["/Font"]
     font = next(iter(fonts.values())).get_object()["/DescendantFonts"][0].get_object()
     assert "/FontFile2" in font["/FontDescriptor"].get_object()
@@ -83,7 +84,7 @@ def test_nothing_on_a_sheet_overlaps_or_leaves_the_paper(monkeypatch):
     pdf.sheet(drawings, 2)
     placed = [(n, each) for n, page in enumerate(pages) for each in page]
     boxes = [
-        (n, np.array([p.x, p.y, p.x + p.plan.paper[0], p.y + p.plan.paper[1]])) for n, p in placed
+        (n, np.array([x, y, x + made.paper[0], y + made.paper[1]])) for n, (made, x, y) in placed
     ]
     assert len(boxes) == 14
     for place, (page, one) in enumerate(boxes):
@@ -97,15 +98,15 @@ def test_nothing_on_a_sheet_overlaps_or_leaves_the_paper(monkeypatch):
 def test_the_dxf_is_sound_in_mm_and_has_the_layers():
     found = figure(2.0)
     text = dxf.dxf(plan.compose(found))
-    made = ezdxf.read(io.StringIO(text))
+    made = filemanagement.read(io.StringIO(text))
     audit = made.audit()
     assert not audit.errors and not audit.fixes
-    assert made.units == ezdxf.units.MM
+    assert made.units == units.MM
     assert set(plan.LAYERS) <= {layer.dxf.name for layer in made.layers}
     space = made.modelspace()
     used = {entity.dxf.layer for entity in space}
     assert used == set(plan.LAYERS)
-    wall = ezdxf.bbox.extents(space.query('LWPOLYLINE[layer=="inferred"]'))
+    wall = bbox.extents(space.query('LWPOLYLINE[layer=="inferred"]'))
     # 62 mm high with the base at 0, 28 mm either side of the centre line.
     assert wall.extmin.y == pytest.approx(0, abs=0.1) and wall.extmax.y == pytest.approx(
         62, abs=0.8
@@ -123,8 +124,8 @@ def test_the_dxf_is_sound_in_mm_and_has_the_layers():
     }
     said = [text.dxf.text for text in space.query("TEXT")]
     assert "Ø 5.6 cm" in said and "24 % of the rim" in said
-    scaled = ezdxf.read(io.StringIO(dxf.dxf(plan.compose(found, 3)))).modelspace()
-    again = ezdxf.bbox.extents(scaled.query('LWPOLYLINE[layer=="inferred"]'))
+    scaled = filemanagement.read(io.StringIO(dxf.dxf(plan.compose(found, 3)))).modelspace()
+    again = bbox.extents(scaled.query('LWPOLYLINE[layer=="inferred"]'))
     assert again.size.y == pytest.approx(wall.size.y)
     heights = {text.dxf.height for text in scaled.query("TEXT")}
     assert len(heights) == 1 and heights.pop() == pytest.approx(0.7 * 2.5 * 3)

@@ -6,7 +6,7 @@ By Matplotlib, which brings its letters with it; a name in a script that these l
 import io
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,12 +31,8 @@ _POINT = 72 / 25.4
 """A mm in points."""
 
 
-class Placed(NamedTuple):
-    """A drawing on a page, `x` and `y` of its left upper corner in mm from that of the paper."""
-
-    plan: Plan
-    x: float
-    y: float
+Placed = tuple[Plan, float, float]
+"""A drawing on a page, and x and y of its left upper corner in mm from that of the paper."""
 
 
 def single(figure: Figure | None, name: str, times: int | None = None) -> bytes:
@@ -52,7 +48,7 @@ def single(figure: Figure | None, name: str, times: int | None = None) -> bytes:
     made = next(fitting, plans[-1])
     wide, high = made.paper
     size = max(A4[0], wide + 2 * _MARGIN), max(A4[1], high + 2 * _MARGIN)
-    return _written([[Placed(made, (size[0] - wide) / 2, _MARGIN)]], size, name)
+    return _written([[(made, (size[0] - wide) / 2, _MARGIN)]], size, name)
 
 
 def sheet(drawings: Sequence[tuple[str, Figure]], times: int) -> bytes:
@@ -88,7 +84,7 @@ def sheet(drawings: Sequence[tuple[str, Figure]], times: int) -> bytes:
         x = _MARGIN + gap
         for made in row:
             # What stands below the pots is level.
-            pages[-1].append(Placed(made, x, y + tall - made.paper[1]))
+            pages[-1].append((made, x, y + tall - made.paper[1]))
             x += made.paper[0] + gap
         y += tall + _APART
     return _written(pages, A4, f"Sections 1:{times}", _FOOT)
@@ -125,8 +121,8 @@ def _draw(axes: "Axes", placed: Placed) -> None:
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
-    made = placed.plan
-    corner = np.array([placed.x, placed.y]) - np.array(made.box[:2]) / made.mm
+    made, *place = placed
+    corner = np.array(place) - np.array(made.box[:2]) / made.mm
     shapes = sorted(made.shapes, key=lambda shape: plan.LAYERS.index(plan.PENS[shape[0]].layer))
     for kind, lines in shapes:
         pen = plan.PENS[kind]

@@ -95,11 +95,10 @@ def complete(
         {
             **{"unit": unit, "voxel_mm": voxel_mm, "up": up, "axis": axis, "height_mm": height_mm},
             **{"diameter_mm": diameter_mm, "rim": rim, "base": base, "as_is": as_is},
-            **{"largest": largest, "body": body},
-            **{"place": place, "fragments": fragments, "hypotheses": hypotheses},
-            **{"threshold": threshold, "whole_cube": whole_cube, "clearance_mm": clearance_mm},
-            **{"resolution": resolution, "mirrored": mirrored, "scale": scale},
-            **{"name": name, "weights": weights, "workdir": workdir},
+            **{"largest": largest, "body": body, "place": place, "fragments": fragments},
+            **{"hypotheses": hypotheses, "threshold": threshold, "whole_cube": whole_cube},
+            **{"clearance_mm": clearance_mm, "mirrored": mirrored, "scale": scale},
+            **{"resolution": resolution, "name": name, "weights": weights, "workdir": workdir},
         }
     )
     return _complete(_checked(sherd), **told)

@@ -72,8 +72,7 @@ def complete_files(
     Args:
         out_dir: where `NAME_completed.vox` and the others go (`Completion.write`).
         facts, ids, fixed_fragment: as in `read_request`.
-        formats, overwrite, clearance_mm, fineness: as in `Completion` and `Completion.write`.
-        drawn: `scale` and `mirrored` of the drawing, as in `Completion`.
+        formats, overwrite, clearance_mm, fineness, drawn (`scale`, `mirrored`): of `Completion`.
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what the reports say besides.
         in_overview: as in `Completion`.
@@ -106,8 +105,8 @@ def complete_files(
         tell(f"completing {path} …")
         (answer,) = predict.complete_batch(completer, [request], **options)
         how: dict[str, Any] = {"clearance_mm": clearance_mm, "fineness": fineness, **(drawn or {})}
-        how |= {"about": {**(about or {}), "input": request.sherds[0].input}}
-        made = pot.restore(request, answer, name=(names or {}).get(path), **how)
+        told = {**(about or {}), "input": request.sherds[0].input}
+        made = pot.restore(request, answer, name=(names or {}).get(path), about=told, **how)
         tell(f"drawing and writing {path} …")
         met = _met(inputs, out_dir, made.name, formats)
         return dataclasses.replace(made, inputs=met, in_overview=in_overview)
