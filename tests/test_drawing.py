@@ -81,6 +81,7 @@ def test_without_a_scale_the_drawing_speaks_of_voxels():
     said = root.findtext(f"{SVG}desc", "")
     assert "Height 30.9 voxels, rim diameter 27.9 voxels," in said and "no scale given" in said
     assert not [text for text in (*texts, said) if " cm" in text]
+    assert "(1:3)" not in drawn(profile_of(cup()), 3, scaled=False)
     assert "scale given" not in drawn(profile_of(cup()))
     view = [float(value) for value in root.attrib["viewBox"].split()]
     (note,) = [node for node in root.iter(f"{SVG}text") if (node.text or "").startswith("no sc")]

@@ -186,7 +186,7 @@ def _keys(
     ]
     shapes += [("full", cells[::2]), ("bar", [_rectangle(3 * mm, 0.0, length, 1.2 * mm)])]
     words.append(Words("scale", "0", 0.0, 1.6 * mm, "start"))
-    said = facts.length(length, "g") + (f" (1:{times})" if times else "")
+    said = facts.length(length, "g") + (f" (1:{times})" if times and facts.scaled else "")
     words.append(Words("scale", said, 4 * mm + length, 1.6 * mm, "start"))
     y, right = 5 * mm, 0.0
     if legend:
