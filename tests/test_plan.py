@@ -91,6 +91,14 @@ def test_a_rim_that_the_sherd_does_not_reach_has_no_share():
     assert [0, 0] not in [line[:, 1].tolist() for line in shapes(made, "line")]
 
 
+def test_of_a_long_name_the_end_is_shown():
+    figure = figure_of(profile_of(cup()))
+    plain, long = (plan.compose(figure, 1, name=name) for name in ("a", "b" * 250 + "_fragment7"))
+    shown = long.words[-1].text
+    assert len(shown) == 40 and shown.startswith("…b") and shown.endswith("b_fragment7")
+    assert plain.words[-1].text == "a" and long.paper[0] < 65
+
+
 def test_every_layer_is_a_group_with_its_name():
     root = ET.fromstring(drawn(profile_of(cup(), part(cup(), 90, 0, 12))))
     groups = {group.get(LABEL, ""): group for group in root.iter(f"{SVG}g")}

@@ -27,6 +27,8 @@ DASH = (1.2, 0.9)
 """A dash and the gap behind it, in mm on paper."""
 TINT = 0.13
 """So dark is the sherd's face, from 0 to 1."""
+_NAME = 40
+"""So many letters of a name are shown."""
 _USUAL = 80
 """Where no scale is asked for, the pot is taken to be so many mm long on paper."""
 _BAR = 33
@@ -109,8 +111,9 @@ def compose(
         times: how many times smaller than the pot it is printed; pens and letters have their sizes
             then. None: they are in proportion to the pot.
         legend: whether black, hatching and brackets are explained.
-        name: stands below.
+        name: stands below; of a long one its end.
     """
+    name = name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"
     if figure is None:
         words = [
             Words("text", NO_SECTION, 1.0, 5.0, "start"),
