@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 import trimesh
+from round_pots import drawn
 from turned_pots import bowl, sherd
 
+from voxgan_jax.drawing import measures, profile
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.inference.round_pot import section_of
-from voxgan_jax.report import drawing, measures, meshes, missing_piece, page, profile, record
+from voxgan_jax.report import meshes, missing_piece, page, record
 
 NAME = 'A <b>"pot"</b> & </script><script>boom()</script>'
 ROW = (1.0, 0.0, 0.0, 0.0)
@@ -136,7 +138,7 @@ def restored() -> page.View:
         missing=piece.mesh,
         hypotheses=[wider],
         matrix=matrix,
-        drawing=drawing.svg(section),
+        drawing=drawn(section),
         files=["a b_completed.stl", 'q"<i>.json', "javascript:alert(1)"],
         profile=section,
         overview="../index.html",

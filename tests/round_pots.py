@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from voxgan_jax.drawing import figure, profile, svg
 from voxgan_jax.inference.answer import GIVEN, INFERRED
-from voxgan_jax.report import profile
 
 
 def turned(outer, inner, low=4, high=34, floor=0.0, side=40, middle=None):
@@ -22,6 +22,18 @@ def profile_of(pot, given=None, step=1.0):
     if given is not None:
         labels[given] = GIVEN
     return profile.profile_of(labels, pot.astype(np.float32), step)
+
+
+def figure_of(profile, **how):
+    """What is drawn of a profile that is round."""
+    found = figure.figure_of(profile, **how)
+    assert found is not None
+    return found
+
+
+def drawn(profile, times=None, **how):
+    """The section drawing of a profile, as SVG."""
+    return svg.svg(figure.figure_of(profile, **how), times)
 
 
 def cup(middle=None, **options):

@@ -16,7 +16,7 @@ from voxgan_jax.data import vox
 from voxgan_jax.data.synthetic import pots
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN
-from voxgan_jax.restore.pot import FORMATS
+from voxgan_jax.restore.naming import FORMATS
 
 
 def sherd() -> np.ndarray:

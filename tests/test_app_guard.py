@@ -11,7 +11,7 @@ import pytest
 from app_work import HOST, PORT, TOKEN, client, until
 
 from voxgan_jax.app import server, uploads
-from voxgan_jax.report import render
+from voxgan_jax import render
 
 SCAN = b"solid a\nendsolid a\n"
 

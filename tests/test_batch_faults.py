@@ -10,7 +10,7 @@ from toy_batches import complete, sherd
 from voxgan_jax import ledger
 from voxgan_jax.data import vox
 from voxgan_jax.inference import completer
-from voxgan_jax.restore import batch, faults, pot
+from voxgan_jax.restore import batch, faults, naming, pot
 
 
 def small_model(predict=lambda partial: partial, **changes):
@@ -166,7 +166,7 @@ def test_what_was_made_for_writing_goes_with_it(five, tmp_path):
     before = meshes_in_memory()
     gc.disable()
     try:
-        written = faults.write(tmp_path / "out", pot.FORMATS, False, (five[0], made.completion))
+        written = faults.write(tmp_path / "out", naming.USUAL, False, (five[0], made.completion))
         assert isinstance(written, pot.Written)
         assert meshes_in_memory() == before
     finally:

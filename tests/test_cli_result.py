@@ -11,8 +11,9 @@ from restored_bowl import MEASURES, placement, report
 from voxgan_jax.cli import main
 from voxgan_jax.cli import result as cli_result
 from voxgan_jax.data import vox
+from voxgan_jax.drawing import measures
 from voxgan_jax.inference import bridge, confidence
-from voxgan_jax.report import codec, measures, record
+from voxgan_jax.report import codec, record
 from voxgan_jax.restore import batch, pot
 
 PLACED = placement("Placed by its shape: a pot 447 mm high", "low", 0.3)

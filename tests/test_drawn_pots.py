@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from round_pots import drawn
 from turned_solids import BOWL, polygon, sampled
 
 from configs import profile_flow as config_of_flow
@@ -11,7 +12,7 @@ from voxgan_jax import models
 from voxgan_jax.inference import completer, predict
 from voxgan_jax.inference.answer import Drawn, Request
 from voxgan_jax.models import weights
-from voxgan_jax.report import drawing, record, spread
+from voxgan_jax.report import record, spread
 from voxgan_jax.restore.pot import restore
 from voxgan_jax.scan.pose import Sherd
 
@@ -129,4 +130,4 @@ def test_report_page_and_section_tell_the_spread(model):
     assert again.spread == pot.report.spread
     assert "Of 2 pots that the model drew" in spread.sentence(again)
     assert pot.drawing.count('class="spread"') == 1
-    assert 'class="spread"' not in drawing.svg(pot.profile)
+    assert 'class="spread"' not in drawn(pot.profile)

@@ -10,7 +10,7 @@ import trimesh
 from voxgan_jax.cli import info, main
 from voxgan_jax.data import vox
 from voxgan_jax.restore import files as files_of_restore
-from voxgan_jax.restore import naming, pot
+from voxgan_jax.restore import naming
 from voxgan_jax.scan import formats
 
 
@@ -109,7 +109,7 @@ def test_names_that_are_no_utf_8_or_long_of_every_kind_of_mesh(tmp_path, capsys,
     assert code == 0 and [each["faces"] for each in known] == [12] * len(endings)
     # The names of their results are some that any file system takes.
     for result in files_of_restore.collect([tmp_path]).values():
-        for written in naming.results(result, pot.FORMATS):
+        for written in naming.results(result, naming.FORMATS):
             (tmp_path / written).write_bytes(b"")
             assert written.isprintable() and len(written.encode()) <= 255
 

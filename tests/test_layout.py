@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from browser import Opened, launched
 from restored_bowl import PLACE, placement, restored
-from round_pots import profile_of, turned
+from round_pots import drawn, profile_of, turned
 
+from voxgan_jax.drawing import measures
+from voxgan_jax.drawing.profile import RING
 from voxgan_jax.inference.answer import GIVEN
-from voxgan_jax.report import drawing, measures, meshes, overview, page
-from voxgan_jax.report.profile import RING
+from voxgan_jax.report import meshes, overview, page
 
 pytestmark = pytest.mark.browser
 
@@ -182,27 +183,29 @@ def test_a_link_leads_back_to_the_overview(opened):
     assert not link.is_visible()
 
 
-@pytest.mark.parametrize(("radius", "scaled"), [(4, False), (12, True), (19, False)])
-def test_the_legend_is_clear_of_the_scale_bar(radius, scaled, chromium, view, tmp_path):
-    pot = turned(lambda _: radius, lambda _: radius - 2, floor=3.0)
-    svg = drawing.svg(profile_of(pot, step=10.0), scaled=scaled)
+@pytest.mark.parametrize("times", [None, 1, 4])
+@pytest.mark.parametrize(
+    ("radius", "low", "step", "scaled"),
+    [(4, 4, 10.0, False), (12, 4, 1.0, True), (19, 28, 10.0, True), (19, 4, 3.0, False)],
+    ids=["tall", "tiny", "wide", "big"],
+)
+def test_no_words_of_the_drawing_touch_anything(
+    radius, low, step, scaled, times, chromium, view, tmp_path
+):
+    pot = turned(lambda _: radius, lambda _: radius - 2, low=low, floor=2.0)
+    given = pot & (np.indices(pot.shape)[0] > 20) & (np.indices(pot.shape)[2] < low + 5)
+    svg = drawn(profile_of(pot, given, step=step), times, scaled=scaled)
     page.write_page(tmp_path / "a.html", view._replace(drawing=svg))
     shown = Opened(chromium, tmp_path / "a.html")
     (whole,) = boxes(shown, "svg.section")
-    bar = boxes(shown, "svg.section > :is(.bar, .full)")
-    texts = boxes(shown, "svg.section > text")
-    legend = boxes(shown, "svg.section .legend > *")
-    assert legend[:, 1].min() > bar[:, 3].max() + 2 and legend[:, 1].min() > texts[2, 3] - 1
-    # All in the picture, and no text over another or over the bar.
-    for box in (*texts, *legend, *bar):
+    words = boxes(shown, "svg.section text")
+    solid = boxes(shown, "svg.section :is(.bar, .key_given, .key_inferred, .arc, .inferred)")
+    assert len(words) == (8 if scaled else 9) and len(solid) == 5
+    for box in (*words, *solid):
         assert (box[:2] > whole[:2] - 1).all() and (box[2:] < whole[2:] + 1).all()
-    words = [*texts, *boxes(shown, "svg.section .legend text")]
-    for place, one in enumerate(words):
-        for other in (*words[place + 1 :], [*bar[:, :2].min(axis=0), *bar[:, 2:].max(axis=0)]):
-            apart = (
-                one[0] >= other[2] or other[0] >= one[2] or one[1] >= other[3] or other[1] >= one[3]
-            )
-            assert apart
+    for place, one in enumerate((*words, *solid)):
+        for other in (*words, *solid)[place + 1 :]:
+            assert (one[:2] >= other[2:]).any() or (other[:2] >= one[2:]).any()
     assert "Ø" in shown.page.locator("svg.section").text_content()
     assert "\u2300" not in shown.page.content()
     shown.page.close()

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from restored_bowl import MEASURES, report
 from round_pots import cup as straight
-from round_pots import profile_of, turned
+from round_pots import drawn, profile_of, turned
 
+from voxgan_jax.drawing import measures, profile
 from voxgan_jax.inference.answer import INFERRED
-from voxgan_jax.report import drawing, measures, profile, sentences
+from voxgan_jax.report import sentences
 
 SIDE, FOOT = 48, 42.5
 """FOOT is where the pot stands, in voxels along w; heights count from there."""
@@ -211,8 +212,8 @@ def test_what_is_not_round_is_called_so():
     assert found.height_mm == 60 and found.round_share == 0
     assert found.volume_ml == pytest.approx(36 * 30 * 8 / 1000)
     assert found.rim_diameter_mm is None and found.capacity_ml is None
-    svg = drawing.svg(profile_of(legs))
-    assert "not round at any height" in ET.fromstring(svg).findtext("{*}text", "")
+    svg = drawn(profile_of(legs))
+    assert "not round at any height" in ET.fromstring(svg).findtext(".//{*}text", "")
     legs[..., 14:18] = True
     table = measures.measure(profile_of(legs))
     assert 0.5 < table.round_share < 0.85

@@ -14,7 +14,8 @@ from restored_bowl import MEASURES, restored
 from restored_bowl import report as told
 
 from voxgan_jax import ledger
-from voxgan_jax.report import measures, overview, page
+from voxgan_jax.drawing import measures
+from voxgan_jax.report import overview, page
 
 
 class Clock:

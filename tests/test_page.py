@@ -10,7 +10,9 @@ import trimesh
 from browser import Opened, launched
 from restored_bowl import NAME, report, restored
 
-from voxgan_jax.report import measures, meshes, page, render, sentences
+from voxgan_jax import render
+from voxgan_jax.drawing import measures
+from voxgan_jax.report import meshes, page, sentences
 
 pytestmark = pytest.mark.browser
 
@@ -50,7 +52,7 @@ def test_the_page_needs_no_network_and_complains_of_nothing(opened, made):
     assert made.stat().st_size < 3_000_000
     # Nothing to fetch: no address in what the page adds to the bundle.
     own = made.read_text(encoding="utf-8").replace(render.asset("vendor/three_viewer.min.js"), "")
-    assert re.findall(r"https?://(?!www\.w3\.org/2000/svg)", own) == []
+    assert re.findall(r"https?://(?!www\.(w3\.org/2000/svg|inkscape\.org/namespaces))", own) == []
 
 
 def test_the_picture_is_of_the_pot(opened):

@@ -5,9 +5,9 @@ import pytest
 from round_pots import cup, profile_of
 
 from voxgan_jax.data.synthetic import pots
+from voxgan_jax.drawing import measures, profile
 from voxgan_jax.geometry import rings, wheel
 from voxgan_jax.inference.answer import INFERRED
-from voxgan_jax.report import measures, profile
 
 
 def test_the_profile_follows_belief_more_finely_than_voxels():

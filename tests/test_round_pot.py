@@ -112,7 +112,7 @@ def test_finer_voxels_of_what_is_not_round_and_of_a_scan():
 
 
 def test_a_profile_of_a_half_section_is_that_of_its_voxels():
-    from voxgan_jax.report import measures, profile
+    from voxgan_jax.drawing import measures, profile
 
     distance = polygon(*BOWL)(
         half_section.heights(128)[:, None], np.arange(wheel.num_rings(64)) / 2

@@ -8,8 +8,10 @@ import shlex
 import pytest
 from restored_bowl import MEASURES, PLACE, placement, report, restored, words
 
+from voxgan_jax import render
 from voxgan_jax.cli import main, options, parser
-from voxgan_jax.report import measures, page, record, render, sentences
+from voxgan_jax.drawing import measures
+from voxgan_jax.report import page, record, sentences
 from voxgan_jax.restore import request
 
 

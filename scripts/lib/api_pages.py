@@ -14,7 +14,7 @@ PACKAGE = ROOT / "voxgan_jax"
 PAGES = ROOT / "docs" / "api"
 ROOMS = (
     *("devices", "geometry", "pottery", "data", "models", "scan", "inference", "placement"),
-    *("report", "restore", "evaluation", "training", "torch_twin", "app", "cli"),
+    *("drawing", "report", "restore", "evaluation", "training", "torch_twin", "app", "cli"),
 )
 """A room imports from those before it only; single modules of the package lie under them all."""
 

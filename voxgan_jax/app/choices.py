@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from voxgan_jax.restore import arguments, files, pot
+from voxgan_jax.restore import arguments, files, naming
 from voxgan_jax.scan import formats
 
 Choices = dict[str, Any]
@@ -19,6 +19,8 @@ _FACTS = ("unit", "voxel_mm", "axis", "height_mm", "diameter_mm", "rim", "base",
 """In the order in which a command has them, so that the reports are the same to a byte."""
 
 CLEARANCE_MM = 0.2
+FORMATS = (*naming.USUAL, "pdf")
+"""What is written: the drawing for print, too."""
 
 _DIGITS = 3
 _STRAIGHT = 0.08
@@ -63,7 +65,7 @@ def facts(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
 def options(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
     """What the report says was asked for: as that of `command` does."""
     more = {"clearance_mm": CLEARANCE_MM, "hypotheses": choices.get("hypotheses", 0)}
-    return files.asked(facts(choices, path) | more | {"formats": list(pot.FORMATS)})
+    return files.asked(facts(choices, path) | more | {"formats": list(FORMATS)})
 
 
 def command(choices: Choices, path: pathlib.Path) -> str:
@@ -77,7 +79,7 @@ def command(choices: Choices, path: pathlib.Path) -> str:
             words.append(_option(name))
         elif value:
             words += [_option(name), f"{value:.10g}" if isinstance(value, float) else str(value)]
-    return shlex.join([*words, "--out", "restored"])
+    return shlex.join([*words, "--formats", *FORMATS, "--out", "restored"])
 
 
 def _option(name: str) -> str:

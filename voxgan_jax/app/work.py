@@ -178,7 +178,7 @@ def restore(job: Job, tell: Tell) -> dict[str, Any]:
     inputs = ledger.marks(job.path)
     made = pot.restore(asked, answer, name=name, about=about, inputs=inputs)
     tell("step_writing")
-    written = made.write(job.out)
+    written = made.write(job.out, choices.FORMATS)
     write_whole(job.view, json.dumps(views.of_pot(made)))
     return {
         "choices": job.choices,

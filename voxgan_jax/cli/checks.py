@@ -36,6 +36,7 @@ NEEDED = {requirement.name: requirement for requirement in map(Requirement, _NEE
 """What completing needs."""
 
 OPTIONAL = {
+    "ezdxf": "for --formats dxf: pip install 'voxgan_jax[drawing]'",
     "py-vox-io": "for voxgan synth and --formats vox",
     "tensorflow": "for training: pip install 'voxgan_jax[train]'",
     "torch": "for voxgan convert: pip install 'voxgan_jax[torch]'",

@@ -53,6 +53,10 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, progress: "tqdm[Any]", tell: Callable[[str], None]) -> int:
     from voxgan_jax.scan import worker
 
+    if "dxf" in args.formats:
+        from voxgan_jax.drawing import dxf
+
+        dxf.library()
     # It takes a second to start, as long as all that is imported next.
     if worker.may_be_needed(args.files):
         worker.start()
@@ -175,6 +179,7 @@ def _complete(
                 fixed_fragment=args.fixed_fragment,
                 formats=args.formats,
                 clearance_mm=args.clearance_mm,
+                drawn={"scale": args.scale, "mirrored": args.mirrored},
                 names=todo,
                 in_overview=all_of_them.out_dir is not None,
                 memory=free,

@@ -5,8 +5,8 @@ import pathlib
 from typing import Any
 
 from voxgan_jax.restore import arguments
+from voxgan_jax.restore.naming import FORMATS, USUAL
 
-FORMATS = ("vox", "stl", "glb", "svg", "html", "json")
 INPUTS = "a mesh (STL, OBJ, PLY, GLB, OFF, 3MF) or voxels (.vox, .binvox, .npy, .npz)"
 
 _MODEL = ("threshold", "dtype", "average", "pool", "whole_cube", "resolution")
@@ -53,8 +53,12 @@ _HELP = {
     "--largest": "of several bodies in a mesh the largest is the sherd",
     "--body": "the body of this number is, the largest 1 (`voxgan info` lists them; the results are"
     " called NAME_bodyN); or all, which lie as they did in one pot",
-    "--formats": "what is written (default: all); stl brings the missing piece as well, svg is the"
-    " section drawing, html the page, json the report",
+    "--formats": "what is written (default: all but pdf, dxf and csv); stl brings the missing piece"
+    " as well, svg, pdf and dxf are the section drawing, csv its radii, html the page, json the"
+    " report",
+    "--scale": "of the section drawing in print: of svg (default: as big as the pot) and pdf"
+    " (default: as fits A4)",
+    "--mirrored": "in the drawing the section stands right, the outside left",
     "--hypotheses": "K other pots that the sherd may come from, besides the one answer"
     " (default: 0)",
     "--again": "complete also what an earlier run with the same options has completed in --out",
@@ -73,6 +77,7 @@ def facts(args: argparse.Namespace) -> dict[str, Any]:
 def asked(args: argparse.Namespace) -> dict[str, Any]:
     """What a report says was asked for."""
     names = (*_MODEL, "fixed_fragment", "fragment", *_FACTS, "clearance_mm", "hypotheses")
+    names += ("scale", "mirrored")
     formats = [form for form in FORMATS if form in args.formats]
     return {name: getattr(args, name) for name in names} | {"formats": formats}
 
@@ -118,7 +123,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     which = place.add_mutually_exclusive_group()
     add("--largest", which, action="store_true")
     add("--body", which, type=told("body"), metavar="N")
-    add("--formats", nargs="+", choices=FORMATS, default=FORMATS)
+    add("--formats", nargs="+", choices=FORMATS, default=USUAL)
+    add("--scale", choices=arguments.SCALES)
+    add("--mirrored", action="store_true")
     add("--hypotheses", type=told("hypotheses"), default=0, metavar="K")
     add("--again", action="store_true")
     add("--overwrite", action="store_true")

@@ -12,6 +12,7 @@ from voxgan_jax.cli.data import add_convert, add_synth
 from voxgan_jax.cli.doctor import add_doctor
 from voxgan_jax.cli.info import add_info
 from voxgan_jax.cli.sample import add_sample
+from voxgan_jax.cli.sheet import add_sheet
 from voxgan_jax.cli.shell import add_print_completion
 from voxgan_jax.cli.view import add_view
 from voxgan_jax.version import VERSION
@@ -28,6 +29,7 @@ EXAMPLES = {
     ),
     "view": ("voxgan view restored/sherd_completed.stl", "voxgan view sherd.stl --out restored"),
     "app": ("voxgan app", "voxgan app sherd.stl --project finds"),
+    "sheet": ("voxgan sheet restored --scale 1:3 --out restored/sheet.pdf",),
     "info": ("voxgan info sherd.stl --unit cm", "voxgan info *.vox --json"),
     "doctor": ("voxgan doctor", "voxgan doctor --quick --json"),
     "synth": ("voxgan synth --out pots --pots 20 --resolution 32",),
@@ -65,7 +67,7 @@ def build_parser(voxgan: Callable[[Sequence[str]], int]) -> argparse.ArgumentPar
     # Commands are of the same class.
     subparsers: Any = parser.add_subparsers(dest="command")
     doctor = functools.partial(add_doctor, voxgan=voxgan)
-    for add in (add_complete, add_app, add_view, add_info, doctor):
+    for add in (add_complete, add_app, add_view, add_sheet, add_info, doctor):
         add(subparsers)
     for add in (add_synth, add_sample, add_convert):
         add(subparsers)

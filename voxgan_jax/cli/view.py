@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from voxgan_jax.files import readable
 
-_ENDING = re.compile(r"_(completed|missing|section|hypothesis\d+)$")
+ENDING = re.compile(r"_(completed|missing(_upright)?|section|profile|hypothesis\d+)$")
+"""What the names of results have behind that of their pot."""
 _INDEX = "index.html"
 
 
@@ -53,7 +54,7 @@ def find_page(path: pathlib.Path, out: pathlib.Path | None = None) -> pathlib.Pa
     if path.suffix.lower() == ".html" and out is None:
         return _only([path] if path.is_file() else [], f"{path}: there is no such page")
     folder = path.parent if out is None else out
-    stem = _ENDING.sub("", path.stem)
+    stem = ENDING.sub("", path.stem)
     exact = folder / f"{stem}.html"
     if exact.is_file():
         return exact

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from voxgan_jax.render import render
 from voxgan_jax.report import sentences
 from voxgan_jax.report.record import Report
-from voxgan_jax.report.render import render
 
 
 class Shown:

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from voxgan_jax import ledger
 from voxgan_jax.files import readable, write_whole
 from voxgan_jax.inference.confidence import WORDS
+from voxgan_jax.render import render
 from voxgan_jax.report import sentences
 from voxgan_jax.report.record import Report
-from voxgan_jax.report.render import render
 
 INDEX, SUMMARY = "index.html", "summary.csv"
 

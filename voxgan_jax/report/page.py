@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from voxgan_jax.drawing import svg
+from voxgan_jax.drawing.profile import Profile
 from voxgan_jax.files import write_whole
 from voxgan_jax.inference.answer import GIVEN, INFERRED
-from voxgan_jax.report import drawing, meshes, scene, sentences, spread, whereabouts
-from voxgan_jax.report.profile import Profile
+from voxgan_jax.render import render
+from voxgan_jax.report import meshes, scene, sentences, spread, whereabouts
 from voxgan_jax.report.record import Report
-from voxgan_jax.report.render import render
 
 if TYPE_CHECKING:
     import trimesh
@@ -28,7 +29,7 @@ class View(NamedTuple):
     `surfaces` are the restored pot and the original, `missing` is the missing piece in the same
     coordinates, None where there is none, and `hypotheses` are other pots. `matrix` maps the
     grid's indices to these coordinates, the rim at low w. `drawing` is the section as SVG text
-    (`drawing.svg`), `files` are names of files beside the page. `profile` is the pot's, of which is
+    (`svg.svg`), `files` are names of files beside the page. `profile` is the pot's, of which is
     told where the sherd sat. `overview` is the path of that of all pots, as the page links to it,
     "" where there is none.
     """
@@ -52,7 +53,7 @@ def write_page(path: str | pathlib.Path, view: View) -> None:
 def page(view: View) -> str:
     """The page as HTML."""
     report, scaled = view.report, view.report.scaled
-    printed = drawing.printed(view.drawing)
+    printed = svg.printed(view.drawing)
     sherd = scene.colour_of(GIVEN)
     return render(
         "page.html.j2",

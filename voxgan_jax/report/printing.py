@@ -15,7 +15,6 @@ from voxgan_jax.report.missing_piece import THIN, MissingPiece
 if TYPE_CHECKING:
     import trimesh
 
-Directions = Float[np.ndarray, "n 3"]
 End = Literal["base", "rim"]
 
 _RAYS = 2000
@@ -24,8 +23,6 @@ _STEEP = -np.sqrt(0.5)
 """Faces that look down more than this, 45°, need a support."""
 _ROUGH = 0.25
 """Surfaces made of voxels are rough: less than this, 14°, against a direction is not in its way."""
-_TRIED = 400
-"""Directions in which the piece may be put in, 10° apart."""
 _BETWEEN = 5.0
 """In mm: so far apart stand the bodies of a piece."""
 
@@ -93,22 +90,19 @@ def _overhang(piece: "trimesh.Trimesh", up: Float[np.ndarray, "3"], step: float)
 
 
 def _undercut_share(piece: "trimesh.Trimesh", original: "trimesh.Trimesh", step: float) -> float:
-    """Faces of the joint that look in the direction in which the piece is drawn out again."""
+    """Faces of the joint that look in the direction in which the piece is drawn out again, by
+    directions 8° apart."""
+    import trimesh
+
     tree = KDTree(voxelise.sample(original, step), balanced_tree=False, compact_nodes=False)
     away = tree.query(piece.triangles_center, distance_upper_bound=1.5 * step, workers=-1)[0]
     joint = np.isfinite(away)
     if not joint.any():
         return 0.0
-    against = piece.face_normals[joint] @ _directions().T > _ROUGH
+    ways = trimesh.creation.icosphere(subdivisions=3).vertices
+    against = piece.face_normals[joint] @ ways.T > _ROUGH
     shares = piece.area_faces[joint] @ against / piece.area_faces[joint].sum()
     return float(shares.min())
-
-
-def _directions() -> Directions:
-    """Evenly spread over the sphere, on a spiral."""
-    z = 1 - (2 * np.arange(_TRIED) + 1) / _TRIED
-    angle = np.pi * (1 + 5**0.5) * np.arange(_TRIED)
-    return np.stack([np.sqrt(1 - z * z) * np.cos(angle), np.sqrt(1 - z * z) * np.sin(angle), z], 1)
 
 
 def _upright(piece: "trimesh.Trimesh", up: Float[np.ndarray, "3"]) -> "trimesh.Trimesh":

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
+from voxgan_jax.drawing.measures import NO_SCALE, Measures
 from voxgan_jax.geometry import solids
 from voxgan_jax.inference import bridge
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec
-from voxgan_jax.report.measures import NO_SCALE, Measures
 from voxgan_jax.report.missing_piece import THIN
 from voxgan_jax.report.printing import End
 from voxgan_jax.scan import pose

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from voxgan_jax.drawing.measures import Measures
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.report import meshes
-from voxgan_jax.report.measures import Measures
 from voxgan_jax.report.missing_piece import THIN
 from voxgan_jax.report.record import Hypothesis, Place, Report
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from voxgan_jax.drawing import outline
+from voxgan_jax.drawing.measures import Measures, measure
+from voxgan_jax.drawing.outline import Points
+from voxgan_jax.drawing.profile import Profile, of_half_section
 from voxgan_jax.geometry import lathe
 from voxgan_jax.inference.answer import Drawn, Labels
 from voxgan_jax.report import sentences
-from voxgan_jax.report.measures import Measures, measure
-from voxgan_jax.report.outline import Points
-from voxgan_jax.report.profile import of_half_section
 from voxgan_jax.report.record import Interval, Report, Spread
 
 _HALF, _MOST = (0.25, 0.75), (0.05, 0.95)
@@ -53,6 +54,17 @@ def outlines(drawn: Drawn, labels: Labels, voxel_mm: float) -> list[Points]:
         for distance in drawn.distance[:_SHOWN]
         for line in lathe.smooth_outline(distance)
     ]
+
+
+def walls(profile: Profile, labels: Labels, restored: Labels) -> list[Points]:
+    """The outlines of another pot in the same grid, likewise.
+
+    Args:
+        labels, restored: of the other pot and of the restored one, the base at high w.
+    """
+    feet = (int(np.flatnonzero(each.any(axis=(0, 1)))[-1]) for each in (restored, labels))
+    lift = (0.0, profile.step_mm * (next(feet) - next(feet)))
+    return [line + lift for line in outline.halves(outline.fields(profile)[0], profile)]
 
 
 def sentence(report: Report) -> str:

@@ -5,9 +5,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from voxgan_jax.report import drawing, outline
-from voxgan_jax.report.profile import Profile
-from voxgan_jax.report.render import render
+from voxgan_jax.drawing import outline, svg
+from voxgan_jax.drawing.figure import runs
+from voxgan_jax.drawing.profile import Profile
+from voxgan_jax.render import render
 
 _BELLY = 0.95
 """From this share of the greatest radius on it is the belly; a neck is narrower than this share of
@@ -113,11 +114,14 @@ def _picture(profile: Profile, clay: Bool[np.ndarray, "rows"], colour: str) -> s
     # So that no stretch that is seen runs over the list's end.
     start = int(np.argmin(seen))
     ring, seen = np.roll(ring, -start, axis=0), np.roll(seen, -start)
+    down = np.array([1, -1]), np.array([0, top])
+    faces = [line * down[0] + down[1] for line in outline.patch(profile, edge[1:-1], 0)]
+    edge = edge * down[0] + down[1]
     return render(
         "whereabouts.svg.j2",
-        edge=drawing.path([edge, edge * (-1, 1)], top),
-        sherd=drawing.path(outline.patch(profile, edge[1:-1], half=False), top, closed=True),
-        arc=drawing.path([line * (1, -1) for line in drawing.runs(ring, seen)], 0.0),
+        edge=svg.path([edge, edge * (-1, 1)]),
+        sherd=svg.path(faces, closed=True),
+        arc=svg.path([ring[start:end] for start, end in runs(seen)]),
         rim=float(edge[-2, 0]),
         top=top,
         wide=wide,

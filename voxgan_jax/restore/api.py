@@ -43,6 +43,8 @@ def complete(
     whole_cube: bool = False,
     resolution: int | None = None,
     clearance_mm: float = 0.2,
+    mirrored: bool = False,
+    scale: str | None = None,
     name: str = "sherd",
     weights: str | pathlib.Path | None = None,
     workdir: str | pathlib.Path | None = None,
@@ -76,6 +78,8 @@ def complete(
         whole_cube: the result fills the model's cube instead of the input's own box.
         resolution: of the `.vox` file: 64, 128 or 256 voxels along the model's cube; None: its own.
         clearance_mm: how far the missing piece stays from the original.
+        mirrored: the section stands right in the drawing, the outside left.
+        scale: of the drawing in print, as "1:3": 1:1 to 1:5 or 1:10; None: as big as the pot.
         name: what the files of `Completion.write` are called where `sherd` is no file: "sherd", or
             "folder/sherd" in a folder below the results'.
         weights, workdir: a weights file or a run's folder, in place of the package's model.
@@ -91,11 +95,10 @@ def complete(
         {
             **{"unit": unit, "voxel_mm": voxel_mm, "up": up, "axis": axis, "height_mm": height_mm},
             **{"diameter_mm": diameter_mm, "rim": rim, "base": base, "as_is": as_is},
-            **{"largest": largest, "body": body},
-            **{"place": place, "fragments": fragments, "hypotheses": hypotheses},
-            **{"threshold": threshold, "whole_cube": whole_cube, "clearance_mm": clearance_mm},
-            **{"resolution": resolution},
-            **{"name": name, "weights": weights, "workdir": workdir},
+            **{"largest": largest, "body": body, "place": place, "fragments": fragments},
+            **{"hypotheses": hypotheses, "threshold": threshold, "whole_cube": whole_cube},
+            **{"clearance_mm": clearance_mm, "mirrored": mirrored, "scale": scale},
+            **{"resolution": resolution, "name": name, "weights": weights, "workdir": workdir},
         }
     )
     return _complete(_checked(sherd), **told)
@@ -111,6 +114,8 @@ def _complete(
     whole_cube: bool,
     resolution: int | None,
     clearance_mm: float,
+    mirrored: bool,
+    scale: str | None,
     weights: str | None,
     workdir: str | None,
     **facts: Any,
@@ -123,11 +128,13 @@ def _complete(
     (answer,) = predict.complete_batch(model, [request], threshold=threshold, whole_cube=whole_cube)
     options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **facts}
     options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses, "resolution": resolution}
-    about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options)}
+    drawn = {"mirrored": mirrored, "scale": scale}
+    about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options | drawn)}
     how: dict[str, Any] = {
         "clearance_mm": clearance_mm,
         "fineness": fineness,
         "about": about,
+        **drawn,
     }
     if isinstance(sherd, pathlib.Path):
         about["input"] = request.sherds[0].input

@@ -14,6 +14,8 @@ from voxgan_jax.restore.naming import MOST_HYPOTHESES
 
 UNITS = ("mm", "cm", "m", "in")
 UPS = ("x", "y", "z", "-x", "-y", "-z")
+SCALES = ("1:1", "1:2", "1:3", "1:4", "1:5", "1:10")
+"""Of drawings in print."""
 RESOLUTIONS = (64, 128, 256)
 """The most that a `.vox` file holds is the last."""
 MOST_BODIES = 100
@@ -208,9 +210,10 @@ _PATH = Argument("a path", _path)
 TABLE = {
     "unit": _one_of(UNITS),
     "up": _one_of(UPS),
+    "scale": _one_of(SCALES),
     "axis": Argument("three numbers that are not all 0, as 0,0,1", _direction, _numbers),
     **dict.fromkeys(("voxel_mm", "height_mm", "diameter_mm"), _SIZE),
-    **dict.fromkeys(("rim", "base", "as_is", "place", "whole_cube", "largest"), _FLAG),
+    **dict.fromkeys(("rim", "base", "as_is", "place", "whole_cube", "largest", "mirrored"), _FLAG),
     "body": Argument(
         f"a whole number from 1 to {MOST_BODIES}, the largest body 1, or all",
         _body,
@@ -230,5 +233,5 @@ TABLE = {
 """All of them, by their names in Python."""
 
 _MAY_LACK = ("unit", "up", "axis", "voxel_mm", "height_mm", "diameter_mm", "fragments", "threshold")
-_MAY_LACK += ("weights", "workdir", "body", "resolution")
+_MAY_LACK += ("weights", "workdir", "body", "resolution", "scale")
 _EITHER = (("as_is", "place"), ("largest", "body"), ("axis", "up"), ("weights", "workdir"))

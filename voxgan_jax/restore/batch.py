@@ -49,9 +49,10 @@ def complete_files(
     facts: Mapping[str, Any] | None = None,
     ids: Sequence[int] = (),
     fixed_fragment: bool = False,
-    formats: Sequence[str] = pot.FORMATS,
+    formats: Sequence[str] = naming.USUAL,
     clearance_mm: float = 0.2,
     fineness: int = 1,
+    drawn: Mapping[str, Any] | None = None,
     names: Mapping[pathlib.Path, str] | None = None,
     about: Mapping[str, Any] | None = None,
     inputs: ledger.Marks = frozenset(),
@@ -71,7 +72,7 @@ def complete_files(
     Args:
         out_dir: where `NAME_completed.vox` and the others go (`Completion.write`).
         facts, ids, fixed_fragment: as in `read_request`.
-        formats, overwrite, clearance_mm, fineness: as in `Completion` and `Completion.write`.
+        formats, overwrite, clearance_mm, fineness, drawn (`scale`, `mirrored`): of `Completion`.
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what the reports say besides.
         in_overview: as in `Completion`.
@@ -103,9 +104,9 @@ def complete_files(
         request = read(path)
         tell(f"completing {path} …")
         (answer,) = predict.complete_batch(completer, [request], **options)
-        how: dict[str, Any] = {"clearance_mm": clearance_mm, "fineness": fineness}
-        how |= {"about": {**(about or {}), "input": request.sherds[0].input}}
-        made = pot.restore(request, answer, name=(names or {}).get(path), **how)
+        how: dict[str, Any] = {"clearance_mm": clearance_mm, "fineness": fineness, **(drawn or {})}
+        told = {**(about or {}), "input": request.sherds[0].input}
+        made = pot.restore(request, answer, name=(names or {}).get(path), about=told, **how)
         tell(f"drawing and writing {path} …")
         met = _met(inputs, out_dir, made.name, formats)
         return dataclasses.replace(made, inputs=met, in_overview=in_overview)

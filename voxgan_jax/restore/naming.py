@@ -23,10 +23,16 @@ _ENDINGS = {
     "glb": ("_completed.glb",),
     "parts": (*_MISSING, *(f"_hypothesis{n}.stl" for n in range(1, MOST_HYPOTHESES + 1))),
     "svg": ("_section.svg",),
+    "pdf": ("_section.pdf",),
+    "dxf": ("_section.dxf",),
+    "csv": ("_profile.csv",),
     "html": (".html",),
     "json": (".json",),
 }
 """How the names of results end, in the order of writing; "parts" come with "stl"."""
+USUAL = ("vox", "stl", "glb", "svg", "html", "json")
+FORMATS = (*USUAL, "pdf", "dxf", "csv")
+"""What can be written, and what is where nothing else is said."""
 
 _LONGEST = 255 - max(len(ending) for endings in _ENDINGS.values() for ending in endings)
 """Bytes of a name, so that its results have names of 255, the most that file systems take."""

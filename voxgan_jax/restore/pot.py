@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from voxgan_jax import ledger
+from voxgan_jax.drawing import dxf, files, measures, svg
 from voxgan_jax.files import write_whole
 from voxgan_jax.geometry import solids
 from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
-from voxgan_jax.report import codec, drawing, measures, meshes, overview, record
+from voxgan_jax.report import codec, meshes, overview, record
 from voxgan_jax.report.notebook import Shown
 from voxgan_jax.report.page import View, write_page
-from voxgan_jax.report.profile import profile_of
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import arguments, naming
 from voxgan_jax.restore.vessel import Vessel
@@ -26,9 +26,6 @@ from voxgan_jax.version import VERSION
 
 if TYPE_CHECKING:
     import trimesh
-
-FORMATS = (*meshes.FORMATS, "svg", "html", "json")
-"""What `Completion.write` can write. "stl" brings the missing piece and the hypotheses as well."""
 
 
 class Written(NamedTuple):
@@ -53,10 +50,8 @@ class Completion(Shown, Vessel):
 
     @functools.cached_property
     def drawing(self) -> str:
-        """The section drawing, as SVG."""
-        return drawing.svg(
-            self.profile, self.measures, scaled=self.scaled, spread=self.drawn_outlines
-        )
+        """The section drawing for a page, as SVG: as big as the pot."""
+        return svg.svg(self.figure)
 
     @functools.cached_property
     def report(self) -> Report:
@@ -80,13 +75,8 @@ class Completion(Shown, Vessel):
             confidence=self.confidence,
             placement=self.placement,
             hypotheses=tuple(
-                record.Hypothesis(
-                    share=round(other.share, 4),
-                    measures=measures.measure(
-                        profile_of(other.labels, other.belief, self.voxel_mm)
-                    ),
-                )
-                for other in self.hypotheses
+                record.Hypothesis(share=round(other.share, 4), measures=measures.measure(profile))
+                for other, profile in zip(self.hypotheses, self.hypothesis_profiles, strict=True)
             ),
             transform=cast(Any, tuple(map(tuple, np.round(self.matrix, 9).tolist()))),
             model=codec.read(record.Model | None, self.about.get("model")),
@@ -100,7 +90,7 @@ class Completion(Shown, Vessel):
     def write(
         self,
         out_dir: str | pathlib.Path,
-        formats: Sequence[str] = FORMATS,
+        formats: Sequence[str] = naming.USUAL,
         *,
         overwrite: bool = False,
     ) -> Written:
@@ -110,20 +100,23 @@ class Completion(Shown, Vessel):
         missing piece or of hypotheses that this pot does not have are removed.
 
         Args:
-            formats: of FORMATS.
+            formats: of `naming.FORMATS`. "stl" brings the missing piece and the hypotheses as well.
             overwrite: replace other files, too, but no input.
 
         Raises:
             ValueError: a folder, a format or a name (`naming.checked`) that is none.
             TypeError: a folder or formats of another kind.
             OSError: a file cannot be written, or must stay (FileExistsError).
+            ModuleNotFoundError: a library is missing that a format needs.
         """
         out_dir = arguments.check("out_dir", out_dir)
         if not isinstance(formats, Iterable):
-            raise TypeError(f"formats={formats!r}: give some of {', '.join(FORMATS)}")
+            raise TypeError(f"formats={formats!r}: give some of {', '.join(naming.FORMATS)}")
         formats = (formats,) if isinstance(formats, str) else tuple(formats)
-        if unknown := sorted(map(str, set(formats) - set(FORMATS))):
-            raise ValueError(f"no format {unknown[0]!r}; there are {', '.join(FORMATS)}")
+        if unknown := sorted(map(str, set(formats) - set(naming.FORMATS))):
+            raise ValueError(f"no format {unknown[0]!r}; there are {', '.join(naming.FORMATS)}")
+        if "dxf" in formats:
+            dxf.library()
         stem = pathlib.Path(out_dir) / naming.checked(self.name)
         with ledger.published(
             stem.parent,
@@ -146,9 +139,11 @@ class Completion(Shown, Vessel):
         asked = {"stl", "html"} & set(formats) and self.report.inferred_voxels
         why = self._piece[1] if asked else None
         report = dataclasses.replace(self.report, missing=missing, missing_why=why)
-        if "svg" in formats:
-            paths.append(pathlib.Path(f"{stem}_section.svg"))
-            write_whole(paths[-1], self.drawing)
+        times = int(self.scale[2:]) if self.scale else None
+        for form in (form for form in files.FORMATS if form in formats):
+            paths.append(stem.with_name(*naming.results(stem.name, [form])))
+            drawn = files.content(form, self.figure, self.profile, self.name, times)
+            write_whole(paths[-1], drawn)
         if "html" in formats:
             view = View(
                 report=report,
@@ -194,6 +189,8 @@ def restore(
     name: str | None = None,
     clearance_mm: float = 0.2,
     fineness: int = 1,
+    scale: str | None = None,
+    mirrored: bool = False,
     about: Mapping[str, Any] | None = None,
     inputs: ledger.Marks = frozenset(),
 ) -> Completion:
@@ -221,6 +218,8 @@ def restore(
         clearance_mm=clearance_mm,
         fineness=fineness,
         scaled=sherd.scaled,
+        scale=scale,
+        mirrored=mirrored,
         probabilities=answer.probabilities,
         about=about or {},
         inputs=inputs,

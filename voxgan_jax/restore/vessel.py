@@ -9,6 +9,9 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from voxgan_jax import ledger
+from voxgan_jax.drawing.figure import Figure, figure_of
+from voxgan_jax.drawing.measures import Measures, measure
+from voxgan_jax.drawing.profile import Profile, profile_of
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference import refinement, wall_fit
 from voxgan_jax.inference.answer import Belief, Drawn, Hypothesis, Labels
@@ -16,10 +19,7 @@ from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
 from voxgan_jax.inference.round_pot import Section, section_of
 from voxgan_jax.report import meshes, missing_piece, record, spread
-from voxgan_jax.report.measures import Measures, measure
-from voxgan_jax.report.outline import Points
 from voxgan_jax.report.printing import Printing, prepare
-from voxgan_jax.report.profile import Profile, profile_of
 from voxgan_jax.scan import doubts, walls
 from voxgan_jax.scan.contents import NOTHING, Contents
 from voxgan_jax.scan.pose import Doubt, Placement, PotSize
@@ -50,6 +50,7 @@ class Vessel:
         fineness: so many voxels of the `.vox` file lie along one of the grid.
         clearance_mm: how far the missing piece stays from the original.
         scaled: whether it is known how many mm a voxel has; otherwise it was taken as 1 mm.
+        scale, mirrored: of the drawing: in print, as "1:3"; whether its section stands right.
         probabilities: the model's own but where pieces were joined or dropped, in its cube.
         about: `model`, `options` and `input` of the report.
         inputs: `ledger.marks` of files that no result may replace.
@@ -73,6 +74,8 @@ class Vessel:
     fineness: int = 1
     clearance_mm: float = 0.2
     scaled: bool = True
+    scale: str | None = None
+    mirrored: bool = False
     probabilities: Float[np.ndarray, "r r r"] | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     inputs: ledger.Marks = frozenset()
@@ -168,10 +171,19 @@ class Vessel:
         """How far the pots that were drawn differ; None for a model that draws none."""
         return self.drawn and spread.of(self.drawn, self.voxel_mm)
 
-    @property
-    def drawn_outlines(self) -> list[Points]:
-        """Their walls' outlines in the section, as `outline` has lines."""
-        return spread.outlines(self.drawn, self.labels, self.voxel_mm) if self.drawn else []
+    @functools.cached_property
+    def figure(self) -> Figure | None:
+        """What is drawn of it, with the walls of other pots that were drawn or are hypotheses."""
+        others = spread.outlines(self.drawn, self.labels, self.voxel_mm) if self.drawn else []
+        for pot, profile in zip(self.hypotheses, self.hypothesis_profiles, strict=True):
+            others += spread.walls(profile, pot.labels, self.labels)
+        how = {"scaled": self.scaled, "mirrored": self.mirrored}
+        return figure_of(self.profile, self.measures, spread=others, **how)
+
+    @functools.cached_property
+    def hypothesis_profiles(self) -> list[Profile]:
+        """The profiles of `hypotheses`."""
+        return [profile_of(pot.labels, pot.belief, self.voxel_mm) for pot in self.hypotheses]
 
     @functools.cached_property
     def doubts(self) -> list[Doubt]:

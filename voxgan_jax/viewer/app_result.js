@@ -4,7 +4,7 @@ import { $, fixed, make, mm, onScan, percent, say } from "./app_base.js";
 const LENGTHS = ["height_mm", "rim_diameter_mm", "max_diameter_mm", "base_diameter_mm", "wall_mm"];
 // How names of files end, what is a part of another behind it.
 const ENDS = ["missing_upright.stl", "completed.vox", "completed.stl", "completed.glb", "missing.stl", "section.svg",
-  "html", "json", "stl"];
+  "section.pdf", "html", "json", "stl"];
 const VOLUMES = ["volume_ml", "capacity_ml"];
 
 function volume(ml) {

@@ -4,13 +4,14 @@ Points are (radius, height) in mm, heights from the pot's lowest point up.
 """
 
 import itertools
+import math
 
 import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
+from voxgan_jax.drawing.profile import Profile
 from voxgan_jax.geometry import lathe
-from voxgan_jax.report.profile import Profile
 
 _UP = 4
 """Rings are read so many times as densely, rows twice that: both an eighth of a voxel."""
@@ -145,43 +146,48 @@ def middle_of(profile: Profile) -> float:
     return float(np.angle((profile.seen.sum(axis=0) * np.exp(1j * angles)).sum()))
 
 
-def patch(profile: Profile, edge: Points, *, half: bool = True) -> list[Points]:
+def front_of(profile: Profile, side: int) -> float:
+    """The direction from which the outside is seen that is drawn on a side, as `patch` has it."""
+    return middle_of(profile) - side * _MIDDLE
+
+
+def patch(profile: Profile, edge: Points, side: int) -> list[Points]:
     """The outline of the sherd's outer face.
 
     Args:
         edge: the pot's outer side, as `edge_of` gives it.
-        half: seen from where its middle lies half to the right, and only what is right of the axis;
-            else it is seen from its middle, whole.
+        side: 1: seen from where its middle lies half to the right, and only what is right of the
+            axis; -1: to the left, likewise; 0: seen from its middle, whole.
     """
     from skimage import measure
 
     if not profile.seen.any():
         return []
-    directions = profile.seen.shape[1]
-    side = 4 * len(profile.heights)
-    heights = np.linspace(profile.heights[0], profile.heights[-1], side)
+    directions, wide = profile.seen.shape[1], float(edge[:, 0].max())
+    # A quarter of a voxel apart both ways.
+    rows, columns = 4 * len(profile.heights), 4 * math.ceil(wide / profile.step_mm)
+    heights = np.linspace(profile.heights[0], profile.heights[-1], rows)
     order = np.argsort(edge[:, 1])
     radius = np.interp(heights, edge[order, 1], edge[order, 0], left=0, right=0)
-    x = np.linspace(-0.02 if half else -1.0, 1.0, side) * edge[:, 0].max()
+    x = np.linspace(-0.02 if side else -1.0, 1.0, columns) * wide * (side or 1)
     sine = x[None, :] / np.maximum(radius, 1e-6)[:, None]
-    front = middle_of(profile) - (_MIDDLE if half else 0.0)
-    azimuth = (np.arcsin(np.clip(sine, -1, 1)) + front) % (2 * np.pi)
+    azimuth = (np.arcsin(np.clip(sine, -1, 1)) + front_of(profile, side)) % (2 * np.pi)
     column = azimuth / (2 * np.pi) * directions
     row = np.interp(heights, profile.heights, np.arange(len(profile.heights)))
     seen = ndimage.gaussian_filter1d(profile.seen.astype(np.float32), 0.8, axis=0)
     seen = ndimage.gaussian_filter1d(seen, 0.8, axis=1, mode="wrap")
     places = np.stack([np.broadcast_to(row[:, None], column.shape), column])
     shown = ndimage.map_coordinates(seen, places, order=1, mode="grid-wrap")
-    # Beyond the edge nothing shows, nor, of a half, left of the centre line.
+    # Beyond the edge nothing shows, nor, of a half, beyond the centre line.
     shown = np.minimum(shown - 0.5, 0.5 * (1 - np.abs(sine)) * radius[:, None] / profile.step_mm)
-    if half:
-        shown[:, x < 0] = -0.5
+    shown[:, x * side < 0] = -0.5
     lines = []
     for line in measure.find_contours(np.pad(shown, 1, constant_values=-0.5), 0.0):
         u, v = line.T
         area = abs(float(u @ np.roll(v, 1) - v @ np.roll(u, 1))) / 2
         if len(line) > 40 and area > _SPECK * 16:
             smooth = _rounded(line[:-1] - 1, 3.0)
-            scale = np.interp(smooth[:, 1], np.arange(side), x)
-            lines.append(np.stack([scale, np.interp(smooth[:, 0], np.arange(side), heights)], 1))
+            scale = np.interp(smooth[:, 1], np.arange(columns), x)
+            height = np.interp(smooth[:, 0], np.arange(rows), heights)
+            lines.append(np.stack([scale, np.clip(height, *edge[order[[0, -1]], 1])], 1))
     return lines

@@ -181,3 +181,20 @@ def _seen(
     last = inside.shape[1] - 1 - np.argmax(inside[:, ::-1], axis=1)
     shown = np.take_along_axis(sherd, last[:, None], axis=1)[:, 0] > 0.5
     return shown & inside.any(axis=1)
+
+
+def table(profile: Profile) -> str:
+    """The profile as CSV: a row for each height that has clay, lengths in mm.
+
+    `inner_radius_mm` is that of the wall that shows outside, 0 where it goes on to the axis;
+    `shown` is 1 where the sherd has part of the clay.
+    """
+    rows = ["height_mm,outer_radius_mm,inner_radius_mm,shown"]
+    for row in np.flatnonzero(np.isfinite(profile.outer)):
+        ring = profile.clay[row]
+        clay = int(np.flatnonzero(ring > profile.level)[-1])
+        air = np.flatnonzero(ring[:clay] <= profile.level)
+        inner = crossing(ring, int(air[-1]) + 1, int(air[-1]), profile.level) if len(air) else 0.0
+        sizes = profile.heights[row], profile.outer[row], inner * RING * profile.step_mm
+        rows.append(",".join(f"{size:.3f}" for size in sizes) + f",{int(profile.given[row] > 0)}")
+    return "\n".join(rows) + "\n"

@@ -10,9 +10,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+_ROOMS = ("drawing", "report")
+
 
 def render(name: str, **values: Any) -> str:
-    """The text of a template in the folder `templates`.
+    """The text of a template in the folder `templates` of a room.
 
     Raises:
         jinja2.UndefinedError: it asks for a value that was not given.
@@ -46,7 +48,9 @@ def _fixed(value: float, digits: int = 2) -> str:
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("voxgan_jax", "report/templates"),
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader("voxgan_jax", f"{room}/templates") for room in _ROOMS]
+        ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
+from voxgan_jax.drawing.profile import RING, Profile, crossing, outer_radii
 from voxgan_jax.geometry.clay_level import FINE, finer
-from voxgan_jax.report.profile import RING, Profile, crossing, outer_radii
 
 Region = Bool[np.ndarray, "rows rings"]
 
