@@ -10,8 +10,8 @@ import app_work
 import pytest
 from app_work import HOST, PORT, TOKEN, client, until
 
-from voxgan_jax.app import server, uploads
 from voxgan_jax import render
+from voxgan_jax.app import server, uploads
 
 SCAN = b"solid a\nendsolid a\n"
 

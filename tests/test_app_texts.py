@@ -6,11 +6,11 @@ import re
 import pytest
 from conftest import ROOT
 
+from voxgan_jax import render
 from voxgan_jax.app import server, texts, work
 from voxgan_jax.cli.main import main
 from voxgan_jax.cli.parser import build_parser
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
-from voxgan_jax import render
 
 FOLDER = ROOT / "voxgan_jax" / "app"
 NAMES = re.compile(r"\{(\w+)\}")

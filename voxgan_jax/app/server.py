@@ -28,11 +28,11 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
+from voxgan_jax import render
 from voxgan_jax.app import texts, uploads
 from voxgan_jax.app.bench import Bench
 from voxgan_jax.app.guard import Guard
 from voxgan_jax.app.project import Project, Scan
-from voxgan_jax import render
 from voxgan_jax.restore import files
 
 ASSETS = {
