@@ -41,6 +41,18 @@ def likelihood(answers: Sequence[Float[np.ndarray, "r r r"]], given: Voxels) -> 
     return total
 
 
+def sectors(part: Voxels) -> Bool[np.ndarray, "sectors rows"]:
+    """Which sectors about the cube's axis a part of a sherd fills in each row."""
+    side = part.shape[0]
+    across = np.arange(side) - (side - 1) / 2
+    turn = np.arctan2(across, across[:, None]) / (2 * np.pi) % 1.0
+    sector = (turn * _SECTORS).astype(int)
+    d, h, w = np.nonzero(part)
+    filled = np.zeros((_SECTORS, side), bool)
+    filled[sector[d, h], w] = True
+    return filled
+
+
 def _seen(part: Voxels) -> Voxels:
     """The voxels of which a part of a sherd tells whether they were clay: near it, and in the
     sectors about the cube's axis that it fills in their row."""

@@ -18,7 +18,7 @@ from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.confidence import own_iou
 from voxgan_jax.placement import foretold, locator
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, matrix, same, spans
-from voxgan_jax.placement.propose import candidates
+from voxgan_jax.placement.propose import guess
 from voxgan_jax.scan.pose import Placement
 
 if TYPE_CHECKING:
@@ -63,10 +63,10 @@ def place(
             "this model was trained on pots in the corner of the cube, for which nothing is known"
             " of placing; give --as-is"
         )
-    likely, view = candidates(mesh, known, locator.load(), LOOKED_AT)
-    points, volume = view.fill
+    found = guess(mesh, known, locator.load())
+    view, (points, volume) = found.view, found.view.fill
     asked = []
-    for candidate in likely:
+    for candidate in found.candidates()[:LOOKED_AT]:
         given = given_cells(candidate, points, volume, completer.resolution)
         if given.any():
             # One by one, as sherds are completed: so the model is compiled but once. None is waited
@@ -76,8 +76,8 @@ def place(
             asked.append((candidate, given, [completer.glance(row) for row in rows]))
     placements = []
     for candidate, given, answers in asked:
-        found = [np.asarray(answer)[0, ..., 0] for answer in answers]
-        placements.append((candidate, judged(completer, candidate, given, found, known, points)))
+        seen = [np.asarray(answer)[0, ..., 0] for answer in answers]
+        placements.append((candidate, judged(completer, candidate, given, seen, known, points)))
     shown = view.shown if view.shown > view.thickness else None
     return ranked(placements, points)._replace(
         wall_mm=view.thickness, shown_wall_mm=shown, other_axis=view.other
