@@ -31,7 +31,7 @@ _FAR = 9.0  # likewise, below the best: what is not worth a look
 _MAX_GROUPS = 8  # placements of one axis, one end up
 _SIZE_ERROR = 0.03
 """Standard deviation of the logarithm of a size that is given: what is measured is not exact."""
-_AXIS_WEIGHT, _ALIKE_ERROR = 25.0, 0.03
+AXIS_WEIGHT, _ALIKE_ERROR = 25.0, 0.03
 """So many independent residuals a sherd's surface is worth beside the locator's scores; errors of
 less than so many units are much the same."""
 _BEYOND = 100.0
@@ -183,7 +183,7 @@ def _axes(
 def _roundness(axes: Sequence[Axis], unit: float) -> Float[np.ndarray, "k"]:
     """How much the sherd's surface speaks for each axis, as a logarithm of likelihood."""
     errors = np.array([axis.error for axis in axes])
-    return -_AXIS_WEIGHT * np.log(errors / unit + _ALIKE_ERROR)
+    return -AXIS_WEIGHT * np.log(errors / unit + _ALIKE_ERROR)
 
 
 def _at_scales(

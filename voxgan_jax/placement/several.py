@@ -1,9 +1,9 @@
 """Where several loose sherds of one pot lay in it: each by what the others foretell of it.
 
-Every sherd alone gives some placements (`propose.Guess`); one pot has one size. From the likeliest
+Every sherd alone gives some places (`propose.Guess`), and one pot has one size. From the likeliest
 of each the model makes a pot, in which the others find their places; then each sherd is placed anew
-in the pot that the model makes of all others. How they were turned about the axis nothing tells:
-they are spread around it.
+in the pot that the model makes of all others. A sherd that this pot does not foretell is set aside.
+How they were turned about the axis nothing tells: they are spread around it.
 """
 
 from collections.abc import Sequence
@@ -12,331 +12,284 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import ndimage, optimize, special
+from scipy import special
 
-from voxgan_jax.geometry import wheel
 from voxgan_jax.inference.completer import Completer
-from voxgan_jax.inference.confidence import own_iou
-from voxgan_jax.placement import axis_fit, axis_lines, axis_maps, foretold, locator
+from voxgan_jax.placement import axis_fit, axis_lines, axis_search, foretold, locator
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.axis_maps import Lines
+from voxgan_jax.placement.belief import Belief, Shown, at, belief, shown, slid
 from voxgan_jax.placement.candidate import Candidate, given_cells
-from voxgan_jax.placement.propose import Guess
+from voxgan_jax.placement.propose import AXIS_WEIGHT, Guess, Pose
 
 Voxels = Bool[np.ndarray, "r r r"]
-Rings = Float[np.ndarray, "rings rows"]
-Points = Float[np.ndarray, "n 3"]
-Places = Float[np.ndarray, "places"]
 
 _STEP = 0.03  # between the sizes that are tried, as a logarithm
 _SIZES, _PLACES = 6, 3
-_COMBINATIONS = 8
-_ROUNDS = 3
-_OPEN = (1.0, 2.0, 3.0, 4.0)
-_DOUBT = 0.02
-_SHARE, _OWN, _FORETOLD = 0.85, 0.4, 12.0
-_NEVER = -60.0
-UNPLACED = -11.0
-_AXIS_WEIGHT, _ALIKE_ERROR = 25.0, 0.03
+"""So many sizes are tried, and so many places of each sherd to begin with."""
+_ROUNDS = ((8, False), (3, True), (2, True))
+"""How many combinations each round places anew, and whether it moves axes as well."""
+
+_SHARE, _FORETOLD = 0.85, 12.0
+"""What the logarithms of a place's own likelihood, and of how well the other sherds foretell it,
+are worth: chosen on validation pots."""
+_SURE, _UNLIKELY = -1.5, -8.0
+"""A sherd's own shape counts within these bounds: not more, as a line that is round by chance would
+outdo all others, and not less, so that the other sherds may speak for a place."""
+_SET_ASIDE = -8.0
+"""A sherd whose place is worth less is left out."""
+_AGREED = -0.5
+"""So well another sherd is foretold before there is a pot."""
+
+_NEAR = 0.1  # of a logarithm of size, beyond which a table says nothing
+_APART = 4  # rows between two places of a sherd
+_ALIKE_ROWS, _ALIKE_SIZE = 3.0, 0.02
+
+_DRAWN, _BEST, _TIMES = 60, 10, 5
+"""Moves of a place that are drawn, those by which the next are drawn, and how often."""
+_MOVES = (1.0, 1.0, 1.0, 1.0, 1.5)
+_LEAST_MOVE = 0.03
+"""Standard deviations in voxels: of the axis' tilt at the sherd's ends and of its shift, each both
+ways, and of the height."""
+_WALL_POINTS = 330
+_ALIKE_ERROR = 0.03  # units: nearer to round no wall is
 
 
 class Part(NamedTuple):
-    """A sherd's place, and how well the pot that the others make foretells it."""
+    """A sherd's place, and how well the pot that the others make foretells it: the mean logarithm
+    of the probability."""
 
     candidate: Candidate
     foretold: float
-    pose: int = 0
-    bonus: float = 0.0
 
     @property
     def value(self) -> float:
-        return _SHARE * self.candidate.log_share + _FORETOLD * self.foretold
+        """A logarithm of how likely it is."""
+        return _SHARE * min(self.candidate.log_share, _SURE) + _FORETOLD * self.foretold
 
     @property
     def placed(self) -> bool:
-        return self.value > UNPLACED
-
-    @property
-    def score(self) -> float:
-        return max(self.value, UNPLACED)
+        """Whether the pot foretells it well enough."""
+        return self.value > _SET_ASIDE
 
 
 class Pot(NamedTuple):
+    """A place for each sherd."""
+
     parts: tuple[Part, ...]
-    score: float
+
+    @property
+    def value(self) -> float:
+        """A logarithm of how likely they are together; one that is set aside costs the same
+        wherever it would lie."""
+        return sum(max(part.value, _SET_ASIDE) for part in self.parts)
 
 
-class Belief(NamedTuple):
-    """Logarithms of how probable clay is in each ring and row of a pot, and that there is none."""
+class Loose(NamedTuple):
+    """A sherd; its poses, with the points of their axes half-way between its lowest and highest
+    point; some points of it."""
 
-    clay: Rings
-    none: Rings
-
-
-class Shown(NamedTuple):
-    """What a sherd shows: some points in its clay, some on its walls with their normals."""
-
-    clay: Points
-    walls: Points
-    normals: Points
-
-    def open(self, voxel: float) -> Points:
-        """Points beside its walls, where there is no clay."""
-        return np.concatenate([self.walls + d * voxel * self.normals for d in _OPEN])
+    guess: Guess
+    poses: tuple[Pose, ...]
+    shown: Shown
 
 
-def shown(guess: Guess) -> Shown:
-    fill, surface = axis_maps.thinned(guess.view.fill, guess.view.surface, np.random.default_rng(0))
-    return Shown(fill.points, surface.points, surface.normals)
+class Sherds(NamedTuple):
+    """Sherds of one pot, and the model that completes it."""
 
-
-class Search(NamedTuple):
     completer: Completer
-    guesses: Sequence[Guess]
-    shown: Sequence[Shown]
+    all: tuple[Loose, ...]
+
+    def cells(self, n: int, candidate: Candidate) -> Voxels:
+        """The voxels of a sherd in a place."""
+        return given_cells(candidate, *self.all[n].guess.view.fill, self.completer.resolution)
+
+    def believed(self, given: Voxels) -> Belief:
+        """The pot that the model makes of what is given."""
+        answer = self.completer.glance(jnp.asarray(given[None, ..., None], jnp.float32))
+        return belief(given, np.asarray(answer)[0, ..., 0])
 
 
-def search(completer, guesses):
-    return Search(completer, guesses, [shown(g) for g in guesses])
+def sherds(completer: Completer, guesses: Sequence[Guess]) -> Sherds:
+    """Sherds to be placed together, each as its own shape tells."""
+    return Sherds(completer, tuple(map(_loose, guesses)))
 
 
-def belief(completer: Completer, given: Voxels, answer) -> Belief:
-    side = len(given)
-    ring = wheel.nearest_rings(side).ravel()
-    member = (np.arange(ring.max() + 1)[:, None] == ring).astype(np.float32)
-    count, total = np.maximum(member.sum(1), 1), member @ np.where(given, 1.0, answer).reshape(-1, side)
-    share = np.clip(total / count[:, None], _DOUBT, 1 - _DOUBT)
-    return Belief(np.log(share), np.log(1 - share))
+def _loose(guess: Guess) -> Loose:
+    def level(axis: Axis) -> Axis:
+        height = axis_fit.cylindrical(axis, guess.view.fill.points)[1]
+        half = (height.max() + height.min()) / 2
+        return axis._replace(point=axis.point + half * axis.direction)
+
+    poses = tuple((level(axis), scales, cells) for axis, scales, cells in guess.poses)
+    return Loose(guess, poses, shown(guess.view))
 
 
-def ask(s: Search, givens: Sequence[Voxels]) -> list[Belief]:
-    rows = [jnp.asarray(some[None, ..., None], jnp.float32) for some in givens]
-    answers = [s.completer.glance(row) for row in rows]
-    return [belief(s.completer, g, np.asarray(a)[0, ..., 0]) for g, a in zip(givens, answers, strict=True)]
+def together(found: Sherds) -> Pot:
+    """The likeliest places of all sherds."""
+    pots: list[Pot] = []
+    for voxel in _voxels(found):
+        for n, sherd in enumerate(found.all):
+            for part in _places(sherd, voxel, None, _PLACES):
+                pot = found.believed(found.cells(n, part.candidate))
+                pots.append(
+                    Pot(
+                        tuple(
+                            part if other is sherd else _places(other, voxel, pot)[0]
+                            for other in found.all
+                        )
+                    )
+                )
+    for count, fine in _ROUNDS:
+        kept: list[Pot] = []
+        for pot in sorted(pots, key=lambda pot: -pot.value):
+            if not any(_alike(pot, other) for other in kept):
+                kept.append(pot)
+        pots = [_again(found, pot, fine) for pot in kept[:count]]
+    return max(pots, key=lambda pot: pot.value)
 
 
-def middle(axis: Axis, points: Points) -> float:
-    height = axis_fit.cylindrical(axis, points)[1]
-    return float(height.max() + height.min()) / 2
+def spread(found: Sherds, parts: Sequence[Part], skip: int = -1) -> tuple[list[Candidate], Voxels]:
+    """The sherds turned about the axis so that they overlap least and stand apart; the voxels of
+    all that are placed.
+
+    Args:
+        skip: the number of one that is left out.
+    """
+    side, sectors = found.completer.resolution, foretold.SECTORS
+    made, whole = [part.candidate for part in parts], np.zeros((side,) * 3, bool)
+    taken = np.zeros((sectors, side))
+    away = np.abs((np.arange(sectors) + sectors // 2) % sectors - sectors // 2)
+    near = 0.5**away
+    for n, part in enumerate(parts):
+        if n == skip or not part.placed:
+            continue
+        mask = foretold.sectors(found.cells(n, part.candidate)).astype(float)
+        turns = [np.roll(mask, k, 0) for k in range(sectors)]
+        k = int(np.argmin([(turned * taken).sum() for turned in turns]))
+        made[n] = part.candidate._replace(turn=-2 * np.pi * k / sectors)
+        whole |= found.cells(n, made[n])
+        beside = np.convolve(np.tile(turns[k].max(1), 3), np.roll(near, sectors // 2), "same")
+        # Where two overlap costs more than where they are close.
+        taken += 1000 * turns[k] + beside[sectors : 2 * sectors, None]
+    return made, whole
 
 
-def table(guess: Guess, m: int, voxel: float) -> Places:
+def _table(sherd: Loose, pose: Pose, voxel: float) -> Float[np.ndarray, "places"]:
     """How likely the sherd's middle is at each whole row above the cube's bottom."""
-    (_, scales, cells), unit = guess.poses[m], guess.view.unit
-    scale = np.log(voxel / unit)
+    _, scales, cells = pose
+    scale = np.log(voxel / sherd.guess.view.unit)
+    if not scales[0] - _NEAR <= scale <= scales[-1] + _NEAR:
+        return np.full(locator.CUBE + 1, _UNLIKELY)
     where = float(np.interp(scale, scales, np.arange(len(scales))))
     low = min(int(where), max(len(scales) - 2, 0))
-    high = min(low + 1, len(scales) - 1)
-    row = cells[low] + (where - low) * (cells[high] - cells[low])
-    if max(scales[0] - scale, scale - scales[-1]) > 0.1:
-        row = row + _NEVER
-    return np.maximum(np.interp(np.arange(locator.CUBE + 1), locator.PLACES, row), _NEVER)
+    row = cells[low] + (where - low) * (cells[min(low + 1, len(scales) - 1)] - cells[low])
+    row = np.interp(np.arange(locator.CUBE + 1), locator.PLACES, row)
+    return np.maximum(row, _UNLIKELY)
 
 
-def agreement(axis: Axis, zero: float, voxel: float, s: Shown, pot: Belief, side: int) -> Places:
-    """How well what the sherd shows is foretold, with its middle at each row."""
-    step = voxel * locator.CUBE / side
-    rings = len(pot.clay)
-    found = np.zeros(locator.CUBE + 1)
-    total = 0
-    shifts = np.rint((np.arange(locator.CUBE + 1)) * side / locator.CUBE).astype(int)
-    for points, values, edge in (
-        (s.clay, pot.clay, np.log(_DOUBT)),
-        (s.open(voxel), pot.none, np.log(1 - _DOUBT)),
-    ):
-        radius, height = axis_fit.cylindrical(axis, points)
-        ring = np.minimum(np.rint(radius / step).astype(int), rings)
-        row = np.clip(np.rint(side - 0.5 - (height - zero) / step).astype(int), 0, 2 * side)
-        count = np.bincount(ring * (2 * side + 1) + row, minlength=(rings + 1) * (2 * side + 1))
-        count = count.reshape(rings + 1, -1).astype(np.float64)
-        # A sherd of which row w is in row w - shift of the pot.
-        wide = np.full((rings + 1, 3 * side + 1), edge)
-        wide[:rings, side : 2 * side] = values
-        windows = np.lib.stride_tricks.sliding_window_view(wide, 2 * side + 1, axis=1)
-        found += np.einsum("rw,rsw->s", count, windows[:, side - shifts], optimize=True)
-        total += len(points)
-    return found / total
-
-
-def exact(axis: Axis, bottom: float, voxel: float, s: Shown, pot: Belief, side: int) -> float:
-    """The same at one place, between rings and rows."""
-    step, total, count = voxel * locator.CUBE / side, 0.0, 0
-    for points, values, edge in (
-        (s.clay, pot.clay, np.log(_DOUBT)),
-        (s.open(voxel), pot.none, np.log(1 - _DOUBT)),
-    ):
-        radius, height = axis_fit.cylindrical(axis, points)
-        where = [radius / step, side - 0.5 - (height - bottom) / step]
-        total += float(np.asarray(ndimage.map_coordinates(values, where, order=1, cval=edge)).sum())
-        count += len(points)
-    return total / count
-
-
-def places(s: Search, n: int, voxel: float, pot: Belief | None, count: int = 1) -> list[Part]:
-    """The best places of a sherd in a pot, or by its own shape."""
-    guess = s.guesses[n]
-    tables = np.array([table(guess, m, voxel) for m in range(len(guess.poses))])
-    agreed = np.full(tables.shape, -0.5)
-    points = guess.view.fill.points
-    zeros = [middle(pose[0], points) for pose in guess.poses]
-    if pot is not None:
-        agreed[:] = np.log(_DOUBT)
-        for m, pose in enumerate(guess.poses):
-            if tables[m].max() > max(tables.max() - 12, _NEVER):
-                agreed[m] = agreement(pose[0], zeros[m], voxel, s.shown[n], pot, s.completer.resolution)
-    left = _SHARE * tables + _FORETOLD * agreed
-    found = []
-    for _ in range(count):
-        m, place = (int(k) for k in np.unravel_index(int(left.argmax()), left.shape))
-        axis = guess.poses[m][0]
-        made = Candidate(axis, voxel, zeros[m] - place * voxel, float(tables[m, place]))
-        found.append(Part(made, float(agreed[m, place]), m))
-        left[m, max(place - 4, 0) : place + 5] = -np.inf
-    return found
-
-
-def sizes(s: Search) -> list[float]:
-    """The likeliest sides of a voxel in mm."""
-    ends = [g.view.unit * np.exp(p[1][[0, -1]]) for g in s.guesses for p in g.poses]
-    low, high = np.min(ends), np.max(ends)
-    grid = np.exp(np.arange(np.log(low), np.log(high) + _STEP, _STEP))
+def _voxels(found: Sherds) -> list[float]:
+    """The likeliest sides of a voxel in mm, by what each sherd's own shape tells."""
+    ends = [s.guess.view.unit * np.exp(pose[1][[0, -1]]) for s in found.all for pose in s.poses]
+    grid = np.exp(np.arange(np.log(np.min(ends)), np.log(np.max(ends)) + _STEP, _STEP))
     value = [
         sum(
-            max(float(special.logsumexp([table(g, m, voxel) for m in range(len(g.poses))])), UNPLACED / _SHARE)
-            for g in s.guesses
+            float(special.logsumexp([_table(sherd, pose, voxel) for pose in sherd.poses]))
+            for sherd in found.all
         )
         for voxel in grid
     ]
     return [float(grid[n]) for n in np.argsort(-np.array(value))[:_SIZES]]
 
 
-def given(s: Search, n: int, candidate: Candidate) -> Voxels:
-    return given_cells(candidate, *s.guesses[n].view.fill, s.completer.resolution)
+def _places(sherd: Loose, voxel: float, pot: Belief | None, count: int = 1) -> list[Part]:
+    """The best places of a sherd in a pot, or by its own shape alone."""
+    shares = np.array([_table(sherd, pose, voxel) for pose in sherd.poses])
+    agreed = np.full(shares.shape, _AGREED)
+    if pot is not None:
+        agreed = slid(
+            axis_search.lines_of([axis for axis, _, _ in sherd.poses]), voxel, sherd.shown, pot
+        )
+        rows = np.linspace(0, agreed.shape[1] - 1, shares.shape[1])
+        agreed = agreed[:, np.rint(rows).astype(int)]
+    left = _SHARE * shares + _FORETOLD * agreed
+    made = []
+    for _ in range(count):
+        m, place = (int(k) for k in np.unravel_index(int(left.argmax()), left.shape))
+        axis = sherd.poses[m][0]
+        candidate = Candidate(axis, voxel, -place * voxel, float(shares[m, place]))
+        made.append(Part(candidate, float(agreed[m, place])))
+        left[m, max(place - _APART, 0) : place + _APART + 1] = -np.inf
+    return made
 
 
-def spread(s: Search, parts: Sequence[Part], skip: int | None = None) -> tuple[list[Candidate], Voxels]:
-    """Turned about the axis so that they overlap least, and stand apart; and all of them."""
-    made, whole = [], np.zeros((s.completer.resolution,) * 3, bool)
-    taken = np.zeros((foretold._SECTORS, s.completer.resolution))
-    for n, part in enumerate(parts):
-        if n == skip or not part.placed:
-            made.append(part.candidate)
-            continue
-        plain = part.candidate._replace(turn=0.0)
-        mask = foretold.sectors(given(s, n, plain)).astype(float)
-        costs = [(np.roll(mask, k, 0) * taken).sum() for k in range(foretold._SECTORS)]
-        k = int(np.argmin(costs))
-        made.append(plain._replace(turn=-2 * np.pi * k / foretold._SECTORS))
-        whole |= given(s, n, made[-1])
-        own = np.roll(mask, k, 0)
-        around = sum(np.roll(own.max(1), j) * (0.5 ** abs(j)) for j in range(-12, 13))
-        taken += 1000 * own + around[:, None]
-    return made, whole
-
-
-def refined(s: Search, n: int, part: Part, pot: Belief) -> Part:
-    """The place near one that its surface and the pot suit best."""
-    start, guess, side = part.candidate, s.guesses[n], s.completer.resolution
-    first, second = axis_fit.beside(start.axis.direction)
-    points, unit = guess.view.surface.points[::6], guess.view.unit
-    normals = guess.view.surface.normals[::6]
-    radius, height = axis_fit.cylindrical(start.axis, points)
-    frame = axis_fit._profile_frame(start.axis, points, normals, radius, height)
-    extent = float(np.linalg.norm(points - points.mean(0), axis=1).max())
-    centre = points.mean(0)
-    lever = (centre - start.axis.point) @ start.axis.direction
-
-    def moved(x):
-        direction = start.axis.direction + (x[0] * first + x[1] * second) * start.voxel / extent
-        direction = direction / np.linalg.norm(direction)
-        point = start.axis.point + lever * start.axis.direction + start.voxel * (x[2] * first + x[3] * second)
-        return Axis(point, direction, 0.0), start.bottom - lever + x[4] * start.voxel
-
-    def error(axis):
-        distance, _ = axis_lines.roundness(Lines(axis.point[None], axis.direction[None]), points, frame, np.ones(len(points)))
-        return float(np.median(np.abs(distance)))
-
-    first_error = error(start.axis)
-
-    def cost(x):
-        axis, bottom = moved(x)
-        round_ = _AXIS_WEIGHT * np.log((error(axis) + _ALIKE_ERROR * unit) / (first_error + _ALIKE_ERROR * unit))
-        return _SHARE * round_ - _FORETOLD * exact(axis, bottom, start.voxel, s.shown[n], pot, side)
-
-    simplex = np.vstack([np.zeros(5), np.diag([1.0, 1.0, 1.0, 1.0, 1.0])])
-    solved = optimize.minimize(cost, np.zeros(5), method="Nelder-Mead", options={"initial_simplex": simplex, "maxfev": 200, "xatol": 0.02, "fatol": 0.005})
-    axis, bottom = moved(solved.x)
-    agreed = exact(axis, bottom, start.voxel, s.shown[n], pot, side)
-    bonus = -_AXIS_WEIGHT * float(np.log((error(axis) + _ALIKE_ERROR * unit) / (first_error + _ALIKE_ERROR * unit)))
-    made = start._replace(axis=axis, bottom=bottom, log_share=start.log_share + bonus)
-    return Part(made, agreed, part.pose, part.bonus + bonus)
-
-
-def again(s: Search, pot: Pot, fine: bool) -> Pot:
-    """Each sherd placed anew by the others."""
+def _again(found: Sherds, pot: Pot, fine: bool) -> Pot:
+    """Each sherd placed anew in the pot that the others make, its axis and height moved as well
+    where that is `fine`."""
     parts = list(pot.parts)
-    for n in range(len(parts)):
-        whole = spread(s, parts, n)[1]
-        if not whole.any():
+    for n, sherd in enumerate(found.all):
+        others = spread(found, parts, n)[1]
+        if not others.any():
             continue
-        (believed,) = ask(s, [whole])
-        voxel = parts[n].candidate.voxel
-        side = s.completer.resolution
-        old = parts[n].candidate
-        options = [parts[n]._replace(foretold=exact(old.axis, old.bottom, voxel, s.shown[n], believed, side))]
-        options += places(s, n, voxel, believed, 1)
+        made, old = found.believed(others), parts[n].candidate
+        (agreed,) = at(
+            axis_search.lines_of([old.axis]), np.array([old.bottom]), old.voxel, sherd.shown, made
+        )
+        options = [Part(old, float(agreed)), *_places(sherd, old.voxel, made)]
         if fine:
-            options = [refined(s, n, option, believed) for option in options]
+            options = [_refined(sherd, option, made) for option in options]
         parts[n] = max(options, key=lambda part: part.value)
-    return Pot(tuple(parts), sum(part.score for part in parts))
+    return Pot(tuple(parts))
 
 
-def run(s: Search) -> list[Pot]:
-    begun = [
-        (n, part)
-        for voxel in sizes(s)
-        for n in range(len(s.guesses))
-        for part in places(s, n, voxel, None, _PLACES)
-    ]
-    pots = []
-    for (n, part), believed in zip(begun, ask(s, [given(s, n, p.candidate) for n, p in begun]), strict=True):
-        parts = [
-            part if other == n else places(s, other, part.candidate.voxel, believed)[0]
-            for other in range(len(s.guesses))
-        ]
-        pots.append(Pot(tuple(parts), sum(p.score for p in parts)))
-    kept: list[Pot] = []
-    for pot in sorted(pots, key=lambda p: -p.score):
-        if not any(alike(pot, other) for other in kept):
-            kept.append(pot)
-    kept = kept[:_COMBINATIONS]
-    for turn in range(_ROUNDS):
-        kept = [again(s, pot, turn > 0) for pot in kept]
-        kept.sort(key=lambda p: -p.score)
-        kept = kept[: max(len(kept) // 3, 2)]
-    return kept
+def _refined(sherd: Loose, part: Part, pot: Belief) -> Part:
+    """The place near one that the sherd's walls and the pot suit best, by the cross-entropy method:
+    moves are drawn, and the next are drawn as the best of them lie."""
+    start, surface = part.candidate, sherd.guess.view.surface
+    some = slice(None, None, max(len(surface.points) // _WALL_POINTS, 1))
+    points, weight = surface.points[some], np.ones(len(surface.points[some]))
+    cylinder = axis_fit.cylindrical(start.axis, points)
+    frame = axis_fit.profile_frame(start.axis, points, surface.normals[some], *cylinder)
+    beside = np.stack(axis_fit.beside(start.axis.direction))
+    middle, extent = float(cylinder[1].mean()), axis_fit.size(points)
+    pivot = start.axis.point + middle * start.axis.direction
+    rng = np.random.default_rng(0)
+
+    def moved(moves: Float[np.ndarray, "k 5"]) -> tuple[Lines, Float[np.ndarray, "k"]]:
+        directions = start.axis.direction + (start.voxel / extent) * moves[:, :2] @ beside
+        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+        lines = Lines(pivot + start.voxel * moves[:, 2:4] @ beside, directions)
+        return lines, start.bottom - middle + start.voxel * moves[:, 4]
+
+    def judged(moves: Float[np.ndarray, "k 5"]) -> tuple[np.ndarray, np.ndarray]:
+        lines, bottoms = moved(moves)
+        distance, _ = axis_lines.roundness(lines, points, frame, weight)
+        error = np.median(np.abs(distance), axis=1) + _ALIKE_ERROR * sherd.guess.view.unit
+        agreed = at(lines, bottoms, start.voxel, sherd.shown, pot)
+        return -AXIS_WEIGHT * np.log(error), agreed
+
+    best = np.zeros((1, 5))
+    (before,), _ = judged(best)
+    mean, deviation = np.zeros(5), np.array(_MOVES)
+    for _ in range(_TIMES):
+        moves = np.concatenate([best, mean + deviation * rng.normal(size=(_DRAWN, 5))])
+        round_, agreed = judged(moves)
+        order = np.argsort(-(_SHARE * round_ + _FORETOLD * agreed))
+        best, mean = moves[order[:1]], moves[order[:_BEST]].mean(0)
+        deviation = moves[order[:_BEST]].std(0) + _LEAST_MOVE
+    (round_,), (agreed,) = judged(best)
+    (point,), (direction,), bottom = *moved(best)[0], float(moved(best)[1][0])
+    share = start.log_share + float(round_ - before)
+    axis = Axis(point, direction, start.axis.error)
+    return Part(start._replace(axis=axis, bottom=bottom, log_share=share), float(agreed))
 
 
-def alike(one: Pot, other: Pot) -> bool:
-    for a, b in zip(one.parts, other.parts, strict=True):
-        a, b = a.candidate, b.candidate
-        if abs(np.log(a.voxel / b.voxel)) > 0.02 or a.axis is not b.axis and not np.array_equal(a.axis.direction, b.axis.direction):
-            return False
-        if abs(a.bottom - b.bottom) > 3 * a.voxel:
-            return False
-    return True
-
-
-def rescaled(s: Search, pot: Pot, by: float) -> Pot:
-    """The same with another size of the pot; its middle stays."""
-    parts = []
-    for n, part in enumerate(pot.parts):
-        c, guess = part.candidate, s.guesses[n]
-        voxel = c.voxel * np.exp(by)
-        half = locator.CUBE / 2
-        bottom = c.bottom + half * c.voxel - half * voxel
-        place = (middle(c.axis, guess.view.fill.points) - bottom) / voxel
-        row = table(guess, part.pose, voxel)
-        share = float(np.interp(place, np.arange(len(row)), row)) + part.bonus
-        parts.append(part._replace(candidate=c._replace(voxel=voxel, bottom=bottom, log_share=share)))
-    return Pot(tuple(parts), pot.score)
+def _alike(one: Pot, other: Pot) -> bool:
+    """Whether all sherds lie much the same in two pots."""
+    pairs = [(a.candidate, b.candidate) for a, b in zip(one.parts, other.parts, strict=True)]
+    return all(
+        abs(np.log(a.voxel / b.voxel)) <= _ALIKE_SIZE
+        and np.array_equal(a.axis.direction, b.axis.direction)
+        and abs(a.bottom - b.bottom) <= _ALIKE_ROWS * a.voxel
+        for a, b in pairs
+    )
