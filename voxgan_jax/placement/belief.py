@@ -17,7 +17,7 @@ from voxgan_jax.placement import axis_maps, foretold, locator
 from voxgan_jax.placement.axis_maps import Lines
 from voxgan_jax.placement.view import View
 
-Points = Float[np.ndarray, "n 3"]
+Points = Float[np.ndarray, "_ 3"]
 Rings = Float[np.ndarray, "rings rows"]
 Voxels = Bool[np.ndarray, "r r r"]
 
@@ -62,6 +62,8 @@ def belief(given: Voxels, answer: Float[np.ndarray, "r r r"]) -> Belief:
     member = (np.arange(ring.max() + 1)[:, None] == ring).astype(np.float32)
     total = member @ np.where(given, 1.0, answer).reshape(-1, side)
     share = total / np.maximum(member.sum(1, keepdims=True), 1)
+    if not member[0].any():
+        share[0] = share[1]  # About the middle of an even side there is no column.
     share = np.clip(share, foretold.DOUBT, 1 - foretold.DOUBT)
     return Belief(np.log(share), np.log(1 - share))
 
@@ -117,7 +119,7 @@ def _mean(
     middle = lines.points.mean(0)
     centre = (lines.points - middle).astype(np.float32)
     direction = lines.directions.astype(np.float32)
-    found = 0.0
+    found = np.zeros(1)
     for points, values, edge in zip(parts, pot, edges, strict=True):
         # Near zero, single precision is enough.
         near = (points - middle).astype(np.float32)

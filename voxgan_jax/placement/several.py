@@ -15,12 +15,11 @@ from jaxtyping import Bool, Float
 from scipy import special
 
 from voxgan_jax.inference.completer import Completer
-from voxgan_jax.placement import axis_fit, axis_lines, axis_search, foretold, locator
+from voxgan_jax.placement import axis_fit, axis_search, foretold, locator, nearby
 from voxgan_jax.placement.axis_fit import Axis
-from voxgan_jax.placement.axis_maps import Lines
-from voxgan_jax.placement.belief import Belief, Shown, at, belief, shown, slid
+from voxgan_jax.placement.belief import Belief, Shown, belief, shown, slid
 from voxgan_jax.placement.candidate import Candidate, given_cells
-from voxgan_jax.placement.propose import AXIS_WEIGHT, Guess, Pose
+from voxgan_jax.placement.propose import Guess, Pose
 
 Voxels = Bool[np.ndarray, "r r r"]
 
@@ -30,13 +29,13 @@ _SIZES, _PLACES = 6, 3
 _ROUNDS = ((8, False), (3, True), (2, True))
 """How many combinations each round places anew, and whether it moves axes as well."""
 
-_SHARE, _FORETOLD = 0.85, 12.0
+WEIGHTS = _SHARE, _FORETOLD = 0.85, 12.0
 """What the logarithms of a place's own likelihood, and of how well the other sherds foretell it,
 are worth: chosen on validation pots."""
 _SURE, _UNLIKELY = -1.5, -8.0
 """A sherd's own shape counts within these bounds: not more, as a line that is round by chance would
 outdo all others, and not less, so that the other sherds may speak for a place."""
-_SET_ASIDE = -8.0
+_SET_ASIDE = -9.5
 """A sherd whose place is worth less is left out."""
 _AGREED = -0.5
 """So well another sherd is foretold before there is a pot."""
@@ -44,15 +43,6 @@ _AGREED = -0.5
 _NEAR = 0.1  # of a logarithm of size, beyond which a table says nothing
 _APART = 4  # rows between two places of a sherd
 _ALIKE_ROWS, _ALIKE_SIZE = 3.0, 0.02
-
-_DRAWN, _BEST, _TIMES = 60, 10, 5
-"""Moves of a place that are drawn, those by which the next are drawn, and how often."""
-_MOVES = (1.0, 1.0, 1.0, 1.0, 1.5)
-_LEAST_MOVE = 0.03
-"""Standard deviations in voxels: of the axis' tilt at the sherd's ends and of its shift, each both
-ways, and of the height."""
-_WALL_POINTS = 330
-_ALIKE_ERROR = 0.03  # units: nearer to round no wall is
 
 
 class Part(NamedTuple):
@@ -104,10 +94,14 @@ class Sherds(NamedTuple):
         """The voxels of a sherd in a place."""
         return given_cells(candidate, *self.all[n].guess.view.fill, self.completer.resolution)
 
-    def believed(self, given: Voxels) -> Belief:
-        """The pot that the model makes of what is given."""
+    def answer(self, given: Voxels) -> Float[np.ndarray, "r r r"]:
+        """Probabilities of the pot that the model makes of what is given."""
         answer = self.completer.glance(jnp.asarray(given[None, ..., None], jnp.float32))
-        return belief(given, np.asarray(answer)[0, ..., 0])
+        return np.asarray(answer)[0, ..., 0]
+
+    def believed(self, given: Voxels) -> Belief:
+        """That pot by rings and rows."""
+        return belief(given, self.answer(given))
 
 
 def sherds(completer: Completer, guesses: Sequence[Guess]) -> Sherds:
@@ -175,41 +169,39 @@ def spread(found: Sherds, parts: Sequence[Part], skip: int = -1) -> tuple[list[C
     return made, whole
 
 
-def _table(sherd: Loose, pose: Pose, voxel: float) -> Float[np.ndarray, "places"]:
-    """How likely the sherd's middle is at each whole row above the cube's bottom."""
-    _, scales, cells = pose
+def _tables(sherd: Loose, voxel: float) -> Float[np.ndarray, "poses places"]:
+    """How likely, in each pose, the sherd's middle is at each whole row above the cube's bottom; a
+    logarithm, far below `_UNLIKELY` for a size beyond the pose's table."""
+    made = np.full((len(sherd.poses), locator.CUBE + 1), 10 * _UNLIKELY)
     scale = np.log(voxel / sherd.guess.view.unit)
-    if not scales[0] - _NEAR <= scale <= scales[-1] + _NEAR:
-        return np.full(locator.CUBE + 1, _UNLIKELY)
-    where = float(np.interp(scale, scales, np.arange(len(scales))))
-    low = min(int(where), max(len(scales) - 2, 0))
-    row = cells[low] + (where - low) * (cells[min(low + 1, len(scales) - 1)] - cells[low])
-    row = np.interp(np.arange(locator.CUBE + 1), locator.PLACES, row)
-    return np.maximum(row, _UNLIKELY)
+    for pose, (_, scales, cells) in enumerate(sherd.poses):
+        if scales[0] - _NEAR <= scale <= scales[-1] + _NEAR:
+            where = float(np.interp(scale, scales, np.arange(len(scales))))
+            low = min(int(where), max(len(scales) - 2, 0))
+            row = cells[low] + (where - low) * (cells[min(low + 1, len(scales) - 1)] - cells[low])
+            made[pose] = np.interp(np.arange(locator.CUBE + 1), locator.PLACES, row)
+    return made
 
 
 def _voxels(found: Sherds) -> list[float]:
     """The likeliest sides of a voxel in mm, by what each sherd's own shape tells."""
     ends = [s.guess.view.unit * np.exp(pose[1][[0, -1]]) for s in found.all for pose in s.poses]
     grid = np.exp(np.arange(np.log(np.min(ends)), np.log(np.max(ends)) + _STEP, _STEP))
-    value = [
-        sum(
-            float(special.logsumexp([_table(sherd, pose, voxel) for pose in sherd.poses]))
-            for sherd in found.all
-        )
-        for voxel in grid
-    ]
-    return [float(grid[n]) for n in np.argsort(-np.array(value))[:_SIZES]]
+
+    def value(voxel: float) -> float:
+        each = (special.logsumexp(_tables(sherd, voxel)) for sherd in found.all)
+        return float(sum(np.logaddexp(own, _UNLIKELY) for own in each))
+
+    return sorted(map(float, grid), key=value, reverse=True)[:_SIZES]
 
 
 def _places(sherd: Loose, voxel: float, pot: Belief | None, count: int = 1) -> list[Part]:
     """The best places of a sherd in a pot, or by its own shape alone."""
-    shares = np.array([_table(sherd, pose, voxel) for pose in sherd.poses])
+    shares = np.maximum(_tables(sherd, voxel), _UNLIKELY)
     agreed = np.full(shares.shape, _AGREED)
     if pot is not None:
-        agreed = slid(
-            axis_search.lines_of([axis for axis, _, _ in sherd.poses]), voxel, sherd.shown, pot
-        )
+        lines = axis_search.lines_of([axis for axis, _, _ in sherd.poses])
+        agreed = slid(lines, voxel, sherd.shown, pot)
         rows = np.linspace(0, agreed.shape[1] - 1, shares.shape[1])
         agreed = agreed[:, np.rint(rows).astype(int)]
     left = _SHARE * shares + _FORETOLD * agreed
@@ -231,57 +223,15 @@ def _again(found: Sherds, pot: Pot, fine: bool) -> Pot:
         others = spread(found, parts, n)[1]
         if not others.any():
             continue
-        made, old = found.believed(others), parts[n].candidate
-        (agreed,) = at(
-            axis_search.lines_of([old.axis]), np.array([old.bottom]), old.voxel, sherd.shown, made
-        )
-        options = [Part(old, float(agreed)), *_places(sherd, old.voxel, made)]
+        made, view = found.believed(others), sherd.guess.view
+        options = [
+            part.candidate for part in (parts[n], *_places(sherd, parts[n].candidate.voxel, made))
+        ]
         if fine:
-            options = [_refined(sherd, option, made) for option in options]
-        parts[n] = max(options, key=lambda part: part.value)
+            options = [nearby.best(c, view, sherd.shown, made, WEIGHTS) for c in options]
+        agreed = (nearby.foretold(candidate, sherd.shown, made) for candidate in options)
+        parts[n] = max(map(Part, options, agreed), key=lambda part: part.value)
     return Pot(tuple(parts))
-
-
-def _refined(sherd: Loose, part: Part, pot: Belief) -> Part:
-    """The place near one that the sherd's walls and the pot suit best, by the cross-entropy method:
-    moves are drawn, and the next are drawn as the best of them lie."""
-    start, surface = part.candidate, sherd.guess.view.surface
-    some = slice(None, None, max(len(surface.points) // _WALL_POINTS, 1))
-    points, weight = surface.points[some], np.ones(len(surface.points[some]))
-    cylinder = axis_fit.cylindrical(start.axis, points)
-    frame = axis_fit.profile_frame(start.axis, points, surface.normals[some], *cylinder)
-    beside = np.stack(axis_fit.beside(start.axis.direction))
-    middle, extent = float(cylinder[1].mean()), axis_fit.size(points)
-    pivot = start.axis.point + middle * start.axis.direction
-    rng = np.random.default_rng(0)
-
-    def moved(moves: Float[np.ndarray, "k 5"]) -> tuple[Lines, Float[np.ndarray, "k"]]:
-        directions = start.axis.direction + (start.voxel / extent) * moves[:, :2] @ beside
-        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-        lines = Lines(pivot + start.voxel * moves[:, 2:4] @ beside, directions)
-        return lines, start.bottom - middle + start.voxel * moves[:, 4]
-
-    def judged(moves: Float[np.ndarray, "k 5"]) -> tuple[np.ndarray, np.ndarray]:
-        lines, bottoms = moved(moves)
-        distance, _ = axis_lines.roundness(lines, points, frame, weight)
-        error = np.median(np.abs(distance), axis=1) + _ALIKE_ERROR * sherd.guess.view.unit
-        agreed = at(lines, bottoms, start.voxel, sherd.shown, pot)
-        return -AXIS_WEIGHT * np.log(error), agreed
-
-    best = np.zeros((1, 5))
-    (before,), _ = judged(best)
-    mean, deviation = np.zeros(5), np.array(_MOVES)
-    for _ in range(_TIMES):
-        moves = np.concatenate([best, mean + deviation * rng.normal(size=(_DRAWN, 5))])
-        round_, agreed = judged(moves)
-        order = np.argsort(-(_SHARE * round_ + _FORETOLD * agreed))
-        best, mean = moves[order[:1]], moves[order[:_BEST]].mean(0)
-        deviation = moves[order[:_BEST]].std(0) + _LEAST_MOVE
-    (round_,), (agreed,) = judged(best)
-    (point,), (direction,), bottom = *moved(best)[0], float(moved(best)[1][0])
-    share = start.log_share + float(round_ - before)
-    axis = Axis(point, direction, start.axis.error)
-    return Part(start._replace(axis=axis, bottom=bottom, log_share=share), float(agreed))
 
 
 def _alike(one: Pot, other: Pot) -> bool:

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from voxgan_jax.files import write_whole
 from voxgan_jax.inference.answer import GIVEN, INFERRED
-from voxgan_jax.report import drawing, meshes, scene, sentences, spread, whereabouts
+from voxgan_jax.report import drawing, loose_sherds, meshes, scene, sentences, spread, whereabouts
 from voxgan_jax.report.profile import Profile
 from voxgan_jax.report.record import Report
 from voxgan_jax.report.render import render
@@ -60,6 +60,7 @@ def page(view: View) -> str:
         report=report,
         say=sentences,
         spread=spread.sentence(report),
+        loose=loose_sherds.sentences(report),
         scene=place | {"parts": _parts(view), "scaled": scaled},
         colour_of=scene.colour_of,
         hypothesis_colour=scene.hypothesis_colour,
