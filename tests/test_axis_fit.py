@@ -120,7 +120,7 @@ def test_about_its_axis_a_sherd_is_round_and_many_lines_give_what_each_gives_alo
     points = np.stack([point, point + 5 * aside, point])
     directions = np.stack([axis, axis, (axis + 0.1 * aside) / np.hypot(1, 0.1)])
     radius, height = axis_fit.cylindrical(axis_fit.Axis(point, axis, 0.0), surface.points)
-    frame = axis_fit._profile_frame(
+    frame = axis_fit.profile_frame(
         axis_fit.Axis(point, axis, 0.0), surface.points, surface.normals, radius, height
     )
     even = np.ones(len(surface.points))

@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     several = len(args.files) > 1 or not pathlib.Path(args.files[0]).is_file()
+    several = several and not args.one_pot
     silent = args.quiet or args.json
     # At once, as all else takes its time to import.
     with tqdm(unit="sherd", disable=None if several and not silent else True) as progress:
@@ -70,6 +71,9 @@ def _run(args: argparse.Namespace, progress: "tqdm[Any]", tell: Callable[[str], 
         raise next(iter(wrong.values()))
     names = {path: naming.of_body(name, args.body) for path, name in names.items()}
     how = {"inputs": ledger.marks_of(names), "overwrite": args.overwrite}
+    args.others = []
+    if args.one_pot:
+        names, args.others = _one_pot(args, names, wrong)
     shown = args.out if len(names) > 1 and {"html", "json"} & set(args.formats) else None
     all_of_them = overview.Overview(shown, len(names) + len(wrong), **how)
     try:
@@ -87,6 +91,22 @@ def _run(args: argparse.Namespace, progress: "tqdm[Any]", tell: Callable[[str], 
         pots = "one pot" if count == 1 else f"{count} pots"
         print(f"{args.out / overview.INDEX}: {pots}{faults}")
     return code
+
+
+def _one_pot(
+    args: argparse.Namespace,
+    names: Mapping[pathlib.Path, str],
+    wrong: Mapping[pathlib.Path, Exception],
+) -> tuple[dict[pathlib.Path, str], list[pathlib.Path]]:
+    """The first of several sherds with the name of the results, and the others."""
+    from voxgan_jax.restore import naming, request
+
+    if wrong:
+        raise next(iter(wrong.values()))
+    told = options.facts(args) | {"fragment": args.fragment, "fixed_fragment": args.fixed_fragment}
+    first, *others = names
+    request.require_loose([first, *others], told)
+    return {first: naming.of_one_pot(names[first])}, others
 
 
 def _restore(
@@ -129,7 +149,8 @@ def _restore(
     )
     model = model._replace(pool=model.pool if args.pool is None else args.pool)
     fineness = arguments.fineness(args.resolution, model.resolution * model.pool)
-    about = {"version": VERSION, "model": model.about, "options": files.asked(options.asked(args))}
+    told = options.asked(args) | {"one_pot": files.named(args.others)}
+    about = {"version": VERSION, "model": model.about, "options": files.asked(told)}
     free = {path: name for path, name in names.items() if path not in taken}
     before = {} if args.again else files.finished(free, args.out, about)
     all_of_them.done += before.values()
@@ -166,7 +187,8 @@ def _complete(
     workers = pool.sensible_workers(len(todo), *([] if free is None else [free // needed]))
     silent, facts = args.quiet or args.json, options.facts(args)
     if todo:
-        batch.compile_ahead(model, any(request.is_placed(path, facts) for path in todo))
+        placed = args.one_pot or any(request.is_placed(path, facts) for path in todo)
+        batch.compile_ahead(model, placed)
     left = dict(todo)
     try:
         with pool.side_by_side(workers, tell=None if silent else _warn) as each:
@@ -175,6 +197,7 @@ def _complete(
                 todo,
                 args.out,
                 facts=facts,
+                others=args.others,
                 ids=args.fragment or (),
                 fixed_fragment=args.fixed_fragment,
                 formats=args.formats,

@@ -50,6 +50,8 @@ _HELP = {
     " longest side of the pot fills the model's cube)",
     "--as-is": "the mesh lies as it did in its pot",
     "--place": "it does not, whatever else is given",
+    "--one-pot": "the files are loose sherds of one pot, each in a place of its own; the results"
+    " are called as the first (NAME_pot)",
     "--largest": "of several bodies in a mesh the largest is the sherd",
     "--body": "the body of this number is, the largest 1 (`voxgan info` lists them; the results are"
     " called NAME_bodyN); or all, which lie as they did in one pot",
@@ -120,6 +122,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     how = place.add_mutually_exclusive_group()
     add("--as-is", how, action="store_true")
     add("--place", how, action="store_true")
+    add("--one-pot", place, action="store_true")
     which = place.add_mutually_exclusive_group()
     add("--largest", which, action="store_true")
     add("--body", which, type=told("body"), metavar="N")

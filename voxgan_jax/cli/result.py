@@ -28,13 +28,14 @@ def as_json(result: "batch.Result") -> str:
         **{name: report[name] for name in _REPORTED},
         "warnings": report.get("warnings", []),
         "scan": report.get("scan"),
+        "sherds": report.get("sherds"),
     }
     return readable(json.dumps(said, ensure_ascii=False))
 
 
 def in_words(result: "batch.Result") -> str:
     """Where it is, how far to trust it, how it lies, what is missing; the page first."""
-    from voxgan_jax.report import sentences
+    from voxgan_jax.report import loose_sherds, sentences
 
     written, shift = result.written, result.completion.shift
     report = written.report
@@ -46,6 +47,7 @@ def in_words(result: "batch.Result") -> str:
     if report.confidence:
         lines.append(f"confidence {report.confidence.sentence}")
     lines += [f"WARNING: {warning}" for warning in report.warnings or ()]
+    lines += loose_sherds.sentences(report)
     if report.placement:
         lines.append(report.placement.sentence)
     lines += report.scan.notes if report.scan else ()

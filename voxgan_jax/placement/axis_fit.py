@@ -179,7 +179,7 @@ def refined(
     for _ in range(rounds):
         first, second = beside(axis.direction)
         radius, height = cylindrical(axis, points)
-        frame = _profile_frame(axis, points, normals, radius, height)
+        frame = profile_frame(axis, points, normals, radius, height)
 
         def moved(x: Float[np.ndarray, "k m"], axis=axis, first=first, second=second) -> Lines:
             move = np.stack([first, second])
@@ -232,7 +232,7 @@ def beside(direction: Vector) -> tuple[np.ndarray, np.ndarray]:
     return first, np.cross(direction, first)
 
 
-def _profile_frame(
+def profile_frame(
     axis: Axis, points: Points, normals: Points, radius: Values, height: Values
 ) -> Frame:
     """The directions along and across the profile in (radius, height), and which wall is which."""

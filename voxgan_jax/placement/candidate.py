@@ -42,6 +42,7 @@ class Candidate(NamedTuple):
     voxel: float
     bottom: float
     log_share: float
+    turn: float = 0.0
 
 
 def given_cells(
@@ -63,7 +64,8 @@ def matrix(candidate: Candidate, side: int) -> Float[np.ndarray, "4 4"]:
     """From the indices of a cube of so many voxels to mm, a mirror image as `surface.frame`."""
     axis = candidate.axis
     step = candidate.voxel * locator.CUBE / side
-    first, second = axis_fit.beside(axis.direction)
+    cosine, sine = np.cos(candidate.turn), np.sin(candidate.turn)
+    first, second = [[cosine, sine], [-sine, cosine]] @ np.stack(axis_fit.beside(axis.direction))
     made = np.eye(4)
     # `first` × `second` is up and height runs downwards in a grid: it is mirrored.
     made[:3, :3] = step * np.stack([first, second, -axis.direction], 1)

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
-_SECTORS = 48
-_BESIDE = 4
+SECTORS = 48
+BESIDE = 4
 """So many voxels beside its walls a sherd shows that there is no other."""
-_DOUBT = 0.02  # No probability counts as nearer than this to 0 or 1.
+DOUBT = 0.02  # No probability counts as nearer than this to 0 or 1.
 
 Voxels = Bool[np.ndarray, "r r r"]
 
@@ -37,8 +37,20 @@ def likelihood(answers: Sequence[Float[np.ndarray, "r r r"]], given: Voxels) -> 
     for answer, other in zip(answers, reversed(halves(given)), strict=True):
         seen = _seen(other)
         right = np.where(other, answer, 1 - answer)[seen]
-        total += float(np.log(np.clip(right, _DOUBT, 1 - _DOUBT)).mean()) if right.size else 0.0
+        total += float(np.log(np.clip(right, DOUBT, 1 - DOUBT)).mean()) if right.size else 0.0
     return total
+
+
+def sectors(part: Voxels) -> Bool[np.ndarray, "sectors rows"]:
+    """Which sectors about the cube's axis a part of a sherd fills in each row."""
+    side = part.shape[0]
+    across = np.arange(side) - (side - 1) / 2
+    turn = np.arctan2(across, across[:, None]) / (2 * np.pi) % 1.0
+    sector = (turn * SECTORS).astype(int)
+    d, h, w = np.nonzero(part)
+    filled = np.zeros((SECTORS, side), bool)
+    filled[sector[d, h], w] = True
+    return filled
 
 
 def _seen(part: Voxels) -> Voxels:
@@ -47,12 +59,12 @@ def _seen(part: Voxels) -> Voxels:
     side = part.shape[0]
     across = np.arange(side) - (side - 1) / 2
     turn = np.arctan2(across, across[:, None]) / (2 * np.pi) % 1.0
-    sector = (turn * _SECTORS).astype(int)
+    sector = (turn * SECTORS).astype(int)
     d, h, w = np.nonzero(part)
-    filled = np.zeros((_SECTORS, side), bool)
+    filled = np.zeros((SECTORS, side), bool)
     filled[sector[d, h], w] = True
     # Where it ends a sector is filled in part; some parts have no other.
     inner = filled & np.roll(filled, 1, 0) & np.roll(filled, -1, 0)
     inner = np.where(inner.any(axis=0), inner, filled)
-    near = ndimage.maximum_filter(part, (2 * _BESIDE + 1, 2 * _BESIDE + 1, 1))
+    near = ndimage.maximum_filter(part, (2 * BESIDE + 1, 2 * BESIDE + 1, 1))
     return near & inner[sector]

@@ -18,7 +18,7 @@ from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.confidence import own_iou
 from voxgan_jax.placement import foretold, locator
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, matrix, same, spans
-from voxgan_jax.placement.propose import candidates
+from voxgan_jax.placement.propose import Guess, guess
 from voxgan_jax.scan.pose import Placement
 
 if TYPE_CHECKING:
@@ -58,15 +58,15 @@ def place(
         ValueError: nothing agrees with the surface and with what is known, or a model whose pots do
             not stand in the middle of the cube.
     """
-    if completer.placement != "center":
-        raise ValueError(
-            "this model was trained on pots in the corner of the cube, for which nothing is known"
-            " of placing; give --as-is"
-        )
-    likely, view = candidates(mesh, known, locator.load(), LOOKED_AT)
-    points, volume = view.fill
+    require_centred(completer)
+    return settled(completer, guess(mesh, known, locator.load()), known)
+
+
+def settled(completer: Completer, found: Guess, known: Known) -> Placement:
+    """The likeliest placement of a sherd of which it is known how it may have lain."""
+    view, (points, volume) = found.view, found.view.fill
     asked = []
-    for candidate in likely:
+    for candidate in found.candidates()[:LOOKED_AT]:
         given = given_cells(candidate, points, volume, completer.resolution)
         if given.any():
             # One by one, as sherds are completed: so the model is compiled but once. None is waited
@@ -76,12 +76,21 @@ def place(
             asked.append((candidate, given, [completer.glance(row) for row in rows]))
     placements = []
     for candidate, given, answers in asked:
-        found = [np.asarray(answer)[0, ..., 0] for answer in answers]
-        placements.append((candidate, judged(completer, candidate, given, found, known, points)))
+        seen = [np.asarray(answer)[0, ..., 0] for answer in answers]
+        placements.append((candidate, judged(completer, candidate, given, seen, known, points)))
     shown = view.shown if view.shown > view.thickness else None
     return ranked(placements, points)._replace(
         wall_mm=view.thickness, shown_wall_mm=shown, other_axis=view.other
     )
+
+
+def require_centred(completer: Completer) -> None:
+    """Raise ValueError for a model whose pots do not stand in the middle of the cube."""
+    if completer.placement != "center":
+        raise ValueError(
+            "this model was trained on pots in the corner of the cube, for which nothing is known"
+            " of placing; give --as-is"
+        )
 
 
 def judged(
@@ -98,20 +107,37 @@ def judged(
         answers: to what is given, and to either half of it.
     """
     answer = answers[0]
-    step = candidate.voxel * locator.CUBE / len(answer)
-    low, high, wide = spans(np.where(given, 1.0, answer), completer.threshold)
-    expected = own_iou(given, answer, completer.threshold)
-    parts = candidate.log_share, _logit(expected), foretold.likelihood(answers[1:], given)
+    made = placement(completer, candidate, given, answer, points)
+    parts = candidate.log_share, logit(made.own_iou), foretold.likelihood(answers[1:], given)
     score = float(np.dot(WEIGHTS, parts))
-    for told, found in ((known.height, (high - low) * step), (known.diameter, wide * step)):
+    for told, found in ((known.height, made.height_mm), (known.diameter, made.diameter_mm)):
         if told is not None:
             error = np.log(max(found, 1e-9) / told) / _SIZE_ERROR
             score -= min(0.5 * error**2, 12.0)
+    low, high, _ = spans(np.where(given, 1.0, answer), completer.threshold)
     rows = len(answer) - 1 - np.flatnonzero(given.any(axis=(0, 1)))
     if known.rim:
         score -= min(0.5 * ((high - 1 - rows.max()) / _ROW_ERROR) ** 2, 12.0)
     if known.base:
         score -= min(0.5 * ((rows.min() - low) / _ROW_ERROR) ** 2, 12.0)
+    return made._replace(score=float(score))
+
+
+def placement(
+    completer: Completer,
+    candidate: Candidate,
+    given: Bool[np.ndarray, "r r r"],
+    answer: Float[np.ndarray, "r r r"],
+    points: Float[np.ndarray, "n 3"],
+) -> Placement:
+    """A candidate as a placement, with the sizes of the pot that the model makes of what is given;
+    its score and share are still to come.
+
+    Args:
+        points: that fill the sherd.
+    """
+    step = candidate.voxel * locator.CUBE / len(answer)
+    low, high, wide = spans(np.where(given, 1.0, answer), completer.threshold)
     middle = (points.mean(0) - candidate.axis.point) @ candidate.axis.direction
     return Placement(
         matrix=matrix(candidate, completer.resolution * completer.pool),
@@ -121,13 +147,14 @@ def judged(
         height_mm=(high - low) * step,
         diameter_mm=wide * step,
         above_base_mm=float(middle - candidate.bottom - low * step),
-        score=float(score),
+        score=0.0,
         share=0.0,
-        own_iou=expected,
+        own_iou=own_iou(given, answer, completer.threshold),
     )
 
 
-def _logit(share: float) -> float:
+def logit(share: float) -> float:
+    """That of a share, of which none counts as nearer than a hundredth to 0 or 1."""
     return float(special.logit(np.clip(share, 0.01, 0.99)))
 
 
@@ -156,7 +183,7 @@ def ranked(
         left = [n for n in left if n not in group]
     kept = sorted(kept, key=lambda made: -made.share)[: RUNNER_UPS + 1]
     best = kept[0]
-    parts = (1.0, _logit(best.share), _logit(best.own_iou))
+    parts = (1.0, logit(best.share), logit(best.own_iou))
     sure = float(special.expit(np.dot(TRUST, parts)))
     others = tuple(
         other._replace(share=sure * other.share / max(best.share, 1e-9)) for other in kept[1:]

@@ -4,7 +4,7 @@ A candidate is cheap: points and tables. Only the best of them are shown to the 
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -31,7 +31,7 @@ _FAR = 9.0  # likewise, below the best: what is not worth a look
 _MAX_GROUPS = 8  # placements of one axis, one end up
 _SIZE_ERROR = 0.03
 """Standard deviation of the logarithm of a size that is given: what is measured is not exact."""
-_AXIS_WEIGHT, _ALIKE_ERROR = 25.0, 0.03
+AXIS_WEIGHT, _ALIKE_ERROR = 25.0, 0.03
 """So many independent residuals a sherd's surface is worth beside the locator's scores; errors of
 less than so many units are much the same."""
 _BEYOND = 100.0
@@ -44,10 +44,32 @@ _HIGHEST_LOG_SHARE = float(np.log(0.25))
 """How often the diameter, or else the height, is a pot's longest side."""
 
 
-def candidates(
-    mesh: "trimesh.Trimesh", known: Known, locate: locator.Locate, count: int
-) -> tuple[list[Candidate], View]:
-    """The likeliest placements, best first, and the sherd as they were found with.
+Pose = tuple[Axis, Scales, Float[np.ndarray, "s p"]]
+"""An axis from base to rim, and how likely a sherd lies about it at each scale (a logarithm, as
+`locator.SCALES`) and in each of `locator.PLACES`."""
+
+
+class Guess(NamedTuple):
+    """How a sherd may have lain, before the model is asked; `view` is it as that was found with."""
+
+    view: View
+    poses: tuple[Pose, ...]
+
+    def candidates(self) -> list[Candidate]:
+        """The likeliest placements, best first."""
+        points, unit = self.view.fill.points, self.view.unit
+        found: list[Candidate] = []
+        for axis, scales, table in self.poses:
+            height = axis_fit.cylindrical(axis, points)[1]
+            middle = (height.max() + height.min()) / 2
+            for log_scale, place, share in _groups(table, scales):
+                voxel = float(unit * np.exp(log_scale))
+                found.append(Candidate(axis, voxel, float(middle - place * voxel), share))
+        return sorted(found, key=lambda candidate: -candidate.log_share)
+
+
+def guess(mesh: "trimesh.Trimesh", known: Known, locate: locator.Locate) -> Guess:
+    """How a sherd may have lain in its pot.
 
     Raises:
         ValueError: no axis is found about which the sherd could have been turned, or no placement
@@ -62,12 +84,12 @@ def candidates(
         sizes.append(2 * axis_fit.reach(fitted[0], surface.points))
     least = known.voxel or max(sizes) / locator.LONGEST
     view = thick_enough(plain, least)
-    found = _found(view, fitted, known, locate)
-    if not found and not known.voxel and not all(sizes[:2]):
+    poses = _poses(view, fitted, known, locate)
+    if not poses and not known.voxel and not all(sizes[:2]):
         # A pot with such walls is not so big; then it is one with thinner walls than usual.
         view = thick_enough(plain, max(least, _held(fitted, surface.points) / locator.LONGEST))
-        found = _found(view, fitted, known, locate)
-    if not found:
+        poses = _poses(view, fitted, known, locate)
+    if not poses:
         raise ValueError(
             "no placement agrees with what is given: the sherd is bigger than the pot; check"
             " --unit, --axis, --up, --height-mm and --diameter-mm"
@@ -75,7 +97,7 @@ def candidates(
     if direction is not None:
         other = _contradicts(fitted[0], axis_fit.find(surface, None, radius))
         view = view._replace(other=other)
-    return found[:count], view
+    return Guess(view, poses)
 
 
 def _contradicts(told: Axis, free: Sequence[Axis]) -> Vector | None:
@@ -85,10 +107,10 @@ def _contradicts(told: Axis, free: Sequence[Axis]) -> Vector | None:
     return best.direction if apart and best.error < _CONTRADICTS * told.error else None
 
 
-def _found(
+def _poses(
     view: View, fitted: Sequence[Axis], known: Known, locate: locator.Locate
-) -> list[Candidate]:
-    """The likeliest placements of a sherd as it is shown, best first; none where none is likely."""
+) -> tuple[Pose, ...]:
+    """The poses of a sherd as it is shown; none where none is likely."""
     unit, direction = view.unit, known.direction
     few = axis_maps.thinned(view.fill, view.surface, np.random.default_rng(0))
 
@@ -104,15 +126,15 @@ def _found(
     tables = tables_of(axis_search.lines_of(axes))
     tables = tables + _roundness(axes, unit)[:, None, None, None]
     tables -= special.logsumexp(tables)
-    found: list[Candidate] = []
+    points, made = view.fill.points, []
     for axis, table in zip(axes, tables, strict=True):
-        found += _upright(axis, view.fill.points, table[0], unit, known)
+        made.append(_upright(axis, points, table[0], unit, known))
         # Given, it points from base to rim already.
         if direction is None:
             other = axis._replace(direction=-axis.direction)
-            found += _upright(other, view.fill.points, table[1], unit, known)
-    found.sort(key=lambda candidate: -candidate.log_share)
-    return found if found and found[0].log_share >= _UNLIKELY else []
+            made.append(_upright(other, points, table[1], unit, known))
+    poses = tuple(filter(None, made))
+    return poses if any(table.max() >= _UNLIKELY for _, _, table in poses) else ()
 
 
 def _held(fitted: Sequence[Axis], points: Points) -> float:
@@ -161,7 +183,7 @@ def _axes(
 def _roundness(axes: Sequence[Axis], unit: float) -> Float[np.ndarray, "k"]:
     """How much the sherd's surface speaks for each axis, as a logarithm of likelihood."""
     errors = np.array([axis.error for axis in axes])
-    return -_AXIS_WEIGHT * np.log(errors / unit + _ALIKE_ERROR)
+    return -AXIS_WEIGHT * np.log(errors / unit + _ALIKE_ERROR)
 
 
 def _at_scales(
@@ -180,12 +202,12 @@ def _upright(
     table: Float[np.ndarray, "s p"],
     unit: float,
     known: Known,
-) -> list[Candidate]:
-    """The candidates of an axis from base to rim, each for a group of scales and places."""
+) -> Pose | None:
+    """The pose of an axis from base to rim; None where the sherd is bigger than its pot then."""
     radius, height = axis_fit.cylindrical(axis, points)
     highest, widest = (axis_fit.MEASURED * (size or np.inf) for size in known[1:3])
     if np.ptp(height) > highest or 2 * np.quantile(radius, 0.99) > widest:
-        return []
+        return None
     scales, prior, fixed = _scales(unit, known)
     table = _at_scales(table, scales)
     inside = (scales >= locator.SCALES[0] - 0.1) & (scales <= locator.SCALES[-1] + 0.1)
@@ -194,12 +216,7 @@ def _upright(
     table = table + prior[:, None]
     voxels = unit * np.exp(scales)
     table = np.where(_fits(voxels, radius, height), table, 2 * _UNLIKELY)
-    middle = (height.max() + height.min()) / 2
-    made = []
-    for log_scale, place, share in _groups(table, scales):
-        voxel = float(unit * np.exp(log_scale))
-        made.append(Candidate(axis, voxel, float(middle - place * voxel), share))
-    return made
+    return axis, scales, table
 
 
 def _scales(unit: float, known: Known) -> tuple[Scales, Scales, bool]:

@@ -16,7 +16,7 @@ from voxgan_jax.drawing.profile import Profile
 from voxgan_jax.files import write_whole
 from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.render import render
-from voxgan_jax.report import meshes, scene, sentences, spread, whereabouts
+from voxgan_jax.report import loose_sherds, meshes, scene, sentences, spread, whereabouts
 from voxgan_jax.report.record import Report
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def page(view: View) -> str:
         report=report,
         say=sentences,
         spread=spread.sentence(report),
+        loose=loose_sherds.sentences(report),
         scene=scene_of(view),
         colour_of=scene.colour_of,
         hypothesis_colour=scene.hypothesis_colour,

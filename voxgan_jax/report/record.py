@@ -21,7 +21,7 @@ from voxgan_jax.scan.contents import Contents
 
 Point = tuple[float, float, float]
 Span = tuple[float, float]
-Row = tuple[float, float, float, float]
+Row = pose.Row
 
 if TYPE_CHECKING:
     from voxgan_jax.report.printing import Printing
@@ -261,6 +261,9 @@ class Report:
     options: Annotated[Mapping[str, Any] | None, "what was asked for, by the options' names"] = None
     input: Input | None = None
     scan: Annotated[Scan | None, "what the file held; left out for most voxels"] = None
+    sherds: Annotated[
+        tuple[pose.Loose, ...] | None, "of several loose sherds of one pot, where each lies"
+    ] = None
     missing: Annotated[Missing | None, "null where nothing is missing or no mesh was made"]
     missing_why: Annotated[str | None, "why there is no missing piece"] = None
     warnings: Annotated[

@@ -1,11 +1,12 @@
 """`voxgan_jax.complete`: what `voxgan complete` does, for Python."""
 
 import functools
+import itertools
 import os
 import pathlib
 import tempfile
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from jaxtyping import Shaped
@@ -15,15 +16,18 @@ from voxgan_jax.devices import accelerator
 from voxgan_jax.inference import completer, predict
 from voxgan_jax.inference.answer import Request
 from voxgan_jax.restore import arguments, files, naming, pot
-from voxgan_jax.restore.request import read_request
+from voxgan_jax.restore.request import read_one_pot, read_request
 from voxgan_jax.scan import ply
 
 if TYPE_CHECKING:
     import trimesh
 
+_One: TypeAlias = "str | pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh"
+_Checked: TypeAlias = "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh"
+
 
 def complete(
-    sherd: "str | pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh",
+    sherd: "_One | Sequence[_One]",
     *,
     unit: str | None = None,
     voxel_mm: float | None = None,
@@ -62,7 +66,8 @@ def complete(
 
     Args:
         sherd: a file, as `voxgan complete` takes it; or a grid with axes (x, y, z) whose values
-            are 0 or a fragment's id, in the pot's box; or a mesh.
+            are 0 or a fragment's id, in the pot's box; or a mesh. Several files or meshes, in a
+            list, are loose sherds of one pot (`--one-pot`).
         unit: of a mesh's coordinates: mm, cm, m or in; None takes the file's, m in GLB, else mm.
         voxel_mm: side of a voxel; None: 1 for a grid; for a mesh, as fits the model's cube.
         up: where the rim is, seen from the base: x, y, z, -x, -y or -z.
@@ -101,11 +106,13 @@ def complete(
             **{"resolution": resolution, "name": name, "weights": weights, "workdir": workdir},
         }
     )
-    return _complete(_checked(sherd), **told)
+    if isinstance(sherd, (list, tuple)):
+        return _complete([_checked(one) for one in sherd], **told)
+    return _complete(_checked(cast(Any, sherd)), **told)
 
 
 def _complete(
-    sherd: "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh",
+    sherd: "_Checked | list[_Checked]",
     *,
     name: str,
     fragments: tuple[int, ...] | None,
@@ -136,7 +143,13 @@ def _complete(
         "about": about,
         **drawn,
     }
-    if isinstance(sherd, pathlib.Path):
+    if isinstance(sherd, list) and all(isinstance(one, pathlib.Path) for one in sherd):
+        paths = cast("list[pathlib.Path]", sherd)
+        about["input"] = request.sherds[0].input
+        about["options"]["one_pot"] = files.named(paths[1:])
+        how["inputs"] = ledger.marks_of(paths)
+        how["name"] = naming.of_one_pot(naming.of_file(paths[0]))
+    elif isinstance(sherd, pathlib.Path):
         about["input"] = request.sherds[0].input
         how["inputs"] = ledger.marks(sherd)
         how["name"] = naming.of_body(naming.of_file(sherd), facts["body"])
@@ -145,7 +158,7 @@ def _complete(
     return pot.restore(request, answer, **how)
 
 
-def _checked(sherd: Any) -> "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh":
+def _checked(sherd: Any) -> "_Checked":
     """A sherd as a path, an array or a mesh."""
     import trimesh
 
@@ -165,21 +178,30 @@ def _checked(sherd: Any) -> "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimes
 
 def _read(
     model: completer.Completer,
-    sherd: "pathlib.Path | Shaped[np.ndarray, 'x y z'] | trimesh.Trimesh",
+    sherd: "_Checked | list[_Checked]",
     ids: tuple[int, ...],
     facts: dict[str, Any],
 ) -> Request:
-    """The request of a sherd. One in memory goes through a file, so that it is checked alike."""
-    if isinstance(sherd, pathlib.Path):
-        return read_request(model, sherd, facts, ids=ids)
+    """The request of a sherd, or of several. What is in memory goes through a file, so that it is
+    checked alike."""
     with tempfile.TemporaryDirectory() as folder:
-        if isinstance(sherd, np.ndarray):
-            path = pathlib.Path(folder) / "sherd.npy"
-            np.save(path, sherd)
-        else:
-            path = pathlib.Path(folder) / "sherd.ply"
-            path.write_bytes(ply.as_ply(sherd.vertices, sherd.faces))
-        return read_request(model, path, facts, ids=ids)
+        if isinstance(sherd, list):
+            numbered = (f"sherd{number}" for number in range(1, len(sherd) + 1))
+            paths = list(map(_in_file, sherd, numbered, itertools.repeat(pathlib.Path(folder))))
+            return read_one_pot(model, paths, facts | {"fragment": ids or None})
+        return read_request(model, _in_file(sherd, "sherd", pathlib.Path(folder)), facts, ids=ids)
+
+
+def _in_file(sherd: "_Checked", stem: str, folder: pathlib.Path) -> pathlib.Path:
+    """The file of a sherd; one in memory is written into a folder."""
+    if isinstance(sherd, pathlib.Path):
+        return sherd
+    if isinstance(sherd, np.ndarray):
+        np.save(folder / f"{stem}.npy", sherd)
+        return folder / f"{stem}.npy"
+    path = folder / f"{stem}.ply"
+    path.write_bytes(ply.as_ply(sherd.vertices, sherd.faces))
+    return path
 
 
 @functools.lru_cache(maxsize=4)

@@ -22,7 +22,7 @@ from voxgan_jax.inference.completer import Completer
 from voxgan_jax.placement import locator
 from voxgan_jax.restore import faults, naming, pot
 from voxgan_jax.restore.pool import Each, here
-from voxgan_jax.restore.request import is_placed, read_request
+from voxgan_jax.restore.request import is_placed, read_one_pot, read_request
 
 _BYTES = 180
 """Of memory for a voxel of a pot's box, meshes and all: 2.5 GB were taken by 236 × 236 × 256."""
@@ -47,6 +47,7 @@ def complete_files(
     out_dir: str | pathlib.Path,
     *,
     facts: Mapping[str, Any] | None = None,
+    others: Sequence[pathlib.Path] = (),
     ids: Sequence[int] = (),
     fixed_fragment: bool = False,
     formats: Sequence[str] = naming.USUAL,
@@ -72,6 +73,7 @@ def complete_files(
     Args:
         out_dir: where `NAME_completed.vox` and the others go (`Completion.write`).
         facts, ids, fixed_fragment: as in `read_request`.
+        others: files of loose sherds that are of one pot with each of `paths` (`read_one_pot`).
         formats, overwrite, clearance_mm, fineness, drawn (`scale`, `mirrored`): of `Completion`.
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what the reports say besides.
@@ -87,16 +89,20 @@ def complete_files(
     """
     paths = [pathlib.Path(path) for path in paths]
     out_dir, facts, tell = pathlib.Path(out_dir), facts or {}, tell or (lambda _: None)
-    inputs |= ledger.marks_of(paths)
+    inputs |= ledger.marks_of([*paths, *others])
     require_room = functools.partial(_require_room, formats, fineness, memory)
 
     def read(path: pathlib.Path) -> Request:
         # Looking for a mesh's place takes the longest.
-        placed = is_placed(path, facts)
-        tell(f"placing {path} by its shape …" if placed else f"reading {path} …")
+        placed = bool(others) or is_placed(path, facts)
+        more = f" and {len(others)} more" if others else ""
+        tell(f"placing {path}{more} by shape …" if placed else f"reading {path} …")
         if placed or options.get("whole_cube"):
             require_room(path, (completer.resolution * completer.pool,) * 3)
-        request = read_request(completer, path, facts, ids=ids, fixed_fragment=fixed_fragment)
+        if others:
+            request = read_one_pot(completer, [path, *others], facts)
+        else:
+            request = read_request(completer, path, facts, ids=ids, fixed_fragment=fixed_fragment)
         require_room(path, request.sherds[0].labels.shape)
         return request
 

@@ -127,6 +127,17 @@ def asked(options: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(given))
 
 
+def named(paths: Iterable[pathlib.Path]) -> list[str] | None:
+    """Files by their names and the beginnings of their digests, as a report's options tell them;
+    None for no file at all.
+
+    Raises:
+        FileNotFoundError, ScanError: of one that cannot be read.
+    """
+    told = [source.load(path)[1] for path in paths]
+    return [f"{about['file']} {about['sha256'][:12]}" for about in told] or None
+
+
 def taken(
     names: Mapping[pathlib.Path, str],
     out_dir: pathlib.Path,

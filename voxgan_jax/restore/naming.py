@@ -125,6 +125,11 @@ def of_body(name: str, body: int | str | None) -> str:
     return _of_parts(name, f"_body{body}") if isinstance(body, int) else name
 
 
+def of_one_pot(name: str) -> str:
+    """The name of the results of several sherds of one pot, of the first one's."""
+    return _of_parts(name, "_pot")
+
+
 def _of_parts(name: str, parts: str) -> str:
     """A name with what tells which part of a file it is."""
     folder, slash, last = name.rpartition("/")

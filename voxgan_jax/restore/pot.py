@@ -83,6 +83,7 @@ class Completion(Shown, Vessel):
             options=self.about.get("options"),
             input=codec.read(record.Input | None, self.about.get("input")),
             scan=record.Scan.of(self.contents) if self.contents != NOTHING else None,
+            sherds=self.loose or None,
             missing=None,
             warnings=tuple(doubt.text for doubt in self.doubts) or None,
         )
@@ -224,4 +225,5 @@ def restore(
         about=about or {},
         inputs=inputs,
         contents=sherd.contents,
+        loose=sherd.loose,
     )

@@ -4,17 +4,21 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from voxgan_jax.data import fragments, grid
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import Request
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.predict import given_voxels
-from voxgan_jax.placement import place
+from voxgan_jax.placement import locator, one_pot, place, propose
 from voxgan_jax.scan import formats, source
-from voxgan_jax.scan.pose import PotSize, Sherd
+from voxgan_jax.scan.pose import Loose, PotSize, Sherd
 
 _OF_A_SEARCH = ("axis", "rim", "base")
 """What only helps where a mesh's place is looked for."""
+_OF_ONE_SHERD = (*_OF_A_SEARCH, "up", "as_is", "voxel_mm", "body", "fragment", "fixed_fragment")
 
 
 def read_request(
@@ -48,6 +52,65 @@ def read_request(
     where = {"pool": completer.pool, "placement": completer.placement}
     grid.region(shape, completer.resolution, source=str(path), **where)
     return request
+
+
+def read_one_pot(
+    completer: Completer, paths: Sequence[pathlib.Path], facts: Mapping[str, Any]
+) -> Request:
+    """What the files of several loose sherds of one pot ask, in the coordinates of one of them.
+
+    Args:
+        facts: as those of `read_request`, but what tells of one sherd alone.
+
+    Raises:
+        OSError, ValueError: why they cannot be completed (`require_loose`).
+    """
+    import trimesh
+
+    require_loose(paths, facts)
+    scans = [_scan(path, facts) for path in paths]
+    size = PotSize(facts.get("height_mm"), facts.get("diameter_mm"))
+    known = place.Known(height=size.height, diameter=size.diameter)
+    guesses = []
+    for path, scan in zip(paths, scans, strict=True):
+        try:
+            guesses.append(propose.guess(scan.mesh, known, locator.load()))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    found = one_pot.gather(completer, guesses, known)
+    moved = list(zip(scans, found.moves, strict=True))
+    lying = [scan.mesh.copy().apply_transform(move) for scan, move in moved if move is not None]
+    _, about, contents = scans[found.frame]
+    side, name = completer.resolution * completer.pool, str(paths[found.frame])
+    whole: Any = trimesh.util.concatenate(lying)
+    sherd = formats.in_cube(whole, found.placement, side, name, about, contents)
+    loose = tuple(
+        Loose(scan.input["file"], scan.input["sha256"], _rows(move), scan.contents.notes)
+        for scan, move in moved
+    )
+    return Request((sherd._replace(told=size, loose=loose),))
+
+
+def _rows(move: Float[np.ndarray, "4 4"] | None) -> Any:
+    return None if move is None else tuple(map(tuple, np.round(move, 9).tolist()))
+
+
+def require_loose(paths: Sequence[pathlib.Path], facts: Mapping[str, Any]) -> None:
+    """Raise ValueError where files cannot be loose sherds of one pot, or where something is told
+    that holds for one sherd alone."""
+    told = [name for name in _OF_ONE_SHERD if facts.get(name) not in (None, False)]
+    if told:
+        raise ValueError(
+            f"--{told[0].replace('_', '-')} tells of one sherd, and --one-pot takes several: leave"
+            " one of the two out"
+        )
+    if not 2 <= len(paths) <= one_pot.MOST:
+        raise ValueError(f"--one-pot takes 2 to {one_pot.MOST} sherds; here are {len(paths)}")
+    voxels = [path for path in paths if not formats.is_mesh(path)]
+    if voxels:
+        raise ValueError(
+            f"{voxels[0]}: --one-pot takes meshes, as a file of voxels is its pot's box already"
+        )
 
 
 def is_placed(path: pathlib.Path, facts: Mapping[str, Any]) -> bool:
@@ -84,9 +147,7 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
         others = {*_OF_A_SEARCH, "as_is", "place", "largest", "body"}
         told = {name: value for name, value in facts.items() if name not in others}
         return formats.read(path, longest=side, which=which, **told)
-    mesh, about, contents = formats.read_mesh(path, facts.get("unit"), which)
-    if len(contents.bodies) > 1 and not which:
-        raise source.ScanError(f"{path}: {contents.several}")
+    mesh, about, contents = _scan(path, facts)
     height, width, voxel = (facts.get(name) for name in ("height_mm", "diameter_mm", "voxel_mm"))
     formats.check_sizes(path, voxel_mm=voxel, height_mm=height, diameter_mm=width)
     known = place.Known(
@@ -102,6 +163,15 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return formats.in_cube(mesh, found, side, str(path), about, contents)
+
+
+def _scan(path: pathlib.Path, facts: Mapping[str, Any]) -> formats.Scan:
+    """The mesh of a file that holds one body, or of which it is said which is the sherd."""
+    which = 1 if facts.get("largest") else facts.get("body")
+    scan = formats.read_mesh(path, facts.get("unit"), which)
+    if len(scan.contents.bodies) > 1 and not which:
+        raise source.ScanError(f"{path}: {scan.contents.several}")
+    return scan
 
 
 def _direction(facts: Mapping[str, Any]) -> tuple[float, float, float] | None:

@@ -22,7 +22,7 @@ from voxgan_jax.report import meshes, missing_piece, record, spread
 from voxgan_jax.report.printing import Printing, prepare
 from voxgan_jax.scan import doubts, walls
 from voxgan_jax.scan.contents import NOTHING, Contents
-from voxgan_jax.scan.pose import Doubt, Placement, PotSize
+from voxgan_jax.scan.pose import Doubt, Loose, Placement, PotSize
 
 if TYPE_CHECKING:
     import trimesh
@@ -56,6 +56,7 @@ class Vessel:
         inputs: `ledger.marks` of files that no result may replace.
         in_overview: whether an overview of several pots links to its page, which links back.
         contents: what the scan's file held, and the origin of all coordinates here.
+        loose: where each of several loose sherds lies, which together are `original`.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Vessel:
     inputs: ledger.Marks = frozenset()
     in_overview: bool = False
     contents: Contents = NOTHING
+    loose: tuple[Loose, ...] = ()
 
     @functools.cached_property
     def hypothesis_meshes(self) -> "list[trimesh.Trimesh]":

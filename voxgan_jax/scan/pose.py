@@ -1,6 +1,6 @@
 """A sherd in its pot; its placement there, and how sure that is, in numbers and in words."""
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import trimesh
 
 Word = Literal["high", "fair", "low"]
+Row = tuple[float, float, float, float]
 
 HIGH, FAIR = 0.7, 0.4
 """From this share on a placement is called sure, and fairly sure."""
@@ -86,6 +87,19 @@ def _mm(size: float) -> str:
     return f"{size:.0f} mm" if abs(size) >= 100 else f"{size:.1f} mm"
 
 
+class Loose(NamedTuple):
+    """One of several loose sherds of one pot, placed together: a record of the report."""
+
+    file: Annotated[str, "its name without folders"]
+    sha256: str
+    move: Annotated[
+        tuple[Row, Row, Row, Row] | None,
+        "4 × 4, from its coordinates in mm to the report's; null: it was set aside, as the pot of"
+        " the others does not foretell it",
+    ]
+    notes: Annotated[tuple[str, ...], "what a user has to know of its file, in words"]
+
+
 class Sherd(NamedTuple):
     """A sherd in its pot's box.
 
@@ -95,7 +109,8 @@ class Sherd(NamedTuple):
     that was voxels. `placement` says how it was placed; None where it lies as the file has it.
     `scaled` is False where nobody told how big a voxel is. `input` is the record of the file that
     was read: its name, bytes and sha256; `contents` what that held, and the origin of all
-    coordinates here. `told` is the size that the pot was told to have.
+    coordinates here. `told` is the size that the pot was told to have. `loose` says where each of
+    several loose sherds of one pot lies, which together are this one.
     """
 
     labels: UInt8[np.ndarray, "_ _ _"]
@@ -108,6 +123,7 @@ class Sherd(NamedTuple):
     input: dict[str, Any] | None = None
     contents: Contents = NOTHING
     told: PotSize = PotSize()
+    loose: tuple[Loose, ...] = ()
 
     @property
     def to_mm(self) -> Float[np.ndarray, "4 4"]:
