@@ -10,7 +10,7 @@ from scipy import special
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.placement import several
 from voxgan_jax.placement.candidate import Known, matrix
-from voxgan_jax.placement.place import logit, placement, require_centred, settled
+from voxgan_jax.placement.place import placement, require_centred, settled
 from voxgan_jax.placement.propose import Guess
 from voxgan_jax.scan.pose import Placement
 
@@ -19,7 +19,10 @@ Move = Float[np.ndarray, "4 4"]
 MOST = 12
 """So many sherds are placed together at most: time grows with their square."""
 
-TRUST = (0.0, 0.0, 0.0)
+TRUST = (2.9, 0.29)
+"""How often such a place is right (the right end up, the pot's size within 10 %), as a logit: a
+constant, and what the value of a pot (`several.Pot`) a sherd is worth. Fitted to three sherds each
+of 38 validation pots, of which 31 were right."""
 
 
 class Gathered(NamedTuple):
@@ -62,12 +65,11 @@ def gather(
     frame = max(placed, key=lambda n: parts[n].foretold)
     points = guesses[frame].view.fill.points
     made = placement(completer, candidates[frame], given, found.answer(given), points)
-    agreed = float(np.mean([parts[n].foretold for n in placed]))
-    features = (1.0, agreed, logit(made.own_iou))
+    value = several.Pot(parts).value
     shown = [guesses[n].view for n in placed if guesses[n].view.shown > guesses[n].view.thickness]
     made = made._replace(
-        score=several.Pot(parts).value,
-        share=float(special.expit(np.dot(TRUST, features))),
+        score=value,
+        share=float(special.expit(np.dot(TRUST, (1.0, value / len(parts))))),
         wall_mm=float(np.median([guesses[n].view.thickness for n in placed])),
         shown_wall_mm=max((view.shown for view in shown), default=None),
     )

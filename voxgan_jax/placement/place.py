@@ -108,7 +108,7 @@ def judged(
     """
     answer = answers[0]
     made = placement(completer, candidate, given, answer, points)
-    parts = candidate.log_share, logit(made.own_iou), foretold.likelihood(answers[1:], given)
+    parts = candidate.log_share, _logit(made.own_iou), foretold.likelihood(answers[1:], given)
     score = float(np.dot(WEIGHTS, parts))
     for told, found in ((known.height, made.height_mm), (known.diameter, made.diameter_mm)):
         if told is not None:
@@ -153,9 +153,8 @@ def placement(
     )
 
 
-def logit(share: float) -> float:
-    """That of a share, of which none counts as nearer than a hundredth to 0 or 1."""
-    return float(special.logit(np.clip(share, 0.01, 0.99)))
+def _logit(share: float) -> float:
+    return float(special._logit(np.clip(share, 0.01, 0.99)))
 
 
 def ranked(
@@ -183,7 +182,7 @@ def ranked(
         left = [n for n in left if n not in group]
     kept = sorted(kept, key=lambda made: -made.share)[: RUNNER_UPS + 1]
     best = kept[0]
-    parts = (1.0, logit(best.share), logit(best.own_iou))
+    parts = (1.0, _logit(best.share), logit(best.own_iou))
     sure = float(special.expit(np.dot(TRUST, parts)))
     others = tuple(
         other._replace(share=sure * other.share / max(best.share, 1e-9)) for other in kept[1:]

@@ -35,7 +35,7 @@ are worth: chosen on validation pots."""
 _SURE, _UNLIKELY = -1.5, -8.0
 """A sherd's own shape counts within these bounds: not more, as a line that is round by chance would
 outdo all others, and not less, so that the other sherds may speak for a place."""
-_SET_ASIDE = -9.5
+_SET_ASIDE = -8.0
 """A sherd whose place is worth less is left out."""
 _AGREED = -0.5
 """So well another sherd is foretold before there is a pot."""
