@@ -154,7 +154,7 @@ def placement(
 
 
 def _logit(share: float) -> float:
-    return float(special._logit(np.clip(share, 0.01, 0.99)))
+    return float(special.logit(np.clip(share, 0.01, 0.99)))
 
 
 def ranked(
@@ -182,7 +182,7 @@ def ranked(
         left = [n for n in left if n not in group]
     kept = sorted(kept, key=lambda made: -made.share)[: RUNNER_UPS + 1]
     best = kept[0]
-    parts = (1.0, _logit(best.share), logit(best.own_iou))
+    parts = (1.0, _logit(best.share), _logit(best.own_iou))
     sure = float(special.expit(np.dot(TRUST, parts)))
     others = tuple(
         other._replace(share=sure * other.share / max(best.share, 1e-9)) for other in kept[1:]
