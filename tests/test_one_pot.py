@@ -21,7 +21,7 @@ from voxgan_jax.placement.candidate import Candidate, Known
 from voxgan_jax.placement.view import viewed
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import api
-from voxgan_jax.restore.request import read_one_pot
+from voxgan_jax.restore.request import read_request
 
 pytestmark = pytest.mark.usefixtures("short_search")
 
@@ -92,7 +92,7 @@ def test_a_place_nearby_is_mended(known, shown):
     start = Candidate(axis, STEP, BOTTOM + 4.0, -2.0)
     made = nearby.best(start, viewed(sherd(0, 40)), shown, known, (0.85, 12.0))
     assert nearby.foretold(made, shown, known) > nearby.foretold(start, shown, known) + 0.2
-    assert np.degrees(np.arccos(made.axis.direction @ UP)) < 3.0
+    assert np.degrees(np.arccos(made.axis.direction @ UP)) < 5.0
     aside = made.axis.point - (made.axis.point @ UP) * UP
     assert np.linalg.norm(aside) < 1.5 and made.log_share > start.log_share
 
@@ -211,7 +211,7 @@ def test_what_holds_for_one_sherd_is_refused(files, tmp_path, capsys, more, said
 def test_a_sherd_about_which_no_pot_turns_is_named(files):
     facts = {"height_mm": 5.0, "diameter_mm": 5.0}
     with pytest.raises(ValueError, match="the sherd is bigger than the pot") as caught:
-        read_one_pot(knowing(), files, facts)
+        read_request(knowing(), files[0], facts, others=files[1:])
     assert str(caught.value).startswith(f"{files[0]}: ")
 
 
@@ -226,5 +226,7 @@ def test_files_that_cannot_be_loose_sherds_are_refused(files, tmp_path, capsys):
         command = ["complete", *map(str, several), "--one-pot", "--out", str(tmp_path / "out")]
         assert main.main(command) == 1
         assert said in capsys.readouterr().err
+    with pytest.raises(ValueError, match="takes 2 to 12 sherds; here are 1"):
+        voxgan_jax.complete(files[:1])
     with pytest.raises(ValueError, match="--one-pot takes meshes"):
         voxgan_jax.complete([np.ones((3, 3, 3), np.uint8), files[0]])

@@ -199,7 +199,7 @@ def _at_scales(
 def _upright(
     axis: Axis,
     points: Float[np.ndarray, "n 3"],
-    table: Float[np.ndarray, "s p"],
+    table: Float[np.ndarray, "_ p"],
     unit: float,
     known: Known,
 ) -> Pose | None:

@@ -115,7 +115,9 @@ def _loose(guess: Guess) -> Loose:
         half = (height.max() + height.min()) / 2
         return axis._replace(point=axis.point + half * axis.direction)
 
-    poses = tuple((level(axis), scales, cells) for axis, scales, cells in guess.poses)
+    # By a size that is told nearly all may be ruled out: what is left is likely as a whole.
+    left = special.logsumexp([special.logsumexp(cells) for _, _, cells in guess.poses])
+    poses = tuple((level(axis), scales, cells - left) for axis, scales, cells in guess.poses)
     return Loose(guess, poses, shown(guess.view))
 
 

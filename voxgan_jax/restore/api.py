@@ -16,7 +16,7 @@ from voxgan_jax.devices import accelerator
 from voxgan_jax.inference import completer, predict
 from voxgan_jax.inference.answer import Request
 from voxgan_jax.restore import arguments, files, naming, pot
-from voxgan_jax.restore.request import read_one_pot, read_request
+from voxgan_jax.restore.request import read_request, require_loose
 from voxgan_jax.scan import ply
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def complete(
 
     Args:
         sherd: a file, as `voxgan complete` takes it; or a grid with axes (x, y, z) whose values
-            are 0 or a fragment's id, in the pot's box; or a mesh. Several files or meshes, in a
-            list, are loose sherds of one pot (`--one-pot`).
+            are 0 or a fragment's id, in the pot's box; or a mesh. Files or meshes in a list are
+            loose sherds of one pot (`--one-pot`).
         unit: of a mesh's coordinates: mm, cm, m or in; None takes the file's, m in GLB, else mm.
         voxel_mm: side of a voxel; None: 1 for a grid; for a mesh, as fits the model's cube.
         up: where the rim is, seen from the base: x, y, z, -x, -y or -z.
@@ -106,9 +106,8 @@ def complete(
             **{"resolution": resolution, "name": name, "weights": weights, "workdir": workdir},
         }
     )
-    if isinstance(sherd, (list, tuple)):
-        return _complete([_checked(one) for one in sherd], **told)
-    return _complete(_checked(cast(Any, sherd)), **told)
+    several = isinstance(sherd, (list, tuple))
+    return _complete(list(map(_checked, sherd)) if several else _checked(sherd), **told)
 
 
 def _complete(
@@ -188,7 +187,8 @@ def _read(
         if isinstance(sherd, list):
             numbered = (f"sherd{number}" for number in range(1, len(sherd) + 1))
             paths = list(map(_in_file, sherd, numbered, itertools.repeat(pathlib.Path(folder))))
-            return read_one_pot(model, paths, facts | {"fragment": ids or None})
+            require_loose(paths, facts)
+            return read_request(model, paths[0], facts, ids=ids, others=paths[1:])
         return read_request(model, _in_file(sherd, "sherd", pathlib.Path(folder)), facts, ids=ids)
 
 

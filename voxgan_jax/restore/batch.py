@@ -22,7 +22,7 @@ from voxgan_jax.inference.completer import Completer
 from voxgan_jax.placement import locator
 from voxgan_jax.restore import faults, naming, pot
 from voxgan_jax.restore.pool import Each, here
-from voxgan_jax.restore.request import is_placed, read_one_pot, read_request
+from voxgan_jax.restore.request import is_placed, read_request
 
 _BYTES = 180
 """Of memory for a voxel of a pot's box, meshes and all: 2.5 GB were taken by 236 × 236 × 256."""
@@ -72,8 +72,7 @@ def complete_files(
 
     Args:
         out_dir: where `NAME_completed.vox` and the others go (`Completion.write`).
-        facts, ids, fixed_fragment: as in `read_request`.
-        others: files of loose sherds that are of one pot with each of `paths` (`read_one_pot`).
+        facts, others, ids, fixed_fragment: as in `read_request`.
         formats, overwrite, clearance_mm, fineness, drawn (`scale`, `mirrored`): of `Completion`.
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what the reports say besides.
@@ -95,14 +94,11 @@ def complete_files(
     def read(path: pathlib.Path) -> Request:
         # Looking for a mesh's place takes the longest.
         placed = bool(others) or is_placed(path, facts)
-        more = f" and {len(others)} more" if others else ""
-        tell(f"placing {path}{more} by shape …" if placed else f"reading {path} …")
+        tell(f"placing {path} by its shape …" if placed else f"reading {path} …")
         if placed or options.get("whole_cube"):
             require_room(path, (completer.resolution * completer.pool,) * 3)
-        if others:
-            request = read_one_pot(completer, [path, *others], facts)
-        else:
-            request = read_request(completer, path, facts, ids=ids, fixed_fragment=fixed_fragment)
+        which: dict[str, Any] = {"ids": ids, "fixed_fragment": fixed_fragment, "others": others}
+        request = read_request(completer, path, facts, **which)
         require_room(path, request.sherds[0].labels.shape)
         return request
 

@@ -28,6 +28,7 @@ def read_request(
     *,
     ids: Sequence[int] = (),
     fixed_fragment: bool = False,
+    others: Sequence[pathlib.Path] = (),
 ) -> Request:
     """What a file asks.
 
@@ -37,11 +38,16 @@ def read_request(
             (`is_placed`); `largest` or `body`, which say what of a mesh is taken.
         ids: the fragments that are given; all where none is named.
         fixed_fragment: give the one that evaluation gives, in place of `ids`.
+        others: files of more loose sherds of the same pot, each in a place of its own; the request
+            is in the coordinates of one of them (`require_loose`).
 
     Raises:
         OSError, ValueError: why it cannot be completed; so one file's fault does not stop the batch
             of which it would be a part.
     """
+    if others:
+        which = {"fragment": ids or None, "fixed_fragment": fixed_fragment}
+        return _read_one_pot(completer, [path, *others], {**facts, **which})
     with source.told(path, "restored", "check that it is a scan of a sherd, and its unit"):
         sherd = _read(completer, path, facts)
     sherd = sherd._replace(told=PotSize(facts.get("height_mm"), facts.get("diameter_mm")))
@@ -54,17 +60,9 @@ def read_request(
     return request
 
 
-def read_one_pot(
+def _read_one_pot(
     completer: Completer, paths: Sequence[pathlib.Path], facts: Mapping[str, Any]
 ) -> Request:
-    """What the files of several loose sherds of one pot ask, in the coordinates of one of them.
-
-    Args:
-        facts: as those of `read_request`, but what tells of one sherd alone.
-
-    Raises:
-        OSError, ValueError: why they cannot be completed (`require_loose`).
-    """
     import trimesh
 
     require_loose(paths, facts)
