@@ -22,10 +22,10 @@ def radius(height: np.ndarray) -> np.ndarray:
 
 
 def sherd(low: float, high: float, degrees: float = 45.0) -> trimesh.Trimesh:
-    """The wall between two heights."""
+    """The wall between two heights, a scan with some noise."""
     height = np.linspace(low, high, 41)
     outer = np.stack([radius(height), height], 1)
-    return turned_sherds.sherd(outer, outer - [WALL, 0], degrees)
+    return turned_sherds.sherd(outer, outer - [WALL, 0], degrees, noise=0.05)
 
 
 def pot(side: int = 64) -> np.ndarray:

@@ -84,26 +84,24 @@ def complete(
         resolution: of the `.vox` file: 64, 128 or 256 voxels along the model's cube; None: its own.
         clearance_mm: how far the missing piece stays from the original.
         mirrored: the section stands right in the drawing, the outside left.
-        scale: of the drawing in print, as "1:3": 1:1 to 1:5 or 1:10; None: as big as the pot.
+        scale: of the drawing in print, "1:1" to "1:5" or "1:10"; None: as big as the pot.
         name: what the files of `Completion.write` are called where `sherd` is no file: "sherd", or
             "folder/sherd" in a folder below the results'.
         weights, workdir: a weights file or a run's folder, in place of the package's model.
 
     Raises:
-        FileNotFoundError: no such file.
-        ScanError, VoxError: a file that cannot be read.
-        ValueError: an argument that cannot be, an empty grid, a fragment that it does not have, a
-            pot too big for the model, a name that is none (`naming.checked`).
+        FileNotFoundError, ScanError, VoxError: no such file, or one that cannot be read.
+        ValueError: an argument or name that cannot be, an empty grid, a pot too big for the model.
         TypeError: an argument of another kind.
     """
     told = arguments.checked(
         {
             **{"unit": unit, "voxel_mm": voxel_mm, "up": up, "axis": axis, "height_mm": height_mm},
-            **{"diameter_mm": diameter_mm, "rim": rim, "base": base, "as_is": as_is},
-            **{"largest": largest, "body": body, "place": place, "fragments": fragments},
-            **{"hypotheses": hypotheses, "threshold": threshold, "whole_cube": whole_cube},
-            **{"clearance_mm": clearance_mm, "mirrored": mirrored, "scale": scale},
-            **{"resolution": resolution, "name": name, "weights": weights, "workdir": workdir},
+            **{"diameter_mm": diameter_mm, "rim": rim, "base": base, "as_is": as_is, "body": body},
+            **{"largest": largest, "place": place, "fragments": fragments, "threshold": threshold},
+            **{"hypotheses": hypotheses, "whole_cube": whole_cube, "clearance_mm": clearance_mm},
+            **{"mirrored": mirrored, "scale": scale, "resolution": resolution, "name": name},
+            **{"weights": weights, "workdir": workdir},
         }
     )
     several = isinstance(sherd, (list, tuple))

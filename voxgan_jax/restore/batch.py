@@ -73,10 +73,9 @@ def complete_files(
     Args:
         out_dir: where `NAME_completed.vox` and the others go (`Completion.write`).
         facts, others, ids, fixed_fragment: as in `read_request`.
-        formats, overwrite, clearance_mm, fineness, drawn (`scale`, `mirrored`): of `Completion`.
+        formats, overwrite, clearance_mm, fineness, in_overview, drawn: of `Completion`.
         names: what the results of a file are called; otherwise as the file, without its ending.
         about: what the reports say besides.
-        in_overview: as in `Completion`.
         inputs: `ledger.marks` of files that no result may replace, besides `paths`.
         memory: bytes that may be taken; a pot that needs more is an error.
         each, ahead: how the files are written, and read, placed and restored before: of `pool`.
@@ -92,12 +91,11 @@ def complete_files(
     require_room = functools.partial(_require_room, formats, fineness, memory)
 
     def read(path: pathlib.Path) -> Request:
-        # Looking for a mesh's place takes the longest.
         placed = bool(others) or is_placed(path, facts)
         tell(f"placing {path} by its shape …" if placed else f"reading {path} …")
         if placed or options.get("whole_cube"):
             require_room(path, (completer.resolution * completer.pool,) * 3)
-        which: dict[str, Any] = {"ids": ids, "fixed_fragment": fixed_fragment, "others": others}
+        which: Any = {"ids": ids, "fixed_fragment": fixed_fragment, "others": others}
         request = read_request(completer, path, facts, **which)
         require_room(path, request.sherds[0].labels.shape)
         return request
@@ -106,9 +104,9 @@ def complete_files(
         request = read(path)
         tell(f"completing {path} …")
         (answer,) = predict.complete_batch(completer, [request], **options)
-        how: dict[str, Any] = {"clearance_mm": clearance_mm, "fineness": fineness, **(drawn or {})}
-        told = {**(about or {}), "input": request.sherds[0].input}
-        made = pot.restore(request, answer, name=(names or {}).get(path), about=told, **how)
+        how: Any = {"clearance_mm": clearance_mm, "fineness": fineness, **(drawn or {})}
+        how["about"] = {**(about or {}), "input": request.sherds[0].input}
+        made = pot.restore(request, answer, name=(names or {}).get(path), **how)
         tell(f"drawing and writing {path} …")
         met = _met(inputs, out_dir, made.name, formats)
         return dataclasses.replace(made, inputs=met, in_overview=in_overview)
