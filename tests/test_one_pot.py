@@ -115,9 +115,10 @@ def test_sherds_come_together_and_one_of_another_pot_is_set_aside():
     assert [move is None for move in found.moves] == [False, False, False, True]
     right = []
     for n, move in enumerate(found.moves[:3]):
-        there = np.linalg.inv(poses[found.frame]) @ move @ poses[n]
-        tilt = np.degrees(np.arccos(min(there[2, 2], 1.0)))
-        right.append(tilt < 5 and abs(there[2, 3]) < 6 and np.linalg.norm(there[:2, 3]) < 6)
+        own = np.linalg.inv(move @ poses[n])
+        tilt = np.degrees(np.arccos((own[:3, :3] @ found.placement.direction)[2]))
+        *aside, along, _ = own @ found.placement.matrix @ [31.5, 31.5, 31.5, 1]
+        right.append(tilt < 5 and abs(along) < 6 and np.linalg.norm(aside) < 6)
         # Rigid, and no mirror image.
         np.testing.assert_allclose(move[:3, :3] @ move[:3, :3].T, np.eye(3), atol=1e-6)
         assert np.linalg.det(move[:3, :3]) == pytest.approx(1)
@@ -174,7 +175,9 @@ def test_the_command_writes_one_pot_of_several_files(files, tmp_path, monkeypatc
     report = Report.from_json(json.loads((tmp_path / "a_pot.json").read_text("utf-8")))
     assert report.sherds and [loose.file for loose in report.sherds] == ["a.ply", "b.ply", "c.ply"]
     assert all(loose.move for loose in report.sherds) and report.input
-    assert report.input.file == report.sherds[gathered().frame].file
+    assert report.input.file == "a.ply"
+    frame = report.sherds[gathered().frame]
+    assert f"in one pot in the coordinates of {frame.file}: a.ply, b.ply, c.ply" in said
     assert report.options and len(report.options["one_pot"]) == 2
     page = (tmp_path / "a_pot.html").read_text("utf-8")
     assert "they stand apart around it" in page

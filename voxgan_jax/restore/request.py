@@ -78,9 +78,10 @@ def _read_one_pot(
     found = one_pot.gather(completer, guesses, known)
     moved = list(zip(scans, found.moves, strict=True))
     lying = [scan.mesh.copy().apply_transform(move) for scan, move in moved if move is not None]
-    _, about, contents = scans[found.frame]
     side, name = completer.resolution * completer.pool, str(paths[found.frame])
     whole: Any = trimesh.util.concatenate(lying)
+    # A later run knows the results by the first file.
+    about, contents = scans[0].input, scans[found.frame].contents
     sherd = formats.in_cube(whole, found.placement, side, name, about, contents)
     loose = tuple(
         Loose(scan.input["file"], scan.input["sha256"], _rows(move), scan.contents.notes)
