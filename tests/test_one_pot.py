@@ -115,6 +115,7 @@ def test_sherds_come_together_and_one_of_another_pot_is_set_aside():
     assert [move is None for move in found.moves] == [False, False, False, True]
     right = []
     for n, move in enumerate(found.moves[:3]):
+        assert move is not None
         own = np.linalg.inv(move @ poses[n])
         tilt = np.degrees(np.arccos((own[:3, :3] @ found.placement.direction)[2]))
         *aside, along, _ = own @ found.placement.matrix @ [31.5, 31.5, 31.5, 1]
@@ -144,7 +145,9 @@ def test_where_no_two_agree_the_surest_is_placed_alone():
     nothing = Completer(lambda partial: jnp.zeros_like(partial), 64, 1, "center", 0.5)
     found = one_pot.gather(nothing, guesses(*sherds()[0][1:]), Known(height=HEIGHT))
     assert [move is None for move in found.moves].count(True) == 1
-    np.testing.assert_allclose(found.moves[found.frame], np.eye(4))
+    kept = found.moves[found.frame]
+    assert kept is not None
+    np.testing.assert_allclose(kept, np.eye(4))
 
 
 @pytest.fixture(scope="module")

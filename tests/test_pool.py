@@ -19,7 +19,8 @@ from turned_pots import bowl, sherd
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.restore import faults, pool
-from voxgan_jax.restore.pot import FORMATS, Completion
+from voxgan_jax.restore.naming import USUAL
+from voxgan_jax.restore.pot import Completion
 
 WORK = pathlib.Path(pool_work.__file__)
 
@@ -114,11 +115,11 @@ def test_a_process_that_writes_pots_makes_the_same_meshes_and_holds_no_jax(tmp_p
     labels = np.where(pot, INFERRED, 0).astype(np.uint8)
     labels[np.flip(sherd(bowl(14)), 2)] = GIVEN
     restored = Completion("a", labels, pot.astype(np.float32), surface.frame(pot.shape))
-    writing = functools.partial(faults.write, tmp_path, FORMATS, False)
+    writing = functools.partial(faults.write, tmp_path, USUAL, False)
     with pool.side_by_side(2) as each:
         ((_, (written, held)),) = each(pool_work.Watched(writing), [(WORK, restored)])
         ((_, there),) = each(pool_work.surface_of, [pot])
-    assert {path.suffix for path in written.paths} == {f".{form}" for form in FORMATS}
+    assert {path.suffix for path in written.paths} == {f".{form}" for form in USUAL}
     assert {"trimesh", "manifold3d", "skimage.measure", "voxgan_jax.report.page"} <= held
     assert not {"jax", "jaxlib", "flax", "voxgan_jax.inference.predict"} & held
     assert isinstance(there, trimesh.Trimesh) and there.is_volume
