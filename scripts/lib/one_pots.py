@@ -109,7 +109,7 @@ def _row(
     seconds = time.perf_counter() - began
     moves, own = found.moves[: len(several)], found.moves[len(several) :]
     row = {"name": several[0].name, "sherds": len(several), "false": false is not None}
-    row |= {"named": own == (None,)} if false else {}
+    row |= {"named": own[0] is None} if false else {}
     row |= {"best": max(alone)[0], "surest": max(alone, key=lambda one: one[1])[0]}
     row |= {"mean": float(np.mean([iou for iou, _ in alone])), "seconds": seconds}
     row |= {"aside": sum(move is None for move in moves), "confidence": found.placement.share}
