@@ -125,6 +125,7 @@ def test_sherds_come_together_and_one_of_another_pot_is_set_aside():
         assert np.linalg.det(move[:3, :3]) == pytest.approx(1)
     # By its own walls the axis of the shoulder is 13° off.
     assert sum(right) >= 2
+    assert found.placement.word == "fair"
     assert found.placement.voxel_mm == pytest.approx(STEP, rel=0.05)
     assert found.placement.height_mm == pytest.approx(HEIGHT, rel=0.07)
 
