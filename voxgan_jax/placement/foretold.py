@@ -8,7 +8,7 @@ pot, a half seldom foretells the other.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 SECTORS = 48
@@ -43,28 +43,25 @@ def likelihood(answers: Sequence[Float[np.ndarray, "r r r"]], given: Voxels) -> 
 
 def sectors(part: Voxels) -> Bool[np.ndarray, "sectors rows"]:
     """Which sectors about the cube's axis a part of a sherd fills in each row."""
-    side = part.shape[0]
+    d, h, w = np.nonzero(part)
+    filled = np.zeros((SECTORS, len(part)), bool)
+    filled[_sector(len(part))[d, h], w] = True
+    return filled
+
+
+def _sector(side: int) -> Int[np.ndarray, "r r"]:
+    """The number of the sector in which each column of a cube lies."""
     across = np.arange(side) - (side - 1) / 2
     turn = np.arctan2(across, across[:, None]) / (2 * np.pi) % 1.0
-    sector = (turn * SECTORS).astype(int)
-    d, h, w = np.nonzero(part)
-    filled = np.zeros((SECTORS, side), bool)
-    filled[sector[d, h], w] = True
-    return filled
+    return (turn * SECTORS).astype(int)
 
 
 def _seen(part: Voxels) -> Voxels:
     """The voxels of which a part of a sherd tells whether they were clay: near it, and in the
     sectors about the cube's axis that it fills in their row."""
-    side = part.shape[0]
-    across = np.arange(side) - (side - 1) / 2
-    turn = np.arctan2(across, across[:, None]) / (2 * np.pi) % 1.0
-    sector = (turn * SECTORS).astype(int)
-    d, h, w = np.nonzero(part)
-    filled = np.zeros((SECTORS, side), bool)
-    filled[sector[d, h], w] = True
+    filled = sectors(part)
     # Where it ends a sector is filled in part; some parts have no other.
     inner = filled & np.roll(filled, 1, 0) & np.roll(filled, -1, 0)
     inner = np.where(inner.any(axis=0), inner, filled)
     near = ndimage.maximum_filter(part, (2 * BESIDE + 1, 2 * BESIDE + 1, 1))
-    return near & inner[sector]
+    return near & inner[_sector(len(part))]
