@@ -225,6 +225,16 @@ def test_a_sherd_about_which_no_pot_turns_is_named(files):
     assert str(caught.value).startswith(f"{files[0]}: ")
 
 
+def test_the_file_at_fault_is_named(files, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(completer, "load", lambda **_: knowing())
+    bad = tmp_path / "bad.stl"
+    bad.write_text("solid x")
+    command = ["complete", str(files[0]), str(bad), "--one-pot", "--out", str(tmp_path / "out")]
+    assert main.main(command) == 1
+    assert capsys.readouterr().err.startswith(f"voxgan: {bad}: no mesh can be read of it")
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_files_that_cannot_be_loose_sherds_are_refused(files, tmp_path, capsys):
     box = tmp_path / "box.npy"
     np.save(box, np.ones((3, 3, 3), np.uint8))

@@ -21,9 +21,11 @@ _MOST = 500
 def of_file(path: str | pathlib.Path, error: Exception) -> Exception:
     """The error of a file: one line that begins with its path; notes hold the traceback.
 
-    Any process can raise it again. A full disk stays what it is.
+    Any process can raise it again. A full disk stays what it is, and so does the error of a file,
+    as of another sherd of the same pot.
     """
-    if is_full(error):
+    told = any(note.startswith("Traceback") for note in getattr(error, "__notes__", ()))
+    if told or is_full(error):
         return error.with_traceback(None)
     foreseen, head = isinstance(error, (OSError, ValueError)), f"{path}: "
     # The path as it is, whatever it holds; the rest in one line.

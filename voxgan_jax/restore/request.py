@@ -13,6 +13,7 @@ from voxgan_jax.inference.answer import Request
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.predict import given_voxels
 from voxgan_jax.placement import locator, one_pot, place, propose
+from voxgan_jax.restore import faults
 from voxgan_jax.scan import formats, source
 from voxgan_jax.scan.pose import Loose, PotSize, Sherd
 
@@ -66,15 +67,15 @@ def _read_one_pot(
     import trimesh
 
     require_loose(paths, facts)
-    scans = [_scan(path, facts) for path in paths]
     size = PotSize(facts.get("height_mm"), facts.get("diameter_mm"))
     known = place.Known(height=size.height, diameter=size.diameter)
-    guesses = []
-    for path, scan in zip(paths, scans, strict=True):
+    scans, guesses = [], []
+    for path in paths:
         try:
-            guesses.append(propose.guess(scan.mesh, known, locator.load()))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            scans.append(_scan(path, facts))
+            guesses.append(propose.guess(scans[-1].mesh, known, locator.load()))
+        except Exception as error:
+            raise faults.of_file(path, error) from error
     found = one_pot.gather(completer, guesses, known)
     moved = list(zip(scans, found.moves, strict=True))
     lying = [scan.mesh.copy().apply_transform(move) for scan, move in moved if move is not None]
