@@ -63,10 +63,76 @@ def test_a_project_is_open_once_and_no_other_folder_is_taken(tmp_path):
         file.write_text(wrong)
         with pytest.raises(ValueError, match=r"project.json: not a project"):
             Project(tmp_path / "finds")
-    scan = {"id": 1, "file": "../../secret.stl"}
-    file.write_text(json.dumps({"version": 1, "last": 1, "scans": [scan]}))
-    with pytest.raises(ValueError, match="a scan's name is a path"):
+    restored = {"choices": {}, "report": {}, "files": ["../../../secret"]}
+    for scan in (
+        {"id": 1, "file": "../../secret.stl"},
+        {"id": 1, "file": "...stl"},
+        {"id": 1, "file": "a.stl", "restored": restored},
+    ):
+        file.write_text(json.dumps({"version": 1, "last": 1, "scans": [scan]}))
+        with pytest.raises(ValueError, match="is a path"):
+            Project(tmp_path / "finds")
+    file.write_text(json.dumps({"version": 1, "scans": []}))
+    with pytest.raises(ValueError, match="not a project of this version"):
         Project(tmp_path / "finds")
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link/results").symlink_to(tmp_path / "other", target_is_directory=True)
+    (tmp_path / "link/project.json").write_text('{"version": 1, "last": 0, "scans": []}')
+    with pytest.raises(ValueError, match="results: a link"):
+        Project(tmp_path / "link")
+
+
+def test_a_project_that_was_only_begun_is_taken(tmp_path):
+    (tmp_path / "finds/scans").mkdir(parents=True)
+    (tmp_path / "finds/.DS_Store").touch()
+    Project(tmp_path / "finds").close()
+    assert (tmp_path / "finds/project.json").is_file()
+
+
+def test_two_windows_change_different_choices_and_lose_none(tmp_path):
+    with app_work.bench(tmp_path / "finds") as bench:
+        scan = added(bench, tmp_path)
+        ask = client(bench)
+        for told in ({"height_mm": 120}, {"rim": True}, {"height_mm": None}, {"base": True}):
+            assert ask.post(f"/scans/{scan.id}/choices", json={"choices": told}).status_code == 204
+        assert scan.choices == {"rim": True, "base": True}
+        assert ask.post(f"/scans/{scan.id}/choices", json={"choices": [1]}).status_code == 400
+
+
+def test_the_command_is_that_of_the_files_that_are_there(tmp_path):
+    with app_work.bench(tmp_path / "finds") as bench:
+        scan = added(bench, tmp_path)
+        bench.restore(scan.id)
+        until(lambda: scan.restored)
+        bench.choose(scan.id, {"height_mm": STUCK_MM})
+        assert "--height-mm" not in bench.project.told()[0]["command"]
+
+
+def test_work_goes_on_where_nothing_can_be_kept(tmp_path, monkeypatch):
+    with app_work.bench(tmp_path / "finds") as bench:
+        scan, other = added(bench, tmp_path), added(bench, tmp_path, "other.stl")
+        save, full = bench.project._save, []
+
+        def failing():
+            full.append(1)
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(bench.project, "_save", failing)
+        bench._submit("restore", scan)
+        until(lambda: full and not bench.jobs.state())
+        monkeypatch.setattr(bench.project, "_save", save)
+        bench.restore(other.id)
+        until(lambda: other.restored)
+
+
+def test_a_scan_that_was_not_looked_at_is_looked_at_by_the_next_start(tmp_path):
+    with app_work.bench(tmp_path / "finds") as bench:
+        scan = added(bench, tmp_path)
+        with bench.project.changing(scan.id):
+            scan.look, scan.fault = None, "it takes too long"
+    with app_work.bench(tmp_path / "finds") as bench:
+        until(lambda: bench.project.scans[scan.id].look)
+        assert bench.project.scans[scan.id].fault is None
 
 
 def test_choices_are_taken_back_one_by_one(tmp_path):
@@ -112,6 +178,8 @@ def test_a_place_is_taken_turned_over_or_clicked(tmp_path):
         bench.flip(scan.id)
         assert scan.choices == taken | {"axis": [-0.6, 0.8, 0.0]}
         bench.undo(scan.id)
+        with pytest.raises(ValueError, match="clear the height, the diameter and the axis first"):
+            bench.take(scan.id, 0)
         bench.by_rim(scan.id, [[10, 0, 3], [-8, 5, 3], [0, -9, 3]])
         assert scan.choices == taken | {"axis": [0.0, 0.0, 1.0], "rim": True}
 

@@ -111,6 +111,15 @@ def test_a_scan_is_placed_again_only_for_other_choices(pot, monkeypatch):
         assert (len(asked), len(work._requests)) == (times, 1)
 
 
+def test_a_scan_that_takes_anothers_name_is_read(pot, monkeypatch):
+    asked, read = [], request.read_request
+    monkeypatch.setattr(request, "read_request", lambda *a, **k: asked.append(a) or read(*a, **k))
+    first = job("restore", pot)
+    for number, times in ((1, 1), (1, 1), (2, 2)):
+        assert done(first._replace(scan=number, choices={"voxel_mm": 3.5}))[0] == "done"
+        assert len(asked) == times
+
+
 def test_a_file_that_is_none_fails_in_one_line_and_writes_nothing(pot):
     path = pot.with_name("none.stl")
     path.write_bytes(b"not a scan")

@@ -22,6 +22,7 @@ from voxgan_jax.placement.view import viewed
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import api
 from voxgan_jax.restore.request import read_request
+from voxgan_jax.scan import ply
 
 pytestmark = pytest.mark.usefixtures("short_search")
 
@@ -185,6 +186,7 @@ def test_the_command_writes_one_pot_of_several_files(files, tmp_path, monkeypatc
     assert report.options and len(report.options["one_pot"]) == 2
     page = (tmp_path / "a_pot.html").read_text("utf-8")
     assert "they stand apart around it" in page
+    assert "tell what is known by --diameter-mm or --height-mm" in said
     assert trimesh.load_mesh(tmp_path / "a_pot_completed.stl").is_watertight
     assert main.main(command) == 0
     assert "completed before" in capsys.readouterr().out
@@ -223,6 +225,37 @@ def test_a_sherd_about_which_no_pot_turns_is_named(files):
     with pytest.raises(ValueError, match="the sherd is bigger than the pot") as caught:
         read_request(knowing(), files[0], facts, others=files[1:])
     assert str(caught.value).startswith(f"{files[0]}: ")
+
+
+def test_of_a_file_with_several_bodies_only_the_largest_can_be_meant(files, tmp_path):
+    two = tmp_path / "two.ply"
+    meshes = sherds()[0]
+    trimesh.util.concatenate([meshes[0], meshes[1].copy().apply_translation([900, 0, 0])]).export(
+        two
+    )
+    with pytest.raises(ValueError) as caught:
+        read_request(knowing(), two, {}, others=files[1:])
+    assert str(caught.value) == (
+        f"{two}: it holds 2 bodies; give --largest to take the largest of each file"
+    )
+
+
+@pytest.mark.usefixtures("found_before")
+def test_a_move_begins_at_the_files_own_coordinates(files, tmp_path):
+    far, away = tmp_path / "far.ply", np.array([500_000.0, 4_649_776_000.0, -12_000.0])
+    number = 1 if gathered().frame == 0 else 0
+    mesh = sherds()[0][number]
+    far.write_bytes(ply.as_ply(mesh.vertices + away, mesh.faces))
+    paths = [far if n == number else path for n, path in enumerate(files)]
+    (plain,) = read_request(knowing(), files[0], {}, others=files[1:]).sherds
+    (moved,) = read_request(knowing(), paths[0], {}, others=paths[1:]).sherds
+    one, other = plain.loose[number], moved.loose[number]
+    assert one.move and other.move and not other.frame
+    point = np.append(mesh.centroid, 1.0)
+    there = np.array(other.move) @ np.append(mesh.centroid + away, 1.0)
+    assert np.abs(there - np.array(one.move) @ point).max() < 0.1
+    assert "add (" not in " ".join(other.notes)
+    assert [loose.frame for loose in moved.loose].index(True) == gathered().frame
 
 
 def test_the_file_at_fault_is_named(files, tmp_path, monkeypatch, capsys):

@@ -5,7 +5,7 @@ import filecmp
 import pathlib
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -31,7 +31,7 @@ class Bench:
         self.jobs = Jobs(self._told, work)
         self._naming, self._coming = threading.Lock(), set[str]()
         for scan in list(project.scans.values()):
-            if scan.look is None and scan.fault is None:
+            if scan.look is None:
                 self._submit("look", scan)
 
     def close(self) -> None:
@@ -55,7 +55,7 @@ class Bench:
     def bring(self, path: pathlib.Path) -> None:
         """Copy a file of this machine into the project, unless it is there already."""
         source.require(path)
-        for known in map(self.project.path, self.project.scans.values()):
+        for known in map(self.project.path, list(self.project.scans.values())):
             if known.is_file() and filecmp.cmp(path, known, shallow=False):
                 return
         with self.coming(path.name) as place:
@@ -71,7 +71,7 @@ class Bench:
             RefusedError: it is none that can be read, or there are too many.
         """
         with self._naming:
-            taken = {scan.file for scan in self.project.scans.values()} | self._coming
+            taken = {scan.file for scan in list(self.project.scans.values())} | self._coming
             if len(taken) >= uploads.MOST_SCANS:
                 raise uploads.RefusedError(
                     f"{uploads.MOST_SCANS} scans are in this project already; remove some, or begin"
@@ -97,6 +97,13 @@ class Bench:
             anew = scan.choose(made)
         self._after(scan, anew)
 
+    def change(self, number: int, told: Any) -> None:
+        """Take these choices besides, or in place of the same ones; None takes one away."""
+        with self.project.changing(number) as scan:
+            known = {**scan.choices, **told} if isinstance(told, Mapping) else told
+            anew = scan.choose(choices.checked(known, self.project.path(scan)))
+        self._after(scan, anew)
+
     def undo(self, number: int) -> None:
         """Have back the choices before the last change."""
         with self.project.changing(number) as scan:
@@ -109,19 +116,24 @@ class Bench:
         if scan.look is None:
             raise ValueError("wait until the scan was read")
         axis = choices.rim_axis(points, scan.look["middle"])
-        self.choose(number, scan.choices | {"axis": axis, "rim": True})
+        self.change(number, {"axis": axis, "rim": True})
 
     def take(self, number: int, other: Any) -> None:
         """Choose one of the next best places."""
         scan, places = self._placed(number)
         if not isinstance(other, int) or not 0 <= other < len(places["runner_ups"]):
             raise ValueError("there is no such place")
-        self.choose(number, choices.taking(scan.choices, places["runner_ups"][other]))
+        taken = choices.taking(scan.choices, places["runner_ups"][other])
+        if taken == scan.choices:
+            raise ValueError(
+                "clear the height, the diameter and the axis first, to take this place"
+            )
+        self.change(number, taken)
 
     def flip(self, number: int) -> None:
         """Choose the other end up."""
         scan, place = self._placed(number)
-        self.choose(number, choices.flipped(scan.choices, place))
+        self.change(number, choices.flipped(scan.choices, place))
 
     def restore(self, number: int) -> None:
         """Restore the pot with what is chosen."""
@@ -158,9 +170,11 @@ class Bench:
 
     def _told(self, job: Job, how: str, what: Any) -> None:
         """Keep what became of a job; that of a scan that was removed is nobody's."""
-        if how in ("done", "failed") and job.scan in self.project.scans:
-            with self.project.changing(job.scan) as scan:
-                scan.fault = what if how == "failed" else None
-                if how == "done":
-                    setattr(scan, {"look": "look", "restore": "restored"}[job.kind], what)
-        self.events.changed()
+        try:
+            if how in ("done", "failed") and job.scan in self.project.scans:
+                with self.project.changing(job.scan) as scan:
+                    scan.fault = what if how == "failed" else None
+                    if how == "done":
+                        setattr(scan, {"look": "look", "restore": "restored"}[job.kind], what)
+        finally:
+            self.events.changed()

@@ -4,7 +4,7 @@ import contextlib
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any
@@ -14,6 +14,19 @@ from voxgan_jax.app.work import Job, serve
 Told = Callable[[Job, str, Any], None]
 """Is told of a job what becomes of it: "step" with a key of the texts, and at last "done" with what
 it gives, "failed" with why, "stopped" or "dropped"."""
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Within, Ctrl-C waits: it is for this process, not for one that has just begun."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Jobs:
@@ -44,12 +57,8 @@ class Jobs:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
         self._process = context.Process(target=self._work, args=(other,), daemon=True)
-        # Ctrl-C is for this process, not for one that has just begun.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with _without_interrupts():
             self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         other.close()
 
     def submit(self, job: Job) -> None:
@@ -72,8 +81,9 @@ class Jobs:
             if self._doing and self._doing.scan == scan and self._process:
                 self._killed = True
                 self._process.kill()
+                self._process.join(5)
         for job in gone:
-            self._tell(job, "stopped", None)
+            self._say(job, "stopped", None)
 
     def state(self) -> dict[int, str]:
         """What is done or waits, by scan: the key in the texts of the step that was begun."""
@@ -112,7 +122,12 @@ class Jobs:
             with self._changed:
                 self._doing = None
             if not self._ended:
-                self._tell(job, how, what)
+                self._say(job, how, what)
+
+    def _say(self, job: Job, how: str, what: Any) -> None:
+        """Tell what becomes of a job. Where that cannot be kept, on a full disk, work goes on."""
+        with contextlib.suppress(OSError, KeyError):
+            self._tell(job, how, what)
 
     def _done(self, job: Job) -> tuple[str, Any]:
         """Have a job done; how it ended."""
@@ -125,7 +140,7 @@ class Jobs:
                 if how != "step":
                     return how, what
                 self._step = what
-                self._tell(job, how, what)
+                self._say(job, how, what)
         except (EOFError, OSError):
             self._process.join()
             with self._changed:

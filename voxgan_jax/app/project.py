@@ -27,6 +27,7 @@ except ImportError:  # Windows
 
 VERSION = 1
 _MOST_UNDONE = 50
+_FOLDERS = ("scans", "views", "results")
 
 
 @dataclasses.dataclass
@@ -67,6 +68,12 @@ class Scan:
         return True
 
 
+def _foreign(path: pathlib.Path) -> bool:
+    """Whether it is none of a project that was only begun, and not hidden."""
+    own = path.name in _FOLDERS and path.is_dir() and not any(path.iterdir())
+    return not own and not path.name.startswith(".")
+
+
 class Project:
     """An open project. Its methods may be called by several threads.
 
@@ -80,13 +87,19 @@ class Project:
         self._lock = threading.RLock()
         self.scans: dict[int, Scan] = {}
         self._last = 0
-        if self.folder.is_dir() and not self._file.is_file() and any(self.folder.iterdir()):
+        if (
+            self.folder.is_dir()
+            and not self._file.is_file()
+            and any(map(_foreign, self.folder.iterdir()))
+        ):
             raise ValueError(
                 f"{self.folder}: a folder that holds other things, and no project.json; name"
                 " another by --project"
             )
-        for name in ("scans", "views", "results"):
+        for name in _FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
+            if (self.folder / name).is_symlink():
+                raise ValueError(f"{self.folder / name}: a link; a project's folders are its own")
         self._open = self._held()
         try:
             self._load() if self._file.is_file() else self._save()
@@ -124,15 +137,16 @@ class Project:
                 raise ValueError(f"version {found['version']!r}")
             scans = [Scan(**entry) for entry in found["scans"]]
             # Names from a file are paths that somebody else may have written.
-            if any(pathlib.PurePath(scan.file).name != scan.file for scan in scans):
-                raise ValueError("a scan's name is a path")
+            written = [name for scan in scans if scan.restored for name in scan.restored["files"]]
+            for name in (*written, *(scan.file for scan in scans), *(scan.name for scan in scans)):
+                if name in (".", "..") or pathlib.PurePath(name).name != name or "\\" in name:
+                    raise ValueError(f"the name {name[:80]!r} is a path")
+            self.scans, self._last = {int(scan.id): scan for scan in scans}, int(found["last"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{self._file}: not a project of this version of voxgan ({error}); name another"
                 " folder by --project"
             ) from error
-        self.scans = {scan.id: scan for scan in scans}
-        self._last = found["last"]
 
     def _save(self) -> None:
         scans = [dataclasses.asdict(scan) for scan in self.scans.values()]
@@ -191,14 +205,15 @@ class Project:
             return [self._told(scan) for scan in self.scans.values()]
 
     def _told(self, scan: Scan) -> dict[str, Any]:
-        return {
+        told = {"choices": scan.choices}
+        return told | {
             "id": scan.id,
             "name": scan.name,
             "file": scan.file,
-            "choices": scan.choices,
             "undoable": bool(scan.before),
             "look": scan.look,
             "restored": scan.restored,
             "fault": scan.fault,
-            "command": choices.command(scan.choices, self.path(scan)),
+            # That which gives the files that are there.
+            "command": choices.command((scan.restored or told)["choices"], self.path(scan)),
         }

@@ -126,7 +126,7 @@ class Application:
             await run_in_threadpool(getattr(bench, deed), number)
             return Response(status_code=204)
         with_more = {
-            "choices": (bench.choose, "choices"),
+            "choices": (bench.change, "choices"),
             "rim": (bench.by_rim, "points"),
             "take": (bench.take, "place"),
         }

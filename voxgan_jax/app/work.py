@@ -158,7 +158,8 @@ def restore(job: Job, tell: Tell) -> dict[str, Any]:
     tell("step_loading")
     completer = model(job.choices.get("hypotheses", 0))
     facts = choices.facts(job.choices, job.path)
-    known = json.dumps([str(job.path), facts])
+    # A name may be another scan's later; the number never is.
+    known = json.dumps([job.scan, str(job.path), facts])
     if known in _requests:
         asked = _requests.pop(known)
     else:
@@ -178,8 +179,10 @@ def restore(job: Job, tell: Tell) -> dict[str, Any]:
     inputs = ledger.marks(job.path)
     made = pot.restore(asked, answer, name=name, about=about, inputs=inputs)
     tell("step_writing")
+    # First what takes long, so that files, view and report are changed together.
+    seen = json.dumps(views.of_pot(made))
     written = made.write(job.out, choices.FORMATS)
-    write_whole(job.view, json.dumps(views.of_pot(made)))
+    write_whole(job.view, seen)
     return {
         "choices": job.choices,
         "report": written.report.to_json(),

@@ -80,7 +80,15 @@ def gather(
 
 def _alone(completer: Completer, guesses: Sequence[Guess], known: Known) -> Gathered:
     """The sherd that is surest alone, the others set aside."""
-    each = [settled(completer, guess, known) for guess in guesses]
-    best = max(range(len(each)), key=lambda n: each[n].share)
-    moves = [np.eye(4) if n == best else None for n in range(len(each))]
+    each: dict[int, Placement] = {}
+    why = ValueError("no sherd")
+    for n, guess in enumerate(guesses):
+        try:
+            each[n] = settled(completer, guess, known)
+        except ValueError as error:
+            why = error
+    if not each:
+        raise why
+    best = max(each, key=lambda n: each[n].share)
+    moves = [np.eye(4) if n == best else None for n in range(len(guesses))]
     return Gathered(each[best], best, tuple(moves))

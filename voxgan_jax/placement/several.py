@@ -165,7 +165,7 @@ def spread(found: Sherds, parts: Sequence[Part], skip: int = -1) -> tuple[list[C
         k = int(np.argmin([(turned * taken).sum() for turned in turns]))
         made[n] = part.candidate._replace(turn=-2 * np.pi * k / sectors)
         whole |= found.cells(n, made[n])
-        beside = np.convolve(np.tile(turns[k].max(1), 3), np.roll(near, sectors // 2), "same")
+        beside = np.convolve(np.tile(turns[k].max(1), 3), np.roll(near, (sectors - 1) // 2), "same")
         # Where two overlap costs more than where they are close.
         taken += 1000 * turns[k] + beside[sectors : 2 * sectors, None]
     return made, whole

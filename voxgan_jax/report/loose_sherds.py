@@ -1,14 +1,6 @@
 """What is said of several loose sherds of one pot: which lie where, and what nothing tells."""
 
-import numpy as np
-
 from voxgan_jax.report.record import Report
-from voxgan_jax.scan.pose import Loose
-
-
-def _stays(sherd: Loose) -> bool:
-    """Whether a sherd's coordinates are those of the report."""
-    return sherd.move is not None and np.allclose(sherd.move, np.eye(4))
 
 
 def sentences(report: Report) -> list[str]:
@@ -20,7 +12,7 @@ def sentences(report: Report) -> list[str]:
     aside = [sherd.file for sherd in report.sherds if sherd.move is None]
     found = []
     if len(placed) > 1:
-        (frame, *_) = (sherd.file for sherd in report.sherds if _stays(sherd))
+        (frame, *_) = (sherd.file for sherd in report.sherds if sherd.frame)
         lie = f"{len(placed)} loose sherds lie in one pot in the coordinates of {frame}"
         found.append(f"{lie}: {', '.join(placed)}")
         found.append("how each was turned about the axis nothing tells: they stand apart around it")

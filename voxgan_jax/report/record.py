@@ -83,6 +83,10 @@ class Place:
         return cls(**_told(found))
 
 
+_OF_POT = "--diameter-mm or --height-mm"
+_OF_SHERD = "--axis, --diameter-mm, --height-mm, --rim or --base"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Placement(Place):
     """The place that was taken, found by the sherd's shape."""
@@ -90,14 +94,15 @@ class Placement(Place):
     runner_ups: Annotated[tuple[Place, ...], "the next best places, the likeliest first"]
 
     @classmethod
-    def of(cls, found: pose.Placement) -> "Placement":
-        """The best placement and its runners-up, and what to do where it is not sure."""
+    def of(cls, found: pose.Placement, several: bool = False) -> "Placement":
+        """The best placement and its runners-up, and what to do where it is not sure; that of
+        several loose sherds is helped by the pot's sizes alone."""
         told = _told(found)
         trust = f"confidence {found.word} ({found.share:.2f})"
         if found.word != "high":
             trust += (
-                ": other places and sizes suit it as well; tell what is known by --axis,"
-                " --diameter-mm, --height-mm, --rim or --base"
+                ": other places and sizes suit it as well; tell what is known by"
+                f" {_OF_POT if several else _OF_SHERD}"
             )
         told["sentence"] = f"Placed by its shape: {found.sentence}; {trust}"
         return cls(**told, runner_ups=tuple(map(Place.of, found.runner_ups)))

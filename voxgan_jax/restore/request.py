@@ -72,10 +72,10 @@ def _read_one_pot(
     scans, guesses = [], []
     for path in paths:
         try:
-            scans.append(_scan(path, facts))
+            scans.append(_scan(path, facts, several=True))
             guesses.append(propose.guess(scans[-1].mesh, known, locator.load()))
         except Exception as error:
-            raise faults.of_file(path, error) from error
+            raise faults.of_file(path, error) from None
     found = one_pot.gather(completer, guesses, known)
     moved = list(zip(scans, found.moves, strict=True))
     lying = [scan.mesh.copy().apply_transform(move) for scan, move in moved if move is not None]
@@ -84,15 +84,20 @@ def _read_one_pot(
     # A later run knows the results by the first file.
     about, contents = scans[0].input, scans[found.frame].contents
     sherd = formats.in_cube(whole, found.placement, side, name, about, contents)
-    loose = tuple(
-        Loose(scan.input["file"], scan.input["sha256"], _rows(move), scan.contents.notes)
-        for scan, move in moved
-    )
+    loose = tuple(_loose(*pair, n == found.frame) for n, pair in enumerate(moved))
     return Request((sherd._replace(told=size, loose=loose),))
 
 
-def _rows(move: Float[np.ndarray, "4 4"] | None) -> Any:
-    return None if move is None else tuple(map(tuple, np.round(move, 9).tolist()))
+def _loose(scan: formats.Scan, move: Float[np.ndarray, "4 4"] | None, frame: bool) -> Loose:
+    """Where a sherd goes from its file's coordinates, which `scan.mesh` has about an origin. What
+    is to be known of the one that stays, the report tells by itself."""
+    rows: Any = None
+    if move is not None:
+        about = np.eye(4)
+        about[:3, 3] = np.negative(scan.contents.origin)
+        rows = tuple(map(tuple, np.round(move @ about, 12).tolist()))
+    notes = () if frame else scan.contents._replace(origin=(0.0, 0.0, 0.0)).notes
+    return Loose(scan.input["file"], scan.input["sha256"], rows, frame, notes)
 
 
 def require_loose(paths: Sequence[pathlib.Path], facts: Mapping[str, Any]) -> None:
@@ -165,12 +170,15 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
     return formats.in_cube(mesh, found, side, str(path), about, contents)
 
 
-def _scan(path: pathlib.Path, facts: Mapping[str, Any]) -> formats.Scan:
-    """The mesh of a file that holds one body, or of which it is said which is the sherd."""
+def _scan(path: pathlib.Path, facts: Mapping[str, Any], several: bool = False) -> formats.Scan:
+    """The mesh of a file that holds one body, or of which it is said which is the sherd; with
+    `several` sherds of one pot only the largest can be meant."""
     which = 1 if facts.get("largest") else facts.get("body")
     scan = formats.read_mesh(path, facts.get("unit"), which)
     if len(scan.contents.bodies) > 1 and not which:
-        raise source.ScanError(f"{path}: {scan.contents.several}")
+        count = len(scan.contents.bodies)
+        one = f"it holds {count} bodies; give --largest to take the largest of each file"
+        raise source.ScanError(f"{path}: {one if several else scan.contents.several}")
     return scan
 
 

@@ -201,7 +201,7 @@ class Vessel:
     @functools.cached_property
     def placement(self) -> record.Placement | None:
         """How the sherd was placed, with the sizes that the restored pot has."""
-        return self._placement and record.Placement.of(self._placement)
+        return self._placement and record.Placement.of(self._placement, bool(self.loose))
 
     @functools.cached_property
     def _placement(self) -> Placement | None:

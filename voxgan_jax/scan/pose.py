@@ -94,9 +94,10 @@ class Loose(NamedTuple):
     sha256: str
     move: Annotated[
         tuple[Row, Row, Row, Row] | None,
-        "4 × 4, from its coordinates in mm to the report's; null: it was set aside, as the pot of"
-        " the others does not foretell it",
+        "4 × 4, from its file's coordinates in mm to the report's; null: it was set aside, as the"
+        " pot of the others does not foretell it",
     ]
+    frame: Annotated[bool, "whether the report's coordinates are its own, but for `origin_mm`"]
     notes: Annotated[tuple[str, ...], "what a user has to know of its file, in words"]
 
 

@@ -62,9 +62,9 @@ function fields() {
   return document.querySelectorAll("#place [name], #voxel_size [name]");
 }
 
-// Send all choices, some of them changed.
+// Send what is changed: other windows may have changed other choices.
 function choose(changed) {
-  return onScan("choices", { choices: { ...current().choices, ...changed } });
+  return onScan("choices", { choices: changed });
 }
 
 function typed(field) {
