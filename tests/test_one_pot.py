@@ -22,7 +22,7 @@ from voxgan_jax.placement.view import viewed
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import api
 from voxgan_jax.restore.request import read_request
-from voxgan_jax.scan import ply
+from voxgan_jax.scan import formats, ply
 
 pytestmark = pytest.mark.usefixtures("short_search")
 
@@ -251,9 +251,12 @@ def test_a_move_begins_at_the_files_own_coordinates(files, tmp_path):
     (moved,) = read_request(knowing(), paths[0], {}, others=paths[1:]).sherds
     one, other = plain.loose[number], moved.loose[number]
     assert one.move and other.move and not other.frame
-    point = np.append(mesh.centroid, 1.0)
+    # The places are those of coordinates about the local origin, as the scan is read.
+    origin = np.array(formats.read_mesh(far).contents.origin)
+    assert np.linalg.norm(origin - away) < 1000
     there = np.array(other.move) @ np.append(mesh.centroid + away, 1.0)
-    assert np.abs(there - np.array(one.move) @ point).max() < 0.1
+    local = np.array(one.move) @ np.append(mesh.centroid + away - origin, 1.0)
+    assert np.abs(there - local).max() < 0.1
     assert "add (" not in " ".join(other.notes)
     assert [loose.frame for loose in moved.loose].index(True) == gathered().frame
 
