@@ -6,11 +6,14 @@ import { showResult } from "./app_result.js";
 import { show, stageHere, stopPicking, toggleMeasure } from "./app_stage.js";
 
 async function send(files) {
-  for (const file of files) {
+  const refused = [];
+  for (const file of [...files]) { // A drop's own list is emptied.
     trouble(say("sending", { name: file.name }));
     const answer = await ask(`/scans?name=${encodeURIComponent(file.name)}`, undefined, { body: file });
     if (answer) location.hash = `#${(await answer.json()).id}`;
+    else refused.push($("trouble").textContent);
   }
+  if (refused.length) trouble(refused.join(" "));
 }
 
 function showList() {
