@@ -29,7 +29,7 @@ _SIZES, _PLACES = 6, 3
 _ROUNDS = ((8, False), (3, True), (2, True))
 """How many combinations each round places anew, and whether it moves axes as well."""
 
-WEIGHTS = _SHARE, _FORETOLD = 0.85, 12.0
+_WEIGHTS = _SHARE, _FORETOLD = 0.85, 12.0
 """What the logarithms of a place's own likelihood, and of how well the other sherds foretell it,
 are worth: chosen on validation pots."""
 _SURE, _UNLIKELY = -1.5, -8.0
@@ -230,7 +230,7 @@ def _again(found: Sherds, pot: Pot, fine: bool) -> Pot:
             part.candidate for part in (parts[n], *_places(sherd, parts[n].candidate.voxel, made))
         ]
         if fine:
-            options = [nearby.best(c, view, sherd.shown, made, WEIGHTS) for c in options]
+            options = [nearby.best(c, view, sherd.shown, made, _WEIGHTS) for c in options]
         agreed = (nearby.foretold(candidate, sherd.shown, made) for candidate in options)
         parts[n] = max(map(Part, options, agreed), key=lambda part: part.value)
     return Pot(tuple(parts))
