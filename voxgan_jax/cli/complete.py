@@ -57,7 +57,7 @@ def _run(args: argparse.Namespace, progress: "tqdm[Any]", tell: Callable[[str], 
     if "dxf" in args.formats:
         from voxgan_jax.drawing import dxf
 
-        dxf.library()
+        dxf.require()
     # It takes a second to start, as long as all that is imported next.
     if worker.may_be_needed(args.files):
         worker.start()

@@ -13,12 +13,10 @@ _ENDING = "_section.svg"
 
 def add_sheet(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
-    what = "section drawings of many pots on pages of A4"
-    parser = subparsers.add_parser("sheet", help=what)
+    parser = subparsers.add_parser("sheet", help="section drawings of many pots on pages of A4")
     results = "a folder of results, with all below it, or a result of one pot"
     parser.add_argument("results", type=pathlib.Path, nargs="+", metavar="RESULTS", help=results)
-    out = "the sheet, a .pdf"
-    parser.add_argument("-o", "--out", type=pathlib.Path, required=True, help=out)
+    parser.add_argument("-o", "--out", type=pathlib.Path, required=True, help="the sheet, a .pdf")
     scale = "of all drawings (default: 1:3)"
     parser.add_argument("--scale", choices=arguments.SCALES, default="1:3", help=scale)
     overwrite = "replace a file that voxgan did not write, or that was changed since"
@@ -39,7 +37,9 @@ def _sheet(args: argparse.Namespace) -> int:
             drawings.append((name, svg.read(path)))
         except (OSError, ValueError) as error:
             failed = True
-            print(readable(f"voxgan: {error}"), file=sys.stderr)
+            missing = f"{path}: there is no such drawing"
+            said = missing if isinstance(error, FileNotFoundError) else error
+            print(readable(f"voxgan: {said}"), file=sys.stderr)
     if not drawings:
         raise ValueError("there is nothing to draw; `voxgan complete FILE --out DIR` makes it")
     pages = pdf.sheet(drawings, int(args.scale[2:]))

@@ -17,7 +17,7 @@ _ANSI31 = 3.175
 """So far apart are the lines of the hatching that DXF calls ANSI31."""
 
 
-def library() -> None:
+def require() -> None:
     """Load ezdxf.
 
     Raises:
@@ -34,9 +34,9 @@ def dxf(drawn: Plan) -> str:
     """A drawing as the text of a DXF file (R2010), its layers called as `plan.LAYERS`.
 
     Raises:
-        ModuleNotFoundError: ezdxf is not installed (`library`).
+        ModuleNotFoundError: ezdxf is not installed (`require`).
     """
-    library()
+    require()
     from ezdxf.enums import TextEntityAlignment
     from ezdxf.filemanagement import new
 

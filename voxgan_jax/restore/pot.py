@@ -117,7 +117,7 @@ class Completion(Shown, Vessel):
         if unknown := sorted(map(str, set(formats) - set(naming.FORMATS))):
             raise ValueError(f"no format {unknown[0]!r}; there are {', '.join(naming.FORMATS)}")
         if "dxf" in formats:
-            dxf.library()
+            dxf.require()
         stem = pathlib.Path(out_dir) / naming.checked(self.name)
         with ledger.published(
             stem.parent,
