@@ -4,6 +4,7 @@
     scripts/benchmark.py --what step                      training steps, JAX beside PyTorch
     scripts/benchmark.py --what complete                  the model's completions, likewise
     scripts/benchmark.py --what sherds                    voxgan complete as typed, and its stages
+    scripts/benchmark.py --what app                       waiting in voxgan app, for pot and new pot
     scripts/benchmark.py --what conv                      every convolution, pass and form
     scripts/benchmark.py --what scaling                   training steps on 1, 2 and 4 devices
     scripts/benchmark.py --what hlo                       exit 1 if XLA left a convolution slow
@@ -215,9 +216,16 @@ def _sherds(args: argparse.Namespace) -> Result:
 
     options = ["--formats", *args.formats] if args.formats else []
     rows = sherd_speed.measure(
-        args.data_dir, count=args.sherds, rounds=args.repeats, options=options
+        args.data_dir, count=args.sherds or 32, rounds=args.repeats, options=options
     )
     return rows, sherd_speed.COLUMNS, 0
+
+
+def _app(args: argparse.Namespace) -> Result:
+    from scripts.lib.benchmarks import app_speed
+
+    rows = app_speed.measure(args.data_dir, count=args.sherds or 6)
+    return rows, app_speed.COLUMNS, 0
 
 
 def _on_cpu() -> bool:
@@ -245,9 +253,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--data_dir",
-        help="a prepared data set for input, .vox files for sherds (default: synthetic pots)",
+        help="a prepared data set for input, .vox files for sherds, app (default: synthetic pots)",
     )
-    parser.add_argument("--sherds", type=int, default=32, help="how many in one command")
+    parser.add_argument(
+        "--sherds", type=int, help="how many in one command (default: 32), or dropped (6)"
+    )
     parser.add_argument("--formats", nargs="+", help="of voxgan complete (default: all)")
     parser.add_argument("--json", type=pathlib.Path, help="also write the numbers to this file")
     return parser.parse_args(argv)
@@ -262,6 +272,7 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "gpu_program": _gpu_program,
     "input": _input,
     "sherds": _sherds,
+    "app": _app,
 }
 
 if __name__ == "__main__":

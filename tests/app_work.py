@@ -2,10 +2,12 @@
 
 import contextlib
 import pathlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import uvicorn
 from app_pretend import pretend
 from starlette.testclient import TestClient
 
@@ -34,6 +36,25 @@ def bench(folder: pathlib.Path) -> Iterator[Bench]:
         yield made
     finally:
         made.close()
+
+
+@contextlib.contextmanager
+def live(made: Bench) -> Iterator[str]:
+    """The workbench answers at this address."""
+    with server.listening() as place:
+        port = place.getsockname()[1]
+        program = uvicorn.Server(
+            uvicorn.Config(server.application(made, TOKEN, port), log_level="error")
+        )
+        thread = threading.Thread(target=program.run, kwargs={"sockets": [place]})
+        thread.start()
+        try:
+            until(lambda: program.started)
+            yield f"http://127.0.0.1:{port}/?token={TOKEN}"
+        finally:
+            made.events.close()
+            program.should_exit = True
+            thread.join(timeout=30)
 
 
 def client(made: Bench, language: str | None = None, known: bool = True) -> TestClient:

@@ -4,11 +4,14 @@ import json
 import sys
 from typing import Any
 
+import app_work
 import jax
 import jax.numpy as jnp
 import pytest
+from app_pretend import BROKEN_MM
 
 from scripts.lib.benchmarks import (
+    app_speed,
     conv_speed,
     jax_speed,
     roofline,
@@ -301,6 +304,26 @@ def test_real_sherds_are_one_of_each_validation_pot(vox_dir):
         sherd_speed._sherds(str(vox_dir), vox_dir, 12)
     paths = sherd_speed._sherds(str(vox_dir), vox_dir, 1)
     assert len(paths) == 1 and paths[0].suffix == ".vox"
+
+
+def test_waiting_in_the_workbench(tmp_path):
+    """With the real server, asked over HTTP, and a worker that pretends."""
+    sherd = tmp_path / "a sherd.stl"
+    sherd.write_bytes(b"solid a\nendsolid a\n")
+    with app_work.bench(tmp_path / "finds") as bench, app_work.live(bench) as address:
+        asking = app_speed.Workbench(address)
+        spent = app_speed._one(asking, sherd)
+        assert spent.pop("drop to sherd") <= spent["drop to pot"]
+        assert [name.removeprefix("click to new pot: ") for name in spent] == [
+            *("drop to pot", "height told", "undone", "other end up")
+        ]
+        assert all(0 < seconds < 60 for seconds in spent.values())
+        scan = bench.project.scans[1]
+        assert scan.restored and scan.restored["choices"] == scan.choices
+        assert scan.before == [{}] and scan.choices.keys() == {"axis"}
+        broken = {"choices": {"height_mm": BROKEN_MM}}
+        with pytest.raises(ValueError, match="no such pot"):
+            asking.pot(1, "choices", broken)
 
 
 # The command.

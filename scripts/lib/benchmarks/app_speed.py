@@ -1,0 +1,161 @@
+"""How long one waits in `voxgan app`: for the pot of a dropped scan, and for another after a click.
+
+The program is the real one, with its worker; what a browser would ask is asked over HTTP, up to
+the last byte that the page needs to show the pot.
+"""
+
+import contextlib
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib import request
+
+import numpy as np
+
+from scripts.lib import placement_cases, training_pots
+from scripts.lib.benchmarks import timing
+from voxgan_jax.data import folder
+from voxgan_jax.geometry import surface
+
+COLUMNS = ("name", "unit", "median", "min", "max", "runs")
+
+State = dict[str, Any]
+
+
+def measure(data_dir: str | None, *, count: int = 6) -> list[timing.Row]:
+    """Rows in seconds: to the sherd in 3D, to its pot, and to other pots after one click each.
+
+    Args:
+        data_dir: a folder of `.vox` files, from whose validation pots sherds are scanned, of 5 % of
+            a pot or more; None makes synthetic pots.
+        count: scans, after a first one that is not counted.
+
+    Raises:
+        ValueError: too few pots.
+    """
+    spent: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as place:
+        scans = _scans(data_dir, pathlib.Path(place), count + 1)
+        with workbench(pathlib.Path(place) / "project") as bench:
+            for number, path in enumerate(scans):
+                for name, seconds in _one(bench, path).items():
+                    if number:
+                        spent.setdefault(name, []).append(seconds)
+    return [timing.row(name, "s", seconds) for name, seconds in spent.items()]
+
+
+def _scans(data_dir: str | None, place: pathlib.Path, count: int) -> list[pathlib.Path]:
+    from voxgan_jax.data.synthetic import pots
+
+    if data_dir is None:
+        data_dir = str(place / "vox")
+        pots.write_dataset(data_dir, pots=6 * count, seed=0, fragments=(6,))
+    items = (item for item in folder.scan(data_dir) if item.split == "validation")
+    known = map(folder.read, training_pots.first_of_each_pot(items))
+    made = []
+    for case in placement_cases.cases(known, np.random.default_rng(0), 0.05, count, ("scan",)):
+        made.append(place / f"sherd{len(made)}.stl")
+        surface.write_stl(made[-1], case.scan)
+    if len(made) < count:
+        raise ValueError(f"{data_dir}: {len(made)} validation pots; give --sherds {len(made) - 1}")
+    return made
+
+
+def _one(bench: "Workbench", path: pathlib.Path) -> dict[str, float]:
+    """The seconds of one scan, by what is waited for."""
+    start = time.perf_counter()
+    number = bench.drop(path)
+    bench.until(number, lambda scan: scan["look"])
+    bench.read(f"/scans/{number}/view/scan")
+    spent = {"drop to sherd": time.perf_counter() - start}
+    spent["drop to pot"] = spent["drop to sherd"] + bench.pot(number, "restore")
+    height = bench.scan(number)["restored"]["report"]["measures"]["height_mm"]
+    spent["click to new pot: height told"] = bench.pot(
+        number, "choices", {"choices": {"height_mm": round(1.1 * height)}}
+    )
+    spent["click to new pot: undone"] = bench.pot(number, "undo")
+    spent["click to new pot: other end up"] = bench.pot(number, "flip")
+    return spent
+
+
+class Workbench:
+    """A `voxgan app` that runs, and what a page asks of it."""
+
+    def __init__(self, address: str):
+        self.root = address.split("/?")[0]
+        self._asked = request.build_opener(request.HTTPCookieProcessor())
+        self._asked.open(address).read()
+
+    def read(self, path: str, data: bytes | None = None) -> bytes:
+        """An answer to the last byte."""
+        asked = request.Request(self.root + path, data, {"Origin": self.root})
+        with self._asked.open(asked) as answer:
+            return answer.read()
+
+    def drop(self, path: pathlib.Path) -> int:
+        """The number of a scan that is sent."""
+        name = urllib.parse.quote(path.name)
+        return json.loads(self.read(f"/scans?name={name}", path.read_bytes()))["id"]
+
+    def states(self) -> Iterator[State]:
+        """All that there is to know, now and after each change."""
+        with self._asked.open(self.root + "/events") as lines:
+            for line in lines:
+                if line.startswith(b"data:"):
+                    yield json.loads(line.removeprefix(b"data:"))
+
+    def scan(self, number: int) -> State:
+        """What is known of a scan now."""
+        return self.until(number, lambda scan: True)
+
+    def until(self, number: int, done: Callable[[State], Any]) -> State:
+        """A scan when this is so.
+
+        Raises:
+            ValueError: its work failed.
+        """
+        for state in self.states():
+            scan = next(scan for scan in state["scans"] if scan["id"] == number)
+            if scan["fault"]:
+                raise ValueError(scan["fault"])
+            if done(scan):
+                return scan
+        raise ValueError("voxgan app has ended")
+
+    def pot(self, number: int, deed: str, said: State | None = None) -> float:
+        """Seconds from a deed to the pot that it gives, shown."""
+        start = time.perf_counter()
+        self.read(f"/scans/{number}/{deed}", json.dumps(said or {}).encode())
+        self.until(
+            number,
+            lambda scan: (
+                scan["step"] is None
+                and scan["restored"]
+                and scan["restored"]["choices"] == scan["choices"]
+            ),
+        )
+        self.read(f"/scans/{number}/view/pot")
+        return time.perf_counter() - start
+
+
+@contextlib.contextmanager
+def workbench(project: pathlib.Path) -> Iterator[Workbench]:
+    """The program, ended at the end."""
+    command = [sys.executable, "-m", "voxgan_jax.cli", "app", "--no-browser"]
+    with subprocess.Popen(
+        [*command, "--project", str(project)], stdout=subprocess.PIPE, text=True
+    ) as program:
+        try:
+            assert program.stdout
+            address = next(line for line in program.stdout if "/?token=" in line)
+            yield Workbench(address[address.index("http") :].strip())
+        finally:
+            program.send_signal(signal.SIGINT)
+            program.wait(timeout=30)
