@@ -71,7 +71,13 @@ def _train(config: Any, run_dir: str | pathlib.Path, stop: interruption.Stop) ->
     with (
         checkpoint.open_manager(run_dir, config.checkpoint.keep) as manager,
         events.open_events(run_dir, enabled=primary) as write,
-        _bar(num_train_steps, shown=primary) as bar,
+        # None: only on a terminal; the log tells the rest.
+        tqdm(
+            total=num_train_steps,
+            unit="step",
+            dynamic_ncols=True,
+            disable=None if primary else True,
+        ) as bar,
     ):
         started = manager.latest_step() is not None
         workdir.save_config(config, run_dir, started=started, write=primary)
@@ -136,7 +142,11 @@ def compile_step(
     Raises:
         ValueError: unknown values, or several steps a dispatch of batches that the host brings.
     """
-    _check_dispatch(config, draw)
+    if config.train.steps_per_dispatch > 1 and draw is None:
+        raise ValueError(
+            "config.train.steps_per_dispatch above 1 needs batches that are drawn on the devices:"
+            " set config.data.source to 'resident', or it to 1"
+        )
     mode, augment_batch = config.parallel.mode, augment.from_config(config.data)
     if draw is None and augment_batch is None:
         return parallel.compile_step(objective.step, mesh, mode=mode)
@@ -178,20 +188,6 @@ def compile_predict(
     """`predict(variables, partial) -> completed` in evaluation mode, the batch divided."""
     whole, rows = parallel.replicated(mesh), parallel.batch_sharding(mesh)
     return jax.jit(objective.complete, in_shardings=(whole, rows), out_shardings=rows)
-
-
-def _check_dispatch(config: Any, draw: feed_lib.Draw | None) -> None:
-    if config.train.steps_per_dispatch > 1 and draw is None:
-        raise ValueError(
-            "config.train.steps_per_dispatch above 1 needs batches that are drawn on the devices:"
-            " set config.data.source to 'resident', or it to 1"
-        )
-
-
-def _bar(num_train_steps: int, *, shown: bool) -> Any:
-    # None: only on a terminal; the log tells the rest.
-    disable = None if shown else True
-    return tqdm(total=num_train_steps, unit="step", dynamic_ncols=True, disable=disable)
 
 
 def _start(

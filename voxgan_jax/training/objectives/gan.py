@@ -170,11 +170,6 @@ def complete(
     return models.complete(net.module, net.output, variables, partial, key)
 
 
-def sample(net: Net, variables: Mapping[str, Any], key: jax.Array, count: int) -> Volume:
-    """New pots, see `models.sample`."""
-    return models.sample(net.module, net.output, variables, key, count)
-
-
 def complete_pots(
     net: Net, keep_crumbs: bool, net_g: NetState, examples: Examples
 ) -> tuple[Answer, Any, NetState]:

@@ -21,7 +21,6 @@ from voxgan_jax.training import losses, updates
 from voxgan_jax.training.objectives import Nets, gan
 from voxgan_jax.training.objectives.gan import Volume
 from voxgan_jax.training.objectives.gan import complete as complete
-from voxgan_jax.training.objectives.gan import sample as sample
 from voxgan_jax.training.state import NetState, TrainState, Tree
 from voxgan_jax.training.updates import Examples, Pass, Scalars
 
