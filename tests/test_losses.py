@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from configs import revolve
-from voxgan_jax.geometry import rings
+from voxgan_jax.geometry import rings, wheel
 from voxgan_jax.training import losses
 
 
@@ -105,7 +105,7 @@ def profile_case(side=8):
     """Logits that differ from height to height but not from ring to ring."""
     _, complete, partial = case(1, 3, side)
     heights = jnp.asarray(np.random.default_rng(2).normal(size=(3, side, 1)), jnp.float32)
-    logits = jnp.broadcast_to(heights, (3, side, rings.num_rings(side)))
+    logits = jnp.broadcast_to(heights, (3, side, wheel.num_rings(side)))
     return logits, complete, partial
 
 

@@ -14,9 +14,6 @@ from jaxtyping import Array, Float
 
 from voxgan_jax.geometry import wheel
 
-RING_WIDTH = wheel.RING_WIDTH
-num_rings = wheel.num_rings
-
 
 def centre_axis(resolution: int) -> Float[Array, "1 2"]:
     """The vertical line through the middle of the cube: the axis of a centred pot of even width."""
@@ -29,7 +26,7 @@ def round_axis(complete: Float[Array, "b d h w 1"]) -> Float[Array, "b 2"]:
 
 
 def ring_weights(
-    resolution: int, axis: Float[Array, "n 2"], *, width: float = RING_WIDTH
+    resolution: int, axis: Float[Array, "n 2"], *, width: float = wheel.RING_WIDTH
 ) -> Float[Array, "n column ring"]:
     """How much of each column of the cube belongs to each ring about an axis.
 
@@ -40,7 +37,7 @@ def ring_weights(
             0; one for all examples (n = 1) or one each.
     """
     radius = wheel.radii((resolution, resolution), axis) / width
-    return wheel.ring_shares(radius.reshape(len(axis), -1), num_rings(resolution, width))
+    return wheel.ring_shares(radius.reshape(len(axis), -1), wheel.num_rings(resolution, width))
 
 
 def ring_sums(

@@ -76,14 +76,13 @@ def complete_drawn(
     partial: Volume,
     rng: Key[Array, ""],
     count: int,
-    draws: int = NUM_DRAWS,
 ) -> tuple[Float[Array, "{count} b d h w 1"], Float[Array, "{count} b"]]:
     """`complete` by a model that draws half sections; clusters are of their clay."""
-    _require_enough(count, draws)
-    _, distance, axes = profile_flow.several(model.clone(draws=draws), variables, partial, rng)
+    _require_enough(count, NUM_DRAWS)
+    _, distance, axes = profile_flow.several(model.clone(draws=NUM_DRAWS), variables, partial, rng)
     clay = jax.nn.sigmoid(-distance.swapaxes(0, 1) / profile_flow.SOFTNESS)
     # A voxel's middle lies between two rows.
-    halves = clay.reshape(draws, len(partial), -1, 2, clay.shape[-1]).mean(axis=3)
+    halves = clay.reshape(NUM_DRAWS, len(partial), -1, 2, clay.shape[-1]).mean(axis=3)
     profiles, axes, scores = _gathered(halves, axes.swapaxes(0, 1), count)
 
     def turn(drawn: tuple[Float[Array, "b w ring"], Float[Array, "b 2"]]) -> Volume:

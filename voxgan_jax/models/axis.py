@@ -15,7 +15,7 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from voxgan_jax.geometry import rings, wheel
+from voxgan_jax.geometry import wheel
 
 TOKEN = 4
 """Voxels from one place of AxisNet's coarse map to the next."""
@@ -209,10 +209,9 @@ def rate_axes(
         trust: what `agreement` counts beside the heat map.
         num_candidates: how many positions are tried.
     """
-    _, rows, columns = logits.shape
-    middle = (np.array([rows, columns], np.float32) - 1) / (2 * FINENESS)
-    positions = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1)
-    positions = positions.reshape(-1, 2).astype(np.float32) / FINENESS
+    rows = logits.shape[1]
+    middle = (rows - 1) / (2 * FINENESS)
+    positions = _columns(rows) / FINENESS
     allowed = np.abs(positions - middle).max(axis=1) <= within
     positions = jnp.asarray(positions[allowed])
     heat = jax.nn.log_softmax(logits.reshape(len(logits), -1)[:, allowed])
@@ -229,7 +228,7 @@ def _agreement(
     mass, columns = _occupied(partial)
     offset = columns[None] - candidates[:, None]
     radius = jnp.sqrt(jnp.square(offset).sum(axis=-1))
-    splat = wheel.ring_shares(radius / rings.RING_WIDTH, rings.num_rings(side))
+    splat = wheel.ring_shares(radius / wheel.RING_WIDTH, wheel.num_rings(side))
     # Candidates differ by little.
     count = jnp.einsum("nmr,mw->nwr", splat, mass, precision="highest")
     # The number of voxels does not depend on the candidate, nor does its part in the entropy.

@@ -103,7 +103,7 @@ class Model(revolve.Model):
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`, as `revolve.from_config`."""
-    return Model(**revolve.options(config))
+    return revolve.from_config(config, axis_name, Model)
 
 
 class Drawn(NamedTuple):

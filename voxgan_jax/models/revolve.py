@@ -9,10 +9,9 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from voxgan_jax import models
-from voxgan_jax.geometry import rings
+from voxgan_jax.geometry import rings, wheel
 from voxgan_jax.models import Keys, Volume
 from voxgan_jax.models.axis import AxisNet, find_axis, likely_axes
-from voxgan_jax.models.conv import find_dtype
 from voxgan_jax.models.profile import ProfileNet, evidence
 from voxgan_jax.models.residual import ResidualNet
 
@@ -47,7 +46,7 @@ class Model(nn.Module):
 
     features: int = 16
     bottleneck: int = 256
-    ring_width: float = rings.RING_WIDTH
+    ring_width: float = wheel.RING_WIDTH
     residual_features: int = 0
     only_residual: bool = False
     axis: str = "centre"
@@ -130,26 +129,17 @@ class Model(nn.Module):
         return None
 
 
-def from_config(config: Any, axis_name: str | None = None) -> Model:
-    """From `config.generator`. Nothing is shared over a batch, so `axis_name` has no use."""
-    return Model(**options(config))
-
-
-def options(config: Any) -> dict[str, Any]:
-    """The fields of a `Model` in `config.generator`.
+def from_config(config: Any, axis_name: str | None = None, kind: type[Model] = Model) -> Any:
+    """Such a model from `config.generator`; nothing is shared over a batch, so `axis_name` has no
+    use.
 
     Raises:
         ValueError: an unknown `axis` or dtype.
     """
-    names = ("features", "bottleneck", "ring_width", "residual_features", "only_residual")
-    names += ("axis", "axis_within", "axis_trust", "axis_average")
-    # Weights from before a field was added have none, and mean its default.
-    found = {name: config.get(name, getattr(Model, name)) for name in names}
-    if found["axis"] not in AXES:
-        raise ValueError(
-            f"unknown config.generator.axis {found['axis']!r}; known: {', '.join(AXES)}"
-        )
-    return found | {"conv_form": config.conv_form, "dtype": find_dtype(config.dtype)}
+    made = kind(**models.options(kind, config))
+    if made.axis not in AXES:
+        raise ValueError(f"unknown config.generator.axis {made.axis!r}; known: {', '.join(AXES)}")
+    return made
 
 
 def _volumes(

@@ -24,9 +24,6 @@ from voxgan_jax.scan.pose import Placement
 if TYPE_CHECKING:
     import trimesh
 
-CUBE = locator.CUBE
-"""The side of the cube in voxels in which `Known.voxel` is counted."""
-
 LOOKED_AT = 8
 """Placements that the model completes."""
 

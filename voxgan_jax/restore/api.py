@@ -94,16 +94,8 @@ def complete(
         ValueError: an argument or name that cannot be, an empty grid, a pot too big for the model.
         TypeError: an argument of another kind.
     """
-    told = arguments.checked(
-        {
-            **{"unit": unit, "voxel_mm": voxel_mm, "up": up, "axis": axis, "height_mm": height_mm},
-            **{"diameter_mm": diameter_mm, "rim": rim, "base": base, "as_is": as_is, "body": body},
-            **{"largest": largest, "place": place, "fragments": fragments, "threshold": threshold},
-            **{"hypotheses": hypotheses, "whole_cube": whole_cube, "clearance_mm": clearance_mm},
-            **{"mirrored": mirrored, "scale": scale, "resolution": resolution, "name": name},
-            **{"weights": weights, "workdir": workdir},
-        }
-    )
+    given = dict(locals())
+    told = arguments.checked({name: value for name, value in given.items() if name != "sherd"})
     several = isinstance(sherd, (list, tuple))
     return _complete(list(map(_checked, sherd)) if several else _checked(sherd), **told)
 
@@ -130,16 +122,11 @@ def _complete(
     fineness = arguments.fineness(resolution, model.resolution * model.pool)
     request = _read(model, sherd, fragments or (), facts)
     (answer,) = predict.complete_batch(model, [request], threshold=threshold, whole_cube=whole_cube)
+    made = {"clearance_mm": clearance_mm, "mirrored": mirrored, "scale": scale}
     options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **facts}
-    options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses, "resolution": resolution}
-    drawn = {"mirrored": mirrored, "scale": scale}
-    about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options | drawn)}
-    how: dict[str, Any] = {
-        "clearance_mm": clearance_mm,
-        "fineness": fineness,
-        "about": about,
-        **drawn,
-    }
+    options |= {"hypotheses": hypotheses, "resolution": resolution, **made}
+    about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options)}
+    how: dict[str, Any] = {"fineness": fineness, "about": about, **made}
     if isinstance(sherd, list) and all(isinstance(one, pathlib.Path) for one in sherd):
         paths = cast("list[pathlib.Path]", sherd)
         about["input"] = request.sherds[0].input
