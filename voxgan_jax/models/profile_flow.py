@@ -69,10 +69,7 @@ class Model(revolve.Model):
             noisy, time: what `FlowNet` is shown; nothing is, where it is to answer at once.
             aside: by how much the axis is missed, in voxels.
         """
-        if axis is None:
-            axes, shares = self._axes(partial, complete if train else None, keys)
-        else:
-            axes, shares = axis[:, None], jnp.ones((1, 1), jnp.float32)
+        axes, shares = self._axes(partial, axis, complete if train else None, keys)
         if aside is not None:
             axes = axes + aside[:, None]
         count = axes.shape[1]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from voxgan_jax import fields
 from voxgan_jax.geometry import distance, rings
 from voxgan_jax.models import SDF_BOUND, axis, hypotheses
 
@@ -150,13 +151,6 @@ RECON_LOSSES: dict[str, ReconLoss] = {
 }
 
 
-def choose(known: Mapping[str, Any], field: str, name: str) -> Any:
-    """The loss of that name; ValueError tells the field of `config.loss`, and lists the known."""
-    if name not in known:
-        raise ValueError(f"unknown config.loss.{field} {name!r}; known: {', '.join(known)}")
-    return known[name]
-
-
 def supervised_loss(config: Any) -> Supervised:
     """All that the generator pays for being off the truth, weighted as `config.loss` says.
 
@@ -166,7 +160,7 @@ def supervised_loss(config: Any) -> Supervised:
     Raises:
         ValueError: an unknown reconstruction loss.
     """
-    recon_loss = choose(RECON_LOSSES, "recon", config.loss.recon)
+    recon_loss = fields.choose(RECON_LOSSES, "config.loss.recon", config.loss.recon)
     recon_weight = config.loss.recon_weight
 
     def supervised(

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from voxgan_jax import models
+from voxgan_jax import fields, models
 from voxgan_jax.data import fragments
 from voxgan_jax.models import discriminator as discriminators
 from voxgan_jax.training import losses, updates
@@ -55,7 +55,9 @@ def options(config: Any) -> dict[str, Any]:
         )
     return {
         "supervised": losses.supervised_loss(config),
-        "adversary": losses.choose(losses.ADVERSARIES, "adversarial", config.loss.adversarial),
+        "adversary": fields.choose(
+            losses.ADVERSARIES, "config.loss.adversarial", config.loss.adversarial
+        ),
         "adversarial_weight": config.loss.adversarial_weight,
         "real_label_range": (config.loss.real_label_low, config.loss.real_label_high),
         "accuracy_limit": config.discriminator.accuracy_limit,
