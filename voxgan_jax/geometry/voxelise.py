@@ -28,6 +28,10 @@ _BESIDE_MIDDLES = (1.37e-4, 2.19e-4)
 """In voxels: rays pass so far beside the voxels' middles. A ray through an edge would meet two
 triangles or none, and meshes made of voxels have their edges exactly on the middles."""
 
+Counts = Int[np.ndarray, "n"]
+Numbers = Int[np.ndarray, "k"]
+Triangles = Float[np.ndarray, "n 3 3"]
+
 
 def inside(
     mesh: "trimesh.Trimesh", origin: Sequence[float], step: float, shape: Sequence[int]
@@ -67,8 +71,8 @@ def inside(
 
 
 def _crossings(
-    triangles: Float[np.ndarray, "n 3 3"], shape: Sequence[int]
-) -> Iterator[tuple[Int[np.ndarray, "k"], Float[np.ndarray, "k"], Int[np.ndarray, "k"]]]:
+    triangles: Triangles, shape: Sequence[int]
+) -> Iterator[tuple[Numbers, Float[np.ndarray, "k"], Numbers]]:
     """Where lines along the third axis, one a cell of the first two, meet triangles.
 
     Yields:
@@ -115,12 +119,8 @@ def _hits(
 
 
 def _stretch(
-    flat: Float[np.ndarray, "n 3 2"],
-    owner: Int[np.ndarray, "k"],
-    u: Int[np.ndarray, "k"],
-    low: Int[np.ndarray, "n"],
-    high: Int[np.ndarray, "n"],
-) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "k"]]:
+    flat: Float[np.ndarray, "n 3 2"], owner: Numbers, u: Numbers, low: Counts, high: Counts
+) -> tuple[Numbers, Numbers]:
     """From where to where along v the triangle of each row `u` reaches, and a hair further.
 
     Within `low` to `high`; the end is just before the start where it reaches nowhere.
@@ -149,13 +149,13 @@ def _check_work(count: int, most: int) -> None:
         )
 
 
-def _groups(rows: Int[np.ndarray, "n"], counts: Int[np.ndarray, "n"]) -> list[Int[np.ndarray, "k"]]:
+def _groups(rows: Counts, counts: Counts) -> list[Numbers]:
     """Rows in groups whose counts sum to `_AT_ONCE` or little more."""
     ends = np.flatnonzero(np.diff(np.cumsum(counts) // _AT_ONCE)) + 1
     return [group for group in np.split(rows, ends) if len(group)]
 
 
-def _spread(counts: Int[np.ndarray, "n"]) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "k"]]:
+def _spread(counts: Counts) -> tuple[Numbers, Numbers]:
     """For things of which there are `counts` in rows: in which row each is, and its place there."""
     row = np.repeat(np.arange(len(counts)), counts)
     return row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -177,14 +177,12 @@ def sample(mesh: "trimesh.Trimesh", spacing: float) -> Float[np.ndarray, "n 3"]:
     return spread(np.asarray(mesh.triangles), spacing)
 
 
-def spread(triangles: Float[np.ndarray, "n 3 3"], spacing: float) -> Float[np.ndarray, "k 3"]:
+def spread(triangles: Triangles, spacing: float) -> Float[np.ndarray, "k 3"]:
     """`sample` of triangles that are no mesh."""
     return np.concatenate([np.zeros((0, 3)), *_samples(triangles, spacing, _MOST_KEPT)])
 
 
-def _samples(
-    triangles: Float[np.ndarray, "n 3 3"], spacing: float, most: int
-) -> Iterator[Float[np.ndarray, "k 3"]]:
+def _samples(triangles: Triangles, spacing: float, most: int) -> Iterator[Float[np.ndarray, "k 3"]]:
     """`sample`'s points, so many at most, in chunks.
 
     Rows of points lie along a triangle's longest side and parallel to it, up to the third corner.
@@ -210,9 +208,7 @@ def _samples(
         yield _in_rows(corners[group], rows[group].astype(int), apart)
 
 
-def _in_rows(
-    corners: Float[np.ndarray, "n 3 3"], rows: Int[np.ndarray, "n"], apart: float
-) -> Float[np.ndarray, "k 3"]:
+def _in_rows(corners: Triangles, rows: Counts, apart: float) -> Float[np.ndarray, "k 3"]:
     """Points in rows along the first side of triangles, their ends included."""
     a, b, c = corners.transpose(1, 0, 2)
     triangle, row = _spread(rows + 1)

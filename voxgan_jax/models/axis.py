@@ -35,6 +35,11 @@ training pots. Less than 1, since neighbouring voxels are far from independent."
 SLACK, BEYOND = 1.0, 10.0
 """How far a pot may reach beyond the cube by rounding (voxels); what a voxel more costs (nats)."""
 
+Volume = Float[Array, "b d h w 1"]
+Axes = Float[Array, "b n 2"]
+Scores = Float[Array, "b n"]
+Heat = Float[Array, "b i j"]
+
 
 class AxisNet(nn.Module):
     """A small 2D network over where the axis might stand: a heat map.
@@ -52,7 +57,7 @@ class AxisNet(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, partial: Float[Array, "b d h w 1"]) -> Float[Array, "b 4*d-3 4*h-3"]:
+    def __call__(self, partial: Volume) -> Float[Array, "b 4*d-3 4*h-3"]:
         """Logits in float32; entry (i, j) stands for the axis (i/4, j/4), in voxel centres.
 
         Raises ValueError where the first two sides differ, or a side is no multiple of 16.
@@ -88,7 +93,7 @@ class AxisNet(nn.Module):
         return x + PRIOR_RATE * prior
 
 
-def distance_moments(partial: Float[Array, "b d h w 1"]) -> Float[Array, "b d//4 h//4 c"]:
+def distance_moments(partial: Volume) -> Float[Array, "b d//4 h//4 c"]:
     """How far the fragment lies from each place of the coarse grid.
 
     Channels: for each of `SLABS` slabs the logarithm of its voxel count, their mean horizontal
@@ -139,9 +144,7 @@ def axis_loss(logits: Float[Array, "b _ _"], axis: Float[Array, "b 2"]) -> Float
     return jax.nn.logsumexp(logits, axis=(1, 2)) - heat
 
 
-def agreement(
-    partial: Float[Array, "b d h w 1"], candidates: Float[Array, "b n 2"]
-) -> Float[Array, "b n"]:
+def agreement(partial: Volume, candidates: Axes) -> Scores:
     """How well a fragment agrees with each candidate axis; the higher the better, in nats.
 
     The fragment's voxels are gathered in half-voxel rings about the candidate. The score is the
@@ -158,11 +161,7 @@ def agreement(
 
 
 def find_axis(
-    logits: Float[Array, "b i j"],
-    partial: Float[Array, "b d h w 1"],
-    *,
-    keys: Key[Array, " b"] | None = None,
-    **options: Any,
+    logits: Heat, partial: Volume, *, keys: Key[Array, " b"] | None = None, **options: Any
 ) -> Float[Array, "b 2"]:
     """The axis by both, heat map and agreement: the candidate of the best score.
 
@@ -177,12 +176,8 @@ def find_axis(
 
 
 def likely_axes(
-    logits: Float[Array, "b i j"],
-    partial: Float[Array, "b d h w 1"],
-    *,
-    count: int,
-    **options: Any,
-) -> tuple[Float[Array, "b n 2"], Float[Array, "b n"]]:
+    logits: Heat, partial: Volume, *, count: int, **options: Any
+) -> tuple[Axes, Scores]:
     """The `count` likeliest axes, the best first, and how likely each is; this sums to 1.
 
     Fewer where there are not so many. The options are those of `rate_axes`.
@@ -193,13 +188,13 @@ def likely_axes(
 
 
 def rate_axes(
-    logits: Float[Array, "b i j"],
-    partial: Float[Array, "b d h w 1"],
+    logits: Heat,
+    partial: Volume,
     *,
     within: float = math.inf,
     trust: float = 1.0,
     num_candidates: int = 81,
-) -> tuple[Float[Array, "b n 2"], Float[Array, "b n"]]:
+) -> tuple[Axes, Scores]:
     """The heat map's highest positions, and their scores by both: log-likelihoods, but for a sum.
 
     Args:

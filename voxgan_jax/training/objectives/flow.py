@@ -23,6 +23,8 @@ LATEST = 0.8
 
 _FAR, _NEAR = 0.2, 1.5  # the weight far from a surface; over so many voxels it falls to that
 
+Each = Float[Array, " b"]
+
 
 def networks(config: Any, axis_name: str | None) -> dict[str, tuple[nn.Module, str]]:
     """The generator alone, see `drawing`."""
@@ -125,7 +127,7 @@ def complete(
 
 def chance(
     keys: Key[Array, " b"], shape: tuple[int, int], quick_share: float
-) -> tuple[HalfSection, Float[Array, " b"], Bool[Array, " b"], Float[Array, "b 2"]]:
+) -> tuple[HalfSection, Each, Bool[Array, " b"], Float[Array, "b 2"]]:
     """For each example: noise, a time, whether it is for the quick answer, where the time is 0, and
     by how many deviations the axis is missed."""
 
@@ -144,18 +146,15 @@ def draw_time(key: Key[Array, ""]) -> Float[Array, ""]:
     return jax.nn.sigmoid(jax.random.normal(key, ()) - jnp.log(profile_flow.SHIFT))
 
 
-def path(noise: HalfSection, clean: HalfSection, time: Float[Array, " b"]) -> HalfSection:
+def path(noise: HalfSection, clean: HalfSection, time: Each) -> HalfSection:
     """Where the straight way from noise to clean is at a time."""
     share = time[:, None, None]
     return (1.0 - share) * noise + share * clean
 
 
 def flow_loss(
-    answer: HalfSection,
-    clean: HalfSection,
-    time: Float[Array, " b"],
-    size: Float[Array, "n 1 ring"],
-) -> Float[Array, " b"]:
+    answer: HalfSection, clean: HalfSection, time: Each, size: Float[Array, "n 1 ring"]
+) -> Each:
     """The squared error of the velocity, mean over cells, which count by their ring's size.
 
     Near the surface they count more: near that of the answer. Were it the truth's, what is learned
@@ -168,7 +167,7 @@ def flow_loss(
     return error / jnp.square(1.0 - jnp.minimum(time, LATEST))
 
 
-def quick_loss(answer: HalfSection, distance: HalfSection, size: HalfSection) -> Float[Array, " b"]:
+def quick_loss(answer: HalfSection, distance: HalfSection, size: HalfSection) -> Each:
     """Cross-entropy and soft Dice of the cells' clay, which count by their ring's missing voxels.
 
     The truth of a cell is the share of it that is clay, were the surface flat and along it.
