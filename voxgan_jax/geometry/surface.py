@@ -5,7 +5,7 @@ trimesh and scikit-image are imported where they are used: they take half a seco
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
@@ -13,9 +13,6 @@ from scipy import ndimage
 
 from voxgan_jax.files import write_whole
 from voxgan_jax.geometry import solids
-
-if TYPE_CHECKING:
-    import trimesh
 
 UPS = ("x", "y", "z", "-x", "-y", "-z")
 _BLUR = 0.5
@@ -133,9 +130,7 @@ def find_level(field: Field, occupied: Voxels) -> float:
     return level
 
 
-def surface(
-    field: Field, occupied: Voxels, matrix: Matrix, level: float = 0.5
-) -> "trimesh.Trimesh":
+def surface(field: Field, occupied: Voxels, matrix: Matrix, level: float = 0.5) -> solids.Mesh:
     """The watertight surface of `smooth`'s field, by marching cubes, outward normals.
 
     The middle of every occupied voxel is inside it, that of every other outside, so thin walls
@@ -170,7 +165,7 @@ def _cubes(
 
 
 def face_labels(
-    mesh: "trimesh.Trimesh", labels: UInt8[np.ndarray, "d h w"], matrix: Matrix
+    mesh: solids.Mesh, labels: UInt8[np.ndarray, "d h w"], matrix: Matrix
 ) -> Int[np.ndarray, "faces"]:
     """The label of the voxel next to each face of a mesh, below the face's middle."""
     below = mesh.triangles_center - 0.25 * step_of(matrix) * mesh.face_normals
@@ -183,14 +178,14 @@ def face_labels(
     return padded[tuple(nearest[:, *cells.T])].astype(int)
 
 
-def write_stl(path: str | pathlib.Path, mesh: "trimesh.Trimesh") -> None:
+def write_stl(path: str | pathlib.Path, mesh: solids.Mesh) -> None:
     """Write a mesh as binary STL, whole or not at all."""
     write_whole(path, cast(bytes, mesh.export(file_type="stl")))
 
 
 def write_glb(
     path: str | pathlib.Path,
-    mesh: "trimesh.Trimesh",
+    mesh: solids.Mesh,
     labels: Int[np.ndarray, "faces"],
     parts: Mapping[int, tuple[str, Sequence[int]]],
 ) -> None:

@@ -2,16 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 from voxgan_jax.files import READ_SECONDS, USUAL_SECONDS, read_seconds
-
-if TYPE_CHECKING:
-    import trimesh
+from voxgan_jax.geometry.solids import Mesh
 
 _AT_ONCE = 1 << 19
 """Points, or pairs of a line and a triangle, that are held at once, of some 300 bytes each."""
@@ -34,7 +31,7 @@ Triangles = Float[np.ndarray, "n 3 3"]
 
 
 def inside(
-    mesh: "trimesh.Trimesh", origin: Sequence[float], step: float, shape: Sequence[int]
+    mesh: Mesh, origin: Sequence[float], step: float, shape: Sequence[int]
 ) -> Bool[np.ndarray, "_ _ _"]:
     """Which voxels' middles lie inside a mesh, as the majority of rays along x, y and z has it.
 
@@ -165,7 +162,7 @@ def _cross(a: Float[np.ndarray, "n 2"], b: Float[np.ndarray, "n 2"]) -> Float[np
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
 
 
-def sample(mesh: "trimesh.Trimesh", spacing: float) -> Float[np.ndarray, "n 3"]:
+def sample(mesh: Mesh, spacing: float) -> Float[np.ndarray, "n 3"]:
     """Points on a mesh, none of whose points is further than spacing / √3 from the nearest.
 
     Their number goes with its area and the length of its edges, and they are the same every time:
@@ -226,7 +223,7 @@ def _in_rows(corners: Triangles, rows: Counts, apart: float) -> Float[np.ndarray
 
 
 def voxelise(
-    mesh: "trimesh.Trimesh", origin: Sequence[float], step: float, shape: Sequence[int]
+    mesh: Mesh, origin: Sequence[float], step: float, shape: Sequence[int]
 ) -> Bool[np.ndarray, "_ _ _"]:
     """The voxels of a mesh: those whose middles are `inside`, and thin walls.
 

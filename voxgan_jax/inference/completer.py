@@ -216,19 +216,16 @@ def divided(
     alone = threading.Lock()
 
     def predict(partial: Volume) -> Any:
-        with alone:  # Two threads would compile the same twice.
-            return _predict(partial)
-
-    def _predict(partial: Volume) -> Any:
         count = len(partial)
         spare = -count % mesh.size
         if spare:
             partial = jnp.pad(partial, ((0, spare), *[(0, 0)] * 4))
-        if average == 1:
-            return jax.tree.map(lambda found: found[:count], plain(variables, partial))
-        total = turned(variables, partial, jnp.int32(0))
-        for number in range(1, average):
-            total = total + turned(variables, partial, jnp.int32(number))
-        return total[:count] / average
+        with alone:  # Two threads would compile the same twice.
+            if average == 1:
+                return jax.tree.map(lambda found: found[:count], plain(variables, partial))
+            total = turned(variables, partial, jnp.int32(0))
+            for number in range(1, average):
+                total = total + turned(variables, partial, jnp.int32(number))
+            return total[:count] / average
 
     return predict

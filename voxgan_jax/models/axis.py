@@ -36,6 +36,7 @@ SLACK, BEYOND = 1.0, 10.0
 """How far a pot may reach beyond the cube by rounding (voxels); what a voxel more costs (nats)."""
 
 Volume = Float[Array, "b d h w 1"]
+Example = Float[Array, "d h w 1"]
 Axes = Float[Array, "b n 2"]
 Scores = Float[Array, "b n"]
 Heat = Float[Array, "b i j"]
@@ -215,9 +216,7 @@ def rate_axes(
     return candidates, heat + trust * agreement(partial, candidates)
 
 
-def _agreement(
-    partial: Float[Array, "d h w 1"], candidates: Float[Array, "n 2"]
-) -> Float[Array, " n"]:
+def _agreement(partial: Example, candidates: Float[Array, "n 2"]) -> Float[Array, " n"]:
     """`agreement` of one fragment."""
     side = partial.shape[0]
     mass, columns = _occupied(partial)
@@ -235,9 +234,7 @@ def _agreement(
     return -ENTROPY * scale * length - BEYOND * beyond
 
 
-def _occupied(
-    partial: Float[Array, "d h w 1"],
-) -> tuple[Float[Array, "m w"], Float[Array, "m 2"]]:
+def _occupied(partial: Example) -> tuple[Float[Array, "m w"], Float[Array, "m 2"]]:
     """Columns with voxels, and where they stand; filled up with empty ones to a fixed number."""
     d, h, w, _ = partial.shape
     mass = partial.reshape(d * h, w)

@@ -92,11 +92,6 @@ class Model(revolve.Model):
         )
         return jnp.where(partial > 0, 1.0, chance)
 
-    @nn.nowrap
-    def net(self) -> FlowNet:
-        """The network alone, to be called with the parameters `flow`."""
-        return FlowNet(self.features, self.dtype, parent=None)
-
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`, as `revolve.from_config`."""
@@ -121,7 +116,7 @@ def draw(model: Model, variables: Variables, partial: Volume, key: Key[Array, ""
     # Not the number that an axis is drawn with.
     own = jax.vmap(lambda key: jax.random.fold_in(key, 2))(keys)
     noise = jax.vmap(lambda key: jax.random.normal(key, shape, jnp.float32))(own)
-    net, clay = model.net(), given_clay(maps)
+    net, clay = FlowNet(model.features, model.dtype), given_clay(maps)
     params = {"params": variables["params"]["flow"]}
 
     def clean(x: HalfSection, time: Float[Array, ""]) -> HalfSection:

@@ -104,29 +104,23 @@ def _complete(
     sherd: "_Checked | list[_Checked]",
     *,
     name: str,
-    fragments: tuple[int, ...] | None,
-    hypotheses: int,
-    threshold: float | None,
-    whole_cube: bool,
-    resolution: int | None,
-    clearance_mm: float,
-    mirrored: bool,
-    scale: str | None,
     weights: str | None,
     workdir: str | None,
-    **facts: Any,
+    fragments: tuple[int, ...] | None,
+    **told: Any,
 ) -> pot.Completion:
     """As `complete`, of what is checked."""
     naming.checked(name)
-    model = _load(weights=weights, workdir=workdir, hypotheses=hypotheses)
-    fineness = arguments.fineness(resolution, model.resolution * model.pool)
+    model = _load(weights=weights, workdir=workdir, hypotheses=told["hypotheses"])
+    fineness = arguments.fineness(told["resolution"], model.resolution * model.pool)
+    facts = {fact: told[fact] for fact in arguments.FACTS}
     request = _read(model, sherd, fragments or (), facts)
-    (answer,) = predict.complete_batch(model, [request], threshold=threshold, whole_cube=whole_cube)
-    made = {"clearance_mm": clearance_mm, "mirrored": mirrored, "scale": scale}
-    options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **facts}
-    options |= {"hypotheses": hypotheses, "resolution": resolution, **made}
-    about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options)}
-    how: dict[str, Any] = {"fineness": fineness, "about": about, **made}
+    asked = {option: told[option] for option in ("threshold", "whole_cube")}
+    (answer,) = predict.complete_batch(model, [request], **asked)
+    options = files.asked({"fragment": fragments, **told})
+    about: dict[str, Any] = {"model": dict(model.about), "options": options}
+    how: dict[str, Any] = {"fineness": fineness, "about": about}
+    how |= {option: told[option] for option in ("clearance_mm", "mirrored", "scale")}
     if isinstance(sherd, list) and all(isinstance(one, pathlib.Path) for one in sherd):
         paths = cast("list[pathlib.Path]", sherd)
         about["input"] = request.sherds[0].input

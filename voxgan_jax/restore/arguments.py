@@ -24,6 +24,11 @@ MOST_POOL = 8
 """With it a model of 64³ takes pots of 512 voxels a side, the most that are read."""
 
 
+FACTS = ("unit", "voxel_mm", "up", "axis", "height_mm", "diameter_mm", "rim", "base")
+FACTS += ("as_is", "place", "largest", "body")
+"""How big a sherd is and how it lay in its pot, as `request.read_request` takes it."""
+
+
 class Argument(NamedTuple):
     """What an argument may be, in words; what a value of it becomes, by a function that raises
     TypeError or ValueError where it is none; and how the text of a command line is read."""

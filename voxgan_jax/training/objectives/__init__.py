@@ -5,7 +5,7 @@ A module has
 - `networks(config, axis_name)`: modules by name, and what their grids are (`models.probabilities`);
 - `init(rng, config, nets)`: their arrays before the first step. Of `jax.random.split(rng, 3)` the
   last key is the run's; networks are drawn from the others;
-- `options(config)`: what else its step takes from the config;
+- `options(config)`, where its step takes more from the config;
 - `step(state, batch, *, nets, ema_decay, accumulate_steps, axis_name, **options)`: the next state
   and the scalars of the step; a pure function, which sees its device's rows. In its place, where
   only the generator learns, `learn(net, state, examples, **options)`, see `updates.generator_step`;
@@ -61,7 +61,7 @@ def build(
         net: Net(network, optimisers.build(config, net), output)
         for net, (network, output) in module.networks(config, axis_name).items()
     }
-    generator, options = nets["generator"], module.options(config)
+    generator, options = nets["generator"], getattr(module, "options", lambda _: {})(config)
     if hasattr(module, "learn"):
         learn = bind(module.learn, generator, **options)
         step = bind(updates.generator_step, net=generator, learn=learn)

@@ -14,6 +14,7 @@ from voxgan_jax.geometry import half_section, rings
 from voxgan_jax.models import SDF_SCALE, Volume, axis, profile_flow
 from voxgan_jax.models.profile_flow import HalfSection
 from voxgan_jax.training import losses
+from voxgan_jax.training.losses import Each
 from voxgan_jax.training.objectives.gan import init as init
 from voxgan_jax.training.state import Net, NetState, Tree
 from voxgan_jax.training.updates import Examples, Pass, Scalars
@@ -22,8 +23,6 @@ LATEST = 0.8
 """The loss of a velocity counts times as no later: towards time 1 it would grow without bounds."""
 
 _FAR, _NEAR = 0.2, 1.5  # the weight far from a surface; over so many voxels it falls to that
-
-Each = Float[Array, " b"]
 
 
 def networks(config: Any, axis_name: str | None) -> dict[str, tuple[nn.Module, str]]:

@@ -11,13 +11,12 @@ from jaxtyping import Array, Float
 
 from voxgan_jax import fields, models
 from voxgan_jax.data import fragments
+from voxgan_jax.models import Volume
 from voxgan_jax.models import discriminator as discriminators
 from voxgan_jax.training import losses, updates
 from voxgan_jax.training.objectives import Nets
 from voxgan_jax.training.state import Net, NetState, TrainState, Tree, create_net
 from voxgan_jax.training.updates import Examples, Pass, Scalars
-
-Volume = Float[Array, "b d h w 1"]
 
 Answer = tuple[Volume, dict[str, Any]]
 """The completed pots, and what else the generator puts out in training."""

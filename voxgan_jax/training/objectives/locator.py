@@ -28,11 +28,6 @@ def init(rng: jax.Array, config: Any, nets: Nets) -> dict[str, NetState]:
     return {"generator": create_net(nets["generator"], jax.random.split(rng, 3)[0], maps)}
 
 
-def options(config: Any) -> dict[str, Any]:
-    """Nothing else."""
-    return {}
-
-
 def learn(net: Net, state: NetState, examples: Examples) -> Pass:
     """By the cross-entropy over all placements about all lines of each sherd.
 
