@@ -81,7 +81,7 @@ def is_body(mesh: Mesh) -> bool:
     return bool(closed and volume(mesh.vertices, mesh.faces) > 0)
 
 
-def mesh(body: "manifold3d.Manifold", step: float) -> "tuple[trimesh.Trimesh, Labels]":
+def mesh(body: "manifold3d.Manifold", step: float) -> tuple[Mesh, Labels]:
     """A solid in single precision, as STL holds it, where it is watertight in that; and its labels.
 
     Args:

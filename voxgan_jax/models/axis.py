@@ -16,6 +16,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
 from voxgan_jax.geometry import wheel
+from voxgan_jax.models import Volume
 
 TOKEN = 4
 """Voxels from one place of AxisNet's coarse map to the next."""
@@ -35,7 +36,6 @@ training pots. Less than 1, since neighbouring voxels are far from independent."
 SLACK, BEYOND = 1.0, 10.0
 """How far a pot may reach beyond the cube by rounding (voxels); what a voxel more costs (nats)."""
 
-Volume = Float[Array, "b d h w 1"]
 Example = Float[Array, "d h w 1"]
 Axes = Float[Array, "b n 2"]
 Scores = Float[Array, "b n"]
