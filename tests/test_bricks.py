@@ -14,6 +14,7 @@ from voxgan_jax.geometry import bricks
 from voxgan_jax.models import bricks as model_of_bricks
 from voxgan_jax.models import unet
 from voxgan_jax.models.conv import conv_k3s1
+from voxgan_jax.models.rearrange import depth_to_space, space_to_depth
 from voxgan_jax.training import build, objectives
 
 
@@ -27,10 +28,10 @@ def test_cut_and_joined_it_is_the_same():
     assert parts.shape == (2, 27, 8, 8, 8, 2)
     np.testing.assert_array_equal(parts[:, 9 + 2], grid[:, 8:16, :8, 16:])
     np.testing.assert_array_equal(bricks.join(parts), grid)
-    cells = bricks.folded(parts)
-    assert cells.shape == (2, 27, 4, 4, 4, 16)
-    np.testing.assert_array_equal(cells[:, 3, 1, 2, 3, -2:], parts[:, 3, 3, 5, 7])
-    np.testing.assert_array_equal(bricks.unfolded(cells), parts)
+    cells = space_to_depth(parts.reshape(-1, 8, 8, 8, 2))
+    assert cells.shape == (2 * 27, 4, 4, 4, 16)
+    np.testing.assert_array_equal(cells[3::27, 1, 2, 3, -2:], parts[:, 3, 3, 5, 7])
+    np.testing.assert_array_equal(depth_to_space(cells).reshape(parts.shape), parts)
 
 
 def test_where_all_bricks_are_kept_a_convolution_is_that_of_the_whole_cube():

@@ -1,11 +1,14 @@
 """Losses, against values written out by hand."""
 
+import functools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from configs import revolve
-from voxgan_jax.geometry import rings
+from voxgan_jax import fields
+from voxgan_jax.geometry import rings, wheel
 from voxgan_jax.training import losses
 
 
@@ -40,12 +43,13 @@ def test_losses_by_hand():
     np.testing.assert_allclose(
         losses.bce_loss(completed, complete, partial), [-np.log(0.75) / 8, -np.log(1e-6)], rtol=1e-4
     )
-    assert losses.choose(losses.RECON_LOSSES, "recon", "bce") is losses.bce_loss
-    assert losses.choose(losses.RECON_LOSSES, "recon", "bce_dice") is losses.bce_dice_loss
+    choose = functools.partial(fields.choose, losses.RECON_LOSSES, "config.loss.recon")
+    assert choose("bce") is losses.bce_loss
+    assert choose("bce_dice") is losses.bce_dice_loss
     with pytest.raises(
         ValueError, match=r"config\.loss\.recon 'l2'; known: l1, bce, bce_dice, dice"
     ):
-        losses.choose(losses.RECON_LOSSES, "recon", "l2")
+        choose("l2")
 
 
 def test_bce_dice_by_hand():
@@ -105,7 +109,7 @@ def profile_case(side=8):
     """Logits that differ from height to height but not from ring to ring."""
     _, complete, partial = case(1, 3, side)
     heights = jnp.asarray(np.random.default_rng(2).normal(size=(3, side, 1)), jnp.float32)
-    logits = jnp.broadcast_to(heights, (3, side, rings.num_rings(side)))
+    logits = jnp.broadcast_to(heights, (3, side, wheel.num_rings(side)))
     return logits, complete, partial
 
 

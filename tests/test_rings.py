@@ -6,7 +6,7 @@ import pytest
 
 from voxgan_jax.data import grid
 from voxgan_jax.data.synthetic import pots
-from voxgan_jax.geometry import rings
+from voxgan_jax.geometry import rings, wheel
 
 
 def normal(seed, *shape):
@@ -37,7 +37,7 @@ def revolved_iou(complete, axis, width=0.5):
     [(64, 0.5, 72), (64, 1.0, 40), (32, 0.5, 40), (32, 1.0, 24), (8, 0.5, 16)],
 )
 def test_num_rings(resolution, width, count):
-    assert rings.num_rings(resolution, width) == count
+    assert wheel.num_rings(resolution, width) == count
     weights = rings.ring_weights(resolution, rings.centre_axis(resolution), width=width)
     assert weights.shape == (1, resolution**2, count)
 
@@ -56,7 +56,7 @@ def test_weights_of_a_column_sum_to_1_up_to_the_last_ring(width):
     weights = rings.ring_weights(32, rings.centre_axis(32), width=width)[0]
     cell = np.arange(32) - 15.5
     radius = np.sqrt(cell[:, None] ** 2 + cell[None, :] ** 2).ravel()
-    last = (rings.num_rings(32, width) - 1) * width
+    last = (wheel.num_rings(32, width) - 1) * width
     sums = np.asarray(weights.sum(axis=1))
     np.testing.assert_allclose(sums[radius <= last], 1.0, atol=1e-5)
     np.testing.assert_allclose(
@@ -162,7 +162,7 @@ def test_missing_means_against_a_loop():
     axis = np.asarray([[3.0, 3.0], [3.5, 4.0]], np.float32)
     weights = rings.ring_weights(8, jnp.asarray(axis), width=1.0)
     mean, size = rings.missing_means(jnp.asarray(complete), jnp.asarray(partial), weights)
-    num_rings = rings.num_rings(8, 1.0)
+    num_rings = wheel.num_rings(8, 1.0)
     sums, sizes = np.zeros((2, 2, 8, num_rings))
     for n, d, h in np.ndindex(2, 8, 8):
         radius = np.hypot(d - axis[n, 0], h - axis[n, 1])

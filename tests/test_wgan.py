@@ -145,9 +145,7 @@ def test_what_does_not_go_together_is_said(field, value, said):
 
 def test_hinge_by_hand():
     real, fake = jnp.asarray([2.0, -0.5]), jnp.asarray([-3.0, 0.25])
-    adversary = losses.choose(
-        losses.ADVERSARIES, "adversarial", hinge.get_config().loss.adversarial
-    )
+    adversary = losses.ADVERSARIES[hinge.get_config().loss.adversarial]
     np.testing.assert_allclose(adversary.judge(real, fake, real), [0.0, 1.5 + 1.25])
     np.testing.assert_allclose(adversary.fool(fake), [3.0, -0.25])
 

@@ -5,17 +5,7 @@ import io
 import sys
 
 _PLAIN = {"×": "x", "Ø": "dia.", "ø": "dia.", "→": "->", "…": "...", "°": " deg", "≥": ">="}
-_PLAIN |= {
-    "–": "-",
-    "—": "-",
-    "·": "-",
-    "≤": "<=",
-    "“": '"',
-    "”": '"',
-    "’": "'",
-    "−": "-",
-    "ß": "ss",
-}
+_PLAIN |= dict.fromkeys("–—·−", "-") | dict.fromkeys("“”", '"') | {"≤": "<=", "’": "'", "ß": "ss"}
 """What stands for letters of ours; others lose their accents or are escaped."""
 
 

@@ -65,6 +65,13 @@ def check(config: Mapping[str, Any]) -> None:
         raise ValueError("; ".join(wrong))
 
 
+def choose(known: Mapping[str, Any], what: str, name: str) -> Any:
+    """What has that name; ValueError says what there is none of, and lists the known names."""
+    if name not in known:
+        raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")
+    return known[name]
+
+
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested config as one dict with dotted names."""
     flat: dict[str, Any] = {}

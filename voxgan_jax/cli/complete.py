@@ -5,7 +5,7 @@ import itertools
 import pathlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from voxgan_jax.cli import options, result
 from voxgan_jax.files import is_full, readable
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 _LANES = 2
 """In a batch so many sherds are placed at once: half of that is NumPy's work, on one core."""
+
+
+class _Run(NamedTuple):
+    """What is at hand in all of a run; `tell` shows what is being done."""
+
+    args: argparse.Namespace
+    all_of_them: "Overview"
+    progress: "tqdm[Any]"
+    tell: Callable[[str], None]
 
 
 def add_complete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -77,7 +86,7 @@ def _run(args: argparse.Namespace, progress: "tqdm[Any]", tell: Callable[[str], 
     shown = args.out if len(names) > 1 and {"html", "json"} & set(args.formats) else None
     all_of_them = overview.Overview(shown, len(names) + len(wrong), **how)
     try:
-        code = _restore(args, names, wrong, all_of_them, progress, tell, **how)
+        code = _restore(_Run(args, all_of_them, progress, tell), names, wrong, **how)
     except OSError as error:
         if not is_full(error):
             raise
@@ -110,12 +119,9 @@ def _one_pot(
 
 
 def _restore(
-    args: argparse.Namespace,
+    run: _Run,
     names: Mapping[pathlib.Path, str],
     wrong: Mapping[pathlib.Path, Exception],
-    all_of_them: "Overview",
-    progress: "tqdm[Any]",
-    tell: Callable[[str], None],
     **how: Any,
 ) -> int:
     """Restore these files; `wrong` says what is wrong with inputs that mean none."""
@@ -124,6 +130,7 @@ def _restore(
     from voxgan_jax.devices import accelerator
     from voxgan_jax.restore import arguments, files, naming
 
+    args, all_of_them = run.args, run.all_of_them
     ids = sorted(set(args.fragment or ()))
     called = {path: naming.of_fragments(name, ids) for path, name in names.items()}
     # Which fragment evaluation gives is known only when the file is read.
@@ -133,7 +140,7 @@ def _restore(
     if unshown:
         _warn(f"{unshown}; the others are written, but no overview")
     for path, error in {**wrong, **taken}.items():
-        _fail(args, all_of_them, names.get(path, str(path)), path, error)
+        _fail(run, names.get(path, str(path)), path, error)
     if len(taken) == len(names):
         return 1
     accelerator.keep_compiled()
@@ -157,21 +164,16 @@ def _restore(
     if before and not (args.quiet or args.json):
         tqdm.write(_told_before(args, list(before.values())))
     todo = {path: name for path, name in free.items() if path not in before}
-    progress.reset(len(todo))
+    run.progress.reset(len(todo))
     with all_of_them:
-        _complete(
-            args, model, todo, all_of_them, progress, tell, about=about, fineness=fineness, **how
-        )
+        _complete(run, model, todo, about=about, fineness=fineness, **how)
     return int(bool(all_of_them.failed) or unshown is not None)
 
 
 def _complete(
-    args: argparse.Namespace,
+    run: _Run,
     model: "Completer",
     todo: Mapping[pathlib.Path, str],
-    all_of_them: "Overview",
-    progress: "tqdm[Any]",
-    tell: Callable[[str], None],
     *,
     about: Mapping[str, Any],
     **how: Any,
@@ -182,6 +184,7 @@ def _complete(
     from voxgan_jax.cli import checks
     from voxgan_jax.restore import batch, files, pool, request
 
+    args, all_of_them = run.args, run.all_of_them
     free = checks.available_memory()
     needed = batch.bytes_of((model.resolution * model.pool,) * 3, how["fineness"])
     workers = pool.sensible_workers(len(todo), *([] if free is None else [free // needed]))
@@ -208,16 +211,16 @@ def _complete(
                 memory=free,
                 each=each,
                 ahead=pool.in_threads(_LANES) if workers > 1 else pool.here,
-                tell=tell,
+                tell=run.tell,
                 threshold=args.threshold,
                 whole_cube=args.whole_cube,
                 about=about,
                 **how,
             ):
                 name = left.pop(path)
-                progress.update()
+                run.progress.update()
                 if isinstance(made, Exception):
-                    _fail(args, all_of_them, name, path, made)
+                    _fail(run, name, path, made)
                     continue
                 all_of_them.add(made.written.report)
                 if not args.quiet:
@@ -231,19 +234,13 @@ def _complete(
         raise
 
 
-def _fail(
-    args: argparse.Namespace,
-    all_of_them: "Overview",
-    name: str,
-    path: pathlib.Path,
-    error: Exception,
-) -> None:
+def _fail(run: _Run, name: str, path: pathlib.Path, error: Exception) -> None:
     """Say, and keep for the overview, why a file could not be completed."""
     from voxgan_jax.report.overview import Failure
 
-    all_of_them.fail(Failure(name, str(path), str(error)))
+    run.all_of_them.fail(Failure(name, str(path), str(error)))
     _warn(str(error))
-    if args.debug:
+    if run.args.debug:
         print(*map(readable, getattr(error, "__notes__", ())), file=sys.stderr)
 
 

@@ -10,8 +10,6 @@ from voxgan_jax.restore.naming import FORMATS, USUAL
 INPUTS = "a mesh (STL, OBJ, PLY, GLB, OFF, 3MF) or voxels (.vox, .binvox, .npy, .npz)"
 
 _MODEL = ("threshold", "dtype", "average", "pool", "whole_cube", "resolution")
-_FACTS = ("unit", "voxel_mm", "up", "axis", "height_mm", "diameter_mm", "rim", "base")
-_FACTS += ("as_is", "place", "largest", "body")
 
 _PLACE = """\
 Of a mesh, what is given is kept and the rest is estimated: where the axis is, how big
@@ -73,12 +71,12 @@ _HELP = {
 
 def facts(args: argparse.Namespace) -> dict[str, Any]:
     """How big the sherd is and how it lay in its pot, as `request.read_request` takes it."""
-    return {name: getattr(args, name) for name in _FACTS}
+    return {name: getattr(args, name) for name in arguments.FACTS}
 
 
 def asked(args: argparse.Namespace) -> dict[str, Any]:
     """What a report says was asked for."""
-    names = (*_MODEL, "fixed_fragment", "fragment", *_FACTS, "clearance_mm", "hypotheses")
+    names = (*_MODEL, "fixed_fragment", "fragment", *arguments.FACTS, "clearance_mm", "hypotheses")
     names += ("scale", "mirrored")
     formats = [form for form in FORMATS if form in args.formats]
     return {name: getattr(args, name) for name in names} | {"formats": formats}

@@ -1,7 +1,9 @@
-"""What can be typed after `voxgan`: its commands, and what their help ends with."""
+"""What can be typed after `voxgan`: its commands, what their help ends with, and how a user's shell
+completes them."""
 
 import argparse
 import functools
+import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +15,6 @@ from voxgan_jax.cli.doctor import add_doctor
 from voxgan_jax.cli.info import add_info
 from voxgan_jax.cli.sample import add_sample
 from voxgan_jax.cli.sheet import add_sheet
-from voxgan_jax.cli.shell import add_print_completion
 from voxgan_jax.cli.view import add_view
 from voxgan_jax.version import VERSION
 
@@ -63,7 +64,9 @@ def build_parser(voxgan: Callable[[Sequence[str]], int]) -> argparse.ArgumentPar
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"voxgan_jax {VERSION}")
-    add_print_completion(parser)
+    what = "print a script by which the shell completes commands, options and files"
+    shells = ("bash", "zsh", "tcsh")
+    parser.add_argument("--print-completion", action=_PrintCompletion, choices=shells, help=what)
     # Commands are of the same class.
     subparsers: Any = parser.add_subparsers(dest="command")
     doctor = functools.partial(add_doctor, voxgan=voxgan)
@@ -79,3 +82,29 @@ def build_parser(voxgan: Callable[[Sequence[str]], int]) -> argparse.ArgumentPar
 
 def _epilog(examples: Sequence[str]) -> str:
     return "\n  ".join(["examples:", *examples]) + f"\n\n{EXIT_CODES}"
+
+
+class _PrintCompletion(argparse.Action):
+    """Prints when it is met, as --help does, so that no command need follow."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: Any, **_: Any) -> None:
+        import shtab
+
+        shell = given[1]
+        _mark_files(parser)
+        print(shtab.complete(parser, shell=shell))
+        parser.exit()
+
+
+def _mark_files(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments are files and folders: those that become paths, or are called FILE."""
+    import shtab
+
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                _mark_files(command)
+        elif action.dest in ("out", "workdir"):
+            vars(action)["complete"] = shtab.DIRECTORY
+        elif action.type is pathlib.Path or action.metavar == "FILE":
+            vars(action)["complete"] = shtab.FILE

@@ -52,10 +52,8 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> feed.Feed:
             batch_size=batch_size,
             seed=config.seed,
             start_step=step,
-            cache=config.data.cache,
-            shuffle_buffer=config.data.shuffle_buffer,
             choose=functools.partial(fragments.choose, **feed.choose_options(config)),
-            num_shards=config.data.num_shards,
+            **{name: config.data[name] for name in ("cache", "shuffle_buffer", "num_shards")},
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )

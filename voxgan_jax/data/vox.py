@@ -29,6 +29,9 @@ MAX_BYTES = 80 << 20
 MAX_CHUNKS = 1 << 15
 MAX_SCENE_BYTES = 1 << 21
 
+Labels = UInt8[np.ndarray, "d h w"]
+Palette = UInt8[np.ndarray, "256 4"]
+
 
 class VoxError(ValueError):
     """A `.vox` file that cannot be read: `source`, byte `offset` (None: the whole), `reason`."""
@@ -49,15 +52,13 @@ class Scene(NamedTuple):
     relies on MagicaVoxel's own. `num_models` counts the models that the file stores.
     """
 
-    labels: UInt8[np.ndarray, "d h w"]
-    palette: UInt8[np.ndarray, "256 4"] | None
+    labels: Labels
+    palette: Palette | None
     version: int
     num_models: int
 
 
-def read(
-    source: str | pathlib.Path | bytes, model: int | None = None
-) -> UInt8[np.ndarray, "d h w"]:
+def read(source: str | pathlib.Path | bytes, model: int | None = None) -> Labels:
     """The labels of `read_scene`, which see."""
     return read_scene(source, model).labels
 
@@ -90,9 +91,7 @@ def read_scene(source: str | pathlib.Path | bytes, model: int | None = None) -> 
 
 
 def write(
-    path: str | pathlib.Path,
-    labels: Shaped[np.ndarray, "d h w"],
-    palette: UInt8[np.ndarray, "256 4"] | None = None,
+    path: str | pathlib.Path, labels: Shaped[np.ndarray, "d h w"], palette: Palette | None = None
 ) -> None:
     """Write labels as a `.vox` file of one model that MagicaVoxel and pyvox open.
 
@@ -132,7 +131,7 @@ def write(
         Writer(str(unfinished), vox).write()
 
 
-def fragment_palette() -> UInt8[np.ndarray, "256 4"]:
+def fragment_palette() -> Palette:
     """One opaque colour a label: 0 transparent, crumbs (1) grey, every fragment a hue of its own.
 
     Neighbouring ids lie a golden section of the colour circle apart, three shades in turn.

@@ -42,15 +42,6 @@ class Node(NamedTuple):
     translation: Vector = (0, 0, 0)
 
 
-class Instance(NamedTuple):
-    """A model shown in the scene: turned, then moved. `offset` is that of its node."""
-
-    offset: int
-    model: int
-    rotation: Rotation
-    translation: Vector
-
-
 class Placed(NamedTuple):
     """Voxel v lies at signs[i] · v[axes[i]] + start[i] on the scene's axis i."""
 
@@ -139,8 +130,9 @@ def _rotation(text: bytes, offset: int) -> Rotation:
     return (first, second, 3 - first - second), signs
 
 
-def walk(nodes: dict[int, Node]) -> list[Instance]:
-    """The models that a scene shows, depth first from the nodes that no other holds.
+def walk(nodes: dict[int, Node]) -> list[Node]:
+    """The models that a scene shows, depth first from the nodes that no other holds: shapes, with
+    how they are turned, then moved in the scene.
 
     A transform turns and moves all below it. Deep graphs are no danger: nothing recurses.
 
@@ -151,26 +143,28 @@ def walk(nodes: dict[int, Node]) -> list[Instance]:
     seen = [key for key in nodes if key not in below]
     reached = set(seen)
     stack = [(key, NO_ROTATION, (0, 0, 0)) for key in reversed(seen)]
-    instances = []
+    shapes = []
     while stack:
         key, (axes, signs), shift = stack.pop()
-        offset, children, model, (inner_axes, inner_signs), step = nodes[key]
+        node = nodes[key]
+        (inner_axes, inner_signs), step = node.rotation, node.translation
         shift = tuple(shift[i] + signs[i] * step[axes[i]] for i in range(3))
         signs = tuple(signs[i] * inner_signs[axes[i]] for i in range(3))
         rotation = (tuple(inner_axes[axis] for axis in axes), signs)
-        if model is not None:
-            instances.append(Instance(offset, model, rotation, shift))
-        for child in children:
+        if node.model is not None:
+            shapes.append(node._replace(rotation=rotation, translation=shift))
+        for child in node.children:
             if child not in nodes:
-                raise Fault(offset, f"scene node {key} holds node {child}, which does not exist")
+                reason = f"scene node {key} holds node {child}, which does not exist"
+                raise Fault(node.offset, reason)
             if child in reached:
-                raise Fault(offset, f"scene node {child} is reached twice")
+                raise Fault(node.offset, f"scene node {child} is reached twice")
             reached.add(child)
-        stack += [(child, rotation, shift) for child in reversed(children)]
+        stack += [(child, rotation, shift) for child in reversed(node.children)]
     for key, node in nodes.items():
         if key not in reached:
             raise Fault(node.offset, f"scene node {key} lies in a circle")
-    return instances
+    return shapes
 
 
 def place(models: list[VoxelModel], nodes: dict[int, Node]) -> list[Placed]:
@@ -185,16 +179,16 @@ def place(models: list[VoxelModel], nodes: dict[int, Node]) -> list[Placed]:
     if not nodes:
         return [Placed(model, NO_ROTATION, (0, 0, 0)) for model in models]
     placed = []
-    for instance in walk(nodes):
-        if not 0 <= instance.model < len(models):
-            reason = f"a shape of model {instance.model}, the file holds {len(models)}"
-            raise Fault(instance.offset, reason)
-        model = models[instance.model]
+    for shape in walk(nodes):
+        if shape.model is None or not 0 <= shape.model < len(models):
+            reason = f"a shape of model {shape.model}, the file holds {len(models)}"
+            raise Fault(shape.offset, reason)
+        model = models[shape.model]
         start = tuple(
             shift - sign * (model.size[axis] // 2) - (sign < 0)
-            for shift, axis, sign in zip(instance.translation, *instance.rotation, strict=True)
+            for shift, axis, sign in zip(shape.translation, *shape.rotation, strict=True)
         )
-        placed.append(Placed(model, instance.rotation, start))
+        placed.append(Placed(model, shape.rotation, start))
     if not placed:
         raise Fault(None, "its scene graph shows no model")
     return placed

@@ -50,10 +50,8 @@ def never(step: int) -> bool:
 
 
 @contextlib.contextmanager
-def on_signals(
-    signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGINT),
-) -> Iterator[Stop]:
-    """A `Stop` that says yes once one of these signals has come; the next one kills at once.
+def on_signals() -> Iterator[Stop]:
+    """A `Stop` that says yes once SIGTERM or SIGINT has come; the next one kills at once.
 
     For the main thread only. Handlers are put back at the end.
     """
@@ -68,7 +66,7 @@ def on_signals(
         name = signal.Signals(number).name
         os.write(2, f"{name}: stopping after this step; a second signal ends it now.\n".encode())
 
-    before = {number: signal.signal(number, handle) for number in signals}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield lambda step: bool(received)
     finally:

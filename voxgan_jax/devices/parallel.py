@@ -6,7 +6,6 @@ it, and the same numbers. Left to itself the compiler would divide a step as wel
 gradients that were computed in bfloat16 over devices in bfloat16.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -93,7 +92,7 @@ def compile_step(
     if mode not in MODES:
         raise ValueError(f"unknown config.parallel.mode {mode!r}; known: {', '.join(MODES)}")
     if mode == "pmap":
-        return _compile_pmap(run, mesh, static)
+        return _Mapped(run, mesh, static)
 
     def bound(state: Any, item: Any, *numbers: Any) -> tuple[Any, Any]:
         step = lambda state, item: run(state, item, *numbers)  # noqa: E731
@@ -112,14 +111,26 @@ def compile_step(
 class _Mapped:
     """`run` under pmap, with the arguments and the method `lower` of a function under jit."""
 
-    def __init__(self, mapped: Any, mesh: Mesh) -> None:
-        self._mapped, self._mesh = mapped, mesh
-        self._divide = _keep_last(functools.partial(_own_parts, mesh=mesh))
+    def __init__(self, run: Callable[..., Any], mesh: Mesh, static: tuple[int, ...]) -> None:
+        self._mesh = mesh
+        self._mapped: Any = jax.pmap(
+            run,
+            axis_name=DATA_AXIS,
+            in_axes=(None, 0, *(None for _ in static)),
+            static_broadcasted_argnums=static,
+            out_axes=(None, None),
+            donate_argnums=0,
+            devices=list(mesh.devices.flat),
+        )
+        self._item = self._parts = None
 
     def __call__(self, state: Any, item: Any, *numbers: Any) -> tuple[Any, Any]:
+        # Once where it comes again and again, as a resident split does.
+        if self._item is not item:
+            self._item, self._parts = item, _own_parts(item, self._mesh)
         # Of several processes, pmap in each takes and gives arrays of its own devices alone.
         own = _rename(state, replicated(self._mesh.local_mesh))
-        return _rename(self._mapped(own, self._divide(item), *numbers), replicated(self._mesh))
+        return _rename(self._mapped(own, self._parts, *numbers), replicated(self._mesh))
 
     def lower(self, state: Any, item: Any, *numbers: Any) -> Any:
         """Arguments are arrays or shapes."""
@@ -131,19 +142,6 @@ class _Mapped:
             item,
         )
         return self._mapped.lower(state, parts, *numbers)
-
-
-def _compile_pmap(run: Callable[..., Any], mesh: Mesh, static: tuple[int, ...]) -> Any:
-    mapped = jax.pmap(
-        run,
-        axis_name=DATA_AXIS,
-        in_axes=(None, 0, *(None for _ in static)),
-        static_broadcasted_argnums=static,
-        out_axes=(None, None),
-        donate_argnums=0,
-        devices=list(mesh.devices.flat),
-    )
-    return _Mapped(mapped, mesh)
 
 
 def _own_parts(item: Any, mesh: Mesh) -> Any:
@@ -170,15 +168,3 @@ def _rename(tree: Any, sharding: NamedSharding) -> Any:
         return jax.make_array_from_single_device_arrays(leaf.shape, sharding, parts)
 
     return jax.tree.map(rename, tree)
-
-
-def _keep_last(divide: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Divide an item once where it comes again and again, as a resident split does."""
-    last: list[Any] = [None, None]
-
-    def call(item: Any) -> Any:
-        if last[0] is not item:
-            last[:] = item, divide(item)
-        return last[1]
-
-    return call

@@ -201,11 +201,7 @@ def gather(rows: Sequence[Any]) -> list[list[Any]]:
 
 def merge(shares: Sequence[Sequence[Any]]) -> list[Any]:
     """What was dealt out to the processes one by one, in its order: the rows of each, gathered."""
-    longest = itertools.zip_longest(*shares, fillvalue=_NOTHING)
-    return [item for items in longest for item in items if item is not _NOTHING]
-
-
-_NOTHING = object()
+    return [item for items in itertools.zip_longest(*shares) for item in items if item is not None]
 
 
 def stop_together(stop: Callable[[int], bool]) -> Callable[[int], bool]:

@@ -27,6 +27,9 @@ _BLUR = 0.5  # in voxels
 _DPI = 120
 _PANEL_INCHES, _TITLE_INCHES = 1.7, 0.3
 
+Colours = Float[np.ndarray, "256 3"]
+Grid = UInt8[np.ndarray, "_ _ _"]
+
 
 class Surface(NamedTuple):
     """Triangles of a pot standing upright, in voxels: x, y, and z up, with the mouth at the top.
@@ -95,12 +98,7 @@ def _upright(
 
 
 def draw(
-    ax: Axes,
-    shape: Surface,
-    colours: Float[np.ndarray, "256 3"],
-    *,
-    azimuth: float = 35.0,
-    elevation: float = 24.0,
+    ax: Axes, shape: Surface, colours: Colours, *, azimuth: float = 35.0, elevation: float = 24.0
 ) -> Float[np.ndarray, "2 2"]:
     """Draw a surface in parallel projection; `colours` gives the RGB of each id.
 
@@ -129,17 +127,13 @@ def draw(
     return np.stack([flat.min(0), flat.max(0)])
 
 
-def fragment_colours() -> Float[np.ndarray, "256 3"]:
+def fragment_colours() -> Colours:
     """An RGB for each id: the hues that `.vox` files carry, made paler so that the light shows."""
     return 0.3 + 0.7 * vox.fragment_palette()[:, :3].astype(float) / 255
 
 
 def contact_sheet(
-    pots: Sequence[UInt8[np.ndarray, "_ _ _"]],
-    titles: Sequence[str],
-    path: str | pathlib.Path,
-    *,
-    columns: int = 6,
+    pots: Sequence[Grid], titles: Sequence[str], path: str | pathlib.Path, *, columns: int = 6
 ) -> None:
     """Write a sheet of pots to an image file, all at one scale, coloured by fragment.
 
@@ -154,11 +148,11 @@ def contact_sheet(
 
 
 def sheet(
-    rows: Sequence[Sequence[UInt8[np.ndarray, "_ _ _"]]],
+    rows: Sequence[Sequence[Grid]],
     titles: Sequence[Sequence[str]],
     row_titles: Sequence[str],
     path: str | pathlib.Path,
-    colours: Float[np.ndarray, "256 3"],
+    colours: Colours,
     *,
     aligned: bool,
 ) -> None:

@@ -16,8 +16,9 @@ from jaxtyping import Array, Bool, Float, UInt8
 from voxgan_jax.data import fragments
 from voxgan_jax.data.folder import PotFile
 from voxgan_jax.evaluation import metrics
+from voxgan_jax.models import Volume
 
-Predict = Callable[[Float[Array, "b d h w 1"]], Float[Array, "b d h w 1"]]
+Predict = Callable[[Volume], Volume]
 
 Score = Callable[..., Mapping[str, Any]]
 """Scores of (partial, completed, complete, threshold) per example, by the fields of `Record`."""
@@ -49,7 +50,7 @@ class Informed(NamedTuple):
     It is no method but a bound for methods; a type of its own keeps it from being taken for one.
     """
 
-    predict: Callable[[Float[Array, "b d h w 1"], Batch], Float[Array, "b d h w 1"]]
+    predict: Callable[[Volume, Batch], Volume]
 
 
 class Record(NamedTuple):
@@ -101,10 +102,7 @@ _inputs = jax.jit(fragments.volumes)
 
 @functools.partial(jax.jit, static_argnames="threshold")
 def scores(
-    partial: Float[Array, "b d h w 1"],
-    completed: Float[Array, "b d h w 1"],
-    complete: Float[Array, "b d h w 1"],
-    threshold: float,
+    partial: Volume, completed: Volume, complete: Volume, threshold: float
 ) -> dict[str, Float[Array, " b"]]:
     """All four metrics per example, in float32."""
     completed = completed.astype(jnp.float32)

@@ -81,20 +81,6 @@ def take(grid: Grid, chosen: Chosen) -> Bricks:
     return cut(grid)[jnp.arange(len(grid))[:, None], chosen.places]
 
 
-def folded(bricks: Float[Array, "b k 8 8 8 c"]) -> Float[Array, "b k 4 4 4 8*c"]:
-    """Each 2³ voxels of a brick as one cell with their channels."""
-    b, k, *_, c = bricks.shape
-    parts = bricks.reshape(b, k, 4, 2, 4, 2, 4, 2, c).transpose(0, 1, 2, 4, 6, 3, 5, 7, 8)
-    return parts.reshape(b, k, 4, 4, 4, 8 * c)
-
-
-def unfolded(cells: Float[Array, "b k 4 4 4 c8"]) -> Float[Array, "b k 8 8 8 c8//8"]:
-    """The reverse of `folded`."""
-    b, k, *_, c = cells.shape
-    parts = cells.reshape(b, k, 4, 4, 4, 2, 2, 2, c // 8).transpose(0, 1, 2, 5, 3, 6, 4, 7, 8)
-    return parts.reshape(b, k, 8, 8, 8, c // 8)
-
-
 def put(grid: Grid, bricks: Bricks, chosen: Chosen) -> Grid:
     """Cubes to whose kept bricks these are added."""
     rows = jnp.arange(len(grid))[:, None]

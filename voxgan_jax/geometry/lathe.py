@@ -5,7 +5,6 @@ distance of any point of space to the pot's surface is that of its height and ra
 """
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,9 +12,6 @@ from scipy import linalg, ndimage
 
 from voxgan_jax.geometry import half_section, solids, surface, wheel
 from voxgan_jax.geometry.half_section import Distances, Line
-
-if TYPE_CHECKING:
-    import trimesh
 
 SMOOTHED = 0.2
 """By how many voxels at most smoothing moves an outline."""
@@ -83,7 +79,7 @@ def mesh(
     axis: tuple[float, float] | None = None,
     chord_mm: float | None = None,
     spacing: float = math.inf,
-) -> "trimesh.Trimesh":
+) -> solids.Mesh:
     """The turned pot's surface in mm: watertight, facing outward, one vertex at each pole.
 
     No facet lies further than `chord_mm`, by default `chord`, from the surface that it stands for:

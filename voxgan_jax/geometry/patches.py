@@ -16,14 +16,12 @@ alone. Else once, so that no border moves by a face."""
 
 Faces = Int[np.ndarray, "faces 3"]
 Labels = Int[np.ndarray, "faces"]
+Areas = Float[np.ndarray, "faces"]
+Marks = Bool[np.ndarray, "faces"]
+Pairs = Int[np.ndarray, "pairs 2"]
 
 
-def calmed(
-    faces: Faces,
-    areas: Float[np.ndarray, "faces"],
-    labels: Labels,
-    first: int | None = None,
-) -> Labels:
+def calmed(faces: Faces, areas: Areas, labels: Labels, first: int | None = None) -> Labels:
     """Labels of faces of which each takes what prevails around it, and each speck what it lies in.
 
     Args:
@@ -55,29 +53,19 @@ def calmed(
     return _filled(pairs, calm, _specks(pairs, areas, calm, first))
 
 
-def mostly(
-    faces: Faces,
-    areas: Float[np.ndarray, "faces"],
-    labels: Labels,
-    marked: Bool[np.ndarray, "faces"],
-) -> Bool[np.ndarray, "faces"]:
+def mostly(faces: Faces, areas: Areas, labels: Labels, marked: Marks) -> Marks:
     """Which faces belong to patches that are marked on more than half of their area."""
     patch = _patches(connections.edges(faces).pairs, labels)
     share = np.bincount(patch, areas * marked) / np.maximum(np.bincount(patch, areas), 1e-12)
     return (share > 0.5)[patch]
 
 
-def _patches(pairs: Int[np.ndarray, "pairs 2"], labels: Labels) -> Int[np.ndarray, "faces"]:
+def _patches(pairs: Pairs, labels: Labels) -> Int[np.ndarray, "faces"]:
     """The number of each face's patch."""
     return connections.components(len(labels), pairs[labels[pairs[:, 0]] == labels[pairs[:, 1]]])
 
 
-def _specks(
-    pairs: Int[np.ndarray, "pairs 2"],
-    areas: Float[np.ndarray, "faces"],
-    labels: Labels,
-    first: int | None,
-) -> Bool[np.ndarray, "faces"]:
+def _specks(pairs: Pairs, areas: Areas, labels: Labels, first: int | None) -> Marks:
     """The faces of small patches, but for the biggest of each label."""
     patch = _patches(pairs, labels)
     size = np.bincount(patch, areas)
@@ -89,9 +77,7 @@ def _specks(
     return small[patch]
 
 
-def _filled(
-    pairs: Int[np.ndarray, "pairs 2"], labels: Labels, specks: Bool[np.ndarray, "faces"]
-) -> Labels:
+def _filled(pairs: Pairs, labels: Labels, specks: Marks) -> Labels:
     """Each patch of specks, whatever is mixed in it, with the label that it borders on most."""
     patch = _patches(pairs, np.where(specks, -1, np.arange(len(labels))))
     kinds, number = np.unique(labels, return_inverse=True)

@@ -14,8 +14,9 @@ from jaxtyping import Array, Float
 
 from voxgan_jax.geometry import wheel
 
-RING_WIDTH = wheel.RING_WIDTH
-num_rings = wheel.num_rings
+Volume = Float[Array, "b d h w 1"]
+Profile = Float[Array, "b w ring"]
+Weights = Float[Array, "n column ring"]
 
 
 def centre_axis(resolution: int) -> Float[Array, "1 2"]:
@@ -23,14 +24,14 @@ def centre_axis(resolution: int) -> Float[Array, "1 2"]:
     return jnp.full((1, 2), (resolution - 1) / 2, jnp.float32)
 
 
-def round_axis(complete: Float[Array, "b d h w 1"]) -> Float[Array, "b 2"]:
+def round_axis(complete: Volume) -> Float[Array, "b 2"]:
     """Where each complete pot's axis stands, to a fraction of a voxel: see `wheel.find_axes`."""
     return wheel.find_axes(complete[..., 0] > 0)
 
 
 def ring_weights(
-    resolution: int, axis: Float[Array, "n 2"], *, width: float = RING_WIDTH
-) -> Float[Array, "n column ring"]:
+    resolution: int, axis: Float[Array, "n 2"], *, width: float = wheel.RING_WIDTH
+) -> Weights:
     """How much of each column of the cube belongs to each ring about an axis.
 
     Ring k has the radius k·width; see `wheel.ring_shares`.
@@ -40,12 +41,10 @@ def ring_weights(
             0; one for all examples (n = 1) or one each.
     """
     radius = wheel.radii((resolution, resolution), axis) / width
-    return wheel.ring_shares(radius.reshape(len(axis), -1), num_rings(resolution, width))
+    return wheel.ring_shares(radius.reshape(len(axis), -1), wheel.num_rings(resolution, width))
 
 
-def ring_sums(
-    volume: Float[Array, "b d h w 1"], weights: Float[Array, "n column ring"]
-) -> Float[Array, "b w ring"]:
+def ring_sums(volume: Volume, weights: Weights) -> Profile:
     """The voxels of each height summed over each ring. `n` is 1 or b."""
     b, d, h, w, _ = volume.shape
     columns = volume.reshape(b, d * h, w)
@@ -54,14 +53,12 @@ def ring_sums(
     return jnp.einsum("bpw,bpr->bwr", columns, weights, precision="highest")
 
 
-def ring_sizes(weights: Float[Array, "n column ring"]) -> Float[Array, "n 1 ring"]:
+def ring_sizes(weights: Weights) -> Float[Array, "n 1 ring"]:
     """How many voxels each ring has, the same at each height."""
     return weights.sum(axis=1, keepdims=True)
 
 
-def revolve(
-    profile: Float[Array, "b w ring"], weights: Float[Array, "n column ring"]
-) -> Float[Array, "b d h w 1"]:
+def revolve(profile: Profile, weights: Weights) -> Volume:
     """A profile turned about the axis of the weights: the adjoint of `ring_sums`. `n` is 1 or b."""
     b, w, _ = profile.shape
     side = math.isqrt(weights.shape[1])
@@ -72,11 +69,7 @@ def revolve(
     return columns.reshape(b, side, side, w, 1)
 
 
-def missing_means(
-    complete: Float[Array, "b d h w 1"],
-    partial: Float[Array, "b d h w 1"],
-    weights: Float[Array, "n column ring"],
-) -> tuple[Float[Array, "b w ring"], Float[Array, "b w ring"]]:
+def missing_means(complete: Volume, partial: Volume, weights: Weights) -> tuple[Profile, Profile]:
     """Of each ring's voxels that are not given: the mean of `complete`, and how many there are.
 
     `partial` must lie within `complete`. Sums are linear, so no grid of what is missing is made.

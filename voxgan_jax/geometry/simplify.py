@@ -1,15 +1,10 @@
 """Meshes with fewer faces, as near to the given ones as may be."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import solids
-from voxgan_jax.geometry.solids import Labels
-
-if TYPE_CHECKING:
-    import trimesh
+from voxgan_jax.geometry.solids import Labels, Mesh
 
 _MANY = 300_000
 """A mesh of more faces is clustered at once: to simplify it would take too long."""
@@ -19,9 +14,7 @@ _COARSER = 1.25
 """By this factor the cells of a cluster grow until the faces are few enough."""
 
 
-def thinned(
-    mesh: "trimesh.Trimesh", budget: int, labels: Labels | None = None
-) -> "tuple[trimesh.Trimesh, Labels]":
+def thinned(mesh: Mesh, budget: int, labels: Labels | None = None) -> tuple[Mesh, Labels]:
     """The mesh with about `budget` faces at most, or itself where it has no more; and its labels.
 
     What bounds a body keeps its shape and the borders of its labels within a tolerance that grows
@@ -46,9 +39,7 @@ def thinned(
     return found, own
 
 
-def _simplified(
-    mesh: "trimesh.Trimesh", budget: int, size: float, labels: Labels
-) -> "tuple[trimesh.Trimesh, Labels] | None":
+def _simplified(mesh: Mesh, budget: int, size: float, labels: Labels) -> tuple[Mesh, Labels] | None:
     """A watertight mesh within a tolerance of the given one; None where it cannot be had."""
     import trimesh
 
@@ -66,7 +57,7 @@ def _simplified(
     return None
 
 
-def _clustered(mesh: "trimesh.Trimesh", cell: float) -> "trimesh.Trimesh":
+def _clustered(mesh: Mesh, cell: float) -> Mesh:
     """The mesh with one corner for each cell of a grid, the mean of those in it."""
     import trimesh
 

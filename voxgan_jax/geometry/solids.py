@@ -3,7 +3,7 @@
 manifold3d is imported where it is used, as it takes a while.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,6 +11,9 @@ from jaxtyping import Float, Int
 if TYPE_CHECKING:
     import manifold3d
     import trimesh
+
+Mesh: TypeAlias = "trimesh.Trimesh"
+"""By its name alone, as trimesh takes half a second to import."""
 
 Vertices = Float[np.ndarray, "vertices 3"]
 Faces = Int[np.ndarray, "faces 3"]
@@ -72,13 +75,13 @@ def volume(vertices: Vertices, faces: Faces) -> float:
     return float(((bx - ax) * (cy - ay) - (by - ay) * (cx - ax)) @ z.sum(0)) / 6
 
 
-def is_body(mesh: "trimesh.Trimesh") -> bool:
+def is_body(mesh: Mesh) -> bool:
     """Whether a mesh is watertight, its faces all looking outwards."""
     closed = mesh.is_watertight and mesh.is_winding_consistent
     return bool(closed and volume(mesh.vertices, mesh.faces) > 0)
 
 
-def mesh(body: "manifold3d.Manifold", step: float) -> "tuple[trimesh.Trimesh, Labels]":
+def mesh(body: "manifold3d.Manifold", step: float) -> tuple[Mesh, Labels]:
     """A solid in single precision, as STL holds it, where it is watertight in that; and its labels.
 
     Args:

@@ -10,14 +10,13 @@ from voxgan_jax.geometry import half_section
 _EDGE = 0.01  # voxels from the clip, where no surface is told of any more
 _FLAT = 0.25  # below this squared slope (that of a distance is 1) there is a ridge between surfaces
 
+Sections = Float[Array, "b rows ring"]
+Each = Float[Array, " b"]
+
 
 def stretched(
-    distance: Float[Array, "b rows ring"],
-    across: Float[Array, " b"],
-    up: Float[Array, " b"],
-    old_middle: Float[Array, " b"],
-    middle: Float[Array, " b"],
-) -> Float[Array, "b rows ring"]:
+    distance: Sections, across: Each, up: Each, old_middle: Each, middle: Each
+) -> Sections:
     """Signed distances in voxels after the pot's radii grew by `across` and its heights by `up`.
 
     As exact as the surface is flat: a distance grows by what a stretch does along its own slope.

@@ -5,7 +5,7 @@ trimesh and scikit-image are imported where they are used: they take half a seco
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
@@ -13,9 +13,6 @@ from scipy import ndimage
 
 from voxgan_jax.files import write_whole
 from voxgan_jax.geometry import solids
-
-if TYPE_CHECKING:
-    import trimesh
 
 UPS = ("x", "y", "z", "-x", "-y", "-z")
 _BLUR = 0.5
@@ -29,6 +26,10 @@ _VOLUME_ERROR = 0.003
 """The share of the volume by which the surface may miss it."""
 _SLOPE = -1.2
 """By how much of itself the volume grows where the level rises by 1: of thin walls, about."""
+
+Matrix = Float[np.ndarray, "4 4"]
+Field = Float[np.ndarray, "_ _ _"]
+Voxels = Bool[np.ndarray, "_ _ _"]
 
 
 def stand(volume: Shaped[np.ndarray, "x y z"], up: str = "z") -> Shaped[np.ndarray, "_ _ _"]:
@@ -47,7 +48,7 @@ def frame(
     step: float = 1.0,
     origin: Sequence[float] = (0.0, 0.0, 0.0),
     up: str = "-x",
-) -> Float[np.ndarray, "4 4"]:
+) -> Matrix:
     """The matrix from a grid's indices, a voxel's middle being whole, to coordinates (x, y, z).
 
     Args:
@@ -79,7 +80,7 @@ def axes(up: str) -> tuple[int, tuple[int, int]]:
     return axis, ((axis + 1) % 3, (axis + 2) % 3)
 
 
-def step_of(matrix: Float[np.ndarray, "4 4"]) -> float:
+def step_of(matrix: Matrix) -> float:
     """The side of a voxel, in the coordinates of such a `frame`."""
     return float(abs(np.linalg.det(matrix[:3, :3])) ** (1 / 3))
 
@@ -106,7 +107,7 @@ def smooth(
     return ndimage.gaussian_filter(np.pad(belief, 2), _BLUR)
 
 
-def find_level(field: Float[np.ndarray, "_ _ _"], occupied: Bool[np.ndarray, "_ _ _"]) -> float:
+def find_level(field: Field, occupied: Voxels) -> float:
     """The level at which the surface of `smooth` holds the volume of the voxels.
 
     At 0.5 walls of two voxels lose up to a twentieth. Found by secants, between 0.3 and 0.6.
@@ -129,12 +130,7 @@ def find_level(field: Float[np.ndarray, "_ _ _"], occupied: Bool[np.ndarray, "_ 
     return level
 
 
-def surface(
-    field: Float[np.ndarray, "_ _ _"],
-    occupied: Bool[np.ndarray, "_ _ _"],
-    matrix: Float[np.ndarray, "4 4"],
-    level: float = 0.5,
-) -> "trimesh.Trimesh":
+def surface(field: Field, occupied: Voxels, matrix: Matrix, level: float = 0.5) -> solids.Mesh:
     """The watertight surface of `smooth`'s field, by marching cubes, outward normals.
 
     The middle of every occupied voxel is inside it, that of every other outside, so thin walls
@@ -155,7 +151,7 @@ def surface(
 
 
 def _cubes(
-    field: Float[np.ndarray, "_ _ _"], occupied: Bool[np.ndarray, "_ _ _"], level: float
+    field: Field, occupied: Voxels, level: float
 ) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:
     """Marching cubes, in the grid's indices, faces turned outward."""
     from skimage import measure
@@ -169,9 +165,7 @@ def _cubes(
 
 
 def face_labels(
-    mesh: "trimesh.Trimesh",
-    labels: UInt8[np.ndarray, "d h w"],
-    matrix: Float[np.ndarray, "4 4"],
+    mesh: solids.Mesh, labels: UInt8[np.ndarray, "d h w"], matrix: Matrix
 ) -> Int[np.ndarray, "faces"]:
     """The label of the voxel next to each face of a mesh, below the face's middle."""
     below = mesh.triangles_center - 0.25 * step_of(matrix) * mesh.face_normals
@@ -184,14 +178,14 @@ def face_labels(
     return padded[tuple(nearest[:, *cells.T])].astype(int)
 
 
-def write_stl(path: str | pathlib.Path, mesh: "trimesh.Trimesh") -> None:
+def write_stl(path: str | pathlib.Path, mesh: solids.Mesh) -> None:
     """Write a mesh as binary STL, whole or not at all."""
     write_whole(path, cast(bytes, mesh.export(file_type="stl")))
 
 
 def write_glb(
     path: str | pathlib.Path,
-    mesh: "trimesh.Trimesh",
+    mesh: solids.Mesh,
     labels: Int[np.ndarray, "faces"],
     parts: Mapping[int, tuple[str, Sequence[int]]],
 ) -> None:

@@ -9,6 +9,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 COUNT = 8
 
+Cube = Float[Array, "b d d w 1"]
+Number = Int[Array, ""]
+
 
 def exchanges(symmetry: Int[Array, "*n"]) -> Bool[Array, "*n"]:
     """Whether the first two axes change places."""
@@ -20,23 +23,19 @@ def mirrors(symmetry: Int[Array, "*n"], axis: int) -> Bool[Array, "*n"]:
     return symmetry >> axis & 1 == 1
 
 
-def turn(volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]) -> Float[Array, "b d d w 1"]:
+def turn(volume: Cube, symmetry: Number) -> Cube:
     """The whole cube under one of the symmetries."""
     volume = jnp.where(exchanges(symmetry), volume.swapaxes(1, 2), volume)
     return _mirror(volume, symmetry)
 
 
-def turn_back(
-    volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]
-) -> Float[Array, "b d d w 1"]:
+def turn_back(volume: Cube, symmetry: Number) -> Cube:
     """The inverse of `turn`."""
     volume = _mirror(volume, symmetry)
     return jnp.where(exchanges(symmetry), volume.swapaxes(1, 2), volume)
 
 
-def _mirror(
-    volume: Float[Array, "b d d w 1"], symmetry: Int[Array, ""]
-) -> Float[Array, "b d d w 1"]:
+def _mirror(volume: Cube, symmetry: Number) -> Cube:
     for axis in (0, 1):
         volume = jnp.where(mirrors(symmetry, axis), jnp.flip(volume, axis + 1), volume)
     return volume

@@ -2,16 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 from voxgan_jax.files import READ_SECONDS, USUAL_SECONDS, read_seconds
-
-if TYPE_CHECKING:
-    import trimesh
+from voxgan_jax.geometry.solids import Mesh
 
 _AT_ONCE = 1 << 19
 """Points, or pairs of a line and a triangle, that are held at once, of some 300 bytes each."""
@@ -28,9 +25,13 @@ _BESIDE_MIDDLES = (1.37e-4, 2.19e-4)
 """In voxels: rays pass so far beside the voxels' middles. A ray through an edge would meet two
 triangles or none, and meshes made of voxels have their edges exactly on the middles."""
 
+Counts = Int[np.ndarray, "n"]
+Numbers = Int[np.ndarray, "k"]
+Triangles = Float[np.ndarray, "n 3 3"]
+
 
 def inside(
-    mesh: "trimesh.Trimesh", origin: Sequence[float], step: float, shape: Sequence[int]
+    mesh: Mesh, origin: Sequence[float], step: float, shape: Sequence[int]
 ) -> Bool[np.ndarray, "_ _ _"]:
     """Which voxels' middles lie inside a mesh, as the majority of rays along x, y and z has it.
 
@@ -67,8 +68,8 @@ def inside(
 
 
 def _crossings(
-    triangles: Float[np.ndarray, "n 3 3"], shape: Sequence[int]
-) -> Iterator[tuple[Int[np.ndarray, "k"], Float[np.ndarray, "k"], Int[np.ndarray, "k"]]]:
+    triangles: Triangles, shape: Sequence[int]
+) -> Iterator[tuple[Numbers, Float[np.ndarray, "k"], Numbers]]:
     """Where lines along the third axis, one a cell of the first two, meet triangles.
 
     Yields:
@@ -115,12 +116,8 @@ def _hits(
 
 
 def _stretch(
-    flat: Float[np.ndarray, "n 3 2"],
-    owner: Int[np.ndarray, "k"],
-    u: Int[np.ndarray, "k"],
-    low: Int[np.ndarray, "n"],
-    high: Int[np.ndarray, "n"],
-) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "k"]]:
+    flat: Float[np.ndarray, "n 3 2"], owner: Numbers, u: Numbers, low: Counts, high: Counts
+) -> tuple[Numbers, Numbers]:
     """From where to where along v the triangle of each row `u` reaches, and a hair further.
 
     Within `low` to `high`; the end is just before the start where it reaches nowhere.
@@ -149,13 +146,13 @@ def _check_work(count: int, most: int) -> None:
         )
 
 
-def _groups(rows: Int[np.ndarray, "n"], counts: Int[np.ndarray, "n"]) -> list[Int[np.ndarray, "k"]]:
+def _groups(rows: Counts, counts: Counts) -> list[Numbers]:
     """Rows in groups whose counts sum to `_AT_ONCE` or little more."""
     ends = np.flatnonzero(np.diff(np.cumsum(counts) // _AT_ONCE)) + 1
     return [group for group in np.split(rows, ends) if len(group)]
 
 
-def _spread(counts: Int[np.ndarray, "n"]) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "k"]]:
+def _spread(counts: Counts) -> tuple[Numbers, Numbers]:
     """For things of which there are `counts` in rows: in which row each is, and its place there."""
     row = np.repeat(np.arange(len(counts)), counts)
     return row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -165,7 +162,7 @@ def _cross(a: Float[np.ndarray, "n 2"], b: Float[np.ndarray, "n 2"]) -> Float[np
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
 
 
-def sample(mesh: "trimesh.Trimesh", spacing: float) -> Float[np.ndarray, "n 3"]:
+def sample(mesh: Mesh, spacing: float) -> Float[np.ndarray, "n 3"]:
     """Points on a mesh, none of whose points is further than spacing / √3 from the nearest.
 
     Their number goes with its area and the length of its edges, and they are the same every time:
@@ -177,14 +174,12 @@ def sample(mesh: "trimesh.Trimesh", spacing: float) -> Float[np.ndarray, "n 3"]:
     return spread(np.asarray(mesh.triangles), spacing)
 
 
-def spread(triangles: Float[np.ndarray, "n 3 3"], spacing: float) -> Float[np.ndarray, "k 3"]:
+def spread(triangles: Triangles, spacing: float) -> Float[np.ndarray, "k 3"]:
     """`sample` of triangles that are no mesh."""
     return np.concatenate([np.zeros((0, 3)), *_samples(triangles, spacing, _MOST_KEPT)])
 
 
-def _samples(
-    triangles: Float[np.ndarray, "n 3 3"], spacing: float, most: int
-) -> Iterator[Float[np.ndarray, "k 3"]]:
+def _samples(triangles: Triangles, spacing: float, most: int) -> Iterator[Float[np.ndarray, "k 3"]]:
     """`sample`'s points, so many at most, in chunks.
 
     Rows of points lie along a triangle's longest side and parallel to it, up to the third corner.
@@ -210,9 +205,7 @@ def _samples(
         yield _in_rows(corners[group], rows[group].astype(int), apart)
 
 
-def _in_rows(
-    corners: Float[np.ndarray, "n 3 3"], rows: Int[np.ndarray, "n"], apart: float
-) -> Float[np.ndarray, "k 3"]:
+def _in_rows(corners: Triangles, rows: Counts, apart: float) -> Float[np.ndarray, "k 3"]:
     """Points in rows along the first side of triangles, their ends included."""
     a, b, c = corners.transpose(1, 0, 2)
     triangle, row = _spread(rows + 1)
@@ -230,7 +223,7 @@ def _in_rows(
 
 
 def voxelise(
-    mesh: "trimesh.Trimesh", origin: Sequence[float], step: float, shape: Sequence[int]
+    mesh: Mesh, origin: Sequence[float], step: float, shape: Sequence[int]
 ) -> Bool[np.ndarray, "_ _ _"]:
     """The voxels of a mesh: those whose middles are `inside`, and thin walls.
 

@@ -24,15 +24,18 @@ _SURE = 1e-4
 _AXIS_WEIGHT = 1.5
 """Of axes a voxel apart, beside profiles: at 64³ a pot's walls then count 1.5² · 64² cells."""
 
+Answers = tuple[Float[Array, "{count} b d h w 1"], Float[Array, "{count} b"]]
+Rng = Key[Array, ""]
+
 
 def complete(
     generator: hypotheses.Model,
     variables: Variables,
     partial: Volume,
-    rng: Key[Array, ""],
+    rng: Rng,
     count: int,
     draws: int = NUM_DRAWS,
-) -> tuple[Float[Array, "{count} b d h w 1"], Float[Array, "{count} b"]]:
+) -> Answers:
     """Different pots that the sherd may come from, the best-ranked first.
 
     Compile it by jit with `generator`, `count` and `draws` static. An answer depends on its row of
@@ -71,19 +74,14 @@ def complete(
 
 
 def complete_drawn(
-    model: profile_flow.Model,
-    variables: Variables,
-    partial: Volume,
-    rng: Key[Array, ""],
-    count: int,
-    draws: int = NUM_DRAWS,
-) -> tuple[Float[Array, "{count} b d h w 1"], Float[Array, "{count} b"]]:
+    model: profile_flow.Model, variables: Variables, partial: Volume, rng: Rng, count: int
+) -> Answers:
     """`complete` by a model that draws half sections; clusters are of their clay."""
-    _require_enough(count, draws)
-    _, distance, axes = profile_flow.several(model.clone(draws=draws), variables, partial, rng)
+    _require_enough(count, NUM_DRAWS)
+    _, distance, axes = profile_flow.several(model.clone(draws=NUM_DRAWS), variables, partial, rng)
     clay = jax.nn.sigmoid(-distance.swapaxes(0, 1) / profile_flow.SOFTNESS)
     # A voxel's middle lies between two rows.
-    halves = clay.reshape(draws, len(partial), -1, 2, clay.shape[-1]).mean(axis=3)
+    halves = clay.reshape(NUM_DRAWS, len(partial), -1, 2, clay.shape[-1]).mean(axis=3)
     profiles, axes, scores = _gathered(halves, axes.swapaxes(0, 1), count)
 
     def turn(drawn: tuple[Float[Array, "b w ring"], Float[Array, "b 2"]]) -> Volume:
@@ -108,11 +106,7 @@ def _gathered(
 
 
 def draw_profiles(
-    generator: hypotheses.Model,
-    variables: Variables,
-    partial: Volume,
-    rng: Key[Array, ""],
-    draws: int,
+    generator: hypotheses.Model, variables: Variables, partial: Volume, rng: Rng, draws: int
 ) -> tuple[Float[Array, "{draws} b w ring"], Float[Array, "{draws} b 2"]]:
     """Pots that the sherd may come from, drawn from the prior: profiles as probabilities, axes."""
 

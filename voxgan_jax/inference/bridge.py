@@ -17,6 +17,8 @@ from voxgan_jax.geometry import wheel
 
 Voxels = Bool[np.ndarray, "d h w"]
 Volume = Float[np.ndarray, "d h w"]
+Path = Int[np.ndarray, "n 2"]
+Cells = Bool[np.ndarray, "rings w"]
 
 CRUMB = 0.02
 """Pieces with a smaller share of the pot's voxels are dropped, if they hold nothing given. Of 31 on
@@ -168,13 +170,8 @@ def _seam(body: Voxels, part: Voxels) -> Voxels:
 
 def _grown(piece: Voxels, *, corners: bool = False) -> Voxels:
     """A piece with all voxels that share a face with it, or even a corner."""
-    grown = piece.copy()
-    for axis in range(3):
-        source = np.moveaxis(grown.copy() if corners else piece, axis, 0)
-        target = np.moveaxis(grown, axis, 0)
-        target[1:] |= source[:-1]
-        target[:-1] |= source[1:]
-    return grown
+    touching = ndimage.generate_binary_structure(3, 3 if corners else 1)
+    return np.asarray(ndimage.binary_dilation(piece, touching), bool)
 
 
 def is_plate(part: Voxels, body: Voxels) -> bool:
@@ -209,9 +206,7 @@ def profile_of(probabilities: Volume, given: Voxels, threshold: float) -> Profil
     return profile
 
 
-def way_between(
-    profile: Profile, body: Voxels, part: Voxels
-) -> tuple[Int[np.ndarray, "n 2"], float]:
+def way_between(profile: Profile, body: Voxels, part: Voxels) -> tuple[Path, float]:
     """The cells from one piece to another where clay is most probable, and the least of these."""
     starts, ends = (
         profile.weights @ each.reshape(-1, each.shape[2]).astype(np.float32) > 0.49
@@ -222,11 +217,7 @@ def way_between(
     return path, float(profile.mean[tuple(between.T)].min()) if len(between) else 1.0
 
 
-def way(
-    clay: Float[np.ndarray, "rings w"],
-    starts: Bool[np.ndarray, "rings w"],
-    ends: Bool[np.ndarray, "rings w"],
-) -> Int[np.ndarray, "n 2"]:
+def way(clay: Float[np.ndarray, "rings w"], starts: Cells, ends: Cells) -> Path:
     """The cells from some to others where clay is most probable."""
     from skimage import graph
 
@@ -236,7 +227,7 @@ def way(
     return np.array(ways.traceback(places[reached[ends].argmin()]))
 
 
-def ring(profile: Profile, path: Int[np.ndarray, "n 2"], clay: Voxels, threshold: float) -> Volume:
+def ring(profile: Profile, path: Path, clay: Voxels, threshold: float) -> Volume:
     """Probabilities of a ring along a path, as thick as the wall at its ends."""
     w = clay.shape[2]
     share = profile.weights @ clay.reshape(-1, w).astype(np.float32)
@@ -259,7 +250,7 @@ def ring(profile: Profile, path: Int[np.ndarray, "n 2"], clay: Voxels, threshold
     return turned
 
 
-def _wall(walls: Bool[np.ndarray, "rings w"], path: Int[np.ndarray, "n 2"]) -> float:
+def _wall(walls: Cells, path: Path) -> float:
     """How thick walls are near the ends of a path: four times the mean depth of their cells."""
     depth = np.asarray(ndimage.distance_transform_edt(walls)) - 0.5
     cells = np.argwhere(walls)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from voxgan_jax import models
-from voxgan_jax.data import grid
+from voxgan_jax.data import feed, grid
 from voxgan_jax.devices import parallel
 from voxgan_jax.fields import flatten
 from voxgan_jax.geometry import symmetry
@@ -43,6 +43,11 @@ class Completer(NamedTuple):
     about: Mapping[str, Any] = {}
     quick: Callable[[Volume], Volume] | None = None
     several: Callable[[Volume], tuple[Array, Array, Array]] | None = None
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """How it wants its pots placed, as `grid.place` takes it."""
+        return {"resolution": self.resolution, "pool": self.pool, "placement": self.placement}
 
     def glance(self, partial: Volume) -> Volume:
         """`predict`, or what takes less time and is nearly as good: for very many pots."""
@@ -97,11 +102,9 @@ def load(
     predict = divided(complete, variables, jax.local_devices(), average)
     completer = Completer(
         predict,
-        config.data.resolution,
-        config.data.pool,
-        config.data.placement,
-        config.eval.threshold,
-        confidence.from_card(card),
+        **feed.place_options(config),
+        threshold=config.eval.threshold,
+        rule=confidence.from_card(card),
         about=_about(weights_file, config, card),
     )
     if isinstance(generator, profile_flow.Model):
@@ -111,8 +114,7 @@ def load(
     if not isinstance(generator, hypotheses.Model):
         weights_file = model_card.find(model_card.HYPOTHESES)
         generator, variables, config, card = _open(weights_file)
-        place = (config.data.resolution, config.data.pool, config.data.placement)
-        if place != completer[1:4]:
+        if feed.place_options(config) != completer.place:
             raise ValueError(
                 "the package's model of several pots works on a 64³ cube with the pot in its"
                 " middle, this one does not; leave out --hypotheses"
@@ -214,19 +216,16 @@ def divided(
     alone = threading.Lock()
 
     def predict(partial: Volume) -> Any:
-        with alone:  # Two threads would compile the same twice.
-            return _predict(partial)
-
-    def _predict(partial: Volume) -> Any:
         count = len(partial)
         spare = -count % mesh.size
         if spare:
             partial = jnp.pad(partial, ((0, spare), *[(0, 0)] * 4))
-        if average == 1:
-            return jax.tree.map(lambda found: found[:count], plain(variables, partial))
-        total = turned(variables, partial, jnp.int32(0))
-        for number in range(1, average):
-            total = total + turned(variables, partial, jnp.int32(number))
-        return total[:count] / average
+        with alone:  # Two threads would compile the same twice.
+            if average == 1:
+                return jax.tree.map(lambda found: found[:count], plain(variables, partial))
+            total = turned(variables, partial, jnp.int32(0))
+            for number in range(1, average):
+                total = total + turned(variables, partial, jnp.int32(number))
+            return total[:count] / average
 
     return predict

@@ -124,8 +124,7 @@ def complete_batch(
 
 def _start(completer: Completer, shape: tuple[int, ...]) -> tuple[float, float, float]:
     """Where a pot's box begins in the cells of the model's cube."""
-    where = {"pool": completer.pool, "placement": completer.placement}
-    d, h, w = (s.start / completer.pool for s in grid.region(shape, completer.resolution, **where))
+    d, h, w = (s.start / completer.pool for s in grid.region(shape, **completer.place))
     return d, h, w
 
 
@@ -133,13 +132,7 @@ def _given_cells(completer: Completer, request: Request) -> Bool[np.ndarray, "r 
     """The cells of the model's cube that any sherd gives: those of which most of a sherd is."""
     given = np.zeros([completer.resolution] * 3, bool)
     for sherd in request.sherds:
-        cells = grid.place(
-            sherd.labels,
-            completer.resolution,
-            pool=completer.pool,
-            placement=completer.placement,
-            source=sherd.source,
-        )
+        cells = grid.place(sherd.labels, source=sherd.source, **completer.place)
         given |= _given_labels(sherd)[cells]
     return given
 
@@ -157,9 +150,7 @@ def _answer(
     Args:
         box: the voxels that are given, in the pot's box; `given` in the model's cube.
     """
-    region = grid.region(
-        box.shape, completer.resolution, pool=completer.pool, placement=completer.placement
-    )
+    region = grid.region(box.shape, **completer.place)
     # What is cut off at the box must not part the pot or open its floor unseen.
     asked = np.full(given.shape, whole_cube)
     asked[tuple(slice(s.start // completer.pool, -(-s.stop // completer.pool)) for s in region)] = 1
@@ -170,10 +161,7 @@ def _answer(
     # Polygons from [0, 1] to itself that take the threshold to 0.5.
     middle = min(max(threshold, 1e-6), 1 - 1e-6)
     belief = np.interp(made.probabilities, [0, middle, 1], [0, 0.5, 1]).astype(np.float32)
-    cube = inferred
-    if completer.pool > 1:
-        cube = grid.upsample(inferred, completer.pool)
-        belief = grid.upsample(belief, completer.pool)
+    cube, belief = (grid.upsample(each, completer.pool) for each in (inferred, belief))
     cube[region][box] = GIVEN
     kept, left_out, shift = cube, 0, (0, 0, 0)
     if whole_cube:

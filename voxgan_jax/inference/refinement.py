@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
+from voxgan_jax.data import grid
 from voxgan_jax.geometry import lathe, surface, voxelise
 from voxgan_jax.inference.answer import GIVEN, Belief, Labels
 from voxgan_jax.inference.round_pot import Section
@@ -50,18 +51,12 @@ def labels_of(
     nearest = ndimage.distance_transform_edt(
         added == 0, return_distances=False, return_indices=True
     )
-    found = np.where(inside, _divided(added[tuple(np.asarray(nearest))], factor), np.uint8(0))
+    found = np.where(inside, grid.upsample(added[tuple(np.asarray(nearest))], factor), np.uint8(0))
     if scan is None:
-        found[_divided(given, factor)] = GIVEN
+        found[grid.upsample(given, factor)] = GIVEN
     else:
         _mark(found, scan, matrix, factor)
     return found
-
-
-def _divided(volume: np.ndarray, factor: int) -> np.ndarray:
-    for axis in range(3):
-        volume = volume.repeat(factor, axis)
-    return volume
 
 
 def _above(field: Float[np.ndarray, "_ _ _"], level: float, factor: int) -> Bool[np.ndarray, "..."]:

@@ -4,7 +4,7 @@ The half section is read from the grid of probabilities about the pot's axis. Pa
 round, such as handles, are found by how far from it voxels lie, and are surfaces of voxels.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -15,9 +15,6 @@ from voxgan_jax.geometry import half_section, lathe, profile_targets, solids, su
 from voxgan_jax.geometry.clay_level import level_of
 from voxgan_jax.inference import bridge
 from voxgan_jax.inference.answer import GIVEN, Belief, Labels
-
-if TYPE_CHECKING:
-    import trimesh
 
 _OFF = 1.0
 """In voxels: what lies further from the turned pot's surface is no part of it, or missing in it."""
@@ -86,7 +83,7 @@ def _parts(
     return np.asarray(ndimage.binary_dilation(big[places], every, 2, mask=occupied))
 
 
-def mesh(section: Section, matrix: Float[np.ndarray, "4 4"]) -> "trimesh.Trimesh":
+def mesh(section: Section, matrix: Float[np.ndarray, "4 4"]) -> solids.Mesh:
     """The turned pot with what stands off it, in facets no longer than a voxel; watertight."""
     pot = lathe.mesh(section.distance, matrix, axis=section.axis, spacing=1.0)
     body = solids.solid(pot.vertices, pot.faces)

@@ -3,7 +3,7 @@
 So the turned pot has the scan's rim and walls all round, and meets the scan without a step.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -12,11 +12,9 @@ from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import half_section, lathe
 from voxgan_jax.geometry.half_section import Distances
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.inference.round_pot import Section
 from voxgan_jax.scan import walls
-
-if TYPE_CHECKING:
-    import trimesh
 
 Points = Float[np.ndarray, "_ 3"]
 
@@ -44,7 +42,7 @@ class Walls(NamedTuple):
     normals: Points
 
 
-def walls_of(scan: "trimesh.Trimesh", matrix: Float[np.ndarray, "4 4"]) -> Walls:
+def walls_of(scan: Mesh, matrix: Float[np.ndarray, "4 4"]) -> Walls:
     """Those of a scan in mm. `matrix` leads from the grid's indices to mm."""
     points, normals = walls.drawn(scan, POINTS)
     back = np.linalg.inv(matrix)

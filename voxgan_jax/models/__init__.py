@@ -25,6 +25,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
+from voxgan_jax.models.conv import find_dtype
+
 Volume = Float[Array, "b d h w 1"]
 
 Keys = Key[Array, " b"] | None
@@ -72,6 +74,19 @@ def build(config: Any, *, axis_name: str | None = None) -> nn.Module:
         ValueError: an unknown kind, or a value that the model does not know.
     """
     return find(config.get("kind", "unet")).from_config(config, axis_name)
+
+
+def options(model: type[nn.Module], config: Any) -> dict[str, Any]:
+    """The fields of a model that have the names of fields of `config`.
+
+    Weights from before a field was added lack it, and mean its default.
+
+    Raises:
+        ValueError: an unknown dtype.
+    """
+    names = model.__dataclass_fields__.keys()
+    found = {name: config[name] for name in config if name in names}
+    return found | {"dtype": find_dtype(config.dtype)}
 
 
 def output(config: Any) -> str:

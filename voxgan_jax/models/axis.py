@@ -15,7 +15,8 @@ import numpy as np
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from voxgan_jax.geometry import rings, wheel
+from voxgan_jax.geometry import wheel
+from voxgan_jax.models import Volume
 
 TOKEN = 4
 """Voxels from one place of AxisNet's coarse map to the next."""
@@ -35,6 +36,11 @@ training pots. Less than 1, since neighbouring voxels are far from independent."
 SLACK, BEYOND = 1.0, 10.0
 """How far a pot may reach beyond the cube by rounding (voxels); what a voxel more costs (nats)."""
 
+Example = Float[Array, "d h w 1"]
+Axes = Float[Array, "b n 2"]
+Scores = Float[Array, "b n"]
+Heat = Float[Array, "b i j"]
+
 
 class AxisNet(nn.Module):
     """A small 2D network over where the axis might stand: a heat map.
@@ -52,7 +58,7 @@ class AxisNet(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, partial: Float[Array, "b d h w 1"]) -> Float[Array, "b 4*d-3 4*h-3"]:
+    def __call__(self, partial: Volume) -> Float[Array, "b 4*d-3 4*h-3"]:
         """Logits in float32; entry (i, j) stands for the axis (i/4, j/4), in voxel centres.
 
         Raises ValueError where the first two sides differ, or a side is no multiple of 16.
@@ -88,7 +94,7 @@ class AxisNet(nn.Module):
         return x + PRIOR_RATE * prior
 
 
-def distance_moments(partial: Float[Array, "b d h w 1"]) -> Float[Array, "b d//4 h//4 c"]:
+def distance_moments(partial: Volume) -> Float[Array, "b d//4 h//4 c"]:
     """How far the fragment lies from each place of the coarse grid.
 
     Channels: for each of `SLABS` slabs the logarithm of its voxel count, their mean horizontal
@@ -139,9 +145,7 @@ def axis_loss(logits: Float[Array, "b _ _"], axis: Float[Array, "b 2"]) -> Float
     return jax.nn.logsumexp(logits, axis=(1, 2)) - heat
 
 
-def agreement(
-    partial: Float[Array, "b d h w 1"], candidates: Float[Array, "b n 2"]
-) -> Float[Array, "b n"]:
+def agreement(partial: Volume, candidates: Axes) -> Scores:
     """How well a fragment agrees with each candidate axis; the higher the better, in nats.
 
     The fragment's voxels are gathered in half-voxel rings about the candidate. The score is the
@@ -158,11 +162,7 @@ def agreement(
 
 
 def find_axis(
-    logits: Float[Array, "b i j"],
-    partial: Float[Array, "b d h w 1"],
-    *,
-    keys: Key[Array, " b"] | None = None,
-    **options: Any,
+    logits: Heat, partial: Volume, *, keys: Key[Array, " b"] | None = None, **options: Any
 ) -> Float[Array, "b 2"]:
     """The axis by both, heat map and agreement: the candidate of the best score.
 
@@ -177,12 +177,8 @@ def find_axis(
 
 
 def likely_axes(
-    logits: Float[Array, "b i j"],
-    partial: Float[Array, "b d h w 1"],
-    *,
-    count: int,
-    **options: Any,
-) -> tuple[Float[Array, "b n 2"], Float[Array, "b n"]]:
+    logits: Heat, partial: Volume, *, count: int, **options: Any
+) -> tuple[Axes, Scores]:
     """The `count` likeliest axes, the best first, and how likely each is; this sums to 1.
 
     Fewer where there are not so many. The options are those of `rate_axes`.
@@ -193,13 +189,13 @@ def likely_axes(
 
 
 def rate_axes(
-    logits: Float[Array, "b i j"],
-    partial: Float[Array, "b d h w 1"],
+    logits: Heat,
+    partial: Volume,
     *,
     within: float = math.inf,
     trust: float = 1.0,
     num_candidates: int = 81,
-) -> tuple[Float[Array, "b n 2"], Float[Array, "b n"]]:
+) -> tuple[Axes, Scores]:
     """The heat map's highest positions, and their scores by both: log-likelihoods, but for a sum.
 
     Args:
@@ -209,10 +205,9 @@ def rate_axes(
         trust: what `agreement` counts beside the heat map.
         num_candidates: how many positions are tried.
     """
-    _, rows, columns = logits.shape
-    middle = (np.array([rows, columns], np.float32) - 1) / (2 * FINENESS)
-    positions = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1)
-    positions = positions.reshape(-1, 2).astype(np.float32) / FINENESS
+    rows = logits.shape[1]
+    middle = (rows - 1) / (2 * FINENESS)
+    positions = _columns(rows) / FINENESS
     allowed = np.abs(positions - middle).max(axis=1) <= within
     positions = jnp.asarray(positions[allowed])
     heat = jax.nn.log_softmax(logits.reshape(len(logits), -1)[:, allowed])
@@ -221,15 +216,13 @@ def rate_axes(
     return candidates, heat + trust * agreement(partial, candidates)
 
 
-def _agreement(
-    partial: Float[Array, "d h w 1"], candidates: Float[Array, "n 2"]
-) -> Float[Array, " n"]:
+def _agreement(partial: Example, candidates: Float[Array, "n 2"]) -> Float[Array, " n"]:
     """`agreement` of one fragment."""
     side = partial.shape[0]
     mass, columns = _occupied(partial)
     offset = columns[None] - candidates[:, None]
     radius = jnp.sqrt(jnp.square(offset).sum(axis=-1))
-    splat = wheel.ring_shares(radius / rings.RING_WIDTH, rings.num_rings(side))
+    splat = wheel.ring_shares(radius / wheel.RING_WIDTH, wheel.num_rings(side))
     # Candidates differ by little.
     count = jnp.einsum("nmr,mw->nwr", splat, mass, precision="highest")
     # The number of voxels does not depend on the candidate, nor does its part in the entropy.
@@ -241,9 +234,7 @@ def _agreement(
     return -ENTROPY * scale * length - BEYOND * beyond
 
 
-def _occupied(
-    partial: Float[Array, "d h w 1"],
-) -> tuple[Float[Array, "m w"], Float[Array, "m 2"]]:
+def _occupied(partial: Example) -> tuple[Float[Array, "m w"], Float[Array, "m 2"]]:
     """Columns with voxels, and where they stand; filled up with empty ones to a fixed number."""
     d, h, w, _ = partial.shape
     mass = partial.reshape(d * h, w)

@@ -17,9 +17,9 @@ from jaxtyping import Array, Float
 from voxgan_jax import models
 from voxgan_jax.geometry import bricks
 from voxgan_jax.models import Keys, Volume
-from voxgan_jax.models.conv import find_dtype
 from voxgan_jax.models.kernel_gradient import LAYOUT
 from voxgan_jax.models.layers import Conv
+from voxgan_jax.models.rearrange import depth_to_space, space_to_depth
 
 OUTPUT = "logits"
 
@@ -81,15 +81,15 @@ class Model(nn.Module):
         self, seen: Float[Array, "b k 8 8 8 c"], chosen: bricks.Chosen
     ) -> Float[Array, "b k 8 8 8 1"]:
         """What is added to the logits; nothing at first."""
-        x = bricks.folded(seen.astype(self.dtype))
+        x = space_to_depth(seen.astype(self.dtype).reshape(-1, *seen.shape[2:]))
         for n in range(3):
-            around = bricks.with_halo(x, chosen)
+            around = bricks.with_halo(x.reshape(*seen.shape[:2], *x.shape[1:]), chosen)
             each = around.reshape(-1, *around.shape[2:])
-            y = Conv(self.brick_features, 3, _INSIDE, self.dtype, name=f"brick{n}")(each)
-            y = nn.silu(y).reshape(*x.shape[:5], -1)
+            y = nn.silu(Conv(self.brick_features, 3, _INSIDE, self.dtype, name=f"brick{n}")(each))
             x = y if n == 0 else x + y
         last = nn.Dense(8, kernel_init=nn.initializers.zeros, name="correction")
-        return _UNIT * bricks.unfolded(last(x.astype(jnp.float32)))
+        added = depth_to_space(last(x.astype(jnp.float32)))
+        return _UNIT * added.reshape(*seen.shape[:-1], 1)
 
 
 def near_surface(probability: Volume) -> Volume:
@@ -104,6 +104,5 @@ def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`, whose `coarse` is the kind of the other model."""
     coarse = models.find(config.get("coarse", "unet"))
     inside = coarse.from_config(config, axis_name)
-    sizes = {"count": config.bricks, "brick_features": config.brick_features}
-    how = {"only_bricks": config.get("only_bricks", False), "dtype": find_dtype(config.dtype)}
-    return Model(coarse=inside, coarse_output=coarse.OUTPUT, **sizes, **how)
+    parts = {"coarse": inside, "coarse_output": coarse.OUTPUT, "count": config.bricks}
+    return Model(**models.options(Model, config) | parts)

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from voxgan_jax import fields
 from voxgan_jax.devices import accelerator
 from voxgan_jax.models.kernel_gradient import (
     LAYOUT,
@@ -65,9 +66,7 @@ AUTO = {
 
 def find_dtype(name: str) -> Any:
     """The type of that name; ValueError lists the known ones."""
-    if name not in DTYPES:
-        raise ValueError(f"unknown dtype {name!r}; known: {', '.join(DTYPES)}")
-    return DTYPES[name]
+    return fields.choose(DTYPES, "dtype", name)
 
 
 def choose_form(form: str, kind: str, platform: str, dtype: Any = jnp.float32) -> str:

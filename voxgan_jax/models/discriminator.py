@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from voxgan_jax.models.conv import conv_full, conv_k4s2, find_dtype
+from voxgan_jax import fields, models
+from voxgan_jax.models.conv import conv_full, conv_k4s2
 from voxgan_jax.models.layers import BatchNorm, Conv, NoNorm, SpectralConv, leaky_relu
 
 NORMS = {"batch": BatchNorm, "none": NoNorm}
@@ -66,17 +67,10 @@ def from_config(config: Any, axis_name: str | None = None) -> Model:
     Raises:
         ValueError: fewer than no iterations, an unknown norm or dtype.
     """
-    if config.norm not in NORMS:
-        known = ", ".join(NORMS)
-        raise ValueError(f"unknown config.discriminator.norm {config.norm!r}; known: {known}")
+    norm = fields.choose(NORMS, "config.discriminator.norm", config.norm)
     iterations = config.spectral_norm_iterations
     if iterations < 0:
         raise ValueError(f"spectral_norm_iterations must be 0 (none) or more, got {iterations}")
-    return Model(
-        features=config.features,
-        conv_form=config.conv_form,
-        dtype=find_dtype(config.dtype),
-        axis_name=axis_name,
-        conv=functools.partial(SpectralConv, iterations=iterations) if iterations else Conv,
-        norm=NORMS[config.norm],
-    )
+    conv = functools.partial(SpectralConv, iterations=iterations) if iterations else Conv
+    layers = {"conv": conv, "norm": norm, "axis_name": axis_name}
+    return Model(**models.options(Model, config) | layers)

@@ -19,6 +19,9 @@ _HEADS = 4
 _TIME = 128  # numbers that tell the time
 _FINE = 16  # channels at full resolution
 
+Maps = Float[Array, "b w ring c"]
+Rows = Float[Array, "b rows ring"]
+
 
 class FlowNet(nn.Module):
     """A U-Net whose blocks are told the time; attention between all places of its coarsest level.
@@ -30,12 +33,7 @@ class FlowNet(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(
-        self,
-        maps: Float[Array, "b w ring c"],
-        noisy: Float[Array, "b rows ring"],
-        time: Float[Array, " b"],
-    ) -> tuple[Float[Array, "b rows ring"], Float[Array, "b rows ring"]]:
+    def __call__(self, maps: Maps, noisy: Rows, time: Float[Array, " b"]) -> tuple[Rows, Rows]:
         """The clean half section behind a noisy one, and an answer that needs none; in float32.
 
         Args:
@@ -73,7 +71,7 @@ class FlowNet(nn.Module):
         quick = nn.Dense(2, bias_init=nn.initializers.ones, name="quick")(x)
         return _rows(clean), _rows(quick)
 
-    def _mixed(self, x: Float[Array, "b w ring c"]) -> Float[Array, "b w ring c"]:
+    def _mixed(self, x: Maps) -> Maps:
         """Each place of the coarsest level having heard of every other."""
         b, w, rings, channels = x.shape
         tokens = x.reshape(b, w * rings, channels)
@@ -97,9 +95,7 @@ class TimedBlock(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, x: Float[Array, "b w ring c"], time: Float[Array, "b t"]
-    ) -> Float[Array, "b w ring c"]:
+    def __call__(self, x: Maps, time: Float[Array, "b t"]) -> Maps:
         channels = x.shape[-1]
         y = nn.Conv(channels, (3, 3), dtype=self.dtype)(nn.silu(x))
         told = nn.Dense(2 * channels, dtype=self.dtype, kernel_init=nn.initializers.zeros)(time)
@@ -115,7 +111,7 @@ def frequencies(time: Float[Array, " b"]) -> Float[Array, "b 16"]:
     return jnp.concatenate([jnp.sin(turns), jnp.cos(turns)], axis=1)
 
 
-def _halves(rows: Float[Array, "b rows ring"]) -> Float[Array, "b rows//2 ring 2"]:
+def _halves(rows: Rows) -> Float[Array, "b rows//2 ring 2"]:
     """The two rows of a height as two channels."""
     b, count, rings = rows.shape
     return rows.reshape(b, count // 2, 2, rings).transpose(0, 1, 3, 2)

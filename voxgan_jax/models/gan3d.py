@@ -15,9 +15,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
+from voxgan_jax import models
 from voxgan_jax.devices import accelerator
 from voxgan_jax.models import Keys, Volume
-from voxgan_jax.models.conv import find_dtype
 from voxgan_jax.models.layers import BatchNorm, ConvTranspose, conv_parameters, convolve_with_bias
 
 OUTPUT = "probability"
@@ -153,11 +153,4 @@ class Model(nn.Module):
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`."""
-    return Model(
-        features=config.features,
-        code_size=config.code_size,
-        doublings=config.doublings,
-        conv_form=config.conv_form,
-        dtype=find_dtype(config.dtype),
-        axis_name=axis_name,
-    )
+    return Model(**models.options(Model, config), axis_name=axis_name)

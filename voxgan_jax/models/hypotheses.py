@@ -87,7 +87,7 @@ class Model(revolve.Model):
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`, as `revolve.from_config`."""
-    return Model(**revolve.options(config), code_size=config.code_size)
+    return revolve.from_config(config, axis_name, Model)
 
 
 def kl_divergence(outputs: Mapping[str, Any]) -> Float[Array, " b"]:

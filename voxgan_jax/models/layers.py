@@ -16,6 +16,10 @@ from voxgan_jax.models.conv import Convolve, conv_k4s2, conv_transpose_k4s2
 
 LEAK = 0.2  # slope of the LeakyReLU below 0
 
+Grid = Float[Array, "b d h w ci"]
+Convolved = Float[Array, "b _d _h _w co"]
+Kernel = Float[Array, "k k k ci co"]
+
 
 def conv_parameters(
     module: nn.Module, size: int, channels: int, features: int, fan_in: int
@@ -32,12 +36,8 @@ def conv_parameters(
 
 
 def convolve_with_bias(
-    x: Float[Array, "b d h w ci"],
-    kernel: Float[Array, "k k k ci co"],
-    bias: Float[Array, " co"],
-    convolve: Convolve,
-    dtype: Any,
-) -> Float[Array, "b _d _h _w co"]:
+    x: Grid, kernel: Kernel, bias: Float[Array, " co"], convolve: Convolve, dtype: Any
+) -> Convolved:
     """`convolve(x, kernel) + bias`, computed in `dtype` but for the addition.
 
     The bias's gradient is a sum over the whole grid, in which bfloat16 would soon add nothing more.
@@ -59,9 +59,7 @@ class Conv(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(
-        self, x: Float[Array, "b d h w ci"], *, train: bool = False
-    ) -> Float[Array, "b _d _h _w co"]:
+    def __call__(self, x: Grid, *, train: bool = False) -> Convolved:
         """`train` changes nothing here, but in the layers that take this one's place."""
         size, channels = self.kernel_size, x.shape[-1]
         kernel, bias = conv_parameters(self, size, channels, self.features, size**3 * channels)
@@ -76,7 +74,7 @@ class ConvTranspose(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "b d h w ci"]) -> Float[Array, "b 2*d 2*h 2*w co"]:
+    def __call__(self, x: Grid) -> Float[Array, "b 2*d 2*h 2*w co"]:
         # PyTorch counts a transposed kernel's fan-in over its output channels.
         fan_in = 4**3 * self.features
         kernel, bias = conv_parameters(self, 4, x.shape[-1], self.features, fan_in)
@@ -184,9 +182,7 @@ class SpectralConv(nn.Module):
     iterations: int = 1
 
     @nn.compact
-    def __call__(
-        self, x: Float[Array, "b d h w ci"], *, train: bool
-    ) -> Float[Array, "b _d _h _w co"]:
+    def __call__(self, x: Grid, *, train: bool) -> Convolved:
         size, channels = self.kernel_size, x.shape[-1]
         kernel, bias = conv_parameters(self, size, channels, self.features, size**3 * channels)
 
@@ -206,10 +202,7 @@ class SpectralConv(nn.Module):
 
 
 def power_iteration(
-    kernel: Float[Array, "k k k ci co"],
-    u: Float[Array, " co"],
-    v: Float[Array, "k k k ci"],
-    iterations: int,
+    kernel: Kernel, u: Float[Array, " co"], v: Float[Array, "k k k ci"], iterations: int
 ) -> tuple[Float[Array, " co"], Float[Array, "k k k ci"]]:
     """v ← Wᵀu / ‖Wᵀu‖, then u ← Wv / ‖Wv‖, so many times."""
     for _ in range(iterations):
@@ -219,7 +212,7 @@ def power_iteration(
 
 
 def spectral_norm(
-    kernel: Float[Array, "k k k ci co"], u: Float[Array, " co"], v: Float[Array, "k k k ci"]
+    kernel: Kernel, u: Float[Array, " co"], v: Float[Array, "k k k ci"]
 ) -> Float[Array, ""]:
     """σ = uᵀWv: the largest singular value of W where u and v are its singular vectors."""
     return jnp.einsum("dhwio,dhwi,o->", kernel, v, u, precision="highest")

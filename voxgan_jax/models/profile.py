@@ -26,19 +26,12 @@ def evidence(
     share = count / jnp.maximum(ring_sizes(weights), 1e-6)
     widest = share.max(axis=2, keepdims=True)
     relative = share / jnp.maximum(widest, 1e-6)
-    b, w, rings = count.shape
-    shape = (b, w, rings)
     total = jnp.log1p(count.sum(axis=(1, 2)))[:, None, None] / 10.0
-    height = jnp.linspace(-1.0, 1.0, w)[None, :, None]
-    radius = jnp.linspace(0.0, 1.0, rings)[None, None, :]
-    maps = [
-        share,
-        relative,
-        jnp.log1p(count) / 4.0,
-        (count > 0.25).astype(jnp.float32),
-        *(jnp.broadcast_to(part, shape) for part in (widest, total, height, radius)),
-    ]
-    return jnp.stack(maps, axis=-1)
+    height = jnp.linspace(-1.0, 1.0, count.shape[1])[None, :, None]
+    radius = jnp.linspace(0.0, 1.0, count.shape[2])[None, None, :]
+    given = (count > 0.25).astype(jnp.float32)
+    maps = share, relative, jnp.log1p(count) / 4.0, given, widest, total, height, radius
+    return jnp.stack(jnp.broadcast_arrays(*maps), axis=-1)
 
 
 class ProfileBlock(nn.Module):

@@ -69,10 +69,7 @@ class Model(revolve.Model):
             noisy, time: what `FlowNet` is shown; nothing is, where it is to answer at once.
             aside: by how much the axis is missed, in voxels.
         """
-        if axis is None:
-            axes, shares = self._axes(partial, complete if train else None, keys)
-        else:
-            axes, shares = axis[:, None], jnp.ones((1, 1), jnp.float32)
+        axes, shares = self._axes(partial, axis, complete if train else None, keys)
         if aside is not None:
             axes = axes + aside[:, None]
         count = axes.shape[1]
@@ -95,15 +92,10 @@ class Model(revolve.Model):
         )
         return jnp.where(partial > 0, 1.0, chance)
 
-    @nn.nowrap
-    def net(self) -> FlowNet:
-        """The network alone, to be called with the parameters `flow`."""
-        return FlowNet(self.features, self.dtype, parent=None)
-
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`, as `revolve.from_config`."""
-    return Model(**revolve.options(config))
+    return revolve.from_config(config, axis_name, Model)
 
 
 class Drawn(NamedTuple):
@@ -124,7 +116,7 @@ def draw(model: Model, variables: Variables, partial: Volume, key: Key[Array, ""
     # Not the number that an axis is drawn with.
     own = jax.vmap(lambda key: jax.random.fold_in(key, 2))(keys)
     noise = jax.vmap(lambda key: jax.random.normal(key, shape, jnp.float32))(own)
-    net, clay = model.net(), given_clay(maps)
+    net, clay = FlowNet(model.features, model.dtype), given_clay(maps)
     params = {"params": variables["params"]["flow"]}
 
     def clean(x: HalfSection, time: Float[Array, ""]) -> HalfSection:

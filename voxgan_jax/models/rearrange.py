@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,38 +38,31 @@ def crop(x: Float[Array, "b d h w c"]) -> Float[Array, "b d-2 h-2 w-2 c"]:
 # pass as cheap as the forward one: XLA would otherwise pad every slice to full size by itself.
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def windows(
     x: Float[Array, "b d h w c"], size: int
 ) -> Float[Array, "b d-{size}+1 h-{size}+1 w-{size}+1 {size}**3*c"]:
     """All windows of `size`³ voxels, each laid out along the channels (d, h, w, channel)."""
-    return _windows(size, x)
-
-
-def overlap_add(
-    x: Float[Array, "b d h w kc"], size: int
-) -> Float[Array, "b d+{size}-1 h+{size}-1 w+{size}-1 kc//{size}**3"]:
-    """The transpose of `windows`: lays each voxel's channels out as a window and adds them up."""
-    return _overlap_add(size, x)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _windows(size: int, x: Array) -> Any:
     d, h, w = (length - size + 1 for length in x.shape[1:4])
     offsets = itertools.product(range(size), repeat=3)
     return jnp.concatenate([x[:, i : i + d, j : j + h, k : k + w] for i, j, k in offsets], axis=-1)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _overlap_add(size: int, x: Array) -> Any:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def overlap_add(
+    x: Float[Array, "b d h w kc"], size: int
+) -> Float[Array, "b d+{size}-1 h+{size}-1 w+{size}-1 kc//{size}**3"]:
+    """The transpose of `windows`: lays each voxel's channels out as a window and adds them up."""
     c, last = x.shape[-1] // size**3, size - 1
-    return sum(
+    parts = (
         jnp.pad(
             x[..., n * c : (n + 1) * c],
             ((0, 0), (i, last - i), (j, last - j), (k, last - k), (0, 0)),
         )
         for n, (i, j, k) in enumerate(itertools.product(range(size), repeat=3))
     )
+    return functools.reduce(jnp.add, parts)
 
 
-_windows.defvjp(lambda n, x: (_windows(n, x), None), lambda n, _, g: (_overlap_add(n, g),))
-_overlap_add.defvjp(lambda n, x: (_overlap_add(n, x), None), lambda n, _, g: (_windows(n, g),))
+windows.defvjp(lambda x, n: (windows(x, n), None), lambda n, _, g: (overlap_add(g, n),))
+overlap_add.defvjp(lambda x, n: (overlap_add(x, n), None), lambda n, _, g: (windows(g, n),))

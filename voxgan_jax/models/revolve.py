@@ -1,5 +1,6 @@
 """The axis-aware generator: a profile is completed, turned about the axis, and corrected in 3D."""
 
+import functools
 import math
 from typing import Any
 
@@ -9,12 +10,12 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from voxgan_jax import models
-from voxgan_jax.geometry import rings
+from voxgan_jax.geometry import rings, wheel
 from voxgan_jax.models import Keys, Volume
 from voxgan_jax.models.axis import AxisNet, find_axis, likely_axes
-from voxgan_jax.models.conv import find_dtype
+from voxgan_jax.models.conv import conv_k3s1, conv_k4s2
+from voxgan_jax.models.layers import Conv, ConvTranspose
 from voxgan_jax.models.profile import ProfileNet, evidence
-from voxgan_jax.models.residual import ResidualNet
 
 OUTPUT = "probability"
 
@@ -47,7 +48,7 @@ class Model(nn.Module):
 
     features: int = 16
     bottleneck: int = 256
-    ring_width: float = rings.RING_WIDTH
+    ring_width: float = wheel.RING_WIDTH
     residual_features: int = 0
     only_residual: bool = False
     axis: str = "centre"
@@ -77,10 +78,7 @@ class Model(nn.Module):
             axis: where it stands, in voxel centres of the first two axes, for who knows it.
         """
         truth = complete if train and not self.only_residual else None
-        if axis is None:
-            axes, shares = self._axes(partial, truth, None if self.only_residual else keys)
-        else:
-            axes, shares = axis[:, None], jnp.ones((1, 1), jnp.float32)
+        axes, shares = self._axes(partial, axis, truth, None if self.only_residual else keys)
         count = axes.shape[1]
         rows = jnp.repeat(partial, count, axis=0)
         weights = rings.ring_weights(partial.shape[1], axes.reshape(-1, 2), width=self.ring_width)
@@ -104,10 +102,16 @@ class Model(nn.Module):
         return jnp.where(partial > 0, 1.0, jax.nn.sigmoid(logit))
 
     def _axes(
-        self, partial: Array, complete: Array | None, keys: Array | None
+        self,
+        partial: Array,
+        known: Array | None,
+        complete: Array | None,
+        keys: Array | None,
     ) -> tuple[Float[Array, "n k 2"], Float[Array, "m k"]]:
         """Where the axis may stand, the likeliest first, and how likely that is."""
         only = jnp.ones((1, 1), jnp.float32)
+        if known is not None:
+            return known[:, None], only
         if self.axis == "centre":
             return rings.centre_axis(partial.shape[1])[:, None], only
         # With pots anywhere, no position is more likely than others.
@@ -130,26 +134,17 @@ class Model(nn.Module):
         return None
 
 
-def from_config(config: Any, axis_name: str | None = None) -> Model:
-    """From `config.generator`. Nothing is shared over a batch, so `axis_name` has no use."""
-    return Model(**options(config))
-
-
-def options(config: Any) -> dict[str, Any]:
-    """The fields of a `Model` in `config.generator`.
+def from_config(config: Any, axis_name: str | None = None, kind: type[Model] = Model) -> Any:
+    """Such a model from `config.generator`; nothing is shared over a batch, so `axis_name` has no
+    use.
 
     Raises:
         ValueError: an unknown `axis` or dtype.
     """
-    names = ("features", "bottleneck", "ring_width", "residual_features", "only_residual")
-    names += ("axis", "axis_within", "axis_trust", "axis_average")
-    # Weights from before a field was added have none, and mean its default.
-    found = {name: config.get(name, getattr(Model, name)) for name in names}
-    if found["axis"] not in AXES:
-        raise ValueError(
-            f"unknown config.generator.axis {found['axis']!r}; known: {', '.join(AXES)}"
-        )
-    return found | {"conv_form": config.conv_form, "dtype": find_dtype(config.dtype)}
+    made = kind(**models.options(kind, config))
+    if made.axis not in AXES:
+        raise ValueError(f"unknown config.generator.axis {made.axis!r}; known: {', '.join(AXES)}")
+    return made
 
 
 def _volumes(
@@ -162,3 +157,39 @@ def _volumes(
     # Relative share, height and radius are the second and the last two maps.
     turned = [rings.revolve(maps[..., n], weights) for n in (1, -2, -1)]
     return jnp.concatenate([partial, logit / 4.0, *turned], axis=-1)
+
+
+class ResidualNet(nn.Module):
+    """What a solid of revolution cannot say: a 3D U-Net of three levels, 5 volumes in, a correction
+    of the logit out, none at first.
+
+    `features` is b in b, 2b, 4b, the channels at 1/2, 1/4 and 1/8 of the side. Without batch norm,
+    so that training and use do the same.
+    """
+
+    features: int = 16
+    conv_form: str = "auto"
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, volumes: Float[Array, "b d h w c"]) -> Float[Array, "b d h w 1"]:
+        """In float32. Raises ValueError where a side of the grid is no multiple of 8."""
+        if any(side % 8 for side in volumes.shape[1:4]):
+            raise ValueError(f"sides of the grid must be multiples of 8: {volumes.shape[1:4]}")
+        bind, b = functools.partial, self.features
+        down = bind(Conv, convolve=bind(conv_k4s2, form=self.conv_form), dtype=self.dtype)
+        same = bind(
+            Conv, kernel_size=3, convolve=bind(conv_k3s1, form=self.conv_form), dtype=self.dtype
+        )
+        up = bind(ConvTranspose, form=self.conv_form, dtype=self.dtype)
+        x, skips = volumes.astype(self.dtype), []
+        for n, features in enumerate((b, 2 * b, 4 * b), start=1):
+            x = nn.silu(down(features, name=f"enc{n}_conv")(x))
+            skips.append(x)
+        x = x + nn.silu(same(4 * b, name="middle_conv")(x))
+        for n, skip in enumerate(reversed(skips[:-1]), start=1):
+            x = nn.silu(up(skip.shape[-1], name=f"dec{n}_conv")(x))
+            x = jnp.concatenate([x, skip], axis=-1)
+        x = up(1, name="final_conv")(x).astype(jnp.float32)
+        # Starts as no correction at all.
+        return x * self.param("gain", nn.initializers.zeros, (), jnp.float32)

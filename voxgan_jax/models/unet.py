@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from voxgan_jax import models
 from voxgan_jax.models import Keys, Volume
-from voxgan_jax.models.conv import conv_k3s1, conv_k4s2, find_dtype
+from voxgan_jax.models.conv import conv_k3s1, conv_k4s2
 from voxgan_jax.models.layers import BatchNorm, Conv, ConvTranspose, ResBlock, leaky_relu
 
 OUTPUT = "probability"
@@ -79,10 +80,4 @@ class Model(nn.Module):
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`."""
-    return Model(**options(config), axis_name=axis_name)
-
-
-def options(config: Any) -> dict[str, Any]:
-    """The fields of a `Model` that `config.generator` tells."""
-    names = ("features", "num_res_blocks", "skips", "conv_form")
-    return {name: config[name] for name in names} | {"dtype": find_dtype(config.dtype)}
+    return Model(**models.options(Model, config), axis_name=axis_name)

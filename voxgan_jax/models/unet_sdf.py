@@ -26,4 +26,4 @@ class Model(unet.Model):
 
 def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`."""
-    return Model(**unet.options(config), axis_name=axis_name)
+    return Model(**models.options(Model, config), axis_name=axis_name)

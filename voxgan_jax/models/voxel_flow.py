@@ -19,7 +19,7 @@ from voxgan_jax import models
 from voxgan_jax.devices import accelerator
 from voxgan_jax.geometry import distance
 from voxgan_jax.models import OUTPUTS, SDF_BOUND, Keys, Volume
-from voxgan_jax.models.conv import conv_k3s1, conv_k4s2, find_dtype
+from voxgan_jax.models.conv import conv_k3s1, conv_k4s2
 from voxgan_jax.models.flow_net import frequencies
 from voxgan_jax.models.layers import Conv, ConvTranspose
 from voxgan_jax.models.profile_flow import heun, times
@@ -172,9 +172,4 @@ def from_config(config: Any, axis_name: str | None = None) -> Model:
     if config.target not in TARGETS:
         known = ", ".join(TARGETS)
         raise ValueError(f"unknown config.generator.target {config.target!r}; known: {known}")
-    return Model(
-        features=config.features,
-        target=config.target,
-        conv_form=config.conv_form,
-        dtype=find_dtype(config.dtype),
-    )
+    return Model(**models.options(Model, config))

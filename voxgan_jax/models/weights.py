@@ -125,15 +125,9 @@ def open_model(
         made = jax.eval_shape(init, jax.random.key(0), jax.ShapeDtypeStruct(shape, np.float32))
     except Exception as error:  # Models raise whatever values of a wrong kind lead them to.
         _refuse(path, f"its config makes no model ({_line(error)})", error)
-    shapes = [
-        {
-            jax.tree_util.keystr(place, simple=True, separator="/"): leaf.shape
-            for place, leaf in jax.tree_util.tree_leaves_with_path(tree)
-        }
-        for tree in (made, variables)
-    ]
-    for name in sorted(shapes[0].keys() | shapes[1].keys()):
-        wanted, found = (part.get(name, "none") for part in shapes)
+    both = [flax.traverse_util.flatten_dict(tree, sep="/") for tree in (made, variables)]
+    for name in sorted(both[0].keys() | both[1].keys()):
+        wanted, found = (getattr(part.get(name), "shape", "none") for part in both)
         if wanted != found:
             raise WeightsError(
                 f"{path}: {name} has shape {found} there and {wanted} in this version of the model;"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float
+from numpy.polynomial import legendre
 
 from voxgan_jax.placement.axis_maps import Lines
 
@@ -103,18 +104,10 @@ def _left(
 ) -> Float[np.ndarray, "k n"]:
     """What a smooth line leaves of each row of one wall's points."""
     low, high = along.min(1, keepdims=True), along.max(1, keepdims=True)
-    basis = _basis((along - (high + low) / 2) / np.maximum((high - low) / 2, 1e-9))
+    even = (along - (high + low) / 2) / np.maximum((high - low) / 2, 1e-9)
+    basis = legendre.legvander(even, _DEGREE).swapaxes(1, 2)
     weighted = basis * weight
     # Legendre's polynomials are nearly orthogonal here, so these equations are good enough.
     equations = weighted @ basis.swapaxes(1, 2) + 1e-9 * len(weight) * np.eye(basis.shape[1])
     fitted = np.linalg.solve(equations, weighted @ across[:, :, None])
     return across - (fitted.swapaxes(1, 2) @ basis)[:, 0]
-
-
-def _basis(x: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k m n"]:
-    """Legendre's polynomials up to `_DEGREE`."""
-    made = np.empty((len(x), _DEGREE + 1, x.shape[1]))
-    made[:, 0], made[:, 1] = 1, x
-    for n in range(1, _DEGREE):
-        made[:, n + 1] = ((2 * n + 1) * x * made[:, n] - n * made[:, n - 1]) / (n + 1)
-    return made

@@ -14,18 +14,22 @@ from voxgan_jax.scan.walls import Wall
 HEIGHTS, RINGS = 96, 64  # of a map, each a unit wide
 _AT_ONCE = 128  # lines
 
+Vectors = Float[np.ndarray, "k 3"]
+Values = Float[np.ndarray, "n k"]
+Points = Float[np.ndarray, "n 3"]
+
 
 class Lines(NamedTuple):
     """Lines that may be axes: a point of each and its unit direction."""
 
-    points: Float[np.ndarray, "k 3"]
-    directions: Float[np.ndarray, "k 3"]
+    points: Vectors
+    directions: Vectors
 
 
 class Fill(NamedTuple):
     """Points that fill a sherd evenly, and the volume of each, in mm and mm³."""
 
-    points: Float[np.ndarray, "n 3"]
+    points: Points
     volume: float
 
 
@@ -83,20 +87,14 @@ def _maps(fill: Fill, surface: Wall, lines: Lines, unit: float) -> Float[np.ndar
     return both.reshape(-1, HEIGHTS, RINGS, 2).astype(np.float32)
 
 
-def cylindrical(
-    points: Float[np.ndarray, "n 3"],
-    centres: Float[np.ndarray, "k 3"],
-    directions: Float[np.ndarray, "k 3"],
-) -> tuple[Float[np.ndarray, "n k"], Float[np.ndarray, "n k"]]:
+def cylindrical(points: Points, centres: Vectors, directions: Vectors) -> tuple[Values, Values]:
     """Radius and height of every point about every line."""
     height = points @ directions.T - (centres * directions).sum(1)
     square = (points**2).sum(1)[:, None] - 2 * points @ centres.T + (centres**2).sum(1)
     return np.sqrt(np.maximum(square - height**2, 0)), height
 
 
-def _cells(
-    radius: Float[np.ndarray, "n k"], height: Float[np.ndarray, "n k"], unit: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _cells(radius: Values, height: Values, unit: float) -> tuple[np.ndarray, np.ndarray]:
     """The flat index of each point's ring in each line's map, and which points are in it."""
     row = np.floor(height / unit + HEIGHTS / 2).astype(np.int64)
     column = np.floor(radius / unit).astype(np.int64)

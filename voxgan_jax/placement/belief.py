@@ -20,6 +20,7 @@ from voxgan_jax.placement.view import View
 Points = Float[np.ndarray, "_ 3"]
 Rings = Float[np.ndarray, "rings rows"]
 Voxels = Bool[np.ndarray, "r r r"]
+Values = Float[np.ndarray, "k"]
 
 _POINTS, _WALLS = 800, 300
 """So many points of a sherd's clay and of its walls are held against a pot."""
@@ -89,13 +90,7 @@ def slid(lines: Lines, voxel: float, sherd: Shown, pot: Belief) -> Float[np.ndar
     return _mean(lines, voxel * locator.CUBE / side, sherd.parts(voxel), pot, sums)
 
 
-def at(
-    lines: Lines,
-    bottoms: Float[np.ndarray, "k"],
-    voxel: float,
-    sherd: Shown,
-    pot: Belief,
-) -> Float[np.ndarray, "k"]:
+def at(lines: Lines, bottoms: Values, voxel: float, sherd: Shown, pot: Belief) -> Values:
     """The same with the cube's bottom at one height along each line, in mm from its point."""
     side = pot.clay.shape[1]
     step = voxel * locator.CUBE / side

@@ -19,7 +19,7 @@ class Known(NamedTuple):
     """What is known of a sherd's place; lengths in mm.
 
     `direction`: from base to rim. `height`, `diameter`: of the whole pot. `voxel`: so much of it is
-    one voxel. `rim`, `base`: the sherd holds part of it.
+    one voxel of a cube of `locator.CUBE`. `rim`, `base`: the sherd holds part of it.
     """
 
     direction: tuple[float, float, float] | None = None

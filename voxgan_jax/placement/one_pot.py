@@ -56,7 +56,7 @@ def gather(
     """
     require_centred(completer)
     found = several.sherds(completer, guesses)
-    parts = several.together(found).parts
+    parts = several.together(found)
     placed = [n for n, part in enumerate(parts) if part.placed]
     if len(placed) < 2:
         return _alone(completer, guesses, known)
@@ -66,7 +66,7 @@ def gather(
     made = placement(completer, candidates[frame], given, found.answer(given), points)
     shown = [guesses[n].view for n in placed if guesses[n].view.shown > guesses[n].view.thickness]
     made = made._replace(
-        score=several.Pot(parts).value,
+        score=several.worth(parts),
         share=SHARE,
         wall_mm=float(np.median([guesses[n].view.thickness for n in placed])),
         shown_wall_mm=max((view.shown for view in shown), default=None),

@@ -7,25 +7,19 @@ what it makes of them is weighed with the rest (`WEIGHTS`).
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special
 
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.confidence import own_iou
 from voxgan_jax.placement import foretold, locator
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, matrix, same, spans
 from voxgan_jax.placement.propose import Guess, guess
 from voxgan_jax.scan.pose import Placement
-
-if TYPE_CHECKING:
-    import trimesh
-
-CUBE = locator.CUBE
-"""The side of the cube in voxels in which `Known.voxel` is counted."""
 
 LOOKED_AT = 8
 """Placements that the model completes."""
@@ -43,10 +37,14 @@ and what the logits of its share among the candidates and of that IoU are worth.
 _ROW_ERROR = 1.5  # voxels, standard deviation of where a rim or base is seen
 _SIZE_ERROR = 0.04  # likewise, of the logarithm of a size that the model sees
 
+Voxels = Bool[np.ndarray, "r r r"]
+Answer = Float[np.ndarray, "r r r"]
+Points = Float[np.ndarray, "n 3"]
+
 
 def place(
     completer: Completer,
-    mesh: "trimesh.Trimesh",
+    mesh: Mesh,
     known: Known = Known(),  # noqa: B008 - it cannot change
 ) -> Placement:
     """The likeliest placement of a sherd, with runners-up that really differ from it.
@@ -96,10 +94,10 @@ def require_centred(completer: Completer) -> None:
 def judged(
     completer: Completer,
     candidate: Candidate,
-    given: Bool[np.ndarray, "r r r"],
-    answers: Sequence[Float[np.ndarray, "r r r"]],
+    given: Voxels,
+    answers: Sequence[Answer],
     known: Known,
-    points: Float[np.ndarray, "n 3"],
+    points: Points,
 ) -> Placement:
     """A candidate's placement and score; its share is still to come.
 
@@ -124,11 +122,7 @@ def judged(
 
 
 def placement(
-    completer: Completer,
-    candidate: Candidate,
-    given: Bool[np.ndarray, "r r r"],
-    answer: Float[np.ndarray, "r r r"],
-    points: Float[np.ndarray, "n 3"],
+    completer: Completer, candidate: Candidate, given: Voxels, answer: Answer, points: Points
 ) -> Placement:
     """A candidate as a placement, with the sizes of the pot that the model makes of what is given;
     its score and share are still to come.
@@ -157,9 +151,7 @@ def _logit(share: float) -> float:
     return float(special.logit(np.clip(share, 0.01, 0.99)))
 
 
-def ranked(
-    judged: Sequence[tuple[Candidate, Placement]], points: Float[np.ndarray, "n 3"]
-) -> Placement:
+def ranked(judged: Sequence[tuple[Candidate, Placement]], points: Points) -> Placement:
     """The best placement, how sure it is, and its runners-up.
 
     A softmax over all scores gives the shares; what is much the same is one. How sure the best is

@@ -4,21 +4,19 @@ A candidate is cheap: points and tables. Only the best of them are shown to the 
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special
 
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.placement import axis_fit, axis_maps, axis_search, locator
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.axis_maps import Fill, Lines
 from voxgan_jax.placement.candidate import LOG_SCALE_ALIKE, ROWS_ALIKE, Candidate, Known
 from voxgan_jax.placement.view import View, thick_enough, viewed
 from voxgan_jax.scan.walls import Wall
-
-if TYPE_CHECKING:
-    import trimesh
 
 Points = Float[np.ndarray, "n 3"]
 Vector = Float[np.ndarray, "3"]
@@ -68,7 +66,7 @@ class Guess(NamedTuple):
         return sorted(found, key=lambda candidate: -candidate.log_share)
 
 
-def guess(mesh: "trimesh.Trimesh", known: Known, locate: locator.Locate) -> Guess:
+def guess(mesh: Mesh, known: Known, locate: locator.Locate) -> Guess:
     """How a sherd may have lain in its pot.
 
     Raises:
@@ -197,11 +195,7 @@ def _at_scales(
 
 
 def _upright(
-    axis: Axis,
-    points: Float[np.ndarray, "n 3"],
-    table: Float[np.ndarray, "_ p"],
-    unit: float,
-    known: Known,
+    axis: Axis, points: Points, table: Float[np.ndarray, "_ p"], unit: float, known: Known
 ) -> Pose | None:
     """The pose of an axis from base to rim; None where the sherd is bigger than its pot then."""
     radius, height = axis_fit.cylindrical(axis, points)

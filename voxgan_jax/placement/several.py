@@ -63,16 +63,14 @@ class Part(NamedTuple):
         return self.value > _SET_ASIDE
 
 
-class Pot(NamedTuple):
-    """A place for each sherd."""
+Pot = tuple[Part, ...]
+"""A place for each sherd."""
 
-    parts: tuple[Part, ...]
 
-    @property
-    def value(self) -> float:
-        """A logarithm of how likely they are together; one that is set aside costs the same
-        wherever it would lie."""
-        return sum(max(part.value, _SET_ASIDE) for part in self.parts)
+def worth(pot: Pot) -> float:
+    """A logarithm of how likely places are together; a sherd that is set aside costs the same
+    wherever it would lie."""
+    return sum(max(part.value, _SET_ASIDE) for part in pot)
 
 
 class Loose(NamedTuple):
@@ -129,20 +127,18 @@ def together(found: Sherds) -> Pot:
             for part in _places(sherd, voxel, None, _PLACES):
                 pot = found.believed(found.cells(n, part.candidate))
                 pots.append(
-                    Pot(
-                        tuple(
-                            part if other is sherd else _places(other, voxel, pot)[0]
-                            for other in found.all
-                        )
+                    tuple(
+                        part if other is sherd else _places(other, voxel, pot)[0]
+                        for other in found.all
                     )
                 )
     for count, fine in _ROUNDS:
         kept: list[Pot] = []
-        for pot in sorted(pots, key=lambda pot: -pot.value):
+        for pot in sorted(pots, key=worth, reverse=True):
             if not any(_alike(pot, other) for other in kept):
                 kept.append(pot)
         pots = [_again(found, pot, fine) for pot in kept[:count]]
-    return max(pots, key=lambda pot: pot.value)
+    return max(pots, key=worth)
 
 
 def spread(found: Sherds, parts: Sequence[Part], skip: int = -1) -> tuple[list[Candidate], Voxels]:
@@ -220,7 +216,7 @@ def _places(sherd: Loose, voxel: float, pot: Belief | None, count: int = 1) -> l
 def _again(found: Sherds, pot: Pot, fine: bool) -> Pot:
     """Each sherd placed anew in the pot that the others make, its axis and height moved as well
     where that is `fine`."""
-    parts = list(pot.parts)
+    parts = list(pot)
     for n, sherd in enumerate(found.all):
         others = spread(found, parts, n)[1]
         if not others.any():
@@ -233,12 +229,12 @@ def _again(found: Sherds, pot: Pot, fine: bool) -> Pot:
             options = [nearby.best(c, view, sherd.shown, made, _WEIGHTS) for c in options]
         agreed = (nearby.foretold(candidate, sherd.shown, made) for candidate in options)
         parts[n] = max(map(Part, options, agreed), key=lambda part: part.value)
-    return Pot(tuple(parts))
+    return tuple(parts)
 
 
 def _alike(one: Pot, other: Pot) -> bool:
     """Whether all sherds lie much the same in two pots."""
-    pairs = [(a.candidate, b.candidate) for a, b in zip(one.parts, other.parts, strict=True)]
+    pairs = [(a.candidate, b.candidate) for a, b in zip(one, other, strict=True)]
     return all(
         abs(np.log(a.voxel / b.voxel)) <= _ALIKE_SIZE
         and np.array_equal(a.axis.direction, b.axis.direction)

@@ -1,18 +1,16 @@
 """A sherd as the networks are shown it: points that fill it, its walls, and how thick these are."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from voxgan_jax.geometry import voxelise
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.placement import locator
 from voxgan_jax.placement.axis_maps import Fill
 from voxgan_jax.scan import walls
 from voxgan_jax.scan.walls import Wall
-
-if TYPE_CHECKING:
-    import trimesh
 
 _FINE = 5  # points a wall's thickness that fill a sherd
 _MAX_CELLS = 6_000_000  # of the grid of these points
@@ -37,7 +35,7 @@ class View(NamedTuple):
     other: Float[np.ndarray, "3"] | None = None
 
 
-def viewed(mesh: "trimesh.Trimesh") -> View:
+def viewed(mesh: Mesh) -> View:
     """A sherd as it is."""
     surface = walls.wall(mesh)
     filled = fill(mesh, surface.thickness)
@@ -46,7 +44,7 @@ def viewed(mesh: "trimesh.Trimesh") -> View:
     return View(filled, surface, thickness / locator.USUAL_WALL, thickness, thickness)
 
 
-def fill(mesh: "trimesh.Trimesh", thickness: float | None) -> Fill:
+def fill(mesh: Mesh, thickness: float | None) -> Fill:
     """Points that fill a sherd evenly."""
     low, high = mesh.bounds
     size = float((high - low).max())

@@ -11,13 +11,14 @@ from skimage import measure
 
 from voxgan_jax.pottery import CRUMBS
 
+Pot = Bool[np.ndarray, "d h w"]
+Labels = UInt8[np.ndarray, "d h w"]
+Values = Float[np.ndarray, " voxels"]
 _CRUMBLED = 0.18  # of the files, as in the data set
 _DRAWS = 3  # of starting points; those farthest apart are taken, so few fragments are tiny
 
 
-def fracture(
-    rng: np.random.Generator | int, occupancy: Bool[np.ndarray, "d h w"], n: int
-) -> UInt8[np.ndarray, "d h w"]:
+def fracture(rng: np.random.Generator | int, occupancy: Pot, n: int) -> Labels:
     """Break a pot into `n` fragments; about one time in six some crumbs are left over.
 
     Cracks run where growth from `n` random voxels meets; growth is slowed by noise, so the cracks
@@ -51,18 +52,14 @@ def fracture(
     return _crumble(rng, labels) if rng.random() < _CRUMBLED else labels
 
 
-def _toughness(
-    rng: np.random.Generator, occupancy: Bool[np.ndarray, "d h w"]
-) -> Float[np.ndarray, " voxels"]:
+def _toughness(rng: np.random.Generator, occupancy: Pot) -> Values:
     """What a step through each voxel costs: smooth patches and grain, both log-normal."""
     patches = ndimage.gaussian_filter(rng.standard_normal(occupancy.shape, np.float32), 2.0)
     grain = rng.standard_normal(occupancy.shape, np.float32)
     return np.exp(0.45 * patches / patches.std() + 0.35 * grain)[occupancy].astype(np.float64)
 
 
-def _neighbours(
-    occupancy: Bool[np.ndarray, "d h w"], cost: Float[np.ndarray, " voxels"]
-) -> sparse.csr_array:
+def _neighbours(occupancy: Pot, cost: Values) -> sparse.csr_array:
     """The graph of 26 neighbours, each pair once; an edge weighs its length times its mean cost."""
     index = np.full([n + 2 for n in occupancy.shape], -1, np.int32)
     inner = index[1:-1, 1:-1, 1:-1]
@@ -85,9 +82,7 @@ def _neighbours(
     return sparse.csr_array(entries, shape=(len(cost), len(cost)))
 
 
-def _crumble(
-    rng: np.random.Generator, labels: UInt8[np.ndarray, "d h w"]
-) -> UInt8[np.ndarray, "d h w"]:
+def _crumble(rng: np.random.Generator, labels: Labels) -> Labels:
     """Turn bits along the cracks, about 1 % of the pot, into crumbs, id 1.
 
     What a bit cuts off its fragment is crumbs as well. A fragment never loses more than half of

@@ -94,16 +94,8 @@ def complete(
         ValueError: an argument or name that cannot be, an empty grid, a pot too big for the model.
         TypeError: an argument of another kind.
     """
-    told = arguments.checked(
-        {
-            **{"unit": unit, "voxel_mm": voxel_mm, "up": up, "axis": axis, "height_mm": height_mm},
-            **{"diameter_mm": diameter_mm, "rim": rim, "base": base, "as_is": as_is, "body": body},
-            **{"largest": largest, "place": place, "fragments": fragments, "threshold": threshold},
-            **{"hypotheses": hypotheses, "whole_cube": whole_cube, "clearance_mm": clearance_mm},
-            **{"mirrored": mirrored, "scale": scale, "resolution": resolution, "name": name},
-            **{"weights": weights, "workdir": workdir},
-        }
-    )
+    given = dict(locals())
+    told = arguments.checked({name: value for name, value in given.items() if name != "sherd"})
     several = isinstance(sherd, (list, tuple))
     return _complete(list(map(_checked, sherd)) if several else _checked(sherd), **told)
 
@@ -112,34 +104,23 @@ def _complete(
     sherd: "_Checked | list[_Checked]",
     *,
     name: str,
-    fragments: tuple[int, ...] | None,
-    hypotheses: int,
-    threshold: float | None,
-    whole_cube: bool,
-    resolution: int | None,
-    clearance_mm: float,
-    mirrored: bool,
-    scale: str | None,
     weights: str | None,
     workdir: str | None,
-    **facts: Any,
+    fragments: tuple[int, ...] | None,
+    **told: Any,
 ) -> pot.Completion:
     """As `complete`, of what is checked."""
     naming.checked(name)
-    model = _load(weights=weights, workdir=workdir, hypotheses=hypotheses)
-    fineness = arguments.fineness(resolution, model.resolution * model.pool)
+    model = _load(weights=weights, workdir=workdir, hypotheses=told["hypotheses"])
+    fineness = arguments.fineness(told["resolution"], model.resolution * model.pool)
+    facts = {fact: told[fact] for fact in arguments.FACTS}
     request = _read(model, sherd, fragments or (), facts)
-    (answer,) = predict.complete_batch(model, [request], threshold=threshold, whole_cube=whole_cube)
-    options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **facts}
-    options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses, "resolution": resolution}
-    drawn = {"mirrored": mirrored, "scale": scale}
-    about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options | drawn)}
-    how: dict[str, Any] = {
-        "clearance_mm": clearance_mm,
-        "fineness": fineness,
-        "about": about,
-        **drawn,
-    }
+    asked = {option: told[option] for option in ("threshold", "whole_cube")}
+    (answer,) = predict.complete_batch(model, [request], **asked)
+    options = files.asked({"fragment": fragments, **told})
+    about: dict[str, Any] = {"model": dict(model.about), "options": options}
+    how: dict[str, Any] = {"fineness": fineness, "about": about}
+    how |= {option: told[option] for option in ("clearance_mm", "mirrored", "scale")}
     if isinstance(sherd, list) and all(isinstance(one, pathlib.Path) for one in sherd):
         paths = cast("list[pathlib.Path]", sherd)
         about["input"] = request.sherds[0].input

@@ -3,9 +3,9 @@
 Imports nothing heavy, as `voxgan --help` needs it.
 """
 
+import functools
 import math
 import numbers
-import operator
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,6 +22,11 @@ MOST_BODIES = 100
 """Each has a hundredth of a scan's area at least."""
 MOST_POOL = 8
 """With it a model of 64³ takes pots of 512 voxels a side, the most that are read."""
+
+
+FACTS = ("unit", "voxel_mm", "up", "axis", "height_mm", "diameter_mm", "rim", "base")
+FACTS += ("as_is", "place", "largest", "body")
+"""How big a sherd is and how it lay in its pot, as `request.read_request` takes it."""
 
 
 class Argument(NamedTuple):
@@ -104,19 +109,20 @@ def _short(value: Any) -> str:
     return f"{text[:57]}…" if len(text) > 58 else text
 
 
-def _one_of(known: Sequence[str]) -> Argument:
-    def take(value: Any) -> str:
-        if not isinstance(value, str):
-            raise TypeError
-        return known[known.index(value)]
+def _of_kind(kind: type, value: Any) -> Any:
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError
+    return value
 
-    return Argument(f"one of {', '.join(known)}", take)
+
+def _one_of(known: Sequence[str]) -> Argument:
+    return Argument(
+        f"one of {', '.join(known)}", lambda value: known[known.index(_of_kind(str, value))]
+    )
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError
-    number = float(value)
+    number = float(_of_kind(numbers.Real, value))
     if not math.isfinite(number):
         raise ValueError
     return number
@@ -135,9 +141,7 @@ def _between(low: float, high: float, wanted: str, *, above: bool = False) -> Ar
 
 
 def _whole(value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool):
-        raise TypeError
-    number = operator.index(value)
+    number = int(_of_kind(numbers.Integral, value))
     if not low <= number <= high:
         raise ValueError
     return number
@@ -178,33 +182,15 @@ def _body(value: Any) -> int | str:
     return value if value == "all" else _whole(value, 1, MOST_BODIES)
 
 
-def _resolution(value: Any) -> int:
-    return RESOLUTIONS[RESOLUTIONS.index(_whole(value, 1, 256))]
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
-
-
 def _path(value: Any) -> str:
-    path = os.fspath(value)
-    if not isinstance(path, str):
-        raise TypeError
+    path = _of_kind(str, os.fspath(value))
     if not path or "\0" in path:
         raise ValueError
     return path
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
-
-
 _SIZE = _between(0.0, 1e6, "a size in mm, above 0", above=True)
-_FLAG = Argument("True or False", _flag)
+_FLAG = Argument("True or False", functools.partial(_of_kind, bool))
 _PATH = Argument("a path", _path)
 
 TABLE = {
@@ -221,12 +207,16 @@ TABLE = {
     ),
     "fragment": _count(1, 255),
     "fragments": Argument("one or more whole numbers from 1 to 255", _fragments),
-    "resolution": Argument("64, 128 or 256", _resolution, int),
+    "resolution": Argument(
+        "64, 128 or 256",
+        lambda value: RESOLUTIONS[RESOLUTIONS.index(_of_kind(numbers.Integral, value))],
+        int,
+    ),
     "hypotheses": _count(0, MOST_HYPOTHESES),
     "pool": _count(1, MOST_POOL),
     "threshold": _between(0.0, 1.0, "a probability from 0 to 1"),
     "clearance_mm": _between(0.0, 1e6, "a distance in mm, 0 or more"),
-    "name": Argument("a text", _text),
+    "name": Argument("a text", functools.partial(_of_kind, str)),
     **dict.fromkeys(("sherd", "weights", "workdir"), _PATH),
     "out_dir": Argument("a folder's path, '.' for the one you are in", _path),
 }

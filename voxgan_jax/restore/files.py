@@ -59,51 +59,32 @@ def collect(
 def _meant(
     given: str | pathlib.Path, tell: Callable[[str], None] | None
 ) -> tuple[list[pathlib.Path], pathlib.Path]:
-    """The files that an input means, and the folder from which their names count."""
+    """The files that an input means, and the folder from which their names count; of what it means
+    in its words, but is no sherd, some is named."""
     path = pathlib.Path(given)
     if not str(given):
         raise FileNotFoundError("'' names no file; name a file, a folder or a glob")
     if path.is_dir():
-        return _in_folder(path, tell), path
-    if path.exists() or not glob.has_magic(str(given)):
+        above, entries = path, set(path.iterdir())
+        known, deeper = ", ".join(formats.FORMATS), path / "**" / "*"
+        none = f'no sherd in this folder ({known}); to look into its subfolders, give "{deeper}"'
+    elif path.exists() or not glob.has_magic(str(given)):
         # A missing file is reported with the others, so that they are completed.
         return [path], path.parent
-    plain = next(n for n, part in enumerate(path.parts) if glob.has_magic(part))
-    above = pathlib.Path(*path.parts[:plain])
-    entries = sorted(_below(above, path.parts[plain:]))
-    inside = list(filter(_is_sherd, entries))
+    else:
+        plain = next(n for n, part in enumerate(path.parts) if glob.has_magic(part))
+        above = pathlib.Path(*path.parts[:plain])
+        entries = _below(above, path.parts[plain:])
+        none = "no sherd's file has such a name"
+    inside = sorted(filter(_is_sherd, entries))
     if not inside:
-        raise FileNotFoundError(f"{given}: no sherd's file has such a name")
-    _tell_of_others(given, entries, inside, tell)
-    return inside, above
-
-
-def _in_folder(folder: pathlib.Path, tell: Callable[[str], None] | None) -> list[pathlib.Path]:
-    """The sherds in a folder."""
-    entries = sorted(folder.iterdir())
-    inside = list(filter(_is_sherd, entries))
-    if not inside:
-        known = ", ".join(formats.FORMATS)
-        raise FileNotFoundError(
-            f"{folder}: no sherd in this folder ({known}); to look into its subfolders,"
-            f' give "{folder / "**" / "*"}"'
-        )
-    _tell_of_others(folder, entries, inside, tell)
-    return inside
-
-
-def _tell_of_others(
-    given: str | pathlib.Path,
-    entries: Iterable[pathlib.Path],
-    inside: Sequence[pathlib.Path],
-    tell: Callable[[str], None] | None,
-) -> None:
-    """Name some of the files that an input means in its words, but that are no sherds."""
-    others = set(entries) - set(inside)
-    left = sorted(path.name for path in others if path.is_file() and path.name != ledger.LIST)
+        raise FileNotFoundError(f"{given}: {none}")
+    others = (path for path in entries - {*inside} if path.is_file() and path.name != ledger.LIST)
+    left = sorted(path.name for path in others)
     if left and tell:
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
         tell(f"{given}: left out, as they are no sherds: {', '.join(left[:_NAMED])}{more}")
+    return inside, above
 
 
 def _below(above: pathlib.Path, parts: Sequence[str]) -> set[pathlib.Path]:

@@ -189,6 +189,15 @@ def _each(
     room, ended, count = threading.Semaphore(ahead), threading.Event(), [math.inf]
     items, last = iter(items), Future[Any]()
 
+    def begun(item: Any) -> None:
+        """Begin work; the item and what becomes of it are ready when that is known."""
+        try:
+            made = begin(function, item)
+        except BrokenProcessPool as error:
+            made = Future[Any]()
+            made.set_exception(error)
+        made.add_done_callback(lambda made: ready.put((item, made)))
+
     def feed() -> None:
         number = 0
         try:
@@ -197,7 +206,7 @@ def _each(
                 if item is last:
                     break
                 number += 1
-                _begun(begin, function, item, ready.put)
+                begun(item)
             last.set_result(None)
         except BaseException as error:
             last.set_exception(error)
@@ -222,21 +231,6 @@ def _each(
     finally:
         ended.set()
         room.release()
-
-
-def _begun(
-    begin: _Begin,
-    function: Callable[[Any], Any],
-    item: Any,
-    ready: Callable[[tuple[Any, "Future[Any]"]], None],
-) -> None:
-    """Begin work; the item and what becomes of it are ready when that is known."""
-    try:
-        made = begin(function, item)
-    except BrokenProcessPool as error:
-        made = Future()
-        made.set_exception(error)
-    made.add_done_callback(lambda made: ready((item, made)))
 
 
 @contextlib.contextmanager

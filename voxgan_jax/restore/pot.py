@@ -5,7 +5,7 @@ import functools
 import json
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -23,9 +23,6 @@ from voxgan_jax.restore import arguments, naming
 from voxgan_jax.restore.vessel import Vessel
 from voxgan_jax.scan.contents import NOTHING
 from voxgan_jax.version import VERSION
-
-if TYPE_CHECKING:
-    import trimesh
 
 
 class Written(NamedTuple):
@@ -176,7 +173,7 @@ class Completion(Shown, Vessel):
             )
         return written
 
-    def _parts(self) -> "dict[str, trimesh.Trimesh]":
+    def _parts(self) -> dict[str, solids.Mesh]:
         """The missing piece and the hypotheses, by what their files are called."""
         found, ready = enumerate(self.hypothesis_meshes, 1), self.printing
         parts = {"missing": ready.piece.mesh, "missing_upright": ready.upright} if ready else {}

@@ -55,9 +55,7 @@ def read_request(
     if fixed_fragment and sherd.labels.any():
         ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(sherd.labels))]
     request = Request((sherd._replace(ids=tuple(sorted(set(ids)))),))
-    shape = given_voxels(request).shape
-    where = {"pool": completer.pool, "placement": completer.placement}
-    grid.region(shape, completer.resolution, source=str(path), **where)
+    grid.region(given_voxels(request).shape, source=str(path), **completer.place)
     return request
 
 
@@ -159,7 +157,7 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
         direction=_direction(facts),
         height=height,
         diameter=width,
-        voxel=(voxel or 0) * side / place.CUBE or None,
+        voxel=(voxel or 0) * side / locator.CUBE or None,
         rim=bool(facts.get("rim")),
         base=bool(facts.get("base")),
     )

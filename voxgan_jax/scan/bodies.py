@@ -17,6 +17,8 @@ from voxgan_jax.scan.source import Fault
 
 Labels = Int[np.ndarray, "_"]
 Points = Float[np.ndarray, "_ 3"]
+Marks = Bool[np.ndarray, "_"]
+Vector = Float[np.ndarray, "3"]
 
 DUST = 0.01
 """Of the area: smaller bodies are dust where they touch nothing bigger."""
@@ -117,11 +119,7 @@ def _sorted_out(
 
 
 def _with_dust(
-    known: Contents,
-    vertices: Vertices,
-    faces: Faces,
-    area: Float[np.ndarray, "_"],
-    dust: Bool[np.ndarray, "_"],
+    known: Contents, vertices: Vertices, faces: Faces, area: Float[np.ndarray, "_"], dust: Marks
 ) -> Contents:
     """Told with how many bodies are dust, their share of the area, and the greatest one's size."""
     used, at = np.unique(faces[dust], return_inverse=True)
@@ -186,12 +184,7 @@ def _joined(count: int, whose: Labels, cell: Labels) -> Labels:
     return np.unique(joined, return_inverse=True)[1].ravel()
 
 
-def _cell(
-    points: Points,
-    side: float,
-    low: Float[np.ndarray, "3"],
-    shift: Float[np.ndarray, "3"] | float = 0.0,
-) -> Int[np.ndarray, "_"]:
+def _cell(points: Points, side: float, low: Vector, shift: Vector | float = 0.0) -> Labels:
     """A number for the cell in which each point lies, shifted by shares of a cell."""
     cell = np.floor((points - low) / side + shift).astype(np.int64)
     return (cell * _MIX[:3]).sum(axis=1)
@@ -206,12 +199,7 @@ def _of_corners(vertices: Vertices, faces: Faces, label: Labels) -> Labels:
 
 
 def _facing(
-    vertices: Vertices,
-    faces: Faces,
-    label: Labels,
-    big: Bool[np.ndarray, "_"],
-    found: Edges,
-    near: float,
+    vertices: Vertices, faces: Faces, label: Labels, big: Marks, found: Edges, near: float
 ) -> Labels:
     """Big open shells in one place are one, say the two walls of a sherd, scanned each."""
     of_corner = _of_corners(vertices, faces, label)

@@ -4,15 +4,11 @@ Nothing here changes an answer: what is stated is obeyed. But what contradicts i
 an answer is never called sure.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.scan.formats import UNITS
 from voxgan_jax.scan.pose import HIGH, Doubt, Placement, PotSize
-
-if TYPE_CHECKING:
-    import trimesh
 
 SHERDS, POTS = (10.0, 3000.0), (20.0, 2000.0)
 """Between these sizes in mm a scanned sherd, and a pot's height and diameter, are credible."""
@@ -29,7 +25,7 @@ _USUAL = 100.0
 """In mm: between such sizes most sherds are, and of that size many."""
 
 
-def of_scan(mesh: "trimesh.Trimesh") -> list[Doubt]:
+def of_scan(mesh: Mesh) -> list[Doubt]:
     """Of a mesh in mm, as `formats.read_mesh` gives it, whose longest side is no sherd's."""
     size_mm, unit_mm = float(mesh.extents.max()), mesh.metadata.get("unit_mm", 1.0)
     if SHERDS[0] <= size_mm <= SHERDS[1]:

@@ -1,14 +1,13 @@
 """The walls of a sherd: points on its surface, without the break edges, and how thick it is."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy import sparse
 from scipy.spatial import KDTree
 
-if TYPE_CHECKING:
-    import trimesh
+from voxgan_jax.geometry.solids import Mesh
 
 Points = Float[np.ndarray, "n 3"]
 
@@ -30,7 +29,7 @@ class Wall(NamedTuple):
     thickness: float | None
 
 
-def wall(mesh: "trimesh.Trimesh", seed: int = 0) -> Wall:
+def wall(mesh: Mesh, seed: int = 0) -> Wall:
     """The walls of a sherd: evenly drawn points whose back is another wall at the usual distance.
 
     Where less than a third of the surface has such a back, the scan is taken for an open shell and
@@ -71,14 +70,14 @@ def thickened(points: Points, surface: Wall, thickness: float) -> Points:
     return points + (share * (thickness / 2 - half))[:, None] * normals
 
 
-def thick(mesh: "trimesh.Trimesh", thickness: float) -> "trimesh.Trimesh":
+def thick(mesh: Mesh, thickness: float) -> Mesh:
     """A sherd with walls of that thickness (`thickened`)."""
     made = mesh.copy()
     made.vertices = thickened(np.asarray(mesh.vertices), wall(mesh), thickness)
     return made
 
 
-def drawn(mesh: "trimesh.Trimesh", count: int, seed: int = 0) -> tuple[Points, Points]:
+def drawn(mesh: Mesh, count: int, seed: int = 0) -> tuple[Points, Points]:
     """Points evenly over the surface, and the normals of their faces."""
     rng = np.random.default_rng(seed)
     ends = np.cumsum(mesh.area_faces)

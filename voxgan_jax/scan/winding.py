@@ -10,6 +10,9 @@ from voxgan_jax.geometry.connections import Edges, Faces, Vertices, components
 _OPEN = 0.25
 """Of the area: the sum of areas times normals, 0 of what is closed, of shells with one wall."""
 
+Values = Float[np.ndarray, "n"]
+Vectors = Float[np.ndarray, "n 3"]
+
 
 def of_faces(found: Edges, kept: Bool[np.ndarray, "faces"]) -> Edges:
     """The pairs of faces of which both are kept, by the numbers that they have then; no borders."""
@@ -58,12 +61,8 @@ def outward(vertices: Vertices, faces: Faces, found: Edges) -> tuple[Faces, int,
 
 
 def _volumes(
-    volume: Float[np.ndarray, "n"],
-    away: Float[np.ndarray, "n 3"],
-    area: Float[np.ndarray, "n"],
-    low: Float[np.ndarray, "n 3"],
-    high: Float[np.ndarray, "n 3"],
-) -> tuple[Float[np.ndarray, "n"], Bool[np.ndarray, "n"]]:
+    volume: Values, away: Vectors, area: Values, low: Vectors, high: Vectors
+) -> tuple[Values, Bool[np.ndarray, "n"]]:
     """Volumes as reckoned from the middle of each box, and whether their signs can be trusted.
 
     Args:

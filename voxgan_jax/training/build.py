@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from absl import logging
 
+from voxgan_jax import fields
 from voxgan_jax.data.feed import Feed
 from voxgan_jax.models import weights
 from voxgan_jax.training.objectives import Objective
@@ -31,8 +32,7 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
         FileNotFoundError: no data there.
     """
     name = config.data.source
-    if name not in SOURCES:
-        raise ValueError(f"unknown config.data.source {name!r}; known: {', '.join(SOURCES)}")
+    module = fields.choose(SOURCES, "config.data.source", name)
     if not config.data.dir:
         raise ValueError("config.data.dir is empty; name a folder or a file of pots")
     for field in ("synthetic_pots", "profiles"):
@@ -42,7 +42,7 @@ def open_feed(config: Any, mesh: jax.sharding.Mesh) -> Feed:
                 f" config.data.source=resident, or it to {type(config.data[field])()}"
             )
     try:
-        module = importlib.import_module(SOURCES[name])
+        module = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise ValueError(
             f"config.data.source={name} needs {error.name}: pip install 'voxgan_jax[train]', or set"

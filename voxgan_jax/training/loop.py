@@ -71,11 +71,22 @@ def _train(config: Any, run_dir: str | pathlib.Path, stop: interruption.Stop) ->
     with (
         checkpoint.open_manager(run_dir, config.checkpoint.keep) as manager,
         events.open_events(run_dir, enabled=primary) as write,
-        _bar(num_train_steps, shown=primary) as bar,
+        # None: only on a terminal; the log tells the rest.
+        tqdm(
+            total=num_train_steps,
+            unit="step",
+            dynamic_ncols=True,
+            disable=None if primary else True,
+        ) as bar,
     ):
         started = manager.latest_step() is not None
         workdir.save_config(config, run_dir, started=started, write=primary)
-        position_at = functools.partial(_position, plan=feed.plan, data=feed.fingerprint)
+
+        def position_at(step: int) -> dict[str, Any]:
+            """Where the data stands after a step, and which data it is."""
+            epoch, batch = divmod(step, feed.plan.num_batches)
+            return {"epoch": epoch, "batch": batch, "data": feed.fingerprint}
+
         state, best_iou = _start(config, objective, mesh, manager, position_at)
         done = first_step = int(state.step)
         if stop(first_step):
@@ -136,7 +147,11 @@ def compile_step(
     Raises:
         ValueError: unknown values, or several steps a dispatch of batches that the host brings.
     """
-    _check_dispatch(config, draw)
+    if config.train.steps_per_dispatch > 1 and draw is None:
+        raise ValueError(
+            "config.train.steps_per_dispatch above 1 needs batches that are drawn on the devices:"
+            " set config.data.source to 'resident', or it to 1"
+        )
     mode, augment_batch = config.parallel.mode, augment.from_config(config.data)
     if draw is None and augment_batch is None:
         return parallel.compile_step(objective.step, mesh, mode=mode)
@@ -165,10 +180,8 @@ def compile_step(
     if mode == "pmap":
         return parallel.compile_step(run, mesh, mode=mode)
     # Two programs: in one, XLA takes half as long again on a CPU.
-    step, prepare = (
-        parallel.compile_step(objective.step, mesh),
-        parallel.compile_rows(make_batch, mesh),
-    )
+    step = parallel.compile_step(objective.step, mesh)
+    prepare = parallel.compile_rows(make_batch, mesh)
     return lambda state, item: step(state, prepare(item, state.rng, state.step))
 
 
@@ -180,20 +193,6 @@ def compile_predict(
     return jax.jit(objective.complete, in_shardings=(whole, rows), out_shardings=rows)
 
 
-def _check_dispatch(config: Any, draw: feed_lib.Draw | None) -> None:
-    if config.train.steps_per_dispatch > 1 and draw is None:
-        raise ValueError(
-            "config.train.steps_per_dispatch above 1 needs batches that are drawn on the devices:"
-            " set config.data.source to 'resident', or it to 1"
-        )
-
-
-def _bar(num_train_steps: int, *, shown: bool) -> Any:
-    # None: only on a terminal; the log tells the rest.
-    disable = None if shown else True
-    return tqdm(total=num_train_steps, unit="step", dynamic_ncols=True, disable=disable)
-
-
 def _start(
     config: Any,
     objective: Objective,
@@ -203,12 +202,11 @@ def _start(
 ) -> tuple[TrainState, float]:
     """The newest good checkpoint of the run, or its initial state, on all devices; the best IoU."""
     create = functools.partial(build.initial_state, config, objective)
+    whole = parallel.replicated(mesh)
     if manager.latest_step() is None:
-        return jax.jit(create, out_shardings=parallel.replicated(mesh))(), -math.inf
+        return jax.jit(create, out_shardings=whole)(), -math.inf
     abstract = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(
-            leaf.shape, leaf.dtype, sharding=parallel.replicated(mesh)
-        ),
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=whole),
         jax.eval_shape(create),
     )
     state, position, best_iou = checkpoint.restore(manager, abstract)
@@ -220,11 +218,6 @@ def _start(
         )
     logging.info("Resuming from step %d, data position %s.", int(state.step), position)
     return state, best_iou
-
-
-def _position(step: int, plan: feed_lib.EpochPlan, data: str) -> dict[str, Any]:
-    """Where the data stands after a step, and which data it is."""
-    return {"epoch": step // plan.num_batches, "batch": step % plan.num_batches, "data": data}
 
 
 def _save_weights(config: Any, state: TrainState, run_dir: str | pathlib.Path) -> None:

@@ -8,23 +8,21 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from voxgan_jax import fields
 from voxgan_jax.geometry import distance, rings
-from voxgan_jax.models import SDF_BOUND, axis, hypotheses
+from voxgan_jax.models import SDF_BOUND, Volume, axis, hypotheses
 
-Volume = Float[Array, "b d h w 1"]
+Each = Float[Array, " b"]
+"""A number for each example."""
 
-ReconLoss = Callable[[Volume, Volume, Volume], Float[Array, " b"]]
+ReconLoss = Callable[[Volume, Volume, Volume], Each]
 """`loss(completed, complete, partial)`."""
 
 Supervised = Callable[..., tuple[Float[Array, ""], dict[str, Float[Array, ""]]]]
 """`supervised(completed, outputs, complete, partial)`: the weighted sum of means, and its parts."""
 
 
-def discriminator_loss(
-    real_logits: Float[Array, " b"],
-    fake_logits: Float[Array, " b"],
-    real_labels: Float[Array, " b"],
-) -> Float[Array, " b"]:
+def discriminator_loss(real_logits: Each, fake_logits: Each, real_labels: Each) -> Each:
     """Cross-entropy of complete pots against `real_labels` plus that of completed ones against 0.
 
     The labels are drawn around 1 (one-sided smoothing) and may lie above it.
@@ -34,16 +32,12 @@ def discriminator_loss(
     return real + fake
 
 
-def adversarial_loss(fake_logits: Float[Array, " b"]) -> Float[Array, " b"]:
+def adversarial_loss(fake_logits: Each) -> Each:
     """What the generator pays where the discriminator is not fooled: cross-entropy against 1."""
     return optax.sigmoid_binary_cross_entropy(fake_logits, jnp.ones_like(fake_logits))
 
 
-def hinge_loss(
-    real_logits: Float[Array, " b"],
-    fake_logits: Float[Array, " b"],
-    real_labels: Float[Array, " b"],
-) -> Float[Array, " b"]:
+def hinge_loss(real_logits: Each, fake_logits: Each, real_labels: Each) -> Each:
     """What is missing to 1 of the complete pots' logits, and to -1 of the completed ones'.
 
     Beyond these margins nothing is to be won (Miyato et al., ICLR 2018, eq. 16); there are no
@@ -52,7 +46,7 @@ def hinge_loss(
     return jax.nn.relu(1.0 - real_logits) + jax.nn.relu(1.0 + fake_logits)
 
 
-def score_loss(fake_logits: Float[Array, " b"]) -> Float[Array, " b"]:
+def score_loss(fake_logits: Each) -> Each:
     """What the generator pays where a score is no probability: less where it is higher."""
     return -fake_logits
 
@@ -60,8 +54,8 @@ def score_loss(fake_logits: Float[Array, " b"]) -> Float[Array, " b"]:
 class Adversary(NamedTuple):
     """What the discriminator pays and what the generator pays, each of the logits, per example."""
 
-    judge: Callable[..., Float[Array, " b"]]
-    fool: Callable[[Float[Array, " b"]], Float[Array, " b"]]
+    judge: Callable[..., Each]
+    fool: Callable[[Each], Each]
 
 
 ADVERSARIES = {
@@ -70,7 +64,7 @@ ADVERSARIES = {
 }
 
 
-def l1_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array, " b"]:
+def l1_loss(completed: Volume, complete: Volume, partial: Volume) -> Each:
     """Mean absolute difference over the voxels, the L1 term of the paper's eq. 3.
 
     All voxels count, the given ones as well; `partial` is not looked at.
@@ -78,7 +72,7 @@ def l1_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array
     return jnp.abs(completed - complete).mean(axis=_VOXELS)
 
 
-def bce_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array, " b"]:
+def bce_loss(completed: Volume, complete: Volume, partial: Volume) -> Each:
     """Mean cross-entropy over the voxels, the given ones as well.
 
     Unlike that of L1, its gradient does not vanish where the generator is sure and wrong, as it is
@@ -87,12 +81,12 @@ def bce_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Arra
     return _cross_entropy(completed, complete).mean(axis=_VOXELS)
 
 
-def bce_dice_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array, " b"]:
+def bce_dice_loss(completed: Volume, complete: Volume, partial: Volume) -> Each:
     """Mean cross-entropy plus `DICE_WEIGHT` times soft Dice, over the voxels that are not given."""
     return cross_entropy_and_dice(completed, complete, 1.0 - partial, _VOXELS)
 
 
-def dice_loss(completed: Volume, complete: Volume, partial: Volume) -> Float[Array, " b"]:
+def dice_loss(completed: Volume, complete: Volume, partial: Volume) -> Each:
     """Soft Dice over the voxels that are not given: where it is unsure an answer is bold then."""
     return _dice(completed, complete, 1.0 - partial, _VOXELS)
 
@@ -104,7 +98,7 @@ def profile_loss(
     partial: Volume,
     *,
     ring_width: float,
-) -> Float[Array, " b"]:
+) -> Each:
     """`bce_dice_loss` of a profile before it is revolved, its rings weighted by their size.
 
     The truth of a ring is the mean over its voxels that are not given.
@@ -150,13 +144,6 @@ RECON_LOSSES: dict[str, ReconLoss] = {
 }
 
 
-def choose(known: Mapping[str, Any], field: str, name: str) -> Any:
-    """The loss of that name; ValueError tells the field of `config.loss`, and lists the known."""
-    if name not in known:
-        raise ValueError(f"unknown config.loss.{field} {name!r}; known: {', '.join(known)}")
-    return known[name]
-
-
 def supervised_loss(config: Any) -> Supervised:
     """All that the generator pays for being off the truth, weighted as `config.loss` says.
 
@@ -166,7 +153,7 @@ def supervised_loss(config: Any) -> Supervised:
     Raises:
         ValueError: an unknown reconstruction loss.
     """
-    recon_loss = choose(RECON_LOSSES, "recon", config.loss.recon)
+    recon_loss = fields.choose(RECON_LOSSES, "config.loss.recon", config.loss.recon)
     recon_weight = config.loss.recon_weight
 
     def supervised(
@@ -184,7 +171,7 @@ def supervised_loss(config: Any) -> Supervised:
     return supervised
 
 
-def distance_loss(answer: Volume, complete: Volume) -> Float[Array, " b"]:
+def distance_loss(answer: Volume, complete: Volume) -> Each:
     """Mean absolute error of a clipped signed distance in voxels, near the surface in full and a
     fifth of it far off."""
     bound = int(SDF_BOUND)
@@ -196,7 +183,7 @@ def distance_loss(answer: Volume, complete: Volume) -> Float[Array, " b"]:
     return (weight * error).sum(axis=_VOXELS) / weight.sum(axis=_VOXELS)
 
 
-def eikonal_loss(answer: Volume, complete: Volume) -> Float[Array, " b"]:
+def eikonal_loss(answer: Volume, complete: Volume) -> Each:
     """How far, squared, the slope of a signed distance is from 1 where it is not clipped.
 
     Gropp et al., "Implicit Geometric Regularization", ICML 2020, eq. 1.
@@ -210,7 +197,7 @@ def eikonal_loss(answer: Volume, complete: Volume) -> Float[Array, " b"]:
 
 def auxiliary_losses(
     config: Any, outputs: Mapping[str, Any], complete: Volume, partial: Volume
-) -> dict[str, Float[Array, " b"]]:
+) -> dict[str, Each]:
     """The losses on what a generator leaves in `OUTPUTS`, by name, already weighted.
 
     Only those whose weight in `config.loss` is above 0.

@@ -92,19 +92,19 @@ def update(
 
 def generator_step(
     state: TrainState,
-    nets: Mapping[str, Net],
-    improve: Callable[[NetState, Examples], Pass],
     batch: Examples,
     *,
-    ema_decay: float = 0.0,
-    accumulate_steps: int = 1,
-    axis_name: str | None = None,
+    net: Net,
+    learn: Callable[[NetState, Examples], Pass],
+    ema_decay: float,
+    accumulate_steps: int,
+    axis_name: str | None,
 ) -> tuple[TrainState, Scalars]:
     """The step of an objective that trains the generator alone.
 
     Args:
-        improve: of a micro-batch, each example of which has one of `keys`, the network with its
-            statistics moved, gradients and scalars.
+        learn: of a micro-batch, each example of which has one of `keys`, the network with its
+            statistics moved, gradients and scalars: `g_loss` and its parts.
         ema_decay, accumulate_steps, axis_name: as for every objective's step.
 
     Returns:
@@ -112,8 +112,8 @@ def generator_step(
     """
     rng = jax.random.fold_in(jax.random.fold_in(state.rng, state.step), 1)
     examples = {**batch, "keys": row_keys(rng, batch, axis_name)}
-    after, means = accumulate(improve, state.nets["generator"], examples, accumulate_steps)
-    after, scalars, norm = update(nets["generator"], after, means, axis_name)
+    after, means = accumulate(learn, state.nets["generator"], examples, accumulate_steps)
+    after, scalars, norm = update(net, after, means, axis_name)
     return next_state(state, {"generator": after}, ema_decay), scalars | {"grad_norm_g": norm}
 
 

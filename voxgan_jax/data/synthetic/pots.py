@@ -24,6 +24,11 @@ _PLAY = (0.08, 0.025)  # how far a recipe's points move, in radius and height
 _HALF_STEP = 0.07
 _OUT_OF_TRUE = 0.012  # mean stretch and lean, in voxels of a pot 64 voxels long
 
+Wall = Float[np.ndarray, "n 3"]
+"""Discs, rows of (radius, height, half thickness)."""
+Handles = Float[np.ndarray, "m 4"]
+"""Balls, rows of (x, y, height, half thickness)."""
+
 
 def make_pot(
     rng: np.random.Generator | int,
@@ -61,11 +66,9 @@ def make_pot(
     return _voxelise(rng, *_fit(wall, handles, 1 + 0.1 / resolution), resolution)
 
 
-def _draw_wall(rng: np.random.Generator, recipe: Recipe) -> Float[np.ndarray, "n 3"]:
-    """The wall as discs along its middle line, from the base's centre to the lip, then the foot.
-
-    Each row is (radius, height, half thickness); heights start near 0 at the base.
-    """
+def _draw_wall(rng: np.random.Generator, recipe: Recipe) -> Wall:
+    """The wall along its middle line, from the base's centre to the lip, then the foot; heights
+    start near 0 at the base."""
     aspect = rng.uniform(*recipe.aspect)
     points = np.array(recipe.points, float)
     loose = (points > 0) & (points < 1)
@@ -98,10 +101,8 @@ def _draw_wall(rng: np.random.Generator, recipe: Recipe) -> Float[np.ndarray, "n
     return np.concatenate([wall, ring])
 
 
-def _draw_handles(
-    rng: np.random.Generator, kind: str, wall: Float[np.ndarray, "n 3"]
-) -> Float[np.ndarray, "m 4"]:
-    """Handles as balls along their middle line, each row (x, y, height, half thickness).
+def _draw_handles(rng: np.random.Generator, kind: str, wall: Wall) -> Handles:
+    """Handles along their middle line.
 
     `loops`: two vertical loops from shoulder to neck; `jug`: one, from belly to lip; `lugs`: two
     horizontal loops on the shoulder.
@@ -132,9 +133,7 @@ def _draw_handles(
     return np.column_stack([balls, np.full(len(balls), half)])
 
 
-def _bounds(
-    wall: Float[np.ndarray, "n 3"], handles: Float[np.ndarray, "m 4"]
-) -> Float[np.ndarray, "2 3"]:
+def _bounds(wall: Wall, handles: Handles) -> Float[np.ndarray, "2 3"]:
     """The box of a pot: its low and high corner in x, y and height."""
     r, z, half = wall.T
     reach = (r + half).max()
@@ -146,9 +145,7 @@ def _bounds(
     return np.stack([low, high])
 
 
-def _fit(
-    wall: Float[np.ndarray, "n 3"], handles: Float[np.ndarray, "m 4"], longest: float
-) -> tuple[Float[np.ndarray, "n 3"], Float[np.ndarray, "m 4"]]:
+def _fit(wall: Wall, handles: Handles, longest: float) -> tuple[Wall, Handles]:
     """Scale the middle lines, not the thickness, until the longest side is `longest`."""
     for _ in range(20):
         s = longest / np.ptp(_bounds(wall, handles), axis=0).max()
@@ -157,10 +154,7 @@ def _fit(
 
 
 def _voxelise(
-    rng: np.random.Generator,
-    wall: Float[np.ndarray, "n 3"],
-    handles: Float[np.ndarray, "m 4"],
-    resolution: int,
+    rng: np.random.Generator, wall: Wall, handles: Handles, resolution: int
 ) -> Bool[np.ndarray, "d h w"]:
     """The voxels whose centres lie in the wall or a handle, out of true as the real pots are."""
     low, high = _bounds(wall, handles) * resolution

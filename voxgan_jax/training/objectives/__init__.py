@@ -5,12 +5,12 @@ A module has
 - `networks(config, axis_name)`: modules by name, and what their grids are (`models.probabilities`);
 - `init(rng, config, nets)`: their arrays before the first step. Of `jax.random.split(rng, 3)` the
   last key is the run's; networks are drawn from the others;
-- `options(config)`: what else its step takes from the config;
+- `options(config)`, where its step takes more from the config;
 - `step(state, batch, *, nets, ema_decay, accumulate_steps, axis_name, **options)`: the next state
-  and the scalars of the step; a pure function, which sees its device's rows;
+  and the scalars of the step; a pure function, which sees its device's rows. In its place, where
+  only the generator learns, `learn(net, state, examples, **options)`, see `updates.generator_step`;
 - `complete(net, variables, partial, key=None)`: the generator's probabilities, in evaluation mode;
-  `key` is for answers that are drawn;
-- `sample(net, variables, key, count)`, where a model may make pots from noise.
+  `key` is for answers that are drawn.
 """
 
 import functools
@@ -23,7 +23,7 @@ import jax
 from jaxtyping import Array, Float
 
 from voxgan_jax.devices import parallel
-from voxgan_jax.training import optimisers
+from voxgan_jax.training import optimisers, updates
 from voxgan_jax.training.state import Net, NetState, TrainState
 from voxgan_jax.training.updates import Scalars
 
@@ -33,13 +33,12 @@ Nets = Mapping[str, Net]
 
 class Objective(NamedTuple):
     """What loop, checkpoints, devices and evaluation know: a module's functions with all but arrays
-    bound, `init(rng)`, `step(state, batch)`, `complete(variables, partial, key)`, `sample`."""
+    bound, `init(rng)`, `step(state, batch)`, `complete(variables, partial, key)`."""
 
     nets: Nets
     init: Callable[[jax.Array], dict[str, NetState]]
     step: Callable[[TrainState, Mapping[str, Any]], tuple[TrainState, Scalars]]
     complete: Callable[..., Float[Array, "b *shape"]]
-    sample: Callable[..., Float[Array, "n *shape"]] | None = None
 
 
 def build(
@@ -62,15 +61,17 @@ def build(
         net: Net(network, optimisers.build(config, net), output)
         for net, (network, output) in module.networks(config, axis_name).items()
     }
+    generator, options = nets["generator"], getattr(module, "options", lambda _: {})(config)
+    if hasattr(module, "learn"):
+        learn = bind(module.learn, generator, **options)
+        step = bind(updates.generator_step, net=generator, learn=learn)
+    else:
+        step = bind(module.step, nets=nets, **options)
     step = bind(
-        module.step,
-        nets=nets,
+        step,
         ema_decay=config.train.ema_decay,
         accumulate_steps=config.train.accumulate_steps,
         axis_name=axis_name,
-        **module.options(config),
     )
-    generator = nets["generator"]
-    sample = bind(module.sample, generator) if hasattr(module, "sample") else None
     init = bind(module.init, config=config, nets=nets)
-    return Objective(nets, init, step, bind(module.complete, generator), sample)
+    return Objective(nets, init, step, bind(module.complete, generator))

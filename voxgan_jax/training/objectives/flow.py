@@ -13,10 +13,10 @@ from voxgan_jax.data import fragments
 from voxgan_jax.geometry import half_section, rings
 from voxgan_jax.models import SDF_SCALE, Volume, axis, profile_flow
 from voxgan_jax.models.profile_flow import HalfSection
-from voxgan_jax.training import losses, updates
-from voxgan_jax.training.objectives import Nets
+from voxgan_jax.training import losses
+from voxgan_jax.training.losses import Each
 from voxgan_jax.training.objectives.gan import init as init
-from voxgan_jax.training.state import Net, NetState, TrainState, Tree
+from voxgan_jax.training.state import Net, NetState, Tree
 from voxgan_jax.training.updates import Examples, Pass, Scalars
 
 LATEST = 0.8
@@ -62,63 +62,55 @@ def options(config: Any) -> dict[str, Any]:
     }
 
 
-def step(
-    state: TrainState,
-    batch: Mapping[str, Any],
+def learn(
+    net: Net,
+    state: NetState,
+    examples: Examples,
     *,
-    nets: Nets,
-    keep_crumbs: bool = True,
-    quick_share: float = 0.4,
-    axis_weight: float = 0.0,
-    axis_noise: float = 0.0,
-    **how: Any,
-) -> tuple[TrainState, Scalars]:
-    """One update of the generator.
+    keep_crumbs: bool,
+    quick_share: float,
+    axis_weight: float,
+    axis_noise: float,
+) -> Pass:
+    """What the generator learns of a micro-batch.
 
     Args:
-        batch: as for `gan.step`, and `profiles`, the pots' half sections in voxels.
+        examples: as for `gan.step`, and `profiles`, the pots' half sections in voxels.
         quick_share: the chance of an example to be for the quick answer, without noise.
         axis_weight: of the loss on the axis.
         axis_noise: the standard deviation, in voxels, by which an axis is missed.
-        how: as `updates.generator_step` takes it.
-
-    Returns:
-        The next state and `g_loss` with its parts, and the gradient's norm.
     """
-    net = nets["generator"]
+    partial, complete = fragments.volumes(examples["labels"], examples["given"], keep_crumbs)
+    distance = examples["profiles"].astype(jnp.float32)
+    clean = distance / half_section.CLIP
+    row_keys = jax.random.wrap_key_data(examples["keys"])
+    noise, time, quick, missed = chance(row_keys, clean.shape[1:], quick_share)
+    shown = jnp.where(quick[:, None, None], 0.0, path(noise, clean, time))
+    aside = axis_noise * missed
 
-    def improve(net_g: NetState, examples: Examples) -> Pass:
-        partial, complete = fragments.volumes(examples["labels"], examples["given"], keep_crumbs)
-        distance = examples["profiles"].astype(jnp.float32)
-        clean = distance / half_section.CLIP
-        row_keys = jax.random.wrap_key_data(examples["keys"])
-        noise, time, quick, missed = chance(row_keys, clean.shape[1:], quick_share)
-        shown = jnp.where(quick[:, None, None], 0.0, path(noise, clean, time))
-        aside = axis_noise * missed
+    def loss(params: Tree) -> tuple[Array, Scalars]:
+        _, left = net.module.apply(
+            *(state.variables(params), partial),
+            **{"train": True, "complete": complete, "aside": aside},
+            **{"noisy": shown, "time": time, "mutable": [models.OUTPUTS]},
+        )
+        told: Any = left[models.OUTPUTS]
+        size = rings.ring_sizes(told["weights"])
+        flow = flow_loss(told["clean"], clean, time, size)
+        missing = jnp.maximum(size - rings.ring_sums(partial, told["weights"]), 0.0)
+        answer = quick_loss(told["quick"], distance, jnp.repeat(missing, 2, axis=1))
+        # The expected share of each kind, not the met one: all examples count alike.
+        parts = {
+            "flow_loss": jnp.where(quick, 0.0, flow).mean() / max(1.0 - quick_share, 1e-6),
+            "quick_loss": jnp.where(quick, answer, 0.0).mean() / max(quick_share, 1e-6),
+        }
+        if axis_weight and "axis_logits" in told:
+            found = axis.axis_loss(told["axis_logits"], rings.round_axis(complete))
+            parts["axis_loss"] = axis_weight * found.mean()
+        return jnp.stack(list(parts.values())).sum(), parts
 
-        def loss(params: Tree) -> tuple[Array, Scalars]:
-            _, left = net.module.apply(
-                *(net_g.variables(params), partial),
-                **{"train": True, "complete": complete, "aside": aside},
-                **{"noisy": shown, "time": time, "mutable": [models.OUTPUTS]},
-            )
-            told: Any = left[models.OUTPUTS]
-            size = rings.ring_sizes(told["weights"])
-            flow = flow_loss(told["clean"], clean, time, size)
-            missing = jnp.maximum(size - rings.ring_sums(partial, told["weights"]), 0.0)
-            answer = quick_loss(told["quick"], distance, jnp.repeat(missing, 2, axis=1))
-            # The expected share of each kind, not the met one: all examples count alike.
-            parts = {
-                "flow_loss": jnp.where(quick, 0.0, flow).mean() / max(1.0 - quick_share, 1e-6),
-                "quick_loss": jnp.where(quick, answer, 0.0).mean() / max(quick_share, 1e-6),
-                **_axis_loss(axis_weight, told, complete),
-            }
-            return jnp.stack(list(parts.values())).sum(), parts
-
-        (g_loss, parts), grads = jax.value_and_grad(loss, has_aux=True)(net_g.params)
-        return net_g, (grads, {"g_loss": g_loss} | parts)
-
-    return updates.generator_step(state, nets, improve, batch, **how)
+    (g_loss, parts), grads = jax.value_and_grad(loss, has_aux=True)(state.params)
+    return state, (grads, {"g_loss": g_loss} | parts)
 
 
 def complete(
@@ -134,7 +126,7 @@ def complete(
 
 def chance(
     keys: Key[Array, " b"], shape: tuple[int, int], quick_share: float
-) -> tuple[HalfSection, Float[Array, " b"], Bool[Array, " b"], Float[Array, "b 2"]]:
+) -> tuple[HalfSection, Each, Bool[Array, " b"], Float[Array, "b 2"]]:
     """For each example: noise, a time, whether it is for the quick answer, where the time is 0, and
     by how many deviations the axis is missed."""
 
@@ -153,18 +145,15 @@ def draw_time(key: Key[Array, ""]) -> Float[Array, ""]:
     return jax.nn.sigmoid(jax.random.normal(key, ()) - jnp.log(profile_flow.SHIFT))
 
 
-def path(noise: HalfSection, clean: HalfSection, time: Float[Array, " b"]) -> HalfSection:
+def path(noise: HalfSection, clean: HalfSection, time: Each) -> HalfSection:
     """Where the straight way from noise to clean is at a time."""
     share = time[:, None, None]
     return (1.0 - share) * noise + share * clean
 
 
 def flow_loss(
-    answer: HalfSection,
-    clean: HalfSection,
-    time: Float[Array, " b"],
-    size: Float[Array, "n 1 ring"],
-) -> Float[Array, " b"]:
+    answer: HalfSection, clean: HalfSection, time: Each, size: Float[Array, "n 1 ring"]
+) -> Each:
     """The squared error of the velocity, mean over cells, which count by their ring's size.
 
     Near the surface they count more: near that of the answer. Were it the truth's, what is learned
@@ -177,18 +166,10 @@ def flow_loss(
     return error / jnp.square(1.0 - jnp.minimum(time, LATEST))
 
 
-def quick_loss(answer: HalfSection, distance: HalfSection, size: HalfSection) -> Float[Array, " b"]:
+def quick_loss(answer: HalfSection, distance: HalfSection, size: HalfSection) -> Each:
     """Cross-entropy and soft Dice of the cells' clay, which count by their ring's missing voxels.
 
     The truth of a cell is the share of it that is clay, were the surface flat and along it.
     """
     truth = jnp.clip(0.5 - distance / half_section.STEP, 0.0, 1.0)
     return losses.cross_entropy_and_dice(jax.nn.sigmoid(-answer / SDF_SCALE), truth, size, (1, 2))
-
-
-def _axis_loss(weight: float, told: Mapping[str, Any], complete: Volume) -> Scalars:
-    """Nothing where the axis is known or its loss has no weight."""
-    if not weight or "axis_logits" not in told:
-        return {}
-    found = axis.axis_loss(told["axis_logits"], rings.round_axis(complete))
-    return {"axis_loss": weight * found.mean()}

@@ -9,15 +9,14 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
-from voxgan_jax import models
+from voxgan_jax import fields, models
 from voxgan_jax.data import fragments
+from voxgan_jax.models import Volume
 from voxgan_jax.models import discriminator as discriminators
 from voxgan_jax.training import losses, updates
 from voxgan_jax.training.objectives import Nets
 from voxgan_jax.training.state import Net, NetState, TrainState, Tree, create_net
 from voxgan_jax.training.updates import Examples, Pass, Scalars
-
-Volume = Float[Array, "b d h w 1"]
 
 Answer = tuple[Volume, dict[str, Any]]
 """The completed pots, and what else the generator puts out in training."""
@@ -55,7 +54,9 @@ def options(config: Any) -> dict[str, Any]:
         )
     return {
         "supervised": losses.supervised_loss(config),
-        "adversary": losses.choose(losses.ADVERSARIES, "adversarial", config.loss.adversarial),
+        "adversary": fields.choose(
+            losses.ADVERSARIES, "config.loss.adversarial", config.loss.adversarial
+        ),
         "adversarial_weight": config.loss.adversarial_weight,
         "real_label_range": (config.loss.real_label_low, config.loss.real_label_high),
         "accuracy_limit": config.discriminator.accuracy_limit,
@@ -168,11 +169,6 @@ def complete(
 ) -> Volume:
     """The probabilities of completed pots, see `models.complete`."""
     return models.complete(net.module, net.output, variables, partial, key)
-
-
-def sample(net: Net, variables: Mapping[str, Any], key: jax.Array, count: int) -> Volume:
-    """New pots, see `models.sample`."""
-    return models.sample(net.module, net.output, variables, key, count)
 
 
 def complete_pots(

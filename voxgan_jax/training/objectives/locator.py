@@ -10,10 +10,9 @@ from jaxtyping import Array, Float
 
 from voxgan_jax.models import locator
 from voxgan_jax.placement import axis_maps
-from voxgan_jax.training import updates
 from voxgan_jax.training.objectives import Nets
-from voxgan_jax.training.state import Net, NetState, TrainState, Tree, create_net
-from voxgan_jax.training.updates import Examples, Pass, Scalars
+from voxgan_jax.training.state import Net, NetState, Tree, create_net
+from voxgan_jax.training.updates import Examples, Pass
 
 Maps = Float[Array, "b k h r 2"]
 
@@ -29,40 +28,21 @@ def init(rng: jax.Array, config: Any, nets: Nets) -> dict[str, NetState]:
     return {"generator": create_net(nets["generator"], jax.random.split(rng, 3)[0], maps)}
 
 
-def options(config: Any) -> dict[str, Any]:
-    """Nothing else."""
-    return {}
-
-
-def step(
-    state: TrainState,
-    batch: Mapping[str, Any],
-    *,
-    nets: Nets,
-    **how: Any,
-) -> tuple[TrainState, Scalars]:
-    """One update by the cross-entropy over all placements about all lines of each sherd.
+def learn(net: Net, state: NetState, examples: Examples) -> Pass:
+    """By the cross-entropy over all placements about all lines of each sherd.
 
     Args:
-        batch: float32 `maps` (b, k, h, r, 2) and `targets` (b, k, s, p), which sum to 1 a sherd;
+        examples: float32 `maps` (b, k, h, r, 2) and `targets` (b, k, s, p), which sum to 1 a sherd;
             see `training.sherds`.
-        how: as `updates.generator_step` takes it.
-
-    Returns:
-        The next state, and the loss and the gradient's norm, `g_loss` and `grad_norm_g`.
     """
-    net = nets["generator"]
 
-    def improve(state: NetState, examples: Examples) -> Pass:
-        def loss(params: Tree) -> jax.Array:
-            scores = _scores(net.module, state.variables(params), examples["maps"])
-            logs = jax.nn.log_softmax(scores, axis=(1, 2, 3))
-            return -(examples["targets"] * logs).sum(axis=(1, 2, 3)).mean()
+    def loss(params: Tree) -> jax.Array:
+        scores = _scores(net.module, state.variables(params), examples["maps"])
+        logs = jax.nn.log_softmax(scores, axis=(1, 2, 3))
+        return -(examples["targets"] * logs).sum(axis=(1, 2, 3)).mean()
 
-        g_loss, grads = jax.value_and_grad(loss)(state.params)
-        return state, (grads, {"g_loss": g_loss})
-
-    return updates.generator_step(state, nets, improve, batch, **how)
+    g_loss, grads = jax.value_and_grad(loss)(state.params)
+    return state, (grads, {"g_loss": g_loss})
 
 
 def complete(

@@ -1,6 +1,5 @@
 """Whole grids by rectified flow: the clean one is learned behind a noisy one, at every time."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -10,13 +9,11 @@ from jaxtyping import Array, Float
 
 from voxgan_jax.data import fragments
 from voxgan_jax.models import OUTPUTS, Volume
-from voxgan_jax.training import updates
-from voxgan_jax.training.objectives import Nets
 from voxgan_jax.training.objectives.flow import LATEST, draw_time, drawing
 from voxgan_jax.training.objectives.gan import complete as complete
 from voxgan_jax.training.objectives.gan import init as init
-from voxgan_jax.training.state import NetState, TrainState, Tree
-from voxgan_jax.training.updates import Examples, Pass, Scalars
+from voxgan_jax.training.state import Net, NetState, Tree
+from voxgan_jax.training.updates import Examples, Pass
 
 
 def networks(config: Any, axis_name: str | None) -> dict[str, tuple[nn.Module, str]]:
@@ -29,43 +26,24 @@ def options(config: Any) -> dict[str, Any]:
     return {"keep_crumbs": config.fragments.keep_crumbs}
 
 
-def step(
-    state: TrainState,
-    batch: Mapping[str, Any],
-    *,
-    nets: Nets,
-    keep_crumbs: bool = True,
-    **how: Any,
-) -> tuple[TrainState, Scalars]:
-    """One update of the generator.
+def learn(net: Net, state: NetState, examples: Examples, *, keep_crumbs: bool) -> Pass:
+    """What the generator learns of a micro-batch, which is as for `gan.step`."""
+    model: Any = net.module
+    partial, complete = fragments.volumes(examples["labels"], examples["given"], keep_crumbs)
+    clean = model.clean_of(complete)
+    time, noise = chance(jax.random.wrap_key_data(examples["keys"]), partial.shape[1:])
+    share = time[:, None, None, None, None]
+    shown = (1.0 - share) * noise + share * clean
 
-    Args:
-        batch: as for `gan.step`.
-        how: as `updates.generator_step` takes it.
+    def loss(params: Tree) -> Array:
+        _, left = model.apply(
+            *(state.variables(params), partial),
+            **{"train": True, "noisy": shown, "time": time, "mutable": [OUTPUTS]},
+        )
+        return flow_loss(left[OUTPUTS]["clean"], clean, partial, time).mean()
 
-    Returns:
-        The next state, `g_loss`, and the gradient's norm.
-    """
-    model: Any = nets["generator"].module
-
-    def improve(net_g: NetState, examples: Examples) -> Pass:
-        partial, complete = fragments.volumes(examples["labels"], examples["given"], keep_crumbs)
-        clean = model.clean_of(complete)
-        time, noise = chance(jax.random.wrap_key_data(examples["keys"]), partial.shape[1:])
-        share = time[:, None, None, None, None]
-        shown = (1.0 - share) * noise + share * clean
-
-        def loss(params: Tree) -> tuple[Array, None]:
-            _, left = model.apply(
-                *(net_g.variables(params), partial),
-                **{"train": True, "noisy": shown, "time": time, "mutable": [OUTPUTS]},
-            )
-            return flow_loss(left[OUTPUTS]["clean"], clean, partial, time).mean(), None
-
-        (g_loss, _), grads = jax.value_and_grad(loss, has_aux=True)(net_g.params)
-        return net_g, (grads, {"g_loss": g_loss})
-
-    return updates.generator_step(state, nets, improve, batch, **how)
+    g_loss, grads = jax.value_and_grad(loss)(state.params)
+    return state, (grads, {"g_loss": g_loss})
 
 
 def chance(keys: Array, shape: tuple[int, ...]) -> tuple[Float[Array, " b"], Volume]:

@@ -17,11 +17,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from voxgan_jax.data import fragments
 from voxgan_jax.devices import accelerator
+from voxgan_jax.models import Volume
 from voxgan_jax.training import losses, updates
 from voxgan_jax.training.objectives import Nets, gan
-from voxgan_jax.training.objectives.gan import Volume
 from voxgan_jax.training.objectives.gan import complete as complete
-from voxgan_jax.training.objectives.gan import sample as sample
 from voxgan_jax.training.state import NetState, TrainState, Tree
 from voxgan_jax.training.updates import Examples, Pass, Scalars
 
