@@ -90,11 +90,7 @@ def slid(lines: Lines, voxel: float, sherd: Shown, pot: Belief) -> Float[np.ndar
 
 
 def at(
-    lines: Lines,
-    bottoms: Float[np.ndarray, "k"],
-    voxel: float,
-    sherd: Shown,
-    pot: Belief,
+    lines: Lines, bottoms: Float[np.ndarray, "k"], voxel: float, sherd: Shown, pot: Belief
 ) -> Float[np.ndarray, "k"]:
     """The same with the cube's bottom at one height along each line, in mm from its point."""
     side = pot.clay.shape[1]

@@ -212,7 +212,7 @@ TABLE = {
     "up": _one_of(UPS),
     "scale": _one_of(SCALES),
     "axis": Argument(
-        "three numbers that are not all 0, as 0,0,1, and a point's, if known", _axis, _numbers
+        "three numbers that are not all 0, as 0,0,1, or a point's, too", _axis, _numbers
     ),
     **dict.fromkeys(("voxel_mm", "height_mm", "diameter_mm"), _SIZE),
     **dict.fromkeys(("rim", "base", "as_is", "place", "whole_cube", "largest", "mirrored"), _FLAG),
