@@ -215,8 +215,8 @@ def test_the_axis_is_dragged_and_the_pot_restored_about_it(bench, shown):
     assert abs(base[0] - rim[0]) < 1 and base[1] - rim[1] > 200
     shown.page.mouse.move(*rim)
     shown.page.mouse.down()
-    shown.page.mouse.move(*(rim + [20, 4]), steps=4)
-    shown.page.mouse.move(*(rim + [24, 0]), steps=4)
+    shown.page.mouse.move(*(rim + np.array([20, 4])), steps=4)
+    shown.page.mouse.move(*(rim + np.array([24, 0])), steps=4)
     shown.page.mouse.up()
     shown.page.wait_for_selector("#progress:not([hidden])")
     told = np.array(bench.kept["choices"]["axis"])

@@ -110,8 +110,12 @@ export async function show(scan) {
     $("switches").replaceChildren();
     return;
   }
-  const answer = await fetch(`/scans/${scan.id}/view/${kind}`);
-  if (!answer.ok || wanted !== known) return;
+  const answer = await fetch(`/scans/${scan.id}/view/${kind}`).catch(() => null);
+  if (wanted !== known) return;
+  if (!answer?.ok) {
+    known = ""; // The next time that something is told it is asked for again.
+    return;
+  }
   const told = await answer.json();
   if (wanted !== known) return;
   const data = kind === "scan" ? inMm(told, scan) : told;
