@@ -143,6 +143,7 @@ def test_a_scan_is_dropped_and_its_unit_asked(bench, shown, scan):
     shown.page.wait_for_selector("#size_question:has-text('80 cm')")
     shown.page.click("#undo")
     shown.page.wait_for_selector("#size_question:has-text('8.0 cm')")
+    shown.page.wait_for_selector("#viewer[data-shown$=',1]']")  # In mm again.
     assert bench.kept["choices"] == {} and bench.kept["file"] == "rim sherd.stl"
     assert (bench.folder / "scans/rim sherd.stl").read_bytes() == scan.read_bytes()
 

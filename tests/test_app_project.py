@@ -182,7 +182,8 @@ def test_a_place_is_taken_turned_over_or_clicked(tmp_path):
         bench.change(scan.id, {"axis": [0.6, -0.8, 0, 7.12345, 8, 9]})
         bench.flip(scan.id)
         assert scan.choices["axis"] == [-0.6, 0.8, 0.0, 7.123, 8.0, 9.0]
-        bench.undo(scan.id), bench.undo(scan.id)
+        for _ in range(2):
+            bench.undo(scan.id)
         with pytest.raises(ValueError, match="clear the height, the diameter and the axis first"):
             bench.take(scan.id, 0)
         bench.by_rim(scan.id, [[10, 0, 3], [-8, 5, 3], [0, -9, 3]])

@@ -173,7 +173,8 @@ def test_the_section_plane_is_moved_and_turned(opened):
     opened.page.keyboard.press("Shift+PageDown")
     values = [opened.page.input_value(f"input[data-{name}]") for name in ("depth", "facing")]
     assert values == ["5", "175"]
-    slide(opened, "depth", 0), slide(opened, "facing", 0)
+    slide(opened, "depth", 0)
+    slide(opened, "facing", 0)
     opened.page.get_by_role("button", name="Reset the view").click()
 
 
@@ -210,7 +211,8 @@ def bright(opened):
 def test_the_light_is_led_around_and_lowered(opened):
     before = opened.drawn()
     assert (said(opened, "around"), said(opened, "above")) == ("126°", "49°")
-    slide(opened, "above", 10), slide(opened, "around", 0)
+    slide(opened, "above", 10)
+    slide(opened, "around", 0)
     left, right = bright(opened)
     slide(opened, "around", 180)
     now_left, now_right = bright(opened)
