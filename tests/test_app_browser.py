@@ -251,7 +251,7 @@ def test_the_axis_is_dragged_and_the_pot_restored_about_it(bench, shown):
 def test_the_rim_is_clicked_on_the_scan_alone(shown):
     """Not on the pot that is still shown while the scan is fetched; the focus stays in the view."""
     held = []
-    shown.page.route("**/view/scan", held.append)
+    shown.page.route("**/view/scan", lambda route: held.append(route))
     shown.page.click("#by_rim")
     hint = shown.page.inner_text("#hint")
     box = shown.page.locator("canvas").bounding_box()

@@ -101,6 +101,7 @@ export async function show(scan) {
     return;
   }
   known = wanted;
+  if ($("viewer").dataset.shown === wanted) return; // Another was wanted meanwhile, but has not come.
   $("viewer").hidden = !scan.look;
   if (!scan.look) {
     view?.close(); // What is there is of another scan.
@@ -174,7 +175,7 @@ function pick(told) {
   $("cross").style.top = "50%";
   showPicked();
   document.querySelector("#viewer canvas").focus({ preventScroll: true });
-  $("viewer").scrollIntoView({ block: "nearest" });
+  document.querySelector("#viewer .stage").scrollIntoView({ block: "nearest" });
 }
 
 export function stopPicking() {
