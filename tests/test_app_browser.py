@@ -257,8 +257,8 @@ def test_the_rim_is_clicked_on_the_scan_alone(shown):
     box = shown.page.locator("canvas").bounding_box()
     shown.page.mouse.click(box["x"] + box["width"] * 0.55, box["y"] + box["height"] / 2)
     assert shown.page.inner_text("#hint") == hint and "3 more" in hint
-    shown.page.unroute("**/view/scan")
-    held[0].continue_()
+    assert len(held) == 1
+    shown.page.unroute("**/view/scan")  # What was held goes on.
     shown.page.wait_for_selector("#viewer[data-shown^='[\"scan\"']")
     assert shown.page.evaluate("document.activeElement.tagName") == "CANVAS"
     shown.page.keyboard.press("Enter")
@@ -344,6 +344,9 @@ def test_more_windows_than_a_browser_has_connections_are_all_told(bench, shown):
     for other in others:
         other.page.wait_for_function("document.querySelector('[name=diameter_mm]').value === ''")
         other.page.close()
+    shown.page.wait_for_selector("#progress:not([hidden])")
+    shown.page.click("#stop")
+    shown.page.wait_for_selector("#progress", state="hidden")
 
 
 @pytest.mark.parametrize("width", [390, 820, 1280])
@@ -380,7 +383,6 @@ def test_a_file_that_cannot_be_read_is_told_and_removed(bench, shown, tmp_path):
 
 def test_what_is_typed_goes_to_the_sherd_for_which_it_was_begun(bench, shown, tmp_path):
     """Though the window turns to another that was dropped; these two are then one pot."""
-    shown.page.evaluate("document.getElementById('trouble').hidden = true")
     shown.page.focus("[name=height_mm]")
     shown.page.keyboard.type("123")
     surface.write_stl(tmp_path / "other sherd.stl", cone(40.0))
