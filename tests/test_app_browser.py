@@ -342,7 +342,9 @@ def test_more_windows_than_a_browser_has_connections_are_all_told(bench, shown):
         other.page.wait_for_selector("#undo:not([disabled])")
     shown.page.click("#undo")
     for other in others:
-        other.page.wait_for_function("document.querySelector('[name=diameter_mm]').value === ''")
+        other.page.wait_for_function(
+            "() => document.querySelector('[name=diameter_mm]').value === ''"
+        )
         other.page.close()
     shown.page.wait_for_selector("#progress:not([hidden])")
     shown.page.click("#stop")
