@@ -312,7 +312,7 @@ def test_a_phone_scrolls_one_way_only_and_a_finger_turns(chromium, made, width):
         "getComputedStyle(document.querySelector('canvas')).touchAction"
     ) == ("pan-y")
     small = phone.page.evaluate(
-        """() => [...document.querySelectorAll("button, .switches label")]
+        """() => [...document.querySelectorAll("button, .switches label:not([hidden])")]
         .map((e) => e.getBoundingClientRect())
         .filter((r) => Math.min(r.width, r.height) < 36).length"""
     )
