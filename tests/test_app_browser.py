@@ -143,6 +143,7 @@ def test_a_scan_is_dropped_and_its_unit_asked(bench, shown, scan):
     shown.page.wait_for_selector("#size_question:has-text('80 cm')")
     shown.page.click("#undo")
     shown.page.wait_for_selector("#size_question:has-text('8.0 cm')")
+    shown.page.wait_for_selector("#viewer[data-shown$=',1]']")  # In mm again.
     assert bench.kept["choices"] == {} and bench.kept["file"] == "rim sherd.stl"
     assert (bench.folder / "scans/rim sherd.stl").read_bytes() == scan.read_bytes()
 
@@ -200,6 +201,87 @@ def test_the_pot_is_restored(bench, shown):
     assert (np.abs(before - shown.drawn()).max(axis=2) > 12).sum() > 20
 
 
+def grip(shown, name):
+    """Where a handle of the axis is, in the page."""
+    box = shown.page.locator(f"[data-handle={name}]").bounding_box()
+    return np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
+
+
+def test_the_axis_is_dragged_and_the_pot_restored_about_it(bench, shown):
+    before, asked = bench.kept["restored"], bench.kept["choices"]
+    old = np.array(before["report"]["placement"]["axis_direction"])
+    shown.page.check("[data-axis]")
+    shown.page.click("[data-act=front]")
+    base, rim = grip(shown, "base"), grip(shown, "rim")
+    assert abs(base[0] - rim[0]) < 1 and base[1] - rim[1] > 200
+    shown.page.mouse.move(*rim)
+    shown.page.mouse.down()
+    shown.page.mouse.move(*(rim + np.array([20, 4])), steps=4)
+    shown.page.mouse.move(*(rim + np.array([24, 0])), steps=4)
+    shown.page.mouse.up()
+    shown.page.wait_for_selector("#progress:not([hidden])")
+    told = np.array(bench.kept["choices"]["axis"])
+    tilt = np.degrees(np.arccos(told[:3] @ old / np.linalg.norm(told[:3])))
+    assert tilt == pytest.approx(np.degrees(np.arctan2(24, base[1] - rim[1])), abs=0.3)
+    wait_for_pot(shown, bench, {"axis", "rim", "hypotheses"})
+    made = bench.kept["restored"]["report"]["placement"]
+    assert made["axis_direction"] == pytest.approx(told[:3], abs=2e-3)
+    aside = np.cross(np.subtract(made["axis_point_mm"], told[3:]), told[:3])
+    assert np.linalg.norm(aside) < 0.1  # The axis goes through the point that was told.
+    said = ",".join(f"{part:.10g}" for part in told)
+    assert f"--axis={said} " in shown.page.inner_text("#command")
+    # By keyboard all of it is moved; what is undone is there again.
+    shown.page.click("[data-act=front]")
+    pixel = mm_a_pixel(shown)
+    shown.page.focus("[data-handle=middle]")
+    for _ in range(5):
+        shown.page.keyboard.press("ArrowRight")
+    shown.page.keyboard.press("Shift+ArrowRight")
+    shown.page.wait_for_selector("#progress:not([hidden])")
+    moved = np.array(bench.kept["choices"]["axis"])
+    assert moved[:3] == pytest.approx(told[:3], abs=2e-3)
+    apart = np.linalg.norm(np.cross(moved[3:] - told[3:], told[:3] / np.linalg.norm(told[:3])))
+    assert apart == pytest.approx(21 * pixel, abs=0.2)
+    shown.page.click("#undo")
+    shown.page.click("#undo")
+    wait_for_pot(shown, bench, {"axis", "rim", "hypotheses"})
+    assert bench.kept["choices"] == asked and bench.kept["restored"] == before
+
+
+def test_the_rim_is_clicked_on_the_scan_alone(shown):
+    """Not on the pot that is still shown while the scan is fetched; the focus stays in the view."""
+    held = []
+    shown.page.route("**/view/scan", lambda route: held.append(route))
+    shown.page.click("#by_rim")
+    hint = shown.page.inner_text("#hint")
+    box = shown.page.locator("canvas").bounding_box()
+    shown.page.mouse.click(box["x"] + box["width"] * 0.55, box["y"] + box["height"] / 2)
+    assert shown.page.inner_text("#hint") == hint and "3 more" in hint
+    assert len(held) == 1
+    shown.page.unroute("**/view/scan")  # What was held goes on.
+    shown.page.wait_for_selector("#viewer[data-shown^='[\"scan\"']")
+    assert shown.page.evaluate("document.activeElement.tagName") == "CANVAS"
+    shown.page.keyboard.press("Enter")
+    assert "2 more" in shown.page.inner_text("#hint")
+    shown.page.keyboard.press("Escape")
+    shown.page.click("[data-kind=pot]")
+    shown.page.wait_for_selector("#viewer[data-shown^='[\"pot\"']")
+
+
+def test_the_section_plane_and_the_light_are_moved(shown):
+    shown.page.check("[data-section]")
+    before = shown.drawn()
+    shown.page.fill("[data-depth]", "-50")
+    depth = shown.page.locator("[data-depth]").get_attribute("aria-valuetext")
+    assert depth.startswith("−") and depth.endswith(" mm")
+    behind = shown.drawn()
+    assert (np.abs(before - behind).max(axis=2) > 12).mean() > 0.01
+    shown.page.fill("[data-above]", "8")
+    assert shown.drawn()[..., :3].sum() < 0.9 * behind[..., :3].sum()
+    shown.page.click("[data-act=reset]")
+    shown.page.uncheck("[data-section]")
+
+
 def test_another_answer_is_shown_and_the_picture_kept(shown):
     before = shown.drawn()
     shown.page.check("[data-part=hypothesis-1]")
@@ -254,6 +336,21 @@ def test_what_takes_long_is_stopped(bench, shown):
     assert not others[0].locator("#restore").is_disabled()
 
 
+def test_more_windows_than_a_browser_has_connections_are_all_told(bench, shown):
+    others = [bench.page() for _ in range(7)]
+    for other in others:
+        other.page.wait_for_selector("#undo:not([disabled])")
+    shown.page.click("#undo")
+    for other in others:
+        other.page.wait_for_function(
+            "() => document.querySelector('[name=diameter_mm]').value === ''"
+        )
+        other.page.close()
+    shown.page.wait_for_selector("#progress:not([hidden])")
+    shown.page.click("#stop")
+    shown.page.wait_for_selector("#progress", state="hidden")
+
+
 @pytest.mark.parametrize("width", [390, 820, 1280])
 def test_it_fits_every_width_and_has_names_for_all(bench, shown, width):
     shown.page.set_viewport_size({"width": width, "height": 850})
@@ -284,6 +381,31 @@ def test_a_file_that_cannot_be_read_is_told_and_removed(bench, shown, tmp_path):
     (tmp_path / "notes.txt").write_bytes(b"no scan")
     drop(shown, tmp_path / "notes.txt")
     shown.page.wait_for_selector("#trouble:has-text('no scan that can be read')")
+
+
+def test_what_is_typed_goes_to_the_sherd_for_which_it_was_begun(bench, shown, tmp_path):
+    """Though the window turns to another that was dropped; these two are then one pot."""
+    shown.page.focus("[name=height_mm]")
+    shown.page.keyboard.type("123")
+    surface.write_stl(tmp_path / "other sherd.stl", cone(40.0))
+    drop(shown, tmp_path / "other sherd.stl")
+    shown.page.wait_for_selector("#sherds button[aria-current]:has-text('other sherd')")
+    shown.page.wait_for_selector("[data-other]", timeout=_LONG_MS)
+    first, second = json.loads((bench.folder / "project.json").read_text())["scans"]
+    assert first["choices"]["height_mm"] == 123 and second["choices"] == {}
+    assert shown.page.input_value("[name=height_mm]") == ""
+    shown.page.check("[data-other]")
+    shown.page.wait_for_selector("[name=rim]:disabled")
+    shown.page.click("#restore")
+    shown.page.wait_for_selector("#result:not([hidden])", timeout=2 * _LONG_MS)
+    second = json.loads((bench.folder / "project.json").read_text())["scans"][1]
+    assert second["restored"]["choices"] == {"others": [first["id"]]}
+    assert [each["file"] for each in second["restored"]["report"]["sherds"]] == [
+        "other sherd.stl",
+        "rim sherd.stl",
+    ]
+    assert "other sherd_pot_completed.stl" in second["restored"]["files"]
+    assert re.search(r"sherd.stl' \S.*sherd.stl' --one-pot", shown.page.inner_text("#command"))
 
 
 def test_it_asks_nobody_else_and_complains_of_nothing(bench, shown):

@@ -178,6 +178,12 @@ def test_a_place_is_taken_turned_over_or_clicked(tmp_path):
         bench.flip(scan.id)
         assert scan.choices == taken | {"axis": [-0.6, 0.8, 0.0]}
         bench.undo(scan.id)
+        # A point of the axis stays.
+        bench.change(scan.id, {"axis": [0.6, -0.8, 0, 7.12345, 8, 9]})
+        bench.flip(scan.id)
+        assert scan.choices["axis"] == [-0.6, 0.8, 0.0, 7.123, 8.0, 9.0]
+        for _ in range(2):
+            bench.undo(scan.id)
         with pytest.raises(ValueError, match="clear the height, the diameter and the axis first"):
             bench.take(scan.id, 0)
         bench.by_rim(scan.id, [[10, 0, 3], [-8, 5, 3], [0, -9, 3]])
@@ -248,6 +254,71 @@ def test_every_page_is_told_of_every_change(tmp_path):
     said = [json.loads(event.removeprefix("data: ")) for event in (first[0], second[0])]
     assert [each["scans"][0]["choices"] for each in said] == [{}, {"height_mm": 77.0}]
     assert said[0]["project"] == str(tmp_path / "finds")
+    # What was told before is not told again.
+    assert said[0]["scans"][0].keys() > {"look", "restored", "fault", "step"}
+    assert said[1]["scans"][0].keys() == {"id", "choices", "undoable", "command"}
+
+
+def test_a_report_is_told_once(tmp_path):
+    import asyncio
+
+    async def follow(bench, scan):
+        page = bench.events.stream()
+        await anext(page)
+        bench.choose(scan.id, {"height_mm": STUCK_MM})
+        steps = []
+        while "step_reading" not in steps:
+            (told,) = json.loads((await anext(page)).removeprefix("data: "))["scans"]
+            assert not told.keys() & {"restored", "look"}
+            steps.append(told.get("step"))
+        await page.aclose()
+
+    with app_work.bench(tmp_path / "finds") as bench:
+        scan = added(bench, tmp_path)
+        bench.restore(scan.id)
+        until(lambda: scan.restored and not bench.jobs.state())
+        asyncio.run(follow(bench, scan))
+
+
+def test_a_scan_whose_first_reading_was_stopped_is_read_again(tmp_path):
+    with app_work.bench(tmp_path / "finds") as bench:
+        scan = added(bench, tmp_path)
+        with bench.project.changing(scan.id):
+            scan.look, scan.fault = None, "it takes too long"
+        assert client(bench).post(f"/scans/{scan.id}/look").status_code == 204
+        until(lambda: scan.look)
+        assert scan.fault is None
+
+
+def test_sherds_of_one_pot_are_restored_together(tmp_path, monkeypatch):
+    with app_work.bench(tmp_path / "finds") as bench:
+        scan, other = added(bench, tmp_path), added(bench, tmp_path, "other.stl")
+        bench.choose(scan.id, {"others": [other.id], "height_mm": 90})
+        jobs = []
+        monkeypatch.setattr(bench.jobs, "submit", jobs.append)
+        bench.restore(scan.id)
+        where = tmp_path / "finds/scans"
+        assert (jobs[0].path, jobs[0].others) == (where / "sherd.stl", (where / "other.stl",))
+        words = shlex.split(bench.project.told()[0]["command"])
+        assert words[2:5] == [str(where / "sherd.stl"), str(where / "other.stl"), "--one-pot"]
+        assert "--place" not in words
+        for wrong, why in (
+            ({"axis": [0, 0, 1]}, "axis: told of one sherd"),
+            ({"rim": True, "base": True}, "base, rim: told of one sherd"),
+            ({"others": [scan.id]}, "the same unit"),
+            ({"unit": "cm"}, "other: choose the same unit"),
+        ):
+            with pytest.raises(ValueError, match=why):
+                bench.change(scan.id, wrong)
+        for wrong in (7, ["2"], [True]):
+            with pytest.raises(TypeError, match="a list of their numbers"):
+                bench.change(scan.id, {"others": wrong})
+        # One that is removed is no longer of the pot; the choice can still be changed.
+        bench.remove(other.id)
+        bench.restore(scan.id)
+        assert jobs[-1].others == ()
+        bench.change(scan.id, {"others": None, "rim": True})
+        assert scan.choices == {"height_mm": 90.0, "rim": True}
 
 
 def test_a_page_that_is_loaded_again_is_in_its_language(tmp_path):
@@ -290,6 +361,7 @@ def test_points_that_say_no_axis_are_told(points, middle, why):
         {"unit": "cm", "hypotheses": 3},
         {"height_mm": 120.5, "diameter_mm": 180},
         {"height_mm": 120, "diameter_mm": 180, "rim": True},
+        {"axis": [-0.5, 0.25, 1 / 3, 500_000.123, -4, 1e-4]},
         {"axis": [-0.5, 0.25, 1 / 3], "rim": True, "base": True, "body": 2},
         {"body": "all"},
     ],

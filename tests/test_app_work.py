@@ -120,6 +120,25 @@ def test_a_scan_that_takes_anothers_name_is_read(pot, monkeypatch):
         assert len(asked) == times
 
 
+def test_several_sherds_are_restored_as_one_pot(pot, monkeypatch):
+    """By the function that `voxgan complete --one-pot` calls, with the same names and report."""
+    read, asked = request.read_request, []
+
+    def one_pot(model, path, facts, others=()):
+        asked.append((path, others, facts["place"]))
+        return read(model, path, {name: value for name, value in facts.items() if name != "place"})
+
+    monkeypatch.setattr(request, "read_request", one_pot)
+    other = pot.with_name("other.vox")
+    vox.write(other, sherd(2))
+    together = job("restore", pot)._replace(others=(other,))
+    how, made, steps = done(together)
+    assert (how, steps) == ("done", [STEPS[0], "step_placing", *STEPS[2:]])
+    assert asked == [(pot, (other,), False)] and "pot_pot_completed.stl" in made["files"]
+    assert made["report"]["options"]["one_pot"][0].startswith("other.vox ")
+    assert done(together._replace(others=()))[0] == "done" and len(asked) == 2
+
+
 def test_a_file_that_is_none_fails_in_one_line_and_writes_nothing(pot):
     path = pot.with_name("none.stl")
     path.write_bytes(b"not a scan")

@@ -36,6 +36,7 @@ def test_a_wrong_call_is_told_in_one_line_and_at_once(told, kind, said, monkeypa
     [
         ("axis", [0, 0, 1], (0.0, 0.0, 1.0)),
         ("axis", np.array([0.0, 1.0, 0.0], np.float32), (0.0, 1.0, 0.0)),
+        ("axis", [0, 0, 1, -7, 5, 2.5], (0.0, 0.0, 1.0, -7.0, 5.0, 2.5)),
         ("axis", (n for n in (1, 2, 3)), (1.0, 2.0, 3.0)),
         ("axis", [np.float32(1), np.int64(0), 0], (1.0, 0.0, 0.0)),
         ("height_mm", np.float32(2), 2.0),

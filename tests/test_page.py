@@ -70,7 +70,7 @@ def test_the_picture_is_of_the_pot(opened):
     "switch",
     ["part=pot", "part=original", "part=missing", "part=hypothesis-1"]
     + [f'label="{label}"' for label in meshes.NAMES]
-    + ["cut"],
+    + ["cut", "section"],
 )
 def test_each_switch_changes_the_picture_and_back(opened, switch):
     before = opened.drawn()
@@ -128,6 +128,117 @@ def test_keys_buttons_mouse_and_wheel_turn_it_and_reset_returns(opened):
     assert opened.complaints == []
 
 
+def slide(opened, name, value):
+    """Move a slider; what it says then."""
+    slider = opened.page.locator(f"input[data-{name}]")
+    slider.fill(str(value))
+    assert slider.get_attribute("aria-valuetext") == said(opened, name)
+    return said(opened, name)
+
+
+def said(opened, name):
+    return opened.page.locator(f"input[data-{name}] + output").text_content()
+
+
+def ends(opened):
+    """The highest and the lowest row of the picture in which something is drawn."""
+    rows = np.flatnonzero((opened.drawn()[..., 3] == 255).any(axis=1))
+    return rows[0], rows[-1]
+
+
+def test_the_section_plane_is_moved_and_turned(opened):
+    assert not opened.page.locator("input[data-depth]").is_visible()
+    opened.page.check("input[data-cut]")
+    opened.page.check("input[data-section]")
+    assert not opened.page.is_checked("input[data-cut]")
+    for _ in range(9):
+        opened.page.get_by_role("button", name="Tilt up").click()
+    # Seen from above the half towards the viewer is gone.
+    scene = json.loads(opened.page.locator("#meshes").inner_text())
+    slide(opened, "depth", 100)
+    high, low = ends(opened)
+    for depth in (50, -50, 0):
+        millimetres = float(slide(opened, "depth", depth).removesuffix(" mm").replace("−", "-"))
+        assert millimetres == pytest.approx(scene["radius"] * depth / 100, rel=0.03, abs=0.01)
+        top, bottom = ends(opened)
+        # It is not quite from above: what is lower lies lower in the picture.
+        wanted = high + (1 + depth / 100) * (low - high) / 2
+        assert abs(top - high) < 3 and wanted - 3 < bottom < wanted + 0.08 * (low - high)
+    assert slide(opened, "facing", 180) == "180°"
+    wanted = (high + low) / 2
+    assert wanted - 25 < ends(opened)[0] < wanted + 3
+    # By keyboard, on the picture.
+    opened.page.focus("canvas")
+    opened.page.keyboard.press("PageUp")
+    opened.page.keyboard.press("Shift+PageDown")
+    values = [opened.page.input_value(f"input[data-{name}]") for name in ("depth", "facing")]
+    assert values == ["5", "175"]
+    slide(opened, "depth", 0)
+    slide(opened, "facing", 0)
+    opened.page.get_by_role("button", name="Reset the view").click()
+
+
+def test_the_section_shows_clay_and_no_inside_of_a_skin(opened):
+    """All that faces the viewer in the plane is of the labels' dark tones."""
+    colours = [group["colour"] for group in scene_of(opened)["parts"][0]["groups"]]
+    for depth in (0, 40):
+        slide(opened, "depth", depth)
+        drawn = opened.drawn()[..., :3]
+        dark = [0.0 * drawn[..., 0] == 1]
+        for colour in colours:
+            tone = np.array([int(colour[n : n + 2], 16) for n in (1, 3, 5)])
+            linear = np.where(tone < 11, tone / 12.92, 255 * ((tone / 255 + 0.055) / 1.055) ** 2.4)
+            tone = 255 * (1.055 * (0.4 * linear / 255) ** (1 / 2.4) - 0.055)
+            dark.append(np.abs(drawn - tone).max(axis=2) < 4)
+        assert np.any(dark, axis=0).sum() > 1500
+    opened.page.uncheck("input[data-section]")
+
+
+def scene_of(opened):
+    return json.loads(opened.page.locator("#meshes").inner_text())
+
+
+def bright(opened):
+    """How bright the left and the right half of what is drawn are."""
+    drawn = opened.drawn()
+    columns = np.nonzero((drawn[..., 3] == 255).any(axis=0))[0]
+    middle = (columns[0] + columns[-1]) // 2
+    solid = drawn[..., 3] == 255
+    halves = (slice(None), slice(0, middle)), (slice(None), slice(middle, None))
+    return [float(drawn[half][..., 1][solid[half]].mean()) for half in halves]
+
+
+def test_the_light_is_led_around_and_lowered(opened):
+    before = opened.drawn()
+    assert (said(opened, "around"), said(opened, "above")) == ("126°", "49°")
+    slide(opened, "above", 10)
+    slide(opened, "around", 0)
+    left, right = bright(opened)
+    slide(opened, "around", 180)
+    now_left, now_right = bright(opened)
+    assert now_left > 1.4 * left and right > 1.2 * now_right
+    opened.page.focus("canvas")
+    for key in ("Shift+ArrowLeft", "Shift+ArrowUp", "Shift+ArrowUp"):
+        opened.page.keyboard.press(key)
+    assert (said(opened, "around"), said(opened, "above")) == ("195°", "20°")
+    opened.page.get_by_role("button", name="Reset the view").click()
+    assert differ(before, opened.drawn()) == 0
+    # Dragged with Shift to the right, it comes from there; the pot has not turned.
+    box = opened.page.locator("canvas").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    opened.page.keyboard.down("Shift")
+    opened.page.mouse.move(x, y)
+    opened.page.mouse.down()
+    opened.page.mouse.move(x + 190, y + 80)
+    opened.page.mouse.up()
+    opened.page.keyboard.up("Shift")
+    # The lamp hung over (-0.39, 0.53) of a disc of 150 pixels.
+    assert (said(opened, "around"), said(opened, "above")) == ("360°", "28°")
+    assert ((before[..., 3] > 0) == (opened.drawn()[..., 3] > 0)).all()
+    opened.page.get_by_role("button", name="Reset the view").click()
+    assert differ(before, opened.drawn()) == 0
+
+
 def test_the_scale_bar_is_true(opened):
     """Against the pot's own width in the picture; the view is orthographic."""
     drawn = opened.drawn()
@@ -152,7 +263,7 @@ def test_every_control_can_be_reached_and_has_a_name(opened):
     assert opened.page.locator("h1").count() == 1
     opened.page.locator("body").click(position={"x": 2, "y": 2})
     reached = set()
-    for _ in range(24):
+    for _ in range(27):
         opened.page.keyboard.press("Tab")
         reached.add(
             opened.page.evaluate(
@@ -201,7 +312,7 @@ def test_a_phone_scrolls_one_way_only_and_a_finger_turns(chromium, made, width):
         "getComputedStyle(document.querySelector('canvas')).touchAction"
     ) == ("pan-y")
     small = phone.page.evaluate(
-        """() => [...document.querySelectorAll("button, .switches label")]
+        """() => [...document.querySelectorAll("button, .switches label:not([hidden])")]
         .map((e) => e.getBoundingClientRect())
         .filter((r) => Math.min(r.width, r.height) < 36).length"""
     )

@@ -122,6 +122,21 @@ def test_what_is_wrong_with_a_scan_changes_no_placement(scan, tmp_path):
         assert np.abs(aside).max() < 0.1 * step
 
 
+@pytest.mark.parametrize("shift", [0.0, 6.0])
+def test_an_axis_is_told_with_a_point_of_it(scan, tmp_path, shift):
+    """In the file's coordinates, however far away these are; and if it is a worse one, too."""
+    mesh, pose = scan
+    far = np.array([500_000.0, 4_649_776_000.0, 12.0])
+    up, point = pose[:3, 2], pose[:3, 3] + shift * pose[:3, 0]
+    for offset in (np.zeros(3), far):
+        moved = mesh.copy().apply_translation(offset)
+        told = {"axis": (*(3 * up), *(point + offset + 70 * up))}
+        (found,) = read_request(turning(), write_ply(tmp_path / "a.ply", moved), told).sherds
+        assert found.placement and found.placement.direction == pytest.approx(up, abs=1e-6)
+        aside = found.placement.point + found.contents.origin - offset - point
+        assert np.linalg.norm(aside - (aside @ up) * up) < 1e-3
+
+
 def test_a_scan_far_off_is_restored_about_a_local_origin(scan, tmp_path):
     far = scan[0].copy()
     far.apply_translation([500_000.0, 4_649_776_000.0, 12.0])
@@ -171,7 +186,7 @@ def test_of_several_bodies_one_is_named_or_all_lie_as_in_one_pot(scan, tmp_path)
     assert both.contents.notes == ("of 2 bodies in the file all were taken together as they lie",)
 
 
-@pytest.mark.parametrize("axis", ["1,0", "a,b,c", "0,0,0"])
+@pytest.mark.parametrize("axis", ["1,0", "a,b,c", "0,0,0", "0,0,1,5", "0,0,0,1,2,3"])
 def test_an_axis_is_three_numbers(axis, capsys):
     with pytest.raises(SystemExit):
         main.main(["complete", "a.stl", "--out", "x", f"--axis={axis}"])

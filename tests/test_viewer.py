@@ -7,7 +7,8 @@ import re
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VIEWER = ROOT / "voxgan_jax" / "viewer"
-SOURCES = ("package.json", "package-lock.json", "viewer.js", "caps.js", "marks.js")
+SCRIPTS = ("viewer.js", "caps.js", "cuts.js", "handles.js", "light.js", "marks.js")
+SOURCES = ("package.json", "package-lock.json", *SCRIPTS)
 
 
 def test_the_bundle_was_made_of_these_sources():

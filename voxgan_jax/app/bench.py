@@ -94,6 +94,9 @@ class Bench:
         """Take these choices in place of those before."""
         with self.project.changing(number) as scan:
             made = choices.checked(told, self.project.path(scan))
+            for other in filter(None, map(self.project.scans.get, made.get("others", ()))):
+                if other is scan or other.choices.get("unit") != made.get("unit"):
+                    raise ValueError(f"{other.name}: choose the same unit for all sherds of a pot")
             anew = scan.choose(made)
         self._after(scan, anew)
 
@@ -101,8 +104,7 @@ class Bench:
         """Take these choices besides, or in place of the same ones; None takes one away."""
         with self.project.changing(number) as scan:
             known = {**scan.choices, **told} if isinstance(told, Mapping) else told
-            anew = scan.choose(choices.checked(known, self.project.path(scan)))
-        self._after(scan, anew)
+            self.choose(number, known)
 
     def undo(self, number: int) -> None:
         """Have back the choices before the last change."""
@@ -135,11 +137,15 @@ class Bench:
         scan, place = self._placed(number)
         self.change(number, choices.flipped(scan.choices, place))
 
-    def restore(self, number: int) -> None:
+    def restore(self, number: int, kind: str = "restore") -> None:
         """Restore the pot with what is chosen."""
         with self.project.changing(number) as scan:
             scan.fault = None
-        self._submit("restore", scan)
+        self._submit(kind, scan)
+
+    def look(self, number: int) -> None:
+        """Read a scan again."""
+        self.restore(number, "look")
 
     def stop(self, number: int) -> None:
         """Break off what is done for a scan."""
@@ -164,8 +170,8 @@ class Bench:
     def _submit(self, kind: str, scan: Scan) -> None:
         project = self.project
         view = project.view(scan, "scan" if kind == "look" else "pot")
-        path, out = project.path(scan), project.results(scan)
-        self.jobs.submit(Job(kind, scan.id, path, view, out, dict(scan.choices)))
+        path, out, others = project.path(scan), project.results(scan), project.others(scan.choices)
+        self.jobs.submit(Job(kind, scan.id, path, view, out, dict(scan.choices), others))
         self.events.changed()
 
     def _told(self, job: Job, how: str, what: Any) -> None:

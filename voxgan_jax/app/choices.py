@@ -10,10 +10,12 @@ import numpy as np
 from voxgan_jax.restore import arguments, files, naming
 from voxgan_jax.scan import formats
 
+Paths = Sequence[pathlib.Path]
 Choices = dict[str, Any]
 """By the names in Python of the options of `voxgan complete`; what is not said is left out."""
 
-_OF_A_MESH = ("unit", "axis", "height_mm", "diameter_mm", "rim", "base", "body")
+_OF_ONE_SHERD = ("axis", "rim", "base", "body")
+_OF_A_MESH = ("unit", "height_mm", "diameter_mm", *_OF_ONE_SHERD, "others")
 _OF_VOXELS = ("voxel_mm",)
 _FACTS = ("unit", "voxel_mm", "axis", "height_mm", "diameter_mm", "rim", "base", "place", "body")
 """In the order in which a command has them, so that the reports are the same to a byte."""
@@ -39,13 +41,18 @@ def checked(told: Any, path: pathlib.Path) -> Choices:
     if unknown := sorted(told.keys() - set(known)):
         raise ValueError(f"no choice {unknown[0][:40]!r} here; there are {', '.join(known)}")
     said = {name: told.get(name) for name in known}
-    # By identity: a height of 0 is told, and wrong.
-    said = {name: value for name, value in said.items() if value is not None and value is not False}
+    # By identity: a height of 0 is told, and wrong; but so many other pots are what is usual.
+    nothing = {"hypotheses": 0}
+    said = {k: v for k, v in said.items() if not (v is None or v is False or nothing.get(k) == v)}
+    others = said.pop("others", None) or []
+    if not isinstance(others, list) or not all(type(number) is int for number in others):
+        raise TypeError("the other sherds of a pot are a list of their numbers")
+    if others and (alone := sorted(said.keys() & set(_OF_ONE_SHERD))):
+        raise ValueError(f"{', '.join(alone)}: told of one sherd; clear it, to restore several")
     found = arguments.checked(said)
-    if not found.get("hypotheses"):
-        found.pop("hypotheses", None)
     # As the command has it, so that both ask for the same.
-    return found | ({"axis": rounded(found["axis"])} if "axis" in found else {})
+    found |= {"axis": rounded(found["axis"])} if "axis" in found else {}
+    return found | ({"others": sorted(set(others))} if others else {})
 
 
 def facts(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
@@ -57,24 +64,26 @@ def facts(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
     both = formats.is_mesh(path) and {"height_mm", "diameter_mm"} <= choices.keys()
     placed = choices.keys() & {"axis", "rim", "base"}
     told: dict[str, Any] = {name: choices.get(name) for name in _FACTS}
-    told["place"] = bool(both and not placed)
+    told["place"] = bool(both and not placed and not choices.get("others"))
     told["axis"] = tuple(told["axis"]) if told["axis"] else None
     return told
 
 
-def options(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
+def options(choices: Choices, path: pathlib.Path, others: Paths = ()) -> dict[str, Any]:
     """What the report says was asked for: as that of `command` does."""
     more = {"clearance_mm": CLEARANCE_MM, "hypotheses": choices.get("hypotheses", 0)}
-    return files.asked(facts(choices, path) | more | {"formats": list(FORMATS)})
+    more |= {"formats": list(FORMATS), "one_pot": files.named(others)}
+    return files.asked(facts(choices, path) | more)
 
 
-def command(choices: Choices, path: pathlib.Path) -> str:
-    """The command that gives the same, to be typed."""
-    words = ["voxgan", "complete", str(path)]
-    for name, value in {**facts(choices, path), **choices}.items():
+def command(choices: Choices, path: pathlib.Path, others: Paths = ()) -> str:
+    """The command that gives the same, to be typed; `others` are of the same pot."""
+    words = ["voxgan", "complete", *map(str, (path, *others)), *(["--one-pot"] if others else [])]
+    told = {name: value for name, value in choices.items() if name != "others"}
+    for name, value in {**facts(choices, path), **told}.items():
         if name == "axis" and value:
             # So that a minus is not taken for another option.
-            words.append("--axis=" + ",".join(f"{part:g}" for part in value))
+            words.append("--axis=" + ",".join(f"{part:.10g}" for part in value))
         elif value is True:
             words.append(_option(name))
         elif value:
@@ -116,11 +125,12 @@ def rim_axis(points: Any, middle: Sequence[float]) -> list[float]:
     return rounded(np.sign(away) * normal)
 
 
-def rounded(direction: Any) -> list[float]:
-    """A direction as the page and the command have it; a very long or short one becomes 1 long."""
-    parts = np.asarray(direction, float)
+def rounded(axis: Any) -> list[float]:
+    """A direction, and a point if one is told, as the page and the command have them; a very long
+    or short direction becomes 1 long."""
+    parts = np.asarray(axis[:3], float)
     parts = parts if 0.1 <= np.abs(parts).max() <= 10 else parts / np.linalg.norm(parts)
-    return [round(float(part), _DIGITS) + 0.0 for part in parts]
+    return [round(float(part), _DIGITS) + 0.0 for part in (*parts, *axis[3:])]
 
 
 def taking(choices: Choices, place: Mapping[str, Any]) -> Choices:
@@ -134,5 +144,6 @@ def taking(choices: Choices, place: Mapping[str, Any]) -> Choices:
 
 
 def flipped(choices: Choices, place: Mapping[str, Any]) -> Choices:
-    """The choices with the other end of a place's axis up."""
-    return choices | {"axis": rounded([-part for part in place["axis_direction"]])}
+    """The choices with the other end of a place's axis up; a point of it that was told stays."""
+    point = choices.get("axis", [])[3:]
+    return choices | {"axis": rounded([*(-part for part in place["axis_direction"]), *point])}

@@ -1,4 +1,4 @@
-"""Pages that look on: each is told at once when anything has changed."""
+"""Pages that look on: each is told at once what has changed."""
 
 import asyncio
 import json
@@ -10,7 +10,8 @@ _BEAT_S = 15.0
 
 
 class Events:
-    """Streams of server-sent events; each event is all that there is to know, as JSON."""
+    """Streams of server-sent events: the first is all that there is to know, as JSON; of the scans
+    that were told before the later ones have what changed alone, with their numbers."""
 
     def __init__(self, state: Callable[[], Any]):
         self._state = state
@@ -33,6 +34,7 @@ class Events:
         event = asyncio.Event()
         self._pages[event] = asyncio.get_running_loop()
         event.set()
+        known: dict[int, dict[str, Any]] = {}
         try:
             while True:
                 try:
@@ -43,6 +45,13 @@ class Events:
                 if self._ended:
                     return
                 event.clear()
-                yield f"data: {json.dumps(self._state(), ensure_ascii=False)}\n\n"
+                told = self._state()
+                news = [_news(scan, known.get(scan["id"], {})) for scan in told["scans"]]
+                known = {scan["id"]: scan for scan in told["scans"]}
+                yield f"data: {json.dumps(told | {'scans': news}, ensure_ascii=False)}\n\n"
         finally:
             del self._pages[event]
+
+
+def _news(scan: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in scan.items() if k == "id" or k not in known or known[k] != v}

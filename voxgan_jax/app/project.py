@@ -186,6 +186,11 @@ class Project:
         """Where a scan's file is."""
         return self.folder / "scans" / scan.file
 
+    def others(self, chosen: dict[str, Any]) -> tuple[pathlib.Path, ...]:
+        """The files of the other sherds of a pot; those that were removed are none."""
+        numbers = [number for number in chosen.get("others", ()) if number in self.scans]
+        return tuple(self.path(self.scans[number]) for number in numbers)
+
     def view(self, scan: Scan, kind: str) -> pathlib.Path:
         """Where what is shown of it in 3D is: of the scan, or of the restored pot."""
         return self.folder / "views" / f"{scan.id}-{kind}.json"
@@ -206,6 +211,7 @@ class Project:
 
     def _told(self, scan: Scan) -> dict[str, Any]:
         told = {"choices": scan.choices}
+        made = (scan.restored or told)["choices"]  # They give the files that are there.
         return told | {
             "id": scan.id,
             "name": scan.name,
@@ -214,6 +220,5 @@ class Project:
             "look": scan.look,
             "restored": scan.restored,
             "fault": scan.fault,
-            # That which gives the files that are there.
-            "command": choices.command((scan.restored or told)["choices"], self.path(scan)),
+            "command": choices.command(made, self.path(scan), self.others(made)),
         }

@@ -35,17 +35,15 @@ from voxgan_jax.app.guard import Guard
 from voxgan_jax.app.project import Project, Scan
 from voxgan_jax.restore import files
 
-ASSETS = {
-    "page.css": "text/css",
-    "app.css": "text/css",
-    "app.js": "text/javascript",
-    "app_base.js": "text/javascript",
-    "app_choices.js": "text/javascript",
-    "app_result.js": "text/javascript",
-    "app_stage.js": "text/javascript",
-    "vendor/three_viewer.min.js": "text/javascript",
+_SCRIPTS = [f"app{part}.js" for part in ("", "_base", "_choices", "_events", "_result", "_stage")]
+ASSETS = ("page.css", "app.css", *_SCRIPTS, "vendor/three_viewer.min.js")
+"""Files of the package's folder `viewer` that the page asks for."""
+
+DEEDS = {
+    **{deed: (deed, None) for deed in ("undo", "flip", "look", "restore", "stop")},
+    **{"choices": ("change", "choices"), "rim": ("by_rim", "points"), "take": ("take", "place")},
 }
-"""Files of the package's folder `viewer` that the page asks for, and what they are."""
+"""What can be done with a scan: a method of the bench, and the name of what is told it."""
 
 MOST_SAID = 65_536
 """Bytes of what a page says, but for scans."""
@@ -97,7 +95,8 @@ class Application:
         name = request.path_params["name"]
         if name not in ASSETS:
             raise HTTPException(404)
-        return Response(render.asset(name), media_type=ASSETS[name])
+        kind = "css" if name.endswith(".css") else "javascript"
+        return Response(render.asset(name), media_type=f"text/{kind}")
 
     async def events(self, request: Request) -> Response:
         """All that there is to know, again at each change."""
@@ -120,20 +119,12 @@ class Application:
 
     async def act(self, request: Request) -> Response:
         """Do with a scan what the address says, with what is sent as JSON."""
-        deed, said = request.path_params["deed"], await self._said(request)
-        number, bench = self._scan(request).id, self.bench
-        if deed in ("undo", "flip", "restore", "stop"):
-            await run_in_threadpool(getattr(bench, deed), number)
-            return Response(status_code=204)
-        with_more = {
-            "choices": (bench.change, "choices"),
-            "rim": (bench.by_rim, "points"),
-            "take": (bench.take, "place"),
-        }
-        if deed not in with_more:
+        number, said = self._scan(request).id, await self._said(request)
+        if request.path_params["deed"] not in DEEDS:
             raise HTTPException(404)
-        function, name = with_more[deed]
-        await run_in_threadpool(function, number, said.get(name))
+        method, name = DEEDS[request.path_params["deed"]]
+        what = [said.get(name)] if name else []
+        await run_in_threadpool(getattr(self.bench, method), number, *what)
         return Response(status_code=204)
 
     async def _said(self, request: Request) -> dict[str, Any]:

@@ -6,6 +6,7 @@ A language is a file in `texts`, an object of texts by their keys; each has the 
 import functools
 import importlib.resources
 import json
+import re
 from typing import Any
 
 import jinja2
@@ -30,18 +31,11 @@ def chosen(accepted: str, told: str | None = None) -> str:
     if told:
         return told
     wishes = []
-    for place, part in enumerate(accepted.split(",")):
-        name, *more = part.strip().lower().split(";")
-        weight = 1.0
-        for word in more:
-            if word.strip().startswith("q="):
-                weight = float(word.strip()[2:]) if _is_number(word.strip()[2:]) else 0.0
-        wishes.append((-weight, place, name.split("-")[0]))
-    return next((name for weight, _, name in sorted(wishes) if weight and name in LANGUAGES), "en")
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdecimal()
+    for part in accepted.lower().split(","):
+        if found := re.fullmatch(r"\s*([a-z]+)(-[\w-]+)?\s*(;\s*q=(\d*\.?\d+))?\s*", part):
+            wishes.append((float(found[4] or 1), found[1]))
+    wishes.sort(key=lambda wish: -wish[0])
+    return next((name for weight, name in wishes if weight and name in LANGUAGES), "en")
 
 
 def page(language: str, **values: Any) -> str:

@@ -35,6 +35,7 @@ class Job(NamedTuple):
     view: pathlib.Path
     out: pathlib.Path
     choices: dict[str, Any]
+    others: tuple[pathlib.Path, ...] = ()  # of the same pot
 
 
 class Dropped(Exception):
@@ -159,12 +160,14 @@ def restore(job: Job, tell: Tell) -> dict[str, Any]:
     completer = model(job.choices.get("hypotheses", 0))
     facts = choices.facts(job.choices, job.path)
     # A name may be another scan's later; the number never is.
-    known = json.dumps([job.scan, str(job.path), facts])
+    paths = [job.path, *job.others]
+    known = json.dumps([job.scan, *map(str, paths), facts])
     if known in _requests:
         asked = _requests.pop(known)
     else:
-        tell("step_placing" if request.is_placed(job.path, facts) else "step_reading")
-        asked = request.read_request(completer, job.path, facts)
+        placed = job.others or request.is_placed(job.path, facts)
+        tell("step_placing" if placed else "step_reading")
+        asked = request.read_request(completer, job.path, facts, others=job.others)
     _requests[known] = asked
     for old in list(_requests)[:-_KEPT]:
         del _requests[old]
@@ -172,11 +175,12 @@ def restore(job: Job, tell: Tell) -> dict[str, Any]:
     (answer,) = predict.complete_batch(completer, [asked])
     about = {
         "model": dict(completer.about),
-        "options": choices.options(job.choices, job.path),
+        "options": choices.options(job.choices, job.path, job.others),
         "input": asked.sherds[0].input,
     }
     name = naming.of_body(naming.of_file(job.path), job.choices.get("body"))
-    inputs = ledger.marks(job.path)
+    name = naming.of_one_pot(name) if job.others else name
+    inputs = ledger.marks_of(paths)
     made = pot.restore(asked, answer, name=name, about=about, inputs=inputs)
     tell("step_writing")
     # First what takes long, so that files, view and report are changed together.

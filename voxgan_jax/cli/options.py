@@ -38,7 +38,8 @@ _HELP = {
     "--unit": "of a mesh's coordinates (default: the file's in 3MF, m in GLB, else mm)",
     "--up": "where the pot's rim is, seen from its base (default: -x"
     " in .vox, estimated of a mesh, and z, in GLB y, where it lies as in its pot)",
-    "--axis": "the direction of the mesh's axis from base to rim, as 0,0,1",
+    "--axis": "the direction of the mesh's axis from base to rim, as 0,0,1; three more numbers, in"
+    " mm, are a point that it goes through",
     "--height-mm": "of the whole pot; with --as-is its axis is the coordinate axis --up, its base"
     " at 0",
     "--diameter-mm": "of the whole pot, likewise",
@@ -111,7 +112,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--unit", place, choices=arguments.UNITS)
     upright = place.add_mutually_exclusive_group()
     add("--up", upright, choices=arguments.UPS)
-    add("--axis", upright, type=told("axis"), metavar="X,Y,Z")
+    add("--axis", upright, type=told("axis"), metavar="X,Y,Z[,…]")
     add("--height-mm", place, type=told("height_mm"))
     add("--diameter-mm", place, type=told("diameter_mm"))
     add("--rim", place, action="store_true")

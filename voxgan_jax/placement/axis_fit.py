@@ -174,7 +174,6 @@ def refined(
     """
     points, normals = surface.points, surface.normals
     axis, scale = start, _scale(surface)
-    middle = points.mean(0)
     weight, distance = np.ones(len(points)), np.zeros(len(points))
     for _ in range(rounds):
         first, second = beside(axis.direction)
@@ -213,16 +212,28 @@ def refined(
         )
         (point,), (direction,) = moved(solved.x[None])
         axis = Axis(point, direction, 0.0)
-        if not np.isfinite(axis.point).all():
+        if not np.isfinite(point).all():
             return None
-        axis = axis._replace(
-            point=axis.point + ((middle - axis.point) @ axis.direction) * axis.direction
-        )
-        lines = Lines(axis.point[None], axis.direction[None])
-        (distance,), _ = roundness(lines, points, frame, weight)
+        axis, distance = _beside_sherd(axis, points, frame, weight)
         spread = 1.5 * np.median(np.abs(distance)) + 1e-9 * scale
         weight = 1 / (1 + (distance / (2 * spread)) ** 2)
     return axis._replace(error=float(np.median(np.abs(distance))))
+
+
+def told(surface: Wall, direction: Vector, point: Vector) -> Axis:
+    """An axis that is known."""
+    points, line = surface.points, Axis(point, direction / np.linalg.norm(direction), 0.0)
+    frame = profile_frame(line, points, surface.normals, *cylindrical(line, points))
+    axis, distance = _beside_sherd(line, points, frame, np.ones(len(points)))
+    wide = reach(axis, points) > usual_radius(surface)
+    return axis._replace(error=float(np.median(np.abs(distance))), wide=wide)
+
+
+def _beside_sherd(axis: Axis, points: Points, frame: Frame, weight: Values) -> tuple[Axis, Values]:
+    """An axis by its point next to the sherd's middle, and how far the walls are from round."""
+    point = axis.point + ((points.mean(0) - axis.point) @ axis.direction) * axis.direction
+    (distance,), _ = roundness(Lines(point[None], axis.direction[None]), points, frame, weight)
+    return axis._replace(point=point), distance
 
 
 def beside(direction: Vector) -> tuple[np.ndarray, np.ndarray]:

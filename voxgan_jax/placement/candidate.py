@@ -19,7 +19,8 @@ class Known(NamedTuple):
     """What is known of a sherd's place; lengths in mm.
 
     `direction`: from base to rim. `height`, `diameter`: of the whole pot. `voxel`: so much of it is
-    one voxel of a cube of `locator.CUBE`. `rim`, `base`: the sherd holds part of it.
+    one voxel of a cube of `locator.CUBE`. `rim`, `base`: the sherd holds part of it. `point`: of
+    the axis, with `direction`.
     """
 
     direction: tuple[float, float, float] | None = None
@@ -28,6 +29,7 @@ class Known(NamedTuple):
     voxel: float | None = None
     rim: bool = False
     base: bool = False
+    point: tuple[float, float, float] | None = None
 
 
 class Candidate(NamedTuple):

@@ -76,7 +76,10 @@ def guess(mesh: Mesh, known: Known, locate: locator.Locate) -> Guess:
     plain = viewed(mesh)
     surface, radius = plain.surface, known.diameter and known.diameter / 2
     direction = None if known.direction is None else np.asarray(known.direction, float)
-    fitted = axis_fit.find(surface, direction, radius)
+    if direction is not None and known.point:
+        fitted = [axis_fit.told(surface, direction, np.asarray(known.point, float))]
+    else:
+        fitted = axis_fit.find(surface, direction, radius)
     sizes = [size or 0.0 for size in (known.height, known.diameter)]
     if not known.diameter and fitted and fitted[0].wide:
         sizes.append(2 * axis_fit.reach(fitted[0], surface.points))

@@ -32,7 +32,7 @@ def complete(
     unit: str | None = None,
     voxel_mm: float | None = None,
     up: str | None = None,
-    axis: Sequence[float] | Shaped[np.ndarray, "3"] | None = None,
+    axis: Sequence[float] | Shaped[np.ndarray, "_"] | None = None,
     height_mm: float | None = None,
     diameter_mm: float | None = None,
     rim: bool = False,
@@ -71,7 +71,7 @@ def complete(
         unit: of a mesh's coordinates: mm, cm, m or in; None takes the file's, m in GLB, else mm.
         voxel_mm: side of a voxel; None: 1 for a grid; for a mesh, as fits the model's cube.
         up: where the rim is, seen from the base: x, y, z, -x, -y or -z.
-        axis: the same as three numbers (x, y, z), for a mesh that is placed by its shape.
+        axis: the same as three numbers, for a mesh placed by its shape; then a point's, too, in mm.
         height_mm, diameter_mm: of the whole pot.
         rim, base: a mesh holds part of the pot's rim, or base.
         as_is, place: a mesh lies as it did in its pot, or does not, whatever else is given.

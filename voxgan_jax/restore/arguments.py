@@ -153,11 +153,11 @@ def _count(low: int, high: int) -> Argument:
     )
 
 
-def _direction(value: Any) -> tuple[float, float, float]:
-    x, y, z = map(_number, _several(value))
-    if not 0 < x * x + y * y + z * z < math.inf:
+def _axis(value: Any) -> tuple[float, ...]:
+    found = tuple(map(_number, _several(value)))
+    if len(found) not in (3, 6) or not 0 < sum(part * part for part in found[:3]) < math.inf:
         raise ValueError
-    return x, y, z
+    return found
 
 
 def _numbers(text: str) -> list[float]:
@@ -197,7 +197,9 @@ TABLE = {
     "unit": _one_of(UNITS),
     "up": _one_of(UPS),
     "scale": _one_of(SCALES),
-    "axis": Argument("three numbers that are not all 0, as 0,0,1", _direction, _numbers),
+    "axis": Argument(
+        "three numbers that are not all 0, as 0,0,1, or a point's, too", _axis, _numbers
+    ),
     **dict.fromkeys(("voxel_mm", "height_mm", "diameter_mm"), _SIZE),
     **dict.fromkeys(("rim", "base", "as_is", "place", "whole_cube", "largest", "mirrored"), _FLAG),
     "body": Argument(

@@ -51,10 +51,7 @@ def guarded(path: str | pathlib.Path, work: Callable[..., Any], *arguments: Any)
 
 
 def write(
-    out_dir: pathlib.Path,
-    formats: Sequence[str],
-    overwrite: bool,
-    job: Job,
+    out_dir: pathlib.Path, formats: Sequence[str], overwrite: bool, job: Job
 ) -> Written | Exception:
     """Write the pot of a file, or return why that is not possible or why there is none."""
     path, restored = job

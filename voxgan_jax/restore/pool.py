@@ -31,13 +31,7 @@ from voxgan_jax.restore import pool_process
 Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[tuple[Any, Any]]]
 """`here`, or one that works side by side: items and what a function makes of each, when ready."""
 
-IMPORTS = (
-    "voxgan_jax.restore.pot",
-    "manifold3d",
-    "pyvox.writer",
-    "skimage.measure",
-    "trimesh",
-)
+IMPORTS = ("voxgan_jax.restore.pot", "manifold3d", "pyvox.writer", "skimage.measure", "trimesh")
 """What writing a pot imports, JAX not among it; a process imports it while the model compiles."""
 
 _GRACE_S = 2.0
@@ -70,9 +64,7 @@ def here(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple
 
 @contextlib.contextmanager
 def side_by_side(
-    workers: int,
-    imports: Sequence[str] = IMPORTS,
-    tell: Callable[[str], None] | None = None,
+    workers: int, imports: Sequence[str] = IMPORTS, tell: Callable[[str], None] | None = None
 ) -> Iterator[Each]:
     """An `Each` whose work is done by so many processes, in this one where that is 1 or fewer.
 

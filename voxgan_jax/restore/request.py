@@ -151,15 +151,17 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
         told = {name: value for name, value in facts.items() if name not in others}
         return formats.read(path, longest=side, which=which, **told)
     mesh, about, contents = _scan(path, facts)
+    axis = _axis(facts)
     height, width, voxel = (facts.get(name) for name in ("height_mm", "diameter_mm", "voxel_mm"))
     formats.check_sizes(path, voxel_mm=voxel, height_mm=height, diameter_mm=width)
     known = place.Known(
-        direction=_direction(facts),
+        direction=axis and axis[:3],
         height=height,
         diameter=width,
         voxel=(voxel or 0) * side / locator.CUBE or None,
         rim=bool(facts.get("rim")),
         base=bool(facts.get("base")),
+        point=tuple(np.subtract(axis[3:], contents.origin).tolist()) if axis and axis[3:] else None,
     )
     try:
         found = place.place(completer, mesh, known)
@@ -180,8 +182,8 @@ def _scan(path: pathlib.Path, facts: Mapping[str, Any], several: bool = False) -
     return scan
 
 
-def _direction(facts: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    """From base to rim, where that is known."""
+def _axis(facts: Mapping[str, Any]) -> Any:
+    """From base to rim, where that is known, and a point of the axis, where one is told."""
     up = facts.get("up")
     if up is None:
         return facts.get("axis")

@@ -104,9 +104,7 @@ def _merged(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
     return vertices[number], at.reshape(-1, 3)
 
 
-def _distinct(
-    rows: Int[np.ndarray, "n w"],
-) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "n"]]:
+def _distinct(rows: Int[np.ndarray, "n w"]) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "n"]]:
     """The first of all equal rows, in their order, and for each row which of these it equals."""
     order = np.lexsort(rows.T)
     begins = np.ones(len(rows), bool)

@@ -8,14 +8,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from voxgan_jax.files import (
-    READ_GIB,
-    READ_SECONDS,
-    USUAL_GIB,
-    read_gib,
-    read_seconds,
-    readable,
-)
+from voxgan_jax.files import READ_GIB, READ_SECONDS, USUAL_GIB, read_gib, read_seconds, readable
 
 MAX_BYTES = 1 << 30
 

@@ -1,7 +1,8 @@
 // The workbench of `voxgan app`: what the server tells is shown, what is done here is sent to it. The
 // server keeps everything, so any number of pages show the same, and one that is loaded again, too.
-import { $, ask, current, make, onScan, say, told, trouble } from "./app_base.js";
+import { $, ask, current, make, onScan, refill, say, told, trouble } from "./app_base.js";
 import { chooseHere, showChoices } from "./app_choices.js";
+import { listen } from "./app_events.js";
 import { showResult } from "./app_result.js";
 import { show, stageHere, stopPicking, toggleMeasure } from "./app_stage.js";
 
@@ -18,7 +19,7 @@ async function send(files) {
 
 function showList() {
   const here = current();
-  $("sherds").replaceChildren(...told.state.scans.map((scan) => {
+  refill($("sherds"), told.state.scans.map((scan) => {
     const button = make("button", { type: "button" }, scan.name);
     if (scan.step) button.append(make("span", { className: "busy", title: say(scan.step) }));
     if (scan === here) button.setAttribute("aria-current", "true");
@@ -27,11 +28,13 @@ function showList() {
   }));
 }
 
+let shown = null; // The number of the scan.
+
 function showAll() {
-  const focused = [...$("sherds").children].indexOf(document.activeElement);
-  showList();
-  if (focused >= 0) $("sherds").children[focused]?.focus();
   const scan = current();
+  if (scan?.id !== shown) stopPicking();
+  shown = scan?.id;
+  showList();
   $("project").textContent = told.state.project;
   $("welcome").hidden = told.state.scans.length > 0;
   $("bench").hidden = !scan;
@@ -40,19 +43,20 @@ function showAll() {
   if (scan.step) $("progress").firstElementChild.textContent = say(scan.step);
   $("fault").hidden = !scan.fault;
   $("fault").textContent = scan.fault ?? "";
+  $("again").hidden = Boolean(scan.look || scan.step);
   showChoices(scan);
   showResult(scan);
   show(scan);
 }
 
-function listen() {
-  const events = new EventSource("/events");
-  events.addEventListener("message", (event) => {
-    if ($("trouble").textContent === say("lost")) trouble("");
-    told.state = JSON.parse(event.data);
-    showAll();
-  });
-  events.addEventListener("error", () => trouble(say("lost")));
+function hear(state) {
+  if (!state) {
+    trouble(say("lost"));
+    return;
+  }
+  if ($("trouble").textContent === say("lost")) trouble("");
+  told.state = state;
+  showAll();
 }
 
 function takeDrops() {
@@ -82,13 +86,14 @@ async function main() {
     await send([...event.target.files]);
     event.target.value = "";
   });
-  addEventListener("hashchange", () => { stopPicking(); showAll(); });
+  addEventListener("hashchange", showAll);
   takeDrops();
   chooseHere();
   stageHere();
   $("restore").addEventListener("click", () => onScan("restore"));
   $("undo").addEventListener("click", () => onScan("undo"));
   $("flip").addEventListener("click", () => onScan("flip"));
+  $("again").addEventListener("click", () => onScan("look"));
   $("stop").addEventListener("click", () => onScan("stop"));
   $("measure").addEventListener("click", toggleMeasure);
   $("remove").addEventListener("click", () => {
@@ -101,7 +106,7 @@ async function main() {
     $("copy").textContent = say("copied");
     setTimeout(() => { $("copy").textContent = say("copy"); }, 2000);
   });
-  listen();
+  listen(hear);
 }
 
 main();

@@ -16,6 +16,14 @@ export function make(tag, properties = {}, ...inside) {
   return made;
 }
 
+// Other children for those of an element; where one of them has the focus, the next in its place has it.
+export function refill(holder, children) {
+  const at = [...holder.children].findIndex((child) => child.contains(document.activeElement));
+  holder.replaceChildren(...children);
+  const next = holder.children[at];
+  (next?.matches("button") ? next : next?.querySelector("button, input"))?.focus({ preventScroll: true });
+}
+
 const UNITS = { mm: 1, cm: 10, m: 1000, in: 25.4 };
 
 // How many mm one of the units of a scan's file is.

@@ -1,6 +1,10 @@
 // What the user says of a sherd: its unit, what is known of its pot.
-import { $, current, fixed, make, onScan, say, trouble, unitNames, unitOf } from "./app_base.js";
+import { $, ask, current, fixed, make, refill, say, told, trouble, unitNames, unitOf } from "./app_base.js";
 import { pickRim } from "./app_stage.js";
+
+// What is told of one sherd is not told of several that are restored together.
+const OF_ONE_SHERD = ["axis", "rim", "base", "body"];
+let of = null; // The number of the scan whose choices are shown, and to which they are sent.
 
 const NUMBERS = ["height_mm", "diameter_mm", "voxel_mm"];
 
@@ -16,7 +20,7 @@ function showUnits(scan) {
   const units = [...unitNames];
   // A file may say a unit that is none of these.
   if (!units.some(([, size]) => size === scan.look.unit_mm)) units.unshift(["", scan.look.unit_mm]);
-  $("units").replaceChildren(...units.map(([name, unit]) => {
+  refill($("units"), units.map(([name, unit]) => {
     const size = across(longest * unit);
     const button = make("button", { type: "button" }, make("strong", {}, name || say("unit_of_file")), ` ${size}`);
     button.dataset.unit = name;
@@ -37,8 +41,33 @@ function showBodies(scan) {
   select.replaceChildren(...options.map(([value, text]) => make("option", { value }, text)));
 }
 
+// Other scans that are meshes can be of the same pot.
+function showOthers(scan) {
+  const meshes = told.state.scans.filter((other) => other.id !== scan.id && other.look?.mesh);
+  const chosen = scan.choices.others ?? [];
+  $("same_pot").hidden = meshes.length === 0 || !scan.look.mesh;
+  refill($("others_list"), meshes.map((other) => {
+    const box = make("input", { type: "checkbox", checked: chosen.includes(other.id) });
+    box.dataset.other = other.id;
+    box.addEventListener("change", async () => {
+      const left = chosen.filter((number) => number !== other.id);
+      const others = box.checked ? [...left, other.id] : left;
+      if (!await choose({ others })) box.checked = !box.checked; // It was refused.
+    });
+    return make("label", { className: "check" }, box, other.name);
+  }));
+  const first = told.state.scans.find((other) => other.choices.others?.includes(scan.id));
+  $("part_of").hidden = !first;
+  if (first) $("part_of").textContent = say("part_of", { name: first.name });
+}
+
 export function showChoices(scan) {
   const { look, choices } = scan;
+  if (of !== scan.id) {
+    // What is typed just now is told of the scan for which it was begun.
+    if ([...fields()].includes(document.activeElement)) document.activeElement.blur();
+    of = scan.id;
+  }
   for (const id of ["size", "place"]) $(id).hidden = !look;
   $("undo").disabled = !scan.undoable;
   if (!look) return;
@@ -47,9 +76,13 @@ export function showChoices(scan) {
   document.querySelector(".of_mesh").hidden = !look.mesh;
   if (look.mesh) showUnits(scan);
   showBodies(scan);
+  showOthers(scan);
   $("notes").replaceChildren(...look.notes.map((note) => make("p", { className: "note" }, note)));
   $("restore").disabled = Boolean(scan.step) || (look.bodies.length > 0 && !choices.body);
-  $("flip").disabled = !scan.restored?.report.placement;
+  const several = Boolean(choices.others?.length);
+  $("flip").disabled = several || !scan.restored?.report.placement;
+  $("by_rim").disabled = several;
+  for (const name of OF_ONE_SHERD) $("place").elements[name].disabled = several;
   const values = { ...choices, axis: choices.axis?.join(", ") ?? "", hypotheses: choices.hypotheses ?? 0 };
   for (const field of fields()) {
     if (field === document.activeElement) continue; // It is being typed in.
@@ -64,7 +97,7 @@ function fields() {
 
 // Send what is changed: other windows may have changed other choices.
 function choose(changed) {
-  return onScan("choices", { choices: changed });
+  return ask(`/scans/${of}/choices`, { choices: changed });
 }
 
 function typed(field) {

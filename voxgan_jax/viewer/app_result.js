@@ -1,5 +1,5 @@
 // What came of a sherd: measures, trust, other places, files.
-import { $, fixed, make, mm, onScan, percent, say } from "./app_base.js";
+import { $, fixed, make, mm, onScan, percent, refill, say } from "./app_base.js";
 
 const LENGTHS = ["height_mm", "rim_diameter_mm", "max_diameter_mm", "base_diameter_mm", "wall_mm"];
 // How names of files end, what is a part of another behind it.
@@ -69,7 +69,7 @@ export function showResult(scan) {
     ? say("trust", { word: say(`word_${sure.word}`), iou: fixed(sure.expected_iou, 2) }) : say("trust_unknown");
   const places = report.placement?.runner_ups ?? [];
   $("others").hidden = places.length === 0;
-  $("runner_ups").replaceChildren(...places.map((found, i) => place(report, found, i)));
+  refill($("runner_ups"), places.map((found, i) => place(report, found, i)));
   $("answers").hidden = report.hypotheses.length === 0;
   $("hypotheses_list").replaceChildren(...report.hypotheses.map((other) => hypothesis(report, other)));
   $("file_list").replaceChildren(...restored.files.map((name) => file(scan, name)));

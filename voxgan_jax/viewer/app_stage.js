@@ -1,11 +1,12 @@
 // The 3D view of what is on the bench, and what is clicked in it.
-import { $, current, make, mm, onScan, say, unitOf } from "./app_base.js";
+import { $, ask, current, make, mm, onScan, say, unitOf } from "./app_base.js";
 
 const LABELS = { 1: "given", 2: "inferred", 3: "uncertain" };
 let kind = "scan"; // What is shown: the scan, or the restored pot.
 let known = ""; // What is shown, told apart from what was shown before.
 let last = ""; // Of which scan and which restored pot that is.
 let view = null;
+let stood = ""; // Of which scan and of what of it the view is.
 let unit = "mm"; // Without a scale lengths are in voxels.
 let picking = null; // { wanted, points, done } while points are clicked.
 
@@ -32,20 +33,44 @@ function toggle(data, text, colour, checked) {
   return make("label", {}, box, ...(colour ? [swatch(colour)] : []), text);
 }
 
+function slider(name, low, high, value) {
+  const input = make("input", { type: "range", min: low, max: high, value, autocomplete: "off" });
+  input.dataset[name] = "";
+  const output = make("output");
+  output.setAttribute("aria-hidden", "true");
+  return make("label", { className: "slider" }, say(`slide_${name}`), input, output);
+}
+
 function partName(id) {
   const number = id.match(/\d+$/)?.[0];
   return number ? say("part_hypothesis", { number }) : say(`part_${id}`);
 }
 
-// Switches are read by the view when it begins.
-function showSwitches(data) {
+// Switches are read by the view when it begins. With `same` they stay as they are.
+function showSwitches(data, same) {
+  const holder = $("switches");
+  const key = (input) => JSON.stringify(input.dataset);
+  const before = new Map([...holder.querySelectorAll("input")].map((input) => [key(input), input]));
+  const focused = holder.contains(document.activeElement) ? key(document.activeElement) : null;
+  holder.replaceChildren(...switches(data));
+  for (const input of holder.querySelectorAll("input")) {
+    const old = same && before.get(key(input));
+    if (old) Object.assign(input, { checked: old.checked, value: old.value });
+    if (key(input) === focused) input.focus({ preventScroll: true });
+  }
+}
+
+function switches(data) {
   const set = (title, all) => make("fieldset", { className: "switches" }, make("legend", {}, title), ...all);
-  const cut = toggle({ cut: "" }, say("cut_open"), null, false);
+  const cut = [
+    toggle({ cut: "" }, say("cut_open"), null, false), toggle({ section: "" }, say("section_plane"), null, false),
+    slider("depth", -100, 100, 0), slider("facing", -180, 180, 0),
+  ];
+  const light = set(say("light"), [slider("around", 0, 360, 126), slider("above", 5, 90, 49)]);
   if (kind === "scan") {
     const only = toggle({ part: "pot" }, say("part_original"), null, true);
     only.hidden = true;
-    $("switches").replaceChildren(set(say("view"), [only, cut]));
-    return;
+    return [set(say("view"), [only, ...cut]), light];
   }
   const parts = data.parts.map((part, i) => (
     toggle({ part: part.id }, partName(part.id), i ? part.groups[0].colour : null, i === 0)
@@ -54,9 +79,7 @@ function showSwitches(data) {
     toggle({ label: group.label }, say(`label_${LABELS[group.label]}`), group.colour, true)
   ));
   const axis = toggle({ axis: "" }, say("show_axis"), null, true);
-  $("switches").replaceChildren(
-    set(say("show"), parts), set(say("of_the_pot"), labels), set(say("view"), [cut, axis]),
-  );
+  return [set(say("show"), parts), set(say("of_the_pot"), labels), set(say("view"), [axis, ...cut]), light];
 }
 
 export async function show(scan) {
@@ -73,28 +96,52 @@ export async function show(scan) {
     button.onclick = () => { stopPicking(); turnTo(button.dataset.kind); };
   }
   const wanted = JSON.stringify(kind === "pot" ? [kind, which] : [kind, scan.id, scan.look, scan.look && unitOf(scan)]);
-  if (wanted === known) return;
+  if (wanted === known) {
+    if (!scan.step) view?.axisBack(); // What it was moved to has come to nothing.
+    return;
+  }
   known = wanted;
+  if ($("viewer").dataset.shown === wanted) return; // Another was wanted meanwhile, but has not come.
   $("viewer").hidden = !scan.look;
   if (!scan.look) {
     view?.close(); // What is there is of another scan.
     view = null;
+    stood = "";
     delete $("viewer").dataset.shown;
     $("switches").replaceChildren();
     return;
   }
-  const answer = await fetch(`/scans/${scan.id}/view/${kind}`);
-  if (!answer.ok || wanted !== known) return;
+  const answer = await fetch(`/scans/${scan.id}/view/${kind}`).catch(() => null);
+  if (wanted !== known) return;
+  if (!answer?.ok) {
+    known = ""; // The next time that something is told it is asked for again.
+    return;
+  }
   const told = await answer.json();
   if (wanted !== known) return;
   const data = kind === "scan" ? inMm(told, scan) : told;
+  const same = stood === `${scan.id} ${kind}`;
+  const from = same && kind === "pot" ? view?.at() : undefined;
   view?.close();
   unit = data.scaled ? "mm" : say("voxels");
-  showSwitches(data);
-  view = globalThis.voxganView.show($("viewer"), data, { clicked, cross: $("cross") });
-  if (picking) showPicked();
-  else $("distance").textContent = "";
+  showSwitches(data, same);
+  const canTurn = kind === "pot" && scan.restored.report.placement && !scan.choices.others?.length;
+  const turnedTo = canTurn ? (ends) => axisAt(scan, ends) : null;
+  view = globalThis.voxganView.show($("viewer"), data, { clicked, cross: $("cross"), turnedTo, from });
+  stood = `${scan.id} ${kind}`;
+  if (picking) picking.points = []; // They were of what was shown before.
+  showPicked();
+  $("distance").textContent = "";
   $("viewer").dataset.shown = wanted;
+}
+
+// The axis was moved: its direction, and a point of it in the file's own coordinates, in mm.
+function axisAt(scan, [low, high]) {
+  const origin = scan.restored.report.scan?.origin_mm ?? [0, 0, 0];
+  const along = high.map((value, i) => value - low[i]);
+  const length = Math.hypot(...along);
+  const middle = low.map((value, i) => (value + high[i]) / 2 + origin[i]);
+  ask(`/scans/${scan.id}/choices`, { choices: { axis: [...along.map((value) => value / length), ...middle] } });
 }
 
 function turnTo(which) {
@@ -105,7 +152,7 @@ function turnTo(which) {
 // Points are clicked.
 
 function clicked(point) {
-  if (!picking || !point) return;
+  if (!picking || !point || $("viewer").dataset.shown !== known) return; // Else it is of what is leaving.
   if (picking.points.length === picking.wanted) picking.points = [];
   picking.points.push(point);
   showPicked();
@@ -128,7 +175,7 @@ function pick(told) {
   $("cross").style.top = "50%";
   showPicked();
   document.querySelector("#viewer canvas").focus({ preventScroll: true });
-  $("viewer").scrollIntoView({ block: "nearest" });
+  document.querySelector("#viewer .stage").scrollIntoView({ block: "nearest" });
 }
 
 export function stopPicking() {

@@ -1,18 +1,21 @@
-// The faces that close a mesh which is cut open by an upright plane through the axis.
+// The faces that close a mesh which is cut open by an upright plane.
 import { ShapeUtils, Vector2 } from "three";
 
 // By label the corners of the triangles that fill the cut, three numbers each. `corners` are those of
-// the mesh, `faces` pairs of a label and the numbers of its faces' corners, `normal` that of the plane.
-export function caps(corners, faces, normal) {
+// the mesh, `faces` pairs of a label and the numbers of its faces' corners.
+export function caps(corners, faces, plane) {
+  const { normal, constant } = plane;
   const filled = new Map();
-  for (const { rim, holes } of nested(outlines(corners, faces, normal))) {
+  for (const { rim, holes } of nested(outlines(corners, faces, plane))) {
     const points = [rim, ...holes].flat();
     const contours = [rim, ...holes].map((loop) => loop.map((point) => new Vector2(point.x, point.y)));
     for (const triangle of ShapeUtils.triangulateShape(contours[0], contours.slice(1))) {
       for (const { label, fan } of shared(triangle.map((index) => points[index]))) {
         if (!filled.has(label)) filled.set(label, []);
         // Back from the plane, whose own x runs along (-normal.z, 0, normal.x).
-        for (const { x, y } of fan) filled.get(label).push(-normal.z * x, y, normal.x * x);
+        for (const { x, y } of fan) {
+          filled.get(label).push(-normal.z * x - constant * normal.x, y, normal.x * x - constant * normal.z);
+        }
       }
     }
   }
@@ -34,8 +37,8 @@ function shared([a, b, c]) {
 
 // Where the plane cuts the surface: closed lines of points (x, y) of the plane, each with the label of
 // the face that the line enters there. What does not close, as of a mesh with a hole, is left out.
-function outlines(corners, faces, normal) {
-  const away = (i) => normal.x * corners[3 * i] + normal.z * corners[3 * i + 2];
+function outlines(corners, faces, { normal, constant }) {
+  const away = (i) => normal.x * corners[3 * i] + normal.z * corners[3 * i + 2] + constant;
   const along = (i) => -normal.z * corners[3 * i] + normal.x * corners[3 * i + 2];
   const count = corners.length / 3;
   const ends = new Map(); // An edge of the mesh that the plane cuts: there, and the pieces of line.
@@ -53,6 +56,8 @@ function outlines(corners, faces, normal) {
   for (const [label, list] of faces) {
     for (let i = 0; i < list.length; i += 3) {
       const three = [list[i], list[i + 1], list[i + 2]];
+      const before = away(three[0]) < 0;
+      if ((away(three[1]) < 0) === before && (away(three[2]) < 0) === before) continue;
       const cut = three
         .map((a, n) => [a, three[(n + 1) % 3]])
         .filter(([a, b]) => (away(a) < 0) !== (away(b) < 0))

@@ -1,6 +1,6 @@
-// What is drawn on a pot: points that were clicked, a line between them, its axis.
+// What is drawn on a pot: points that were clicked, a line between them, its axis, which can be moved.
 import {
-  CylinderGeometry, Group, Mesh, MeshBasicMaterial, Raycaster, SphereGeometry, Vector2, Vector3,
+  CylinderGeometry, Group, Matrix4, Mesh, MeshBasicMaterial, Raycaster, SphereGeometry, Vector2, Vector3,
 } from "three";
 
 const POINT = new MeshBasicMaterial({ color: "#d81b60", depthTest: false });
@@ -8,13 +8,16 @@ const AXIS = new MeshBasicMaterial({ color: "#1f5f8b" });
 const BALL = new SphereGeometry(1, 16, 12);
 const ROD = new CylinderGeometry(1, 1, 1, 12);
 
-// A rod from one point to another; how thick it is, in pixels, is told by `size`.
-function rod(from, to, material, thick) {
-  const [a, b] = [new Vector3(...from), new Vector3(...to)];
+// A rod from one point to another, where these are now; how thick it is, in pixels, is told by `size`.
+function rod(a, b, material, thick) {
   const made = new Mesh(ROD, material);
-  made.position.copy(a).add(b).divideScalar(2);
-  made.quaternion.setFromUnitVectors(new Vector3(0, 1, 0), b.clone().sub(a).normalize());
-  made.userData = { size: (pixel) => made.scale.set(thick * pixel, a.distanceTo(b), thick * pixel) };
+  made.userData = {
+    size: (pixel) => {
+      made.position.copy(a).add(b).divideScalar(2);
+      made.quaternion.setFromUnitVectors(new Vector3(0, 1, 0), b.clone().sub(a).normalize());
+      made.scale.set(thick * pixel, a.distanceTo(b), thick * pixel);
+    },
+  };
   return made;
 }
 
@@ -29,7 +32,8 @@ export function marks(pot, axis) {
   const group = new Group();
   group.matrixAutoUpdate = false;
   group.matrix.copy(pot.matrix);
-  const line = axis ? rod(axis[0], axis[1], AXIS, 1.5) : null;
+  const ends = (axis ?? []).map((end) => new Vector3(...end)); // The lower, and the upper one.
+  const line = axis ? rod(...ends, AXIS, 1.5) : null;
   if (line) group.add(line);
   const points = new Group();
   points.renderOrder = 2;
@@ -38,10 +42,25 @@ export function marks(pot, axis) {
   return {
     group,
     showAxis: (on) => { if (line) line.visible = on; },
+    axis: () => ends.map((end) => end.toArray()),
+    axisBack: () => ends.forEach((end, i) => end.set(...axis[i])),
+    // Move an end of the axis ("base", "rim"), or all of it ("middle"), by a vector of the scene.
+    moveAxis: (what, by) => {
+      const along = by.clone().applyMatrix4(new Matrix4().extractRotation(pot.matrix).transpose());
+      const direction = ends[1].clone().sub(ends[0]).normalize();
+      if (what === "middle") along.addScaledVector(direction, -along.dot(direction));
+      ends.filter((_, i) => what === "middle" || (what === "rim") === (i === 1)).forEach((end) => end.add(along));
+    },
+    // Where in the scene the axis can be taken hold of.
+    grip: (what) => {
+      const at = { base: ends[0], rim: ends[1] }[what] ?? ends[0].clone().lerp(ends[1], 0.5);
+      return at.clone().applyMatrix4(pot.matrix);
+    },
     mark: (all, joined) => {
       points.clear();
       for (const at of all) points.add(ball(at, 5));
-      if (joined) all.slice(1).forEach((at, i) => points.add(rod(all[i], at, POINT, 1.2)));
+      const places = joined ? all.map((at) => new Vector3(...at)) : [];
+      places.slice(1).forEach((at, i) => points.add(rod(places[i], at, POINT, 1.2)));
       for (const each of points.children) each.renderOrder = 2;
     },
     size: (pixel) => {

@@ -2,21 +2,17 @@
 // JSON (report/scene.py), lengths in mm, and it asks the network for nothing; `voxgan app` has it show
 // one thing after another, tells it `axis`, and is told where it was clicked.
 import {
-  AmbientLight, BufferAttribute, BufferGeometry, Color, DirectionalLight, DoubleSide, FrontSide,
-  Group, Matrix4, Mesh, MeshBasicMaterial, MeshLambertMaterial, OrthographicCamera, Plane, Scene,
-  Vector3, WebGLRenderer,
+  BufferAttribute, BufferGeometry, DoubleSide, FrontSide, Group, MathUtils, Matrix4, Mesh,
+  MeshLambertMaterial, OrthographicCamera, Scene, Vector3, WebGLRenderer,
 } from "three";
-import { caps } from "./caps.js";
+import { addCaps, cuts } from "./cuts.js";
+import { handles } from "./handles.js";
+import { dragged, LAMP, lights, LOWEST } from "./light.js";
 import { marks } from "./marks.js";
 
 const START = { turn: 0, tilt: 0.24, zoom: 1 };
 const STEP = Math.PI / 18;
 const SHERD = (40 * Math.PI) / 180; // So far right of the middle the sherd's middle is shown.
-const CUT = (-75 * Math.PI) / 180; // The quarter from here to the sherd is what a cut takes away.
-
-// What falls on a surface that faces the viewer adds up to 1: there it has its legend's colour.
-const LIGHTS = [[0.4, [-0.5, 0.7, 1]], [0.26, [0.6, -0.3, 0.8]]];
-const AMBIENT = 0.5;
 const MARGIN = 48; // Pixels above and below the pot; the buttons take those below.
 
 function bytes(text) {
@@ -69,29 +65,6 @@ function build(part, standing) {
   return group;
 }
 
-// The clay that a cut lays bare, in a dark tone of each label's colour. Only a closed part has any.
-function addCaps(group, planes, standing) {
-  const { part, corners } = group.userData;
-  if (!part.closed || group.userData.capped) return;
-  group.userData.capped = true;
-  const back = standing.clone().invert();
-  const faces = group.children.map((skin) => [skin.userData.label, skin.geometry.getIndex().array]);
-  planes.forEach((plane, index) => {
-    const other = planes[1 - index].clone().negate();
-    other.constant = 1e-3 * Math.max(...group.userData.rings.map(([, radius]) => radius)); // No slit.
-    for (const [label, positions] of caps(corners, faces, plane.normal)) {
-      const geometry = new BufferGeometry();
-      geometry.setAttribute("position", new BufferAttribute(positions, 3).applyMatrix4(back));
-      const cap = new Mesh(geometry, new MeshBasicMaterial({
-        color: new Color(part.groups.find((each) => each.label === label).colour).multiplyScalar(0.4),
-        side: DoubleSide, clippingPlanes: [other],
-      }));
-      cap.userData = { label, cap: true };
-      group.add(cap);
-    }
-  });
-}
-
 // Rows of a rotation that stands the pot upright and turns its sherd to the right of the front.
 function upright(data) {
   const up = new Vector3(...data.up);
@@ -104,8 +77,9 @@ function upright(data) {
 }
 
 // What is shown and how it is looked at from then on. `clicked` is told a point in mm, null beside the
-// pot; with it the keyboard moves a cross, an element of the stage, by Shift and arrows.
-function start(root, data, { clicked = null, cross = null } = {}) {
+// pot; with it the keyboard moves a cross, an element of the stage, by Shift and arrows. `turnedTo` is
+// told the ends of the axis when it was moved by the stage's handles; `from` is how it is looked at first.
+function start(root, data, { clicked = null, cross = null, turnedTo = null, from = {} } = {}) {
   const leaving = new AbortController();
   const { signal } = leaving;
   const canvas = root.querySelector("canvas");
@@ -118,19 +92,17 @@ function start(root, data, { clicked = null, cross = null } = {}) {
   pot.matrixAutoUpdate = false;
   pot.matrix.copy(upright(data));
   for (const part of data.parts) pot.add(build(part, pot.matrix));
-  for (const [strength, from] of LIGHTS) {
-    const light = new DirectionalLight(0xffffff, strength * Math.PI);
-    light.position.set(...from);
-    camera.add(light, light.target);
-  }
+  const shine = lights(scene, camera);
   const marked = marks(pot, data.axis);
-  scene.add(pot, marked.group, camera, new AmbientLight(0xffffff, AMBIENT * Math.PI));
-  const planes = [CUT, CUT + Math.PI / 2].map(
-    (angle) => new Plane(new Vector3(-Math.sin(angle), 0, -Math.cos(angle)), 0),
-  );
-  const at = { ...START };
+  scene.add(pot, marked.group, camera);
+  const reaches = Math.max(...pot.children[0].userData.rings.map(([, radius]) => radius));
+  const ways = cuts(reaches);
+  const at = { ...START, lamp: { ...LAMP }, ...from };
   const box = (name) => root.querySelector(`input[data-${name}]`);
   const boxes = [...root.querySelectorAll("input[type=checkbox]")];
+  const sliders = [...root.querySelectorAll("input[type=range]")];
+  const grips = turnedTo && data.axis ? [...root.querySelectorAll("[data-handle]")] : [];
+  for (const grip of root.querySelectorAll("[data-handle]")) grip.hidden = true;
   const bar = root.querySelector("[data-scale]");
   let waiting = false;
 
@@ -138,15 +110,17 @@ function start(root, data, { clicked = null, cross = null } = {}) {
     const shown = new Map(boxes.filter((b) => b.dataset.part).map((b) => [b.dataset.part, b.checked]));
     const labels = new Map(boxes.filter((b) => b.dataset.label).map((b) => [b.dataset.label, b.checked]));
     const several = [...shown.values()].filter(Boolean).length > 1;
-    const cut = box("cut").checked;
-    marked.showAxis(box("axis")?.checked ?? false);
+    const cut = ways[Object.keys(ways).find((name) => box(name)?.checked)];
+    const axis = box("axis")?.checked ?? false;
+    marked.showAxis(axis);
+    for (const grip of grips) grip.hidden = !axis;
     for (const part of pot.children) {
       part.visible = shown.get(part.name) ?? false;
-      if (part.visible && cut) addCaps(part, planes, pot.matrix);
       const isPot = part.name === "pot";
       // What can enclose another part lets that be seen through it.
       const ghost = several && (isPot || part.name.startsWith("hypothesis"));
       const partial = isPot && [...labels.values()].includes(false);
+      if (part.visible && cut && !ghost) addCaps(part, cut, pot.matrix);
       for (const mesh of part.children) {
         const on = !isPot || (labels.get(String(mesh.userData.label)) ?? true);
         const whole = mesh.userData.closed && !partial;
@@ -154,7 +128,7 @@ function start(root, data, { clicked = null, cross = null } = {}) {
         mesh.visible = on && !(mesh.userData.cap && (ghost || !cut));
         mesh.renderOrder = ghost ? 1 : 0;
         if (mesh.userData.cap) continue;
-        material.clippingPlanes = cut ? planes : [];
+        material.clippingPlanes = cut?.planes ?? [];
         material.side = whole ? FrontSide : DoubleSide;
         material.transparent = ghost;
         material.opacity = ghost ? 0.24 : 1;
@@ -165,6 +139,32 @@ function start(root, data, { clicked = null, cross = null } = {}) {
         material.needsUpdate = true;
       }
     }
+  }
+
+  const length = (mm) => (data.scaled === false ? `${mm} voxels` : `${mm} mm`);
+  const slid = (name) => Number(box(name)?.value ?? 0);
+
+  // What the sliders say is done, and told in words beside them.
+  function slide() {
+    if (box("section")) {
+      const depth = Math.round(slid("depth") * reaches / 10) / 10;
+      ways.section.put(depth, MathUtils.degToRad(slid("facing")));
+      for (const name of ["depth", "facing"]) box(name).parentElement.hidden = !box("section").checked;
+      say("depth", length(depth));
+      say("facing", `${slid("facing")}°`);
+    }
+    shine(at.lamp);
+    for (const name of ["around", "above"]) {
+      if (!box(name)) continue;
+      box(name).value = at.lamp[name];
+      say(name, `${Math.round(at.lamp[name])}°`);
+    }
+  }
+
+  function say(name, text) {
+    const shown = text.replace("-", "−");
+    box(name).nextElementSibling.textContent = shown;
+    box(name).setAttribute("aria-valuetext", shown);
   }
 
   // How far what is shown reaches in a full turn: up, down and to either side. The original and the
@@ -207,14 +207,21 @@ function start(root, data, { clicked = null, cross = null } = {}) {
     );
     camera.lookAt(0, 0, 0);
     camera.updateProjectionMatrix();
+    camera.updateMatrixWorld();
+    at.pixel = pixel;
     marked.size(pixel);
     const target = 140 * pixel;
     const decade = 10 ** Math.floor(Math.log10(target));
-    const length = decade * [5, 2, 1].find((size) => size * decade <= target);
-    bar.style.width = `${length / pixel}px`;
+    const long = decade * [5, 2, 1].find((size) => size * decade <= target);
+    bar.style.width = `${long / pixel}px`;
     // Without a scale one voxel was taken as 1 mm.
-    bar.firstElementChild.textContent = data.scaled === false ? `${length} voxels`
-      : length >= 10 ? `${length / 10} cm` : `${length} mm`;
+    bar.firstElementChild.textContent = data.scaled !== false && long >= 10 ? `${long / 10} cm` : length(long);
+    for (const grip of grips) {
+      const seen = marked.grip(grip.dataset.handle).project(camera);
+      // Never out of the picture, where nobody could take hold of it.
+      grip.style.left = `${limit((seen.x + 1) / 2 * width, 14, width - 14)}px`;
+      grip.style.top = `${limit((1 - seen.y) / 2 * height, 14, height - 14)}px`;
+    }
     if (canvas.width !== Math.floor(width * renderer.getPixelRatio())
       || canvas.height !== Math.floor(height * renderer.getPixelRatio())) {
       renderer.setSize(width, height, false);
@@ -240,11 +247,27 @@ function start(root, data, { clicked = null, cross = null } = {}) {
     down: () => { at.tilt = limit(at.tilt - STEP, -1.5, 1.5); },
     in: () => { at.zoom = limit(at.zoom * 1.2, 0.5, 12); },
     out: () => { at.zoom = limit(at.zoom / 1.2, 0.5, 12); },
-    reset: () => { Object.assign(at, START); },
+    reset: () => { Object.assign(at, START, { lamp: { ...LAMP } }); slide(); },
     front: () => { Object.assign(at, { turn: 0, tilt: 0, zoom: 1 }); },
     side: () => { Object.assign(at, { turn: Math.PI / 2, tilt: 0, zoom: 1 }); },
     top: () => { Object.assign(at, { turn: 0, tilt: Math.PI / 2 - 1e-3, zoom: 1 }); },
   };
+  // With Shift the arrows lead the light, as they else turn the pot; the plane of a section follows the
+  // page keys, with Shift it turns.
+  const lead = { ArrowLeft: [15, 0], ArrowRight: [-15, 0], ArrowUp: [0, 5], ArrowDown: [0, -5] };
+  function leadLight([around, above]) {
+    const lamp = at.lamp;
+    at.lamp = {
+      around: MathUtils.euclideanModulo(lamp.around + around, 360), above: limit(lamp.above + above, LOWEST, 90),
+    };
+    slide();
+    draw();
+  }
+  function movePlane(key, turned) {
+    const slider = box(turned ? "facing" : "depth");
+    slider.value = Number(slider.value) + (key === "PageUp" ? 5 : -5);
+    slider.dispatchEvent(new Event("input"));
+  }
   const keys = {
     ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down",
     "+": "in", "=": "in", "-": "out", Home: "reset", 0: "reset",
@@ -269,6 +292,14 @@ function start(root, data, { clicked = null, cross = null } = {}) {
       if (event.key === "Enter") click(frame.left + cross.offsetLeft, frame.top + cross.offsetTop);
       if (isMove || event.key === "Enter") { event.preventDefault(); return; }
     }
+    const page = event.key.startsWith("Page") && box("section")?.checked;
+    const isLight = event.shiftKey && lead[event.key] && !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (page || isLight) {
+      event.preventDefault();
+      if (page) movePlane(event.key, event.shiftKey);
+      else leadLight(lead[event.key]);
+      return;
+    }
     const name = keys[event.key];
     if (!name || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
@@ -277,9 +308,37 @@ function start(root, data, { clicked = null, cross = null } = {}) {
   for (const button of root.querySelectorAll("button[data-act]")) {
     button.addEventListener("click", () => act(button.dataset.act), { signal });
   }
-  for (const each of boxes) each.addEventListener("change", () => { dress(); draw(); }, { signal });
+  for (const each of boxes) {
+    each.addEventListener("change", () => {
+      const other = { cut: "section", section: "cut" }[Object.keys(each.dataset)[0]];
+      if (other && each.checked && box(other)) box(other).checked = false; // One cut at a time.
+      slide();
+      dress();
+      draw();
+    }, { signal });
+  }
+  for (const slider of sliders) {
+    slider.addEventListener("input", () => {
+      const [name] = Object.keys(slider.dataset);
+      if (name in at.lamp) at.lamp = { ...at.lamp, [name]: Number(slider.value) };
+      slide();
+      dress();
+      draw();
+    }, { signal });
+  }
+  const isMoved = handles(grips, {
+    signal,
+    shift: (what, dx, dy) => {
+      const [right, up] = [new Vector3(), new Vector3()];
+      camera.matrixWorld.extractBasis(right, up, new Vector3());
+      marked.moveAxis(what, right.multiplyScalar(dx * at.pixel).addScaledVector(up, -dy * at.pixel));
+      draw();
+    },
+    back: () => { marked.axisBack(); draw(); },
+    told: () => turnedTo(marked.axis()),
+  });
 
-  // One finger or the mouse turns; up and down a finger scrolls the page. Two fingers zoom and tilt.
+  // One finger or the mouse turns, with Shift the light; up and down a finger scrolls the page. Two fingers zoom and tilt.
   const fingers = new Map();
   let still = null; // Where a finger was put down, as long as it has not moved.
   const spread = () => {
@@ -303,6 +362,9 @@ function start(root, data, { clicked = null, cross = null } = {}) {
     if (before && after) {
       at.zoom = limit(at.zoom * after.apart / Math.max(before.apart, 1), 0.5, 12);
       at.tilt = limit(at.tilt + (after.y - before.y) * 0.01, -1.5, 1.5);
+    } else if (event.shiftKey) {
+      at.lamp = dragged(at.lamp, dx, dy, 150);
+      slide();
     } else {
       at.turn += dx * 0.01;
       at.tilt = limit(at.tilt + dy * 0.01, -1.5, 1.5);
@@ -327,12 +389,16 @@ function start(root, data, { clicked = null, cross = null } = {}) {
   resized.observe(canvas);
   canvas.addEventListener("webglcontextlost", (event) => { event.preventDefault(); }, { signal });
   canvas.addEventListener("webglcontextrestored", draw, { signal });
+  slide();
   dress();
   aim();
   renderer.render(scene, camera);
   root.dataset.state = "ready";
   return {
     act,
+    at: () => ({ ...at }),
+    // The axis goes back to where it was shown at first, but not while somebody moves it.
+    axisBack: () => { if (data.axis && !isMoved()) { marked.axisBack(); draw(); } },
     // Points in mm that are marked; where they are `joined`, a line runs through them.
     mark: (points, joined) => { marked.mark(points, joined); draw(); },
     picture: () => {
@@ -347,7 +413,10 @@ function start(root, data, { clicked = null, cross = null } = {}) {
       waiting = true;
       renderer.dispose();
       renderer.forceContextLoss();
-      canvas.replaceWith(canvas.cloneNode());
+      const fresh = canvas.cloneNode();
+      const focused = document.activeElement === canvas;
+      canvas.replaceWith(fresh);
+      if (focused) fresh.focus({ preventScroll: true });
     },
   };
 }
