@@ -193,17 +193,17 @@ def write_glb(
     path: str | pathlib.Path,
     mesh: "trimesh.Trimesh",
     labels: Int[np.ndarray, "faces"],
-    parts: Mapping[int, tuple[str, Sequence[int]]],
+    parts: Mapping[int, tuple[str, Sequence[int] | UInt8[np.ndarray, "vertices 3"]]],
 ) -> None:
     """Write a mesh in mm as GLB, whole or not at all: a named, coloured part for each label.
 
     Lengths are metres, as glTF has them; the coordinates are otherwise those of the mesh.
 
     Args:
-        parts: a label's name and its colour in sRGB.
+        parts: a label's name and its colour in sRGB, or those of all vertices of the mesh.
     """
     import trimesh
-    from trimesh.visual import TextureVisuals
+    from trimesh.visual import TextureVisuals, color
     from trimesh.visual.material import PBRMaterial
 
     scene = trimesh.Scene()
@@ -212,11 +212,11 @@ def write_glb(
         if not faces.size:
             continue
         used, corners = np.unique(mesh.faces[faces], return_inverse=True)
-        # glTF's colour factors are linear, not sRGB.
-        shares = [value / 255 for value in colour[:3]]
-        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in shares]
+        # glTF's colours are linear, not sRGB.
+        linear = color.srgb_to_linear(np.asarray(colour)[..., :3] / 255)
+        factor = [*(linear if linear.ndim == 1 else np.ones(3)), 1.0]
         material = PBRMaterial(
-            name=name, baseColorFactor=[*linear, 1.0], metallicFactor=0.0, roughnessFactor=0.9
+            name=name, baseColorFactor=factor, metallicFactor=0.0, roughnessFactor=0.9
         )
         part = trimesh.Trimesh(
             mesh.vertices[used] / 1000,
@@ -226,5 +226,7 @@ def write_glb(
             process=False,
         )
         part.visual = TextureVisuals(material=material)
+        if linear.ndim > 1:
+            part.visual.vertex_attributes["color"] = color.to_rgba(linear[used])
         scene.add_geometry(part, node_name=name, geom_name=name)
     write_whole(path, cast(bytes, scene.export(file_type="glb", include_normals=True)))

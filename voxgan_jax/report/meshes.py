@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -14,6 +14,7 @@ from voxgan_jax.inference import round_pot
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 from voxgan_jax.inference.round_pot import Section
 from voxgan_jax.report import seam
+from voxgan_jax.scan import colours
 
 if TYPE_CHECKING:
     import trimesh
@@ -173,7 +174,9 @@ def write(
     if made and "stl" in targets:
         surface.write_stl(targets["stl"], made.pot)
     if made and "glb" in targets:
-        parts = {label: (NAMES[label], COLOURS[label]) for label in NAMES}
+        parts: dict[int, Any] = {label: (NAMES[label], COLOURS[label]) for label in NAMES}
+        if (dyes := colours.at(made.original, made.pot.vertices)) is not None:
+            parts[GIVEN] = NAMES[GIVEN], dyes
         surface.write_glb(targets["glb"], made.pot, made.labels, parts)
     return list(targets.values())
 

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, Shaped
 from voxgan_jax.geometry import simplify
 from voxgan_jax.inference.answer import GIVEN
 from voxgan_jax.report import meshes
+from voxgan_jax.scan import colours
 
 if TYPE_CHECKING:
     import trimesh
@@ -31,6 +32,7 @@ def pack(
     groups: dict[int, tuple[str, str]],
     labels: Int[np.ndarray, "faces"],
     budget: int,
+    scan: "trimesh.Trimesh | None" = None,
 ) -> dict[str, Any]:
     """A mesh as the view takes it.
 
@@ -39,12 +41,14 @@ def pack(
         groups: a label's name and colour, "#rrggbb".
         labels: of the faces; those of no group are left out.
         budget: about so many faces at most.
+        scan: whose colours what was given has, if it has any.
     """
     thin, labels = simplify.thinned(mesh, budget, labels)
     low, high = thin.bounds
     step = np.maximum(high - low, 1e-9) / _CORNERS
     corners = np.rint((thin.vertices - low) / step).astype("<u2")
     kind = "<u2" if len(corners) <= _CORNERS else "<u4"
+    dyes = None if scan is None else colours.at(scan, thin.vertices)
     return {
         "id": name,
         "low": [float(value) for value in low],
@@ -59,15 +63,22 @@ def pack(
                 "wide": kind == "<u4",
                 "faces": _text(thin.faces[labels == label].astype(kind)),
             }
+            | ({} if dyes is None or label > GIVEN else {"colours": _text(dyes)})
             for label, (title, colour) in groups.items()
             if (labels == label).any()
         ],
     }
 
 
-def plain(name: str, mesh: "trimesh.Trimesh", colour: str, budget: int) -> dict[str, Any]:
-    """`pack` for a mesh of one colour."""
-    return pack(name, mesh, {0: (name, colour)}, np.zeros(len(mesh.faces), int), budget)
+def plain(
+    name: str,
+    mesh: "trimesh.Trimesh",
+    colour: str,
+    budget: int,
+    scan: "trimesh.Trimesh | None" = None,
+) -> dict[str, Any]:
+    """`pack` for a mesh of one colour, or that of the scan."""
+    return pack(name, mesh, {0: (name, colour)}, np.zeros(len(mesh.faces), int), budget, scan)
 
 
 def hypothesis_colour(index: int) -> str:

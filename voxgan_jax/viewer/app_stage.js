@@ -41,10 +41,12 @@ function partName(id) {
 function showSwitches(data) {
   const set = (title, all) => make("fieldset", { className: "switches" }, make("legend", {}, title), ...all);
   const cut = toggle({ cut: "" }, say("cut_open"), null, false);
+  const isDyed = data.parts.some((part) => part.groups[0].colours);
+  const dyed = isDyed ? [toggle({ dyed: "" }, say("scan_colours"), null, true)] : [];
   if (kind === "scan") {
     const only = toggle({ part: "pot" }, say("part_original"), null, true);
     only.hidden = true;
-    $("switches").replaceChildren(set(say("view"), [only, cut]));
+    $("switches").replaceChildren(set(say("view"), [only, cut, ...dyed]));
     return;
   }
   const parts = data.parts.map((part, i) => (
@@ -55,7 +57,7 @@ function showSwitches(data) {
   ));
   const axis = toggle({ axis: "" }, say("show_axis"), null, true);
   $("switches").replaceChildren(
-    set(say("show"), parts), set(say("of_the_pot"), labels), set(say("view"), [cut, axis]),
+    set(say("show"), parts), set(say("of_the_pot"), labels), set(say("view"), [cut, axis, ...dyed]),
   );
 }
 
