@@ -1,18 +1,24 @@
 """Colours of scans: read of each format, and kept through all that is done with a scan."""
 
+import base64
 import io
 import json
 import struct
+import zlib
 
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image
+from restored_bowl import restored
 from scipy.spatial import KDTree
+from test_scene import unpacked
 from trimesh.visual import TextureVisuals, color
 from trimesh.visual.material import PBRMaterial
 from turned_sherds import cone
 
+from voxgan_jax.inference.answer import GIVEN
+from voxgan_jax.report import meshes, page
 from voxgan_jax.scan import colours, formats
 
 SIDE = 64
@@ -150,7 +156,7 @@ def test_a_picture_in_a_folder_below_is_found_and_none_outside(tmp_path):
         _, found, notes = colours_of(path)
         assert found is None
         (note,) = notes
-        assert note.endswith("not beside it: " + str(named).rpartition("/")[2])
+        assert f"no {str(named).rpartition('/')[2]} beside it" in note
 
 
 def test_what_is_not_beside_an_obj_or_is_no_picture_is_a_note(tmp_path):
@@ -158,23 +164,24 @@ def test_what_is_not_beside_an_obj_or_is_no_picture_is_a_note(tmp_path):
     path = written(tmp_path / "sherd.obj", obj(mesh, mapped(mesh)[0]))
     points, found, notes = colours_of(path)
     assert len(points) == len(mesh.vertices) and found is None
-    assert notes == ("its colours are not all there, as these are not beside it: sherd.mtl",)
+    assert notes == ("its colours are not all there: no sherd.mtl beside it that can be read",)
     written(tmp_path / "sherd.mtl", "newmtl clay\nmap_Kd clay.png\n")
-    written(tmp_path / "clay.png", png()[:-900])
-    points, found, notes = colours_of(path)
-    assert len(points) == len(mesh.vertices) and found is None
-    (note,) = notes
-    assert note.startswith("its colours are left out, as they cannot be read (")
+    huge = b"\x89PNG\r\n\x1a\n" + _chunk(
+        b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    )
+    for data, said in [
+        (b"no picture", "no clay.png beside it that can be read"),
+        (huge + _chunk(b"IDAT", b"") + _chunk(b"IEND", b""), "no clay.png beside it"),
+        (png()[:-40], "its colours are left out, as they cannot be read ("),
+    ]:
+        written(tmp_path / "clay.png", data)
+        points, found, (note,) = colours_of(path)
+        assert len(points) == len(mesh.vertices) and found is None and said in note
 
 
-def test_a_picture_that_would_take_too_much_memory_costs_the_colours_alone(tmp_path):
-    mesh = cone()
-    path = written(tmp_path / "sherd.obj", obj(mesh, mapped(mesh)[0]))
-    written(tmp_path / "sherd.mtl", "newmtl clay\nmap_Kd clay.png\n")
-    Image.new("L", (22_000, 22_000)).save(tmp_path / "clay.png")
-    points, found, notes = colours_of(path)
-    assert len(points) == len(mesh.vertices) and found is None
-    assert notes[0].startswith("its colours are left out")
+def _chunk(name, data):
+    """Of a PNG file."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def test_of_a_picture_in_glb_and_where_its_scene_puts_it(tmp_path):
@@ -263,3 +270,63 @@ def test_without_colours_trimesh_is_not_asked(tmp_path, monkeypatch):
     for ending in ("ply", "obj", "stl", "off", "glb"):
         path = written(tmp_path / f"a.{ending}", mesh.export(file_type=ending))
         assert colours_of(path)[1:] == (None, ())
+
+
+def green(points):
+    """Green that grows with x, as no label has it."""
+    share = np.clip(np.asarray(points)[:, 0] / 120, 0, 1)
+    return np.stack([20 + 0 * share, 120 + 130 * share, 40 + 0 * share], 1).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def bowl():
+    return restored(green)
+
+
+def dyes(group):
+    return np.frombuffer(base64.b64decode(group["colours"]), np.uint8).reshape(-1, 3).astype(int)
+
+
+def test_the_view_has_them_where_the_sherd_is_and_only_there(bowl):
+    told = page.scene_of(bowl)
+    parts = {part["id"]: part for part in told["parts"]}
+    for name in ("pot", "original"):
+        corners, faces = unpacked(parts[name])
+        of_sherd = np.unique(faces[0])
+        found = dyes(parts[name]["groups"][0])
+        assert len(found) == len(corners)
+        # The nearest vertex of the scan lies within half a voxel or so.
+        assert np.abs(found - green(corners))[of_sherd].max() <= 8
+    assert parts["pot"]["groups"][0]["label"] == GIVEN
+    others = [*parts["pot"]["groups"][1:], *parts["missing"]["groups"]]
+    others += parts["hypothesis-1"]["groups"]
+    assert len(others) == 4 and not any("colours" in group for group in others)
+    assert "Colours of the scan" in page.page(bowl)
+
+
+def test_a_view_without_them_is_what_it_was(bowl):
+    plain = restored()
+    assert '"colours"' not in json.dumps(page.scene_of(plain))
+    assert "Colours of the scan" not in page.page(plain)
+
+
+def test_the_glb_of_the_pot_has_them_on_the_sherd(bowl, tmp_path):
+    (path,) = meshes.write(tmp_path / "a", ["glb"], np.zeros((1, 1, 1), np.uint8), bowl.surfaces)
+    found = trimesh.load_scene(path, process=False).geometry
+    assert set(found) == set(meshes.NAMES.values())
+    given = found["given"]
+    assert given.visual.material.main_color.tolist() == [255] * 4
+    linear = given.visual.vertex_attributes["color"][:, :3]
+    shown = np.rint(255 * color.linear_to_srgb(linear / 255))
+    off = np.abs(shown - green(1000 * given.vertices))
+    # The nearest vertex of the scan, in 8 linear bits.
+    assert off.max() <= 10 and off.mean() < 3
+    for name in ("inferred", "uncertain"):
+        assert "color" not in found[name].visual.vertex_attributes
+
+
+def test_several_loose_sherds_keep_theirs(bowl):
+    one, other = bowl.surfaces.original, bowl.surfaces.original.copy()
+    both = trimesh.util.concatenate([one, other.apply_translation([0, 0, 500])])
+    assert colours.has(both) and len(both.visual.vertex_colors) == 2 * len(one.vertices)
+    np.testing.assert_array_equal(both.visual.vertex_colors[-5:], one.visual.vertex_colors[-5:])

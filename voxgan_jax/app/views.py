@@ -29,7 +29,7 @@ def of_scan(mesh: "trimesh.Trimesh", up: Sequence[float], scaled: bool = True) -
     frame[:3, 2] = -np.asarray(up) / np.linalg.norm(up)
     # Whichever side looks away most from the others.
     frame[:3, 0] = np.roll(frame[:3, 2], 1)
-    part = scene.plain("pot", mesh, scene.colour_of(GIVEN), scene.POT, mesh)
+    part = scene.plain("pot", mesh, scene.colour_of(GIVEN), scene.POT)
     return scene.place(mesh, labels, frame) | {"parts": [part], "scaled": scaled}
 
 

@@ -193,14 +193,16 @@ def write_glb(
     path: str | pathlib.Path,
     mesh: "trimesh.Trimesh",
     labels: Int[np.ndarray, "faces"],
-    parts: Mapping[int, tuple[str, Sequence[int] | UInt8[np.ndarray, "vertices 3"]]],
+    parts: Mapping[int, tuple[str, Sequence[int]]],
+    own: int | None = None,
 ) -> None:
     """Write a mesh in mm as GLB, whole or not at all: a named, coloured part for each label.
 
     Lengths are metres, as glTF has them; the coordinates are otherwise those of the mesh.
 
     Args:
-        parts: a label's name and its colour in sRGB, or those of all vertices of the mesh.
+        parts: a label's name and its colour in sRGB.
+        own: the label of what has the mesh's own colours, if it has any.
     """
     import trimesh
     from trimesh.visual import TextureVisuals, color
@@ -212,11 +214,11 @@ def write_glb(
         if not faces.size:
             continue
         used, corners = np.unique(mesh.faces[faces], return_inverse=True)
+        dyed = label == own and mesh.visual.kind == "vertex"
         # glTF's colours are linear, not sRGB.
-        linear = color.srgb_to_linear(np.asarray(colour)[..., :3] / 255)
-        factor = [*(linear if linear.ndim == 1 else np.ones(3)), 1.0]
+        linear = color.srgb_to_linear(np.array((255,) * 3 if dyed else colour[:3]) / 255)
         material = PBRMaterial(
-            name=name, baseColorFactor=factor, metallicFactor=0.0, roughnessFactor=0.9
+            name=name, baseColorFactor=[*linear, 1.0], metallicFactor=0.0, roughnessFactor=0.9
         )
         part = trimesh.Trimesh(
             mesh.vertices[used] / 1000,
@@ -226,7 +228,8 @@ def write_glb(
             process=False,
         )
         part.visual = TextureVisuals(material=material)
-        if linear.ndim > 1:
-            part.visual.vertex_attributes["color"] = color.to_rgba(linear[used])
+        if dyed:
+            shares = color.srgb_to_linear(mesh.visual.vertex_colors[used, :3] / 255)
+            part.visual.vertex_attributes["color"] = color.to_rgba(shares)
         scene.add_geometry(part, node_name=name, geom_name=name)
     write_whole(path, cast(bytes, scene.export(file_type="glb", include_normals=True)))

@@ -2,7 +2,7 @@
 
 import pathlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -14,7 +14,7 @@ from voxgan_jax.inference import round_pot
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 from voxgan_jax.inference.round_pot import Section
 from voxgan_jax.report import seam
-from voxgan_jax.scan import colours
+from voxgan_jax.scan.colours import dyed
 
 if TYPE_CHECKING:
     import trimesh
@@ -36,7 +36,7 @@ class Surfaces(NamedTuple):
 
     `labels` are those of the faces of `pot`. `original` is the scan, or the surface of the given
     voxels. `body` is the pot as the missing piece is cut from it: where the original is, nothing of
-    it lies outside that.
+    it lies outside that. `pot` has the colours of the original where that has any.
     """
 
     pot: "trimesh.Trimesh"
@@ -76,7 +76,7 @@ def surfaces(
         found = surface.face_labels(pot, labels, matrix)
         if scan:
             found = np.where(_touched(pot, original, step / 2), GIVEN, found)
-        return Surfaces(pot, _calmed(pot, found, step), original, pot)
+        return Surfaces(dyed(pot, original), _calmed(pot, found, step), original, pot)
     fit = seam.fitted(pot, original, step)
     if not scan:
         found = surface.face_labels(pot, labels, matrix)
@@ -88,7 +88,7 @@ def surfaces(
         pot, found = _with_scan(fit.body, found, original, step)
     except ValueError:  # It is open, or meets itself.
         pot = fit.mesh
-    return Surfaces(pot, found, original, fit.body)
+    return Surfaces(dyed(pot, original), found, original, fit.body)
 
 
 def _with_scan(
@@ -174,10 +174,8 @@ def write(
     if made and "stl" in targets:
         surface.write_stl(targets["stl"], made.pot)
     if made and "glb" in targets:
-        parts: dict[int, Any] = {label: (NAMES[label], COLOURS[label]) for label in NAMES}
-        if (dyes := colours.at(made.original, made.pot.vertices)) is not None:
-            parts[GIVEN] = NAMES[GIVEN], dyes
-        surface.write_glb(targets["glb"], made.pot, made.labels, parts)
+        parts = {label: (NAMES[label], COLOURS[label]) for label in NAMES}
+        surface.write_glb(targets["glb"], made.pot, made.labels, parts, own=GIVEN)
     return list(targets.values())
 
 

@@ -77,11 +77,10 @@ def scene_of(view: View) -> dict[str, Any]:
     """What the view shows in 3D, as the page's script takes it: the pot is the first part."""
     groups = {label: (name, scene.colour_of(label)) for label, name in meshes.NAMES.items()}
     pot, labels, original, _ = view.surfaces
-    parts = [scene.pack("pot", pot, groups, labels, scene.POT, original)]
+    parts = [scene.pack("pot", pot, groups, labels, scene.POT)]
     for name, mesh, label in (("original", original, GIVEN), ("missing", view.missing, INFERRED)):
         if mesh is not None and len(mesh.faces):
-            scan = original if label == GIVEN else None
-            parts.append(scene.plain(name, mesh, scene.colour_of(label), scene.PIECE, scan))
+            parts.append(scene.plain(name, mesh, scene.colour_of(label), scene.PIECE))
     budget = scene.HYPOTHESES // max(len(view.hypotheses), 3)
     for index, mesh in enumerate(view.hypotheses):
         colour = scene.hypothesis_colour(index)

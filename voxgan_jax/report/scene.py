@@ -32,23 +32,21 @@ def pack(
     groups: dict[int, tuple[str, str]],
     labels: Int[np.ndarray, "faces"],
     budget: int,
-    scan: "trimesh.Trimesh | None" = None,
 ) -> dict[str, Any]:
     """A mesh as the view takes it.
 
     Args:
         name: of the part, which its switch names too.
         groups: a label's name and colour, "#rrggbb".
-        labels: of the faces; those of no group are left out.
+        labels: of the faces; those of no group are left out. What is given has the mesh's colours.
         budget: about so many faces at most.
-        scan: whose colours what was given has, if it has any.
     """
     thin, labels = simplify.thinned(mesh, budget, labels)
+    dyes = colours.dyed(thin, mesh).visual.vertex_colors[:, :3] if colours.has(mesh) else None
     low, high = thin.bounds
     step = np.maximum(high - low, 1e-9) / _CORNERS
     corners = np.rint((thin.vertices - low) / step).astype("<u2")
     kind = "<u2" if len(corners) <= _CORNERS else "<u4"
-    dyes = None if scan is None else colours.at(scan, thin.vertices)
     return {
         "id": name,
         "low": [float(value) for value in low],
@@ -70,15 +68,9 @@ def pack(
     }
 
 
-def plain(
-    name: str,
-    mesh: "trimesh.Trimesh",
-    colour: str,
-    budget: int,
-    scan: "trimesh.Trimesh | None" = None,
-) -> dict[str, Any]:
-    """`pack` for a mesh of one colour, or that of the scan."""
-    return pack(name, mesh, {0: (name, colour)}, np.zeros(len(mesh.faces), int), budget, scan)
+def plain(name: str, mesh: "trimesh.Trimesh", colour: str, budget: int) -> dict[str, Any]:
+    """`pack` for a mesh of one colour."""
+    return pack(name, mesh, {0: (name, colour)}, np.zeros(len(mesh.faces), int), budget)
 
 
 def hypothesis_colour(index: int) -> str:

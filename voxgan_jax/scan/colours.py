@@ -3,6 +3,7 @@
 trimesh reads them, apart from the shape: what is wrong with them costs them alone.
 """
 
+import contextlib
 import io
 import pathlib
 import re
@@ -44,16 +45,21 @@ def read(place: pathlib.Path, vertices: Points) -> tuple[Colours | None, str]:
     except Exception as error:
         return None, LEFT_OUT.format(" ".join(str(error).split())[:80] or type(error).__name__)
     found, lost = colours[nearest], ", ".join(map(source.readable, dict.fromkeys(beside.lost)))
-    note = lost and f"its colours are not all there, as these are not beside it: {lost}"
+    note = lost and f"its colours are not all there: no {lost} beside it that can be read"
     return (found if (found != found[0]).any() else None), note
 
 
-def at(scan: "trimesh.Trimesh", points: Points) -> Colours | None:
-    """The colours that a scan has nearest to points; None of one without colours."""
-    if scan.visual.kind != "vertex":
-        return None
-    nearest = KDTree(scan.vertices, balanced_tree=False).query(points)[1]
-    return np.asarray(scan.visual.vertex_colors)[nearest, :3]
+def has(mesh: "trimesh.Trimesh") -> bool:
+    """Whether a mesh has colours."""
+    return mesh.visual.kind == "vertex"
+
+
+def dyed(mesh: "trimesh.Trimesh", scan: "trimesh.Trimesh") -> "trimesh.Trimesh":
+    """The mesh, its vertices in the colours that a scan has nearest to them, if it has any."""
+    if has(scan):
+        nearest = KDTree(scan.vertices, balanced_tree=False).query(mesh.vertices)[1]
+        mesh.visual.vertex_colors = np.asarray(scan.visual.vertex_colors)[nearest]
+    return mesh
 
 
 class _Beside:
@@ -64,16 +70,25 @@ class _Beside:
 
     def get(self, name: str) -> bytes:
         name = name.strip().replace("\\", "/")
-        file = name.rpartition("/")[2]
-        # Options may stand before it.
-        for place in (self.folder / tried for tried in (name, file, file.split()[-1])):
-            inside = place.resolve().is_relative_to(self.folder)
-            if inside and place.is_file() and place.stat().st_size <= _MOST:
+        # Another machine's folders may stand before it, or options.
+        for tried in (name, name.rpartition("/")[2], name.split()[-1]):
+            place = (self.folder / tried).resolve()
+            inside = place.is_relative_to(self.folder) and place.is_file()
+            if inside and place.stat().st_size <= _MOST and _is_known(place):
                 return place.read_bytes()
-        self.lost.append(file)
+        self.lost.append(name.rpartition("/")[2])
         raise FileNotFoundError(name)
 
     __getitem__ = get
+
+
+def _is_known(place: pathlib.Path) -> bool:
+    """Whether it tells of materials or is a picture; of others trimesh says nothing."""
+    from PIL import Image
+
+    with contextlib.suppress(Exception), open(place, "rb") as file:
+        return place.suffix.lower() == ".mtl" or bool(Image.open(file))
+    return False
 
 
 def _painted(place: pathlib.Path, beside: _Beside) -> tuple[Points, Colours]:
