@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, Shaped
 from voxgan_jax.geometry import simplify
 from voxgan_jax.inference.answer import GIVEN
 from voxgan_jax.report import meshes
-from voxgan_jax.scan import colours
+from voxgan_jax.scan.colours import dyed
 
 if TYPE_CHECKING:
     import trimesh
@@ -42,7 +42,8 @@ def pack(
         budget: about so many faces at most.
     """
     thin, labels = simplify.thinned(mesh, budget, labels)
-    dyes = colours.dyed(thin, mesh).visual.vertex_colors[:, :3] if colours.has(mesh) else None
+    found = dyed(thin, mesh).visual
+    dyes = found.vertex_colors[:, :3] if found.kind == "vertex" else None
     low, high = thin.bounds
     step = np.maximum(high - low, 1e-9) / _CORNERS
     corners = np.rint((thin.vertices - low) / step).astype("<u2")

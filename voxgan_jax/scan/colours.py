@@ -49,14 +49,9 @@ def read(place: pathlib.Path, vertices: Points) -> tuple[Colours | None, str]:
     return (found if (found != found[0]).any() else None), note
 
 
-def has(mesh: "trimesh.Trimesh") -> bool:
-    """Whether a mesh has colours."""
-    return mesh.visual.kind == "vertex"
-
-
 def dyed(mesh: "trimesh.Trimesh", scan: "trimesh.Trimesh") -> "trimesh.Trimesh":
     """The mesh, its vertices in the colours that a scan has nearest to them, if it has any."""
-    if has(scan):
+    if scan.visual.kind == "vertex":
         nearest = KDTree(scan.vertices, balanced_tree=False).query(mesh.vertices)[1]
         mesh.visual.vertex_colors = np.asarray(scan.visual.vertex_colors)[nearest]
     return mesh
@@ -69,26 +64,23 @@ class _Beside:
         self.folder, self.lost = folder.resolve(), list[str]()
 
     def get(self, name: str) -> bytes:
+        from PIL import Image
+
         name = name.strip().replace("\\", "/")
         # Another machine's folders may stand before it, or options.
         for tried in (name, name.rpartition("/")[2], name.split()[-1]):
             place = (self.folder / tried).resolve()
             inside = place.is_relative_to(self.folder) and place.is_file()
-            if inside and place.stat().st_size <= _MOST and _is_known(place):
-                return place.read_bytes()
+            if inside and place.stat().st_size <= _MOST:
+                with contextlib.suppress(Exception):  # Of what is no picture trimesh says nothing.
+                    data = place.read_bytes()
+                    if place.suffix.lower() != ".mtl":
+                        Image.open(io.BytesIO(data))
+                    return data
         self.lost.append(name.rpartition("/")[2])
         raise FileNotFoundError(name)
 
     __getitem__ = get
-
-
-def _is_known(place: pathlib.Path) -> bool:
-    """Whether it tells of materials or is a picture; of others trimesh says nothing."""
-    from PIL import Image
-
-    with contextlib.suppress(Exception), open(place, "rb") as file:
-        return place.suffix.lower() == ".mtl" or bool(Image.open(file))
-    return False
 
 
 def _painted(place: pathlib.Path, beside: _Beside) -> tuple[Points, Colours]:
@@ -125,9 +117,8 @@ def _paint(part: dict[str, Any], linear: bool) -> None:
         part["vertex_colors"] = color.linear_to_srgb(shares) if linear else shares
 
 
-def _off(file: io.BytesIO, resolver: _Beside) -> dict[str, Any]:
-    """Of a text whose head says that its vertices have colours."""
-    del resolver
+def _off(file: io.BytesIO, **_: Any) -> dict[str, Any]:
+    """A text whose head says that its vertices have colours, as trimesh would tell it."""
     rows = [row.split() for row in file if row.strip() and not row.startswith(b"#")]
     values = np.array([row[:6] for row in rows[2 : 2 + int(rows[1][0])]], float)
     return {"vertices": values[:, :3], "vertex_colors": values[:, 3:]}
