@@ -111,7 +111,7 @@ def restored(dye: Callable[[np.ndarray], np.ndarray] | None = None) -> page.View
         made = meshes.surfaces(labels, belief, matrix, made.original, section_of(labels, belief))
     piece = missing_piece.missing_piece(made.body, made.original, STEP)
     assert piece is not None
-    wider = made.pot.copy()
+    wider = trimesh.Trimesh(made.pot.vertices, made.pot.faces, process=False)
     wider.vertices = (wider.vertices - wider.centroid) * [1.15, 1.15, 1.0] + wider.centroid
     section = profile.profile_of(labels, belief, STEP)
     counts = {label: int((labels == label).sum()) for label in meshes.NAMES}
