@@ -104,6 +104,8 @@ def _with_scan(
     sherd = solids.solid(scan.vertices, scan.faces, np.full(len(scan.faces), GIVEN))
     # Of a fine scan what no eye tells is left out.
     sherd = sherd.simplify(lathe.chord(step) / 2)
+    if scan.visual.kind == "vertex":
+        sherd = sherd.refine_to_length(step / 2)  # Colours need vertices on a flat wall, too.
     pot, labels = solids.mesh(solids.solid(body.vertices, body.faces, labels) + sherd, step)
     # The body shows through where it lies as high as the scan, at a lip above all.
     shows = patches.mostly(pot.faces, pot.area_faces, labels, _touched(pot, scan, step / 2))
