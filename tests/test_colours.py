@@ -304,7 +304,7 @@ def test_the_view_has_them_where_the_sherd_is_and_only_there(bowl):
     assert "Colours of the scan" in page.page(bowl)
 
 
-def test_a_view_without_them_is_what_it_was(bowl):
+def test_a_view_without_them_is_what_it_was():
     plain = restored()
     assert '"colours"' not in json.dumps(page.scene_of(plain))
     assert "Colours of the scan" not in page.page(plain)

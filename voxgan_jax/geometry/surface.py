@@ -5,7 +5,7 @@ trimesh and scikit-image are imported where they are used: they take half a seco
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
@@ -208,13 +208,13 @@ def write_glb(
     from trimesh.visual import TextureVisuals, color
     from trimesh.visual.material import PBRMaterial
 
-    scene = trimesh.Scene()
+    scene, look = trimesh.Scene(), cast(Any, mesh.visual)
     for label, (name, colour) in parts.items():
         faces = np.flatnonzero(labels == label)
         if not faces.size:
             continue
         used, corners = np.unique(mesh.faces[faces], return_inverse=True)
-        dyed = label == own and mesh.visual.kind == "vertex"
+        dyed = label == own and look.kind == "vertex"
         # glTF's colours are linear, not sRGB.
         linear = color.srgb_to_linear(np.array((255,) * 3 if dyed else colour[:3]) / 255)
         material = PBRMaterial(
@@ -229,7 +229,7 @@ def write_glb(
         )
         part.visual = TextureVisuals(material=material)
         if dyed:
-            shares = color.srgb_to_linear(mesh.visual.vertex_colors[used, :3] / 255)
+            shares = color.srgb_to_linear(look.vertex_colors[used, :3] / 255)
             part.visual.vertex_attributes["color"] = color.to_rgba(shares)
         scene.add_geometry(part, node_name=name, geom_name=name)
     write_whole(path, cast(bytes, scene.export(file_type="glb", include_normals=True)))

@@ -14,7 +14,7 @@ from voxgan_jax.inference import round_pot
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 from voxgan_jax.inference.round_pot import Section
 from voxgan_jax.report import seam
-from voxgan_jax.scan.colours import dyed
+from voxgan_jax.scan import colours
 
 if TYPE_CHECKING:
     import trimesh
@@ -76,7 +76,7 @@ def surfaces(
         found = surface.face_labels(pot, labels, matrix)
         if scan:
             found = np.where(_touched(pot, original, step / 2), GIVEN, found)
-        return Surfaces(dyed(pot, original), _calmed(pot, found, step), original, pot)
+        return Surfaces(colours.dyed(pot, original), _calmed(pot, found, step), original, pot)
     fit = seam.fitted(pot, original, step)
     if not scan:
         found = surface.face_labels(pot, labels, matrix)
@@ -88,7 +88,7 @@ def surfaces(
         pot, found = _with_scan(fit.body, found, original, step)
     except ValueError:  # It is open, or meets itself.
         pot = fit.mesh
-    return Surfaces(dyed(pot, original), found, original, fit.body)
+    return Surfaces(colours.dyed(pot, original), found, original, fit.body)
 
 
 def _with_scan(
@@ -104,7 +104,7 @@ def _with_scan(
     sherd = solids.solid(scan.vertices, scan.faces, np.full(len(scan.faces), GIVEN))
     # Of a fine scan what no eye tells is left out.
     sherd = sherd.simplify(lathe.chord(step) / 2)
-    if scan.visual.kind == "vertex":
+    if colours.of(scan) is not None:
         sherd = sherd.refine_to_length(step / 2)  # Colours need vertices on a flat wall, too.
     pot, labels = solids.mesh(solids.solid(body.vertices, body.faces, labels) + sherd, step)
     # The body shows through where it lies as high as the scan, at a lip above all.

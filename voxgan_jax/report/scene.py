@@ -12,7 +12,7 @@ from jaxtyping import Float, Int, Shaped
 from voxgan_jax.geometry import simplify
 from voxgan_jax.inference.answer import GIVEN
 from voxgan_jax.report import meshes
-from voxgan_jax.scan.colours import dyed
+from voxgan_jax.scan import colours
 
 if TYPE_CHECKING:
     import trimesh
@@ -42,8 +42,7 @@ def pack(
         budget: about so many faces at most.
     """
     thin, labels = simplify.thinned(mesh, budget, labels)
-    found = dyed(thin, mesh).visual
-    dyes = found.vertex_colors[:, :3] if found.kind == "vertex" else None
+    dyes = colours.of(colours.dyed(thin, mesh))
     low, high = thin.bounds
     step = np.maximum(high - low, 1e-9) / _CORNERS
     corners = np.rint((thin.vertices - low) / step).astype("<u2")

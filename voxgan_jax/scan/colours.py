@@ -49,11 +49,18 @@ def read(place: pathlib.Path, vertices: Points) -> tuple[Colours | None, str]:
     return (found if (found != found[0]).any() else None), note
 
 
+def of(mesh: "trimesh.Trimesh") -> Colours | None:
+    """The colours of a mesh's vertices, if it has any."""
+    look: Any = mesh.visual
+    return np.asarray(look.vertex_colors)[:, :3] if look.kind == "vertex" else None
+
+
 def dyed(mesh: "trimesh.Trimesh", scan: "trimesh.Trimesh") -> "trimesh.Trimesh":
     """The mesh, its vertices in the colours that a scan has nearest to them, if it has any."""
-    if scan.visual.kind == "vertex":
+    look: Any = mesh.visual
+    if (found := of(scan)) is not None:
         nearest = KDTree(scan.vertices, balanced_tree=False).query(mesh.vertices)[1]
-        mesh.visual.vertex_colors = np.asarray(scan.visual.vertex_colors)[nearest]
+        look.vertex_colors = found[nearest]
     return mesh
 
 
@@ -87,10 +94,11 @@ def _painted(place: pathlib.Path, beside: _Beside) -> tuple[Points, Colours]:
     """The vertices of a scan as trimesh has them, and their colours."""
     import trimesh
     from PIL import Image
+    from trimesh.exchange.load import mesh_loaders
 
     Image.MAX_IMAGE_PIXELS = _MOST  # It refuses twice as many; what it takes counts as memory.
     ending = place.suffix.lower()
-    load: Any = _off if ending == ".off" else trimesh.exchange.load.mesh_loaders[ending[1:]]
+    load: Any = _off if ending == ".off" else mesh_loaders[ending[1:]]
     told = load(io.BytesIO(source.load(place)[0]), resolver=beside)
     for part in told.get("geometry", {"all": told}).values():
         _paint(part, linear=ending == ".glb")

@@ -184,7 +184,8 @@ def read_mesh(path: str | pathlib.Path, unit: str | None = None, which: Which = 
             found, note = worker.call(colours.read, path.absolute(), where)
         except worker.Lost as lost:
             found, note = None, colours.LEFT_OUT.format("too slow" if lost.late else "too big")
-        mesh.visual.vertex_colors, contents = found, contents._replace(colours=note)
+        look: Any = mesh.visual
+        look.vertex_colors, contents = found, contents._replace(colours=note)
     return Scan(mesh, read.input, contents)
 
 
