@@ -1,6 +1,7 @@
 """A restored bowl as a page shows it."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -95,8 +96,9 @@ def words(said: record.Report) -> str:
     return " ".join(page.page(page.View(said, alone, None, (), np.eye(4), "")).split())
 
 
-def restored() -> page.View:
-    """A bowl of one sherd, with one hypothesis and a hostile name."""
+def restored(dye: Callable[[np.ndarray], np.ndarray] | None = None) -> page.View:
+    """A bowl of one sherd, with one hypothesis and a hostile name; `dye` gives colours to points
+    of its scan."""
     pot = np.flip(bowl(), 2)
     given = np.flip(sherd(bowl()), 2)
     labels = np.where(given, GIVEN, np.where(pot, INFERRED, 0)).astype(np.uint8)
@@ -104,9 +106,12 @@ def restored() -> page.View:
     matrix = surface.frame(pot.shape, STEP, up="z")
     belief = pot.astype(np.float32)
     made = meshes.surfaces(labels, belief, matrix, None, section_of(labels, belief))
+    if dye:
+        made.original.visual.vertex_colors = dye(made.original.vertices)
+        made = meshes.surfaces(labels, belief, matrix, made.original, section_of(labels, belief))
     piece = missing_piece.missing_piece(made.body, made.original, STEP)
     assert piece is not None
-    wider = made.pot.copy()
+    wider = trimesh.Trimesh(made.pot.vertices, made.pot.faces, process=False)
     wider.vertices = (wider.vertices - wider.centroid) * [1.15, 1.15, 1.0] + wider.centroid
     section = profile.profile_of(labels, belief, STEP)
     counts = {label: int((labels == label).sum()) for label in meshes.NAMES}

@@ -95,6 +95,38 @@ def test_the_original_alone_is_terracotta_only(opened):
     opened.page.check("input[data-part=pot]")
 
 
+def test_the_sherd_is_in_the_colours_of_its_scan_until_they_are_switched_off(chromium, tmp_path):
+    def green(points):
+        return np.full((len(points), 3), (20, 200, 40), np.uint8)
+
+    path = tmp_path / "dyed.html"
+    page.write_page(path, restored(green))
+    there = Opened(chromium, path)
+    assert there.complaints == []
+
+    def shares():
+        drawn = there.drawn()
+        red, blue = drawn[..., 0], drawn[..., 2]
+        solid = drawn[..., 3] == 255
+        is_green = solid & (drawn[..., 1] > 2 * red) & (drawn[..., 1] > 2 * blue)
+        return is_green.sum() / solid.sum(), (solid & (red > 2 * blue)).sum() / solid.sum()
+
+    # Of the pot the sherd alone; the rest has its plain colour.
+    dyed, plain = shares()
+    assert 0.03 < dyed < 0.5 and plain < 0.002
+    there.page.uncheck("input[data-dyed]")
+    assert shares() == pytest.approx((0, dyed), abs=0.02)
+    there.page.uncheck("input[data-part=pot]")
+    there.page.check("input[data-part=original]")
+    assert shares() == pytest.approx((0, 1), abs=0.01)
+    there.page.check("input[data-dyed]")
+    assert shares() == pytest.approx((1, 0), abs=0.01)
+    # A surface that faces the viewer has the colour of the scan.
+    seen = there.drawn()
+    brightest = seen[seen[..., 3] == 255][:, 1].max()
+    assert brightest == pytest.approx(200, abs=12)
+
+
 def test_keys_buttons_mouse_and_wheel_turn_it_and_reset_returns(opened):
     start = opened.drawn()
     canvas = opened.page.locator("canvas")

@@ -5,7 +5,7 @@ trimesh and scikit-image are imported where they are used: they take half a seco
 
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped, UInt8
@@ -188,6 +188,7 @@ def write_glb(
     mesh: solids.Mesh,
     labels: Int[np.ndarray, "faces"],
     parts: Mapping[int, tuple[str, Sequence[int]]],
+    own: int | None = None,
 ) -> None:
     """Write a mesh in mm as GLB, whole or not at all: a named, coloured part for each label.
 
@@ -195,20 +196,21 @@ def write_glb(
 
     Args:
         parts: a label's name and its colour in sRGB.
+        own: the label of what has the mesh's own colours, if it has any.
     """
     import trimesh
-    from trimesh.visual import TextureVisuals
+    from trimesh.visual import TextureVisuals, color
     from trimesh.visual.material import PBRMaterial
 
-    scene = trimesh.Scene()
+    scene, look = trimesh.Scene(), cast(Any, mesh.visual)
     for label, (name, colour) in parts.items():
         faces = np.flatnonzero(labels == label)
         if not faces.size:
             continue
         used, corners = np.unique(mesh.faces[faces], return_inverse=True)
-        # glTF's colour factors are linear, not sRGB.
-        shares = [value / 255 for value in colour[:3]]
-        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in shares]
+        dyed = label == own and look.kind == "vertex"
+        # glTF's colours are linear, not sRGB.
+        linear = color.srgb_to_linear(np.array((255,) * 3 if dyed else colour[:3]) / 255)
         material = PBRMaterial(
             name=name, baseColorFactor=[*linear, 1.0], metallicFactor=0.0, roughnessFactor=0.9
         )
@@ -220,5 +222,8 @@ def write_glb(
             process=False,
         )
         part.visual = TextureVisuals(material=material)
+        if dyed:
+            shares = color.srgb_to_linear(look.vertex_colors[used, :3] / 255)
+            part.visual.vertex_attributes["color"] = color.to_rgba(shares)
         scene.add_geometry(part, node_name=name, geom_name=name)
     write_whole(path, cast(bytes, scene.export(file_type="glb", include_normals=True)))

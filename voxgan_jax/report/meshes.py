@@ -14,6 +14,7 @@ from voxgan_jax.inference import round_pot
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 from voxgan_jax.inference.round_pot import Section
 from voxgan_jax.report import seam
+from voxgan_jax.scan import colours
 
 if TYPE_CHECKING:
     import trimesh
@@ -35,7 +36,7 @@ class Surfaces(NamedTuple):
 
     `labels` are those of the faces of `pot`. `original` is the scan, or the surface of the given
     voxels. `body` is the pot as the missing piece is cut from it: where the original is, nothing of
-    it lies outside that.
+    it lies outside that. `pot` has the colours of the original where that has any.
     """
 
     pot: "trimesh.Trimesh"
@@ -75,7 +76,7 @@ def surfaces(
         found = surface.face_labels(pot, labels, matrix)
         if scan:
             found = np.where(_touched(pot, original, step / 2), GIVEN, found)
-        return Surfaces(pot, _calmed(pot, found, step), original, pot)
+        return Surfaces(colours.dyed(pot, original), _calmed(pot, found, step), original, pot)
     fit = seam.fitted(pot, original, step)
     if not scan:
         found = surface.face_labels(pot, labels, matrix)
@@ -87,7 +88,7 @@ def surfaces(
         pot, found = _with_scan(fit.body, found, original, step)
     except ValueError:  # It is open, or meets itself.
         pot = fit.mesh
-    return Surfaces(pot, found, original, fit.body)
+    return Surfaces(colours.dyed(pot, original), found, original, fit.body)
 
 
 def _with_scan(
@@ -103,6 +104,8 @@ def _with_scan(
     sherd = solids.solid(scan.vertices, scan.faces, np.full(len(scan.faces), GIVEN))
     # Of a fine scan what no eye tells is left out.
     sherd = sherd.simplify(lathe.chord(step) / 2)
+    if colours.of(scan) is not None:
+        sherd = sherd.refine_to_length(step / 2)  # Colours need vertices on a flat wall, too.
     pot, labels = solids.mesh(solids.solid(body.vertices, body.faces, labels) + sherd, step)
     # The body shows through where it lies as high as the scan, at a lip above all.
     shows = patches.mostly(pot.faces, pot.area_faces, labels, _touched(pot, scan, step / 2))
@@ -174,7 +177,7 @@ def write(
         surface.write_stl(targets["stl"], made.pot)
     if made and "glb" in targets:
         parts = {label: (NAMES[label], COLOURS[label]) for label in NAMES}
-        surface.write_glb(targets["glb"], made.pot, made.labels, parts)
+        surface.write_glb(targets["glb"], made.pot, made.labels, parts, own=GIVEN)
     return list(targets.values())
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int, Shaped
 from voxgan_jax.geometry import simplify
 from voxgan_jax.inference.answer import GIVEN
 from voxgan_jax.report import meshes
+from voxgan_jax.scan import colours
 
 if TYPE_CHECKING:
     import trimesh
@@ -37,10 +38,11 @@ def pack(
     Args:
         name: of the part, which its switch names too.
         groups: a label's name and colour, "#rrggbb".
-        labels: of the faces; those of no group are left out.
+        labels: of the faces; those of no group are left out. What is given has the mesh's colours.
         budget: about so many faces at most.
     """
     thin, labels = simplify.thinned(mesh, budget, labels)
+    dyes = colours.of(colours.dyed(thin, mesh))
     low, high = thin.bounds
     step = np.maximum(high - low, 1e-9) / _CORNERS
     corners = np.rint((thin.vertices - low) / step).astype("<u2")
@@ -59,6 +61,7 @@ def pack(
                 "wide": kind == "<u4",
                 "faces": _text(thin.faces[labels == label].astype(kind)),
             }
+            | ({} if dyes is None or label > GIVEN else {"colours": _text(dyes)})
             for label, (title, colour) in groups.items()
             if (labels == label).any()
         ],

@@ -24,6 +24,7 @@ class Contents(NamedTuple):
     `dust_share` their share of the area, `dust_size` that of the greatest. `turned`: how many faces
     were turned; `outward`: whether it is known that all look outward now. `origin`: what was taken
     from all coordinates, and `steps` on what steps they stand, 0 where these are fine enough.
+    `colours`: what is missing of them.
     """
 
     bodies: tuple[Body, ...] = ()
@@ -35,6 +36,7 @@ class Contents(NamedTuple):
     outward: bool = True
     origin: Size = (0.0, 0.0, 0.0)
     steps: float = 0.0
+    colours: str = ""
 
     def scaled(self, factor: float) -> "Contents":
         """With all lengths multiplied."""
@@ -71,7 +73,7 @@ class Contents(NamedTuple):
                 f"so far from their origin its coordinates stand on steps of {self.steps:.3g} mm,"
                 " and what is finer was lost; export it about an origin near it"
             )
-        return tuple(told)
+        return (*told, self.colours) if self.colours else tuple(told)
 
     @property
     def several(self) -> str:

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface, voxelise
 from voxgan_jax.scan import (
+    colours,
     glb,
     mesh_files,
     origin,
@@ -150,8 +151,9 @@ class Scan(NamedTuple):
 def read_mesh(path: str | pathlib.Path, unit: str | None = None, which: Which = None) -> Scan:
     """A mesh, equal vertices merged, equal faces taken once, without dust (`bodies.cleaned`).
 
-    Its coordinates are the file's but for `contents.origin`. It is read in a process of its own
-    (`worker`). The mesh's metadata tell how many mm a coordinate was taken for (`unit_mm`).
+    Its colours are the file's, its coordinates, too, but for `contents.origin`. It is read in a
+    process of its own (`worker`). Its metadata tell how many mm a coordinate was taken for
+    (`unit_mm`).
 
     Args:
         which: the number of the body that is taken, from 1 on; all are where none is named.
@@ -175,7 +177,16 @@ def read_mesh(path: str | pathlib.Path, unit: str | None = None, which: Which = 
     scale = UNITS[unit] if unit else known.unit or threemf.UNITS[read.unit or ""]
     mesh = trimesh.Trimesh(read.vertices * scale, read.faces, process=False)
     mesh.metadata["unit_mm"] = scale
-    return Scan(mesh, read.input, read.contents.scaled(scale))
+    contents = read.contents.scaled(scale)
+    if read.coloured:
+        try:
+            where = read.vertices + read.contents.origin
+            found, note = worker.call(colours.read, path.absolute(), where)
+        except worker.Lost as lost:
+            found, note = None, colours.LEFT_OUT.format("too slow" if lost.late else "too big")
+        look: Any = mesh.visual
+        look.vertex_colors, contents = found, contents._replace(colours=note)
+    return Scan(mesh, read.input, contents)
 
 
 def _read_voxels(path: pathlib.Path) -> tuple[Any, ...]:

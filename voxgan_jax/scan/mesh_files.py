@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int
 
 from voxgan_jax.geometry.connections import Faces, Vertices
-from voxgan_jax.scan import bodies, source
+from voxgan_jax.scan import bodies, colours, source
 from voxgan_jax.scan.contents import Contents, Which
 from voxgan_jax.scan.faces import check
 from voxgan_jax.scan.source import Fault, ScanError
@@ -32,7 +32,8 @@ Parser = Callable[[bytes], Parsed]
 class Mesh(NamedTuple):
     """What a file holds, equal vertices merged, equal faces taken once (`bodies.cleaned`).
 
-    `unit` is what the file calls that of its coordinates, `input` what was read (`source.load`).
+    `unit` is what the file calls that of its coordinates, `input` what was read (`source.load`);
+    `coloured`: it may have colours.
     """
 
     vertices: Vertices
@@ -40,6 +41,7 @@ class Mesh(NamedTuple):
     unit: str | None
     input: dict[str, Any]
     contents: Contents
+    coloured: bool
 
 
 def read(parse: Parser, path: str, place: pathlib.Path, which: Which = None) -> Mesh:
@@ -58,6 +60,7 @@ def read(parse: Parser, path: str, place: pathlib.Path, which: Which = None) -> 
         data, about = _load(path, place)
         with source.told(path, f"read as {place.suffix[1:].upper()}"):
             vertices, faces, unit = parse(data)
+            coloured = bool(colours.HINT.search(data[: 1 << 20]))
             del data
             source.check_faces(len(faces))
             if not len(faces):
@@ -70,7 +73,7 @@ def read(parse: Parser, path: str, place: pathlib.Path, which: Which = None) -> 
                 )
             vertices, faces = _merged(np.asarray(vertices, float), np.asarray(faces, int))
             vertices, faces, contents = bodies.cleaned(vertices, faces, which)
-    return Mesh(vertices, faces, unit, about, contents)
+    return Mesh(vertices, faces, unit, about, contents, coloured)
 
 
 def _load(path: str, place: pathlib.Path) -> tuple[bytes, dict[str, Any]]:

@@ -66,6 +66,8 @@ function switches(data) {
     toggle({ cut: "" }, say("cut_open"), null, false), toggle({ section: "" }, say("section_plane"), null, false),
     slider("depth", -100, 100, 0), slider("facing", -180, 180, 0),
   ];
+  const isDyed = data.parts.some((part) => part.groups[0].colours);
+  if (isDyed) cut.push(toggle({ dyed: "" }, say("scan_colours"), null, true));
   const light = set(say("light"), [slider("around", 0, 360, 126), slider("above", 5, 90, 49)]);
   if (kind === "scan") {
     const only = toggle({ part: "pot" }, say("part_original"), null, true);

@@ -2,8 +2,8 @@
 // JSON (report/scene.py), lengths in mm, and it asks the network for nothing; `voxgan app` has it show
 // one thing after another, tells it `axis`, and is told where it was clicked.
 import {
-  BufferAttribute, BufferGeometry, DoubleSide, FrontSide, Group, MathUtils, Matrix4, Mesh,
-  MeshLambertMaterial, OrthographicCamera, Scene, Vector3, WebGLRenderer,
+  BufferAttribute, BufferGeometry, Color, DoubleSide, FrontSide, Group, MathUtils, Matrix4, Mesh,
+  MeshLambertMaterial, OrthographicCamera, Scene, SRGBColorSpace, Vector3, WebGLRenderer,
 } from "three";
 import { addCaps, cuts } from "./cuts.js";
 import { handles } from "./handles.js";
@@ -22,6 +22,16 @@ function bytes(text) {
   return data.buffer;
 }
 
+// The colours of corners, which are sRGB, as three takes them.
+function dyes(values) {
+  const linear = new Float32Array(values.length);
+  const colour = new Color();
+  for (let i = 0; i < values.length; i += 3) {
+    colour.setRGB(values[i] / 255, values[i + 1] / 255, values[i + 2] / 255, SRGBColorSpace).toArray(linear, i);
+  }
+  return new BufferAttribute(linear, 3);
+}
+
 // One geometry for each label of a part; they share their corners, so that no seam is shaded.
 function geometries(part) {
   const whole = new Uint16Array(bytes(part.corners));
@@ -37,8 +47,10 @@ function geometries(part) {
   joined.setAttribute("position", new BufferAttribute(corners, 3));
   joined.setIndex(new BufferAttribute(all, 1));
   joined.computeVertexNormals();
-  return lists.map((list) => {
+  return lists.map((list, index) => {
     const geometry = new BufferGeometry();
+    const { colours } = part.groups[index];
+    if (colours) geometry.setAttribute("color", dyes(new Uint8Array(bytes(colours))));
     geometry.setAttribute("position", joined.getAttribute("position"));
     geometry.setAttribute("normal", joined.getAttribute("normal"));
     geometry.setIndex(new BufferAttribute(list, 1));
@@ -54,7 +66,7 @@ function build(part, standing) {
   all.forEach((geometry, index) => {
     const { colour, label } = part.groups[index];
     const skin = new Mesh(geometry, new MeshLambertMaterial({ color: colour, clipIntersection: true }));
-    skin.userData = { label, closed: part.closed };
+    skin.userData = { label, colour, closed: part.closed };
     group.add(skin);
   });
   const corners = all[0].getAttribute("position").clone().applyMatrix4(standing).array;
@@ -128,6 +140,9 @@ function start(root, data, { clicked = null, cross = null, turnedTo = null, from
         mesh.visible = on && !(mesh.userData.cap && (ghost || !cut));
         mesh.renderOrder = ghost ? 1 : 0;
         if (mesh.userData.cap) continue;
+        const dyed = mesh.geometry.hasAttribute("color") && (box("dyed")?.checked ?? false);
+        material.vertexColors = dyed;
+        material.color.set(dyed ? 0xffffff : mesh.userData.colour);
         material.clippingPlanes = cut?.planes ?? [];
         material.side = whole ? FrontSide : DoubleSide;
         material.transparent = ghost;
