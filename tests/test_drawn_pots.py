@@ -138,6 +138,8 @@ def test_hypotheses_count_by_their_shares_and_none_of_no_draws():
         most=(100.0, 200.0),
     )
     assert found.rim_diameter_mm == sizes.Interval(half=(80.0, 80.0), most=(80.0, 80.0))
+    # Both ends of the rim are one.
+    assert "rim diameter 80.0 mm (80.0 mm)" in spread.sentence(report(spread=found))
     # Of less than half, by shares.
     assert found.capacity_ml is None and spread.of_hypotheses(pots[:1]) is None
     rest = [(sized(100.0, 70.0), 0.4), (sized(120.0), 0.6)]

@@ -90,7 +90,8 @@ def interval(span: tuple[float, float], unit: str, scaled: bool) -> str:
     """An interval in words: "105–118 mm"."""
     low, high = (sentences.size(value, unit, scaled) for value in span)
     short, same = low.rpartition(" ")[::2]
-    return f"{short if high.endswith(f' {same}') else low}–{high}"
+    short = short if high.endswith(f" {same}") else low
+    return high if low == high else f"{short}–{high}"
 
 
 def sentence(report: Report) -> str:
