@@ -89,8 +89,7 @@ def pots(found: Spread) -> str:
 def interval(span: tuple[float, float], unit: str, scaled: bool) -> str:
     """An interval in words: "105–118 mm"."""
     low, high = (sentences.size(value, unit, scaled) for value in span)
-    short, same = low.rpartition(" ")[::2]
-    short = short if high.endswith(f" {same}") else low
+    short = low.removesuffix(high[high.rindex(" ") :])
     return high if low == high else f"{short}–{high}"
 
 
