@@ -131,11 +131,11 @@ def test_the_record_lists_scan_place_and_model():
     assert (scan.unit_mm, scan.size_mm) == (10.0, (145.0, 117.0, 81.0))
     found = rows(told(scan=scan, left_out_voxels=7))
     assert found["Made"] == "On 2026-11-30 by voxgan_jax 9.8.7."
-    assert found["Scan"] == (
-        f"sherd <7>.stl, 1 234 567 bytes, sha256 {'2b' * 32}. The sherd measures"
+    assert found["Scan"] == (f"sherd <7>.stl, 1 234 567 bytes, sha256 {'2b' * 32}.")
+    assert found["Unit and size"] == (
+        "Coordinates were taken as cm, as the user told. The sherd measures"
         " 145.0 × 117.0 × 81.0 mm."
     )
-    assert found["Unit"] == "Coordinates were taken as cm, as the user told."
     assert found["Done to the scan"] == (
         "Of 2 bodies in the file body 1, 145 × 117 × 81 mm, was taken. 12 faces were turned to look"
         " outward. Whether all faces look outward is not known."
@@ -156,8 +156,9 @@ def test_the_record_lists_scan_place_and_model():
     assert found["All options"] == "--unit cm --height-mm 120 --axis=0,0.5,-1 --rim"
     clean = record.Scan.of(Contents((Body((1.0, 2.0, 3.0), 1.0, 9),)).scaled(1000.0))
     found = rows(told(scan=clean, options={"place": True, "formats": ["stl", "html"]}))
-    assert found["Unit"] == (
+    assert found["Unit and size"] == (
         "Coordinates were taken as m, as is usual for such a file; nobody told the unit."
+        " The sherd measures 1000.0 × 2000.0 × 3000.0 mm."
     )
     assert found["Done to the scan"] == "Nothing but that equal corners were made one."
     assert found["Told by the user"] == "Nothing of the pot or of the sherd's place."
