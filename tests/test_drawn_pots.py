@@ -1,18 +1,22 @@
 """A model that draws: the mean is the answer, clusters are the others, and the spread is told."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from restored_bowl import MEASURES, report
 from round_pots import drawn
 from turned_solids import BOWL, polygon, sampled
 
 from configs import profile_flow as config_of_flow
 from voxgan_jax import models
+from voxgan_jax.drawing.measures import NO_SCALE
 from voxgan_jax.inference import completer, predict
 from voxgan_jax.inference.answer import Drawn, Request
 from voxgan_jax.models import weights
-from voxgan_jax.report import record, spread
+from voxgan_jax.report import record, sizes, spread
 from voxgan_jax.restore.pot import restore
 from voxgan_jax.scan.pose import Sherd
 
@@ -101,9 +105,11 @@ def test_sizes_have_intervals_and_walls_thin_lines():
     drawn = Drawn(halves, np.full((5, 2), 31.5), (0.0, 0.0, 0.0), 1)
     found = spread.of(drawn, 5.0)
     assert found is not None and found.draws == 5 and found.height_mm is not None
-    # Heights of 220, 210, 200, 190 and 180 mm.
-    assert found.height_mm.half == pytest.approx((190, 210), abs=2)
-    assert found.height_mm.most == pytest.approx((182, 218), abs=2)
+    # Heights of 220, 210, 200, 190 and 180 mm, each of which stands for a fifth.
+    assert found.height_mm.half == pytest.approx((187.5, 212.5), abs=1.5)
+    assert found.height_mm.most == pytest.approx((180, 220), abs=2)
+    assert found.max_diameter_mm and found.rim_diameter_mm and found.by_share is None
+    assert found.max_diameter_mm.most[0] >= found.rim_diameter_mm.most[0]
     assert found.rim_diameter_mm is not None
     assert found.rim_diameter_mm.half == pytest.approx((242, 242), abs=4)
     labels = np.zeros((64, 64, 64), np.uint8)
@@ -113,7 +119,37 @@ def test_sizes_have_intervals_and_walls_thin_lines():
     assert [line[:, 1].max() for line in lines] == pytest.approx([180, 190, 200, 210, 220], abs=3)
     assert all(abs(line[:, 1].min()) < 1.5 for line in lines)
     nothing = Drawn(np.full((2, 128, 72), 3, np.float32), np.zeros((2, 2)), (0.0, 0.0, 0.0), 1)
-    assert spread.of(nothing, 5.0) is None and spread.outlines(nothing, labels, 5.0) == []
+    assert spread.of(nothing, 5.0) is None
+    assert spread.of(drawn._replace(distance=halves[:1]), 5.0) is None
+    assert spread.outlines(nothing, labels, 5.0) == []
+
+
+def sized(height, rim=None):
+    return dataclasses.replace(MEASURES, height_mm=height, rim_diameter_mm=rim)
+
+
+def test_hypotheses_count_by_their_shares_and_none_of_no_draws():
+    pots = [(sized(100.0), 0.1), (sized(120.0, 80.0), 0.8), (sized(200.0), 0.1), (sized(900.0), 0)]
+    found = spread.of_hypotheses(pots)
+    assert found is not None and (found.draws, found.by_share) == (3, True)
+    # In the middle of the shares, at 5, 50 and 95 %, the heights are 100, 120 and 200 mm.
+    assert found.height_mm == sizes.Interval(half=(108.889, 164.444), most=(100.0, 200.0))
+    assert found.rim_diameter_mm == sizes.Interval(half=(80.0, 80.0), most=(80.0, 80.0))
+    # Both ends of the rim are one.
+    assert "rim diameter 80.0 mm (80.0 mm)" in spread.sentence(report(spread=found))
+    # Of less than half, by shares.
+    assert found.capacity_ml is None and spread.of_hypotheses(pots[:1]) is None
+    rest = [(sized(100.0, 70.0), 0.4), (sized(120.0), 0.6)]
+    told = spread.of_hypotheses(rest)
+    assert told is not None and told.rim_diameter_mm is None
+    said = spread.sentence(report(spread=found))
+    assert said.startswith("Of 3 other possible pots, each counted by its likelihood, half lie")
+    assert "height 109–164 mm (100–200 mm)" in said
+    assert "height 109–164 voxels (100" in spread.sentence(report(spread=found, scale=NO_SCALE))
+    litre = dataclasses.replace(
+        found, capacity_ml=sizes.Interval(half=(900, 950), most=(800, 1200))
+    )
+    assert "capacity 900–950 ml (800 ml–1.20 l)" in spread.sentence(report(spread=litre))
 
 
 def test_report_page_and_section_tell_the_spread(model):
@@ -128,6 +164,6 @@ def test_report_page_and_section_tell_the_spread(model):
     assert pot.report.spread is not None and pot.report.spread.draws == 2
     again = record.Report.from_json(pot.report.to_json())
     assert again.spread == pot.report.spread
-    assert "Of 2 pots that the model drew" in spread.sentence(again)
+    assert "Of 2 pots that the model drew, half" in spread.sentence(again)
     assert pot.drawing.count('class="spread"') == 1
     assert 'class="spread"' not in drawn(pot.profile)

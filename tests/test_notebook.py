@@ -1,5 +1,6 @@
-"""The notebook in docs runs from top to bottom and says what stands in it."""
+"""The notebook in docs begins at a scan, runs from top to bottom and says what stands in it."""
 
+import html
 import pathlib
 import re
 
@@ -24,7 +25,7 @@ def test_the_notebook_runs_and_prints_what_it_shows(tmp_path):
     kept = nbformat.read(NOTEBOOK, as_version=4)
     run = nbformat.read(NOTEBOOK, as_version=4)
     client = nbclient.NotebookClient(
-        run, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        run, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     )
     client.execute()
     assert len(said(run)) == len(said(kept)) >= 6
@@ -42,3 +43,10 @@ def test_the_notebook_runs_and_prints_what_it_shows(tmp_path):
     assert any("image/svg+xml" in data for data in drawn)
     assert any("image/png" in data for data in drawn)
     assert not list(tmp_path.iterdir())
+    # From an STL file, and with the page in which the pot can be turned.
+    assert any('complete(folder / "sherd.stl"' in cell.source for cell in run.cells)
+    (frame,) = (data["text/html"] for data in drawn if "<iframe" in data.get("text/html", ""))
+    page = html.unescape(frame.split('srcdoc="')[1].split('"')[0])
+    assert page.startswith("<!doctype html>") and 'id="meshes"' in page and "<canvas" in page
+    # That is too big to be kept.
+    assert NOTEBOOK.stat().st_size < 200_000

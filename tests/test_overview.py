@@ -4,6 +4,7 @@ import base64
 import csv
 import dataclasses
 import hashlib
+import io
 import itertools
 import re
 
@@ -15,7 +16,7 @@ from restored_bowl import report as told
 
 from voxgan_jax import ledger
 from voxgan_jax.drawing import measures
-from voxgan_jax.report import overview, page
+from voxgan_jax.report import overview, page, sizes
 
 
 class Clock:
@@ -114,9 +115,22 @@ def test_numbers_are_plain_and_a_failed_file_is_named_once(tmp_path):
         good, bad = csv.DictReader(file)
     names = ("height_mm", "volume_ml", "capacity_ml", "wall_mm", "share_inferred")
     assert [good[name] for name in names] == ["0", "1796312", "837.676", "7", "0.87654"]
+    assert good["rim_percent"] == good["eve"] == good["height_mm_low"] == ""
     assert bad["error"] == "scans/bad.vox: it holds no voxel"
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert text.count("scans/bad.vox") == 1 and "</strong> it holds no voxel<" in text
+
+
+def test_the_table_has_the_rim_and_the_ends_of_the_intervals():
+    height = sizes.Interval(half=(105.0, 118.0), most=(100.0, 125.5))
+    spans = dict.fromkeys(("rim_diameter_mm", "base_diameter_mm", "capacity_ml"))
+    spread = sizes.Spread(draws=5, height_mm=height, **spans)
+    rim = sizes.Rim(percent=12.3, eve=0.123)
+    (row,) = csv.DictReader(io.StringIO(overview.summary([told(rim=rim, spread=spread)], [])))
+    assert (row["rim_percent"], row["eve"]) == ("12.3", "0.123")
+    assert (row["height_mm_low"], row["height_mm_high"]) == ("100", "125.5")
+    names = [f"{name}_{end}" for name in sizes.SIZES for end in ("low", "high")]
+    assert len(names) == 10 and [row[name] for name in names[2:]] == [""] * 8
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import json
 import re
 
 import numpy as np
+import pypdfium2 as pdfium
 import pytest
 import trimesh
 from browser import Opened, launched
@@ -13,6 +14,7 @@ from restored_bowl import NAME, report, restored
 from voxgan_jax import render
 from voxgan_jax.drawing import measures
 from voxgan_jax.report import meshes, page, sentences
+from voxgan_jax.report.notebook import Frame
 
 pytestmark = pytest.mark.browser
 
@@ -295,7 +297,7 @@ def test_every_control_can_be_reached_and_has_a_name(opened):
     assert opened.page.locator("h1").count() == 1
     opened.page.locator("body").click(position={"x": 2, "y": 2})
     reached = set()
-    for _ in range(27):
+    for _ in range(31):
         opened.page.keyboard.press("Tab")
         reached.add(
             opened.page.evaluate(
@@ -324,7 +326,7 @@ def test_all_is_said_and_nothing_from_outside_is_markup(opened, view):
         assert said in text
     assert "height 111 mm, likelihood 25 %" in text and "No <handles>." in text
     assert "No scale given" not in text
-    assert "0.31 mm" in text and "9.8.7" in text and "Option: whole cube" in text
+    assert "0.31 mm" in text and "9.8.7" in text and "Digital reconstruction" in text
     assert sentences.number(view.report.measures.height_mm, "mm") in text
     links = opened.page.evaluate(
         "[...document.querySelectorAll('a[download]')].map((a) => a.getAttribute('href'))"
@@ -374,6 +376,61 @@ def test_a_dark_scheme_is_dark(chromium, made):
         assert (np.mean([int(n) for n in re.findall(r"\d+", ink)[:3]]) > 128) == (scheme == "dark")
         shown.page.close()
     assert backgrounds[0] > 230 and backgrounds[1] < 40
+
+
+def test_the_record_is_folded_on_screen_and_open_on_paper(chromium, made):
+    shown = Opened(chromium, made)
+    record = shown.page.locator("dl.record")
+    assert not record.is_visible()
+    pdf = shown.page.pdf(format="A4")
+    with pdfium.PdfDocument(pdf) as document:
+        paper = "".join(page.get_textpage().get_text_range() for page in document)
+    assert "--voxel-mm 5" in paper and "Place chosen" in paper and "Copy" not in paper
+    # And as it was, on the screen.
+    assert not record.is_visible()
+    shown.page.locator("summary").click()
+    assert record.is_visible() and "--whole-cube" in record.inner_text()
+    assert shown.complaints == []
+    shown.page.close()
+
+
+@pytest.mark.parametrize("clipboard", [True, False])
+def test_a_button_copies_the_text_to_cite(chromium, made, clipboard):
+    shown = Opened(chromium, made, permissions=["clipboard-read"])
+    if not clipboard:
+        shown.page.evaluate(
+            "() => { navigator.clipboard.writeText = () => Promise.reject(new Error()); }"
+        )
+    for name in ("caption", "software"):
+        shown.page.locator(f"[data-copy={name}]").click()
+        shown.page.get_by_text("Copied.").nth(int(name == "software")).wait_for()
+        said = " ".join(shown.page.locator(f"#{name}").inner_text().split())
+        assert shown.page.evaluate("navigator.clipboard.readText()").strip() == said
+        assert "voxgan_jax" in said and len(said) > 100
+    assert shown.complaints == []
+    shown.page.close()
+
+
+def test_without_a_script_no_button_is_there_and_the_record_opens(chromium, made):
+    plain = Opened(chromium, made, java_script_enabled=False)
+    assert not plain.page.locator("button.copy").first.is_visible()
+    plain.page.emulate_media(media="print")
+    assert plain.page.locator("dl.record").is_visible()
+    plain.page.close()
+
+
+def test_a_notebook_s_frame_holds_the_page_and_shows_it(chromium, made, tmp_path):
+    text = made.read_text(encoding="utf-8")
+    (tmp_path / "book.html").write_text(
+        f"<!doctype html><body>{Frame(text, 500)._repr_html_()}", encoding="utf-8"
+    )
+    shown = Opened(chromium, tmp_path / "book.html")
+    frame = shown.page.frame_locator("iframe")
+    frame.locator("#viewer[data-state=ready]").wait_for()
+    assert shown.page.locator("iframe").bounding_box()["height"] == 500
+    assert frame.locator("h1").inner_text() == NAME and shown.complaints == []
+    assert len(repr(Frame(text, 500))) < 200
+    shown.page.close()
 
 
 def test_the_drawing_is_printed_at_a_round_scale(chromium, made, view):

@@ -23,7 +23,7 @@ from voxgan_jax.version import VERSION
 SCHEMA = pathlib.Path(__file__).resolve().parent.parent / "docs" / "report.schema.json"
 
 KEYS = (
-    "name version given_voxels inferred_voxels uncertain_voxels share_inferred left_out_voxels"
+    "name version date given_voxels inferred_voxels uncertain_voxels share_inferred left_out_voxels"
     " pieces voxel_mm scale measures confidence placement hypotheses transform model options input"
     " missing files"
 )
@@ -111,7 +111,7 @@ def test_what_is_read_again_is_the_same(written):
     assert record.Report.from_json(said.to_json()) == said
     bare = report().to_json()
     assert record.Report.from_json(bare) == report()
-    unknown = {"model", "options", "input", "files"}
+    unknown = {"date", "model", "options", "input", "files"}
     assert set(KEYS.split()) - set(bare) == unknown and bare["missing"] is None
 
 

@@ -1,5 +1,6 @@
-"""What a Python console and a notebook show of a restored pot: a line, and its section drawing."""
+"""What a Python console and a notebook show of a restored pot: a line, its drawing, its page."""
 
+import dataclasses
 from typing import Any
 
 from voxgan_jax.render import render
@@ -23,3 +24,14 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return render("notebook.html.j2", drawing=self.drawing, said=repr(self))
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Frame:
+    """A page within a notebook, so many pixels high."""
+
+    page: str
+    height: int
+
+    def _repr_html_(self) -> str:
+        return render("frame.html.j2", page=self.page, height=self.height)

@@ -15,6 +15,7 @@ from voxgan_jax.inference.confidence import WORDS
 from voxgan_jax.render import render
 from voxgan_jax.report import sentences
 from voxgan_jax.report.record import Report
+from voxgan_jax.report.sizes import SIZES
 
 INDEX, SUMMARY = "index.html", "summary.csv"
 
@@ -34,6 +35,15 @@ _COLUMNS: dict[str, Callable[[Report], float | str | None]] = {
     "name": lambda report: report.name,
     "input": lambda report: report.input and report.input.file,
     **{name: operator.attrgetter(f"measures.{name}") for name in _MEASURES},
+    "rim_percent": lambda report: report.rim and report.rim.percent,
+    "eve": lambda report: report.rim and report.rim.eve,
+    **{
+        f"{name}_{end}": lambda report, name=name, side=side: (
+            (found := report.spread and getattr(report.spread, name)) and found.most[side]
+        )
+        for name in SIZES
+        for side, end in enumerate(("low", "high"))
+    },
     "share_inferred": lambda report: report.share_inferred,
     "missing_mm3": lambda report: report.missing and report.missing.volume_mm3,
     "confidence": lambda report: report.confidence and report.confidence.word,

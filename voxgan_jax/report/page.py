@@ -16,7 +16,7 @@ from voxgan_jax.drawing.profile import Profile
 from voxgan_jax.files import write_whole
 from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.render import render
-from voxgan_jax.report import loose_sherds, meshes, scene, sentences, spread, whereabouts
+from voxgan_jax.report import caption, loose_sherds, meshes, scene, sentences, spread, whereabouts
 from voxgan_jax.report.record import Report
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def page(view: View) -> str:
         "page.html.j2",
         report=report,
         say=sentences,
+        cite=caption,
         spread=spread.sentence(report),
+        among=report.spread and spread.pots(report.spread),
         loose=loose_sherds.sentences(report),
         scene=scene_of(view),
         colour_of=scene.colour_of,

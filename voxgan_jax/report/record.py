@@ -16,11 +16,11 @@ from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec
 from voxgan_jax.report.missing_piece import THIN
 from voxgan_jax.report.printing import End
+from voxgan_jax.report.sizes import Rim, Spread
 from voxgan_jax.scan import pose
 from voxgan_jax.scan.contents import Contents
 
 Point = tuple[float, float, float]
-Span = tuple[float, float]
 Row = pose.Row
 
 if TYPE_CHECKING:
@@ -124,25 +124,6 @@ def _told(found: pose.Placement) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interval:
-    """Between which values a size lies in pots that were drawn."""
-
-    half: Annotated[Span, "of half of them, the middle ones"]
-    most: Annotated[Span, "of 90 % of them"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """How far the pots differ that a model drew; null where less than half of them have a size."""
-
-    draws: Annotated[int, "so many pots were drawn; the answer is their mean"]
-    height_mm: Interval | None
-    rim_diameter_mm: Interval | None
-    base_diameter_mm: Interval | None
-    capacity_ml: Interval | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Hypothesis:
     """Another pot that the sherd may come from."""
 
@@ -188,11 +169,19 @@ class Scan:
     outward: Annotated[bool, "whether it is known that all faces look outward now"]
     origin_mm: Annotated[Point, "add it to the results' coordinates to have the scan's"]
     notes: Annotated[tuple[str, ...], "what a user has to know of it, in words"]
+    unit_mm: Annotated[float | None, "so many mm a coordinate of the file was taken for"] = None
+    size_mm: Annotated[Point | None, "of the body that was taken, along x, y and z"] = None
 
     @classmethod
     def of(cls, found: Contents) -> "Scan":
         """What was found, rounded."""
+        number = 1 if len(found.bodies) == 1 else found.taken
+        size: Any = (
+            tuple(round(part, 2) for part in found.bodies[number - 1].size) if number else None
+        )
         return cls(
+            unit_mm=found.unit_mm,
+            size_mm=size,
             bodies=len(found.bodies),
             taken=found.taken,
             dust=found.dust,
@@ -246,6 +235,7 @@ class Report:
 
     name: Annotated[str, "of the results; with folders where a batch has subfolders"]
     version: Annotated[str, "of voxgan_jax"]
+    date: Annotated[str | None, "on which it was made, as the machine had it: 2026-11-30"] = None
     given_voxels: int
     inferred_voxels: Annotated[int, "all that were added, the uncertain ones too"]
     uncertain_voxels: Annotated[int, "those of which the model is not sure"]
@@ -255,7 +245,8 @@ class Report:
     voxel_mm: Annotated[float, "the side of a voxel"]
     scale: Annotated[str, f"'{GIVEN_SCALE}', or '{NO_SCALE}'"]
     measures: Measures
-    spread: Annotated[Spread | None, "left out where the model draws no pots"] = None
+    rim: Annotated[Rim | None, "left out where the sherd holds nothing of it"] = None
+    spread: Annotated[Spread | None, "left out where there are no several pots"] = None
     confidence: Annotated[Confidence | None, "null where the model was not calibrated"]
     placement: Annotated[Placement | None, "null where the sherd lies as the file has it"]
     hypotheses: Annotated[tuple[Hypothesis, ...], "other pots, the likeliest first"]

@@ -1,7 +1,7 @@
 """What a report says, in words and numbers: plain text, which a template marks up and escapes."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from voxgan_jax.drawing.measures import Measures
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
@@ -276,22 +276,3 @@ def rim_side(found: Place) -> str:
 def file(name: str) -> str:
     """What a file beside the page is; empty for one that is none of ours."""
     return next((text for end, text in _FILES if name.endswith(end)), "")
-
-
-def details(report: Report) -> list[tuple[str, str]]:
-    """All that is needed to do it again: version, model, input, options, each with its name."""
-    said = report.to_json()
-    model = {name: value for name, value in said.get("model", {}).items() if name != "limits"}
-    parts = (("Model", model), ("Input", said.get("input", {})), ("Option", report.options or {}))
-    rows = [
-        (f"{title}: {name.replace('_', ' ')}", _value(value))
-        for title, part in parts
-        for name, value in part.items()
-    ]
-    return [("voxgan_jax", report.version), *rows]
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
-    return "yes" if value is True else str(value)

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import pathlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -15,9 +16,9 @@ from voxgan_jax.files import write_whole
 from voxgan_jax.geometry import solids
 from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
-from voxgan_jax.report import codec, meshes, overview, record
-from voxgan_jax.report.notebook import Shown
-from voxgan_jax.report.page import View, write_page
+from voxgan_jax.report import codec, meshes, overview, record, sizes
+from voxgan_jax.report.notebook import Frame, Shown
+from voxgan_jax.report.page import View, page, write_page
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import arguments, naming
 from voxgan_jax.restore.vessel import Vessel
@@ -59,6 +60,7 @@ class Completion(Shown, Vessel):
         return Report(
             name=self.name,
             version=VERSION,
+            date=time.strftime("%Y-%m-%d"),
             given_voxels=given,
             inferred_voxels=added,
             uncertain_voxels=uncertain,
@@ -68,12 +70,13 @@ class Completion(Shown, Vessel):
             voxel_mm=round(self.voxel_mm, 6),
             scale=record.GIVEN_SCALE if self.scaled else measures.NO_SCALE,
             measures=self.measures,
+            rim=sizes.Rim.of(self.figure),
             spread=self.spread,
             confidence=self.confidence,
             placement=self.placement,
             hypotheses=tuple(
-                record.Hypothesis(share=round(other.share, 4), measures=measures.measure(profile))
-                for other, profile in zip(self.hypotheses, self.hypothesis_profiles, strict=True)
+                record.Hypothesis(share=round(other.share, 4), measures=found)
+                for other, found in zip(self.hypotheses, self.hypothesis_measures, strict=True)
             ),
             transform=cast(Any, tuple(map(tuple, np.round(self.matrix, 9).tolist()))),
             model=codec.read(record.Model | None, self.about.get("model")),
@@ -84,6 +87,10 @@ class Completion(Shown, Vessel):
             missing=None,
             warnings=tuple(doubt.text for doubt in self.doubts) or None,
         )
+
+    def view(self, height: int = 640) -> Frame:
+        """The page with the pot to turn, for a notebook: so many pixels high, nothing written."""
+        return Frame(page(self._view(self._with_missing())), height)
 
     def write(
         self,
@@ -128,34 +135,22 @@ class Completion(Shown, Vessel):
 
     def _write(self, stem: pathlib.Path, formats: Sequence[str]) -> Written:
         """Write all files, called by `stem`, into a folder that holds nothing yet."""
-        ready = self.printing if {"stl", "html"} & set(formats) else None
+        asked = {"stl", "html"} & set(formats)
+        ready = self.printing if asked else None
         made = self.surfaces if {"stl", "glb", "html"} & set(formats) else None
         paths = meshes.write(stem, formats, self.voxels if "vox" in formats else self.labels, made)
         if "stl" in formats:
             paths += meshes.write_parts(stem, self._parts())
-        missing = ready and record.Missing.of(ready, self.clearance_mm)
-        asked = {"stl", "html"} & set(formats) and self.report.inferred_voxels
-        why = self._piece[1] if asked else None
-        report = dataclasses.replace(self.report, missing=missing, missing_why=why)
+        report = self._with_missing() if asked else self.report
         times = int(self.scale[2:]) if self.scale else None
         for form in (form for form in files.FORMATS if form in formats):
             paths.append(stem.with_name(*naming.results(stem.name, [form])))
             drawn = files.content(form, self.figure, self.profile, self.name, times)
             write_whole(paths[-1], drawn)
         if "html" in formats:
-            view = View(
-                report=report,
-                surfaces=self.surfaces,
-                missing=self.missing,
-                hypotheses=self.hypothesis_meshes,
-                matrix=self.matrix,
-                drawing=self.drawing,
-                files=[path.name for path in paths],
-                profile=self.profile,
-                overview=f"{'../' * self.name.count('/')}{overview.INDEX}"
-                if self.in_overview
-                else "",
-            )
+            view = self._view(report)._replace(files=[path.name for path in paths])
+            if self.in_overview:
+                view = view._replace(overview=f"{'../' * self.name.count('/')}{overview.INDEX}")
             paths.append(pathlib.Path(f"{stem}.html"))
             write_page(paths[-1], view)
         report = dataclasses.replace(report, files=tuple(path.name for path in paths))
@@ -172,6 +167,24 @@ class Completion(Shown, Vessel):
                 missing_mm3=solids.volume(mesh.vertices, mesh.faces), gap_mm=gap, pieces=pieces
             )
         return written
+
+    def _with_missing(self) -> Report:
+        """The report, with the missing piece or why there is none."""
+        missing = self.printing and record.Missing.of(self.printing, self.clearance_mm)
+        why = self._piece[1] if self.report.inferred_voxels else None
+        return dataclasses.replace(self.report, missing=missing, missing_why=why)
+
+    def _view(self, report: Report) -> View:
+        """What the page shows, without files beside it."""
+        return View(
+            report=report,
+            surfaces=self.surfaces,
+            missing=self.missing,
+            hypotheses=self.hypothesis_meshes,
+            matrix=self.matrix,
+            drawing=self.drawing,
+            profile=self.profile,
+        )
 
     def _parts(self) -> dict[str, solids.Mesh]:
         """The missing piece and the hypotheses, by what their files are called."""

@@ -18,7 +18,7 @@ from voxgan_jax.inference.answer import Belief, Drawn, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
 from voxgan_jax.inference.round_pot import Section, section_of
-from voxgan_jax.report import meshes, missing_piece, record, spread
+from voxgan_jax.report import meshes, missing_piece, record, sizes, spread
 from voxgan_jax.report.printing import Printing, prepare
 from voxgan_jax.scan import doubts, walls
 from voxgan_jax.scan.contents import NOTHING, Contents
@@ -169,9 +169,10 @@ class Vessel:
         return measure(self.profile)
 
     @functools.cached_property
-    def spread(self) -> record.Spread | None:
-        """How far the pots that were drawn differ; None for a model that draws none."""
-        return self.drawn and spread.of(self.drawn, self.voxel_mm)
+    def spread(self) -> sizes.Spread | None:
+        """How far the pots that were drawn differ, or else the hypotheses; None without several."""
+        others = zip(self.hypothesis_measures, (pot.share for pot in self.hypotheses), strict=True)
+        return spread.of(self.drawn, self.voxel_mm) if self.drawn else spread.of_hypotheses(others)
 
     @functools.cached_property
     def figure(self) -> Figure | None:
@@ -186,6 +187,11 @@ class Vessel:
     def hypothesis_profiles(self) -> list[Profile]:
         """The profiles of `hypotheses`."""
         return [profile_of(pot.labels, pot.belief, self.voxel_mm) for pot in self.hypotheses]
+
+    @functools.cached_property
+    def hypothesis_measures(self) -> list[Measures]:
+        """What is measured on them."""
+        return list(map(measure, self.hypothesis_profiles))
 
     @functools.cached_property
     def doubts(self) -> list[Doubt]:

@@ -24,6 +24,7 @@ class Contents(NamedTuple):
     `dust_share` their share of the area, `dust_size` that of the greatest. `turned`: how many faces
     were turned; `outward`: whether it is known that all look outward now. `origin`: what was taken
     from all coordinates, and `steps` on what steps they stand, 0 where these are fine enough.
+    `unit_mm`: how many mm a coordinate was taken for, None before `scaled`, and of voxels.
     `colours`: what is missing of them.
     """
 
@@ -36,6 +37,7 @@ class Contents(NamedTuple):
     outward: bool = True
     origin: Size = (0.0, 0.0, 0.0)
     steps: float = 0.0
+    unit_mm: float | None = None
     colours: str = ""
 
     def scaled(self, factor: float) -> "Contents":
@@ -45,6 +47,7 @@ class Contents(NamedTuple):
             dust_size=_times(self.dust_size, factor),
             origin=_times(self.origin, factor),
             steps=self.steps * factor,
+            unit_mm=factor,
         )
 
     @property
