@@ -62,14 +62,14 @@ def facts(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
     return told
 
 
-def options(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
+def options(choices: Choices, path: pathlib.Path, lang: str = "en") -> dict[str, Any]:
     """What the report says was asked for: as that of `command` does."""
     more = {"clearance_mm": CLEARANCE_MM, "hypotheses": choices.get("hypotheses", 0)}
-    return files.asked(facts(choices, path) | more | {"formats": list(FORMATS)})
+    return files.asked(facts(choices, path) | more | {"lang": lang, "formats": list(FORMATS)})
 
 
-def command(choices: Choices, path: pathlib.Path) -> str:
-    """The command that gives the same, to be typed."""
+def command(choices: Choices, path: pathlib.Path, lang: str | None = None) -> str:
+    """The command that gives the same in a language, None for English, to be typed."""
     words = ["voxgan", "complete", str(path)]
     for name, value in {**facts(choices, path), **choices}.items():
         if name == "axis" and value:
@@ -79,6 +79,7 @@ def command(choices: Choices, path: pathlib.Path) -> str:
             words.append(_option(name))
         elif value:
             words += [_option(name), f"{value:.10g}" if isinstance(value, float) else str(value)]
+    words += ["--lang", lang] if lang else []
     return shlex.join([*words, "--formats", *FORMATS, "--out", "restored"])
 
 

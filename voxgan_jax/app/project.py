@@ -205,8 +205,11 @@ class Project:
             return [self._told(scan) for scan in self.scans.values()]
 
     def _told(self, scan: Scan) -> dict[str, Any]:
-        told = {"choices": scan.choices}
-        return told | {
+        told = {"choices": scan.choices, "report": {}}
+        made = scan.restored or told
+        lang = made["report"].get("options", {}).get("lang")
+        return {
+            "choices": scan.choices,
             "id": scan.id,
             "name": scan.name,
             "file": scan.file,
@@ -215,5 +218,5 @@ class Project:
             "restored": scan.restored,
             "fault": scan.fault,
             # That which gives the files that are there.
-            "command": choices.command((scan.restored or told)["choices"], self.path(scan)),
+            "command": choices.command(made["choices"], self.path(scan), lang),
         }

@@ -35,6 +35,7 @@ class Job(NamedTuple):
     view: pathlib.Path
     out: pathlib.Path
     choices: dict[str, Any]
+    lang: str = "en"
 
 
 class Dropped(Exception):
@@ -172,12 +173,13 @@ def restore(job: Job, tell: Tell) -> dict[str, Any]:
     (answer,) = predict.complete_batch(completer, [asked])
     about = {
         "model": dict(completer.about),
-        "options": choices.options(job.choices, job.path),
+        "options": choices.options(job.choices, job.path, job.lang),
         "input": asked.sherds[0].input,
     }
     name = naming.of_body(naming.of_file(job.path), job.choices.get("body"))
     inputs = ledger.marks(job.path)
-    made = pot.restore(asked, answer, name=name, about=about, inputs=inputs)
+    how: Any = {"about": about, "inputs": inputs, "lang": job.lang}
+    made = pot.restore(asked, answer, name=name, **how)
     tell("step_writing")
     # First what takes long, so that files, view and report are changed together.
     seen = json.dumps(views.of_pot(made))

@@ -49,6 +49,7 @@ def complete(
     clearance_mm: float = 0.2,
     mirrored: bool = False,
     scale: str | None = None,
+    lang: str = "en",
     name: str = "sherd",
     weights: str | pathlib.Path | None = None,
     workdir: str | pathlib.Path | None = None,
@@ -85,6 +86,7 @@ def complete(
         clearance_mm: how far the missing piece stays from the original.
         mirrored: the section stands right in the drawing, the outside left.
         scale: of the drawing in print, "1:1" to "1:5" or "1:10"; None: as big as the pot.
+        lang: of page and drawings: en, de, es or zh.
         name: what the files of `Completion.write` are called where `sherd` is no file: "sherd", or
             "folder/sherd" in a folder below the results'.
         weights, workdir: a weights file or a run's folder, in place of the package's model.
@@ -101,9 +103,10 @@ def complete(
             **{"largest": largest, "place": place, "fragments": fragments, "threshold": threshold},
             **{"hypotheses": hypotheses, "whole_cube": whole_cube, "clearance_mm": clearance_mm},
             **{"mirrored": mirrored, "scale": scale, "resolution": resolution, "name": name},
-            **{"weights": weights, "workdir": workdir},
+            **{"weights": weights, "workdir": workdir, "lang": lang},
         }
     )
+    told["drawn"] = {name: told.pop(name) for name in ("mirrored", "scale", "lang")}
     several = isinstance(sherd, (list, tuple))
     return _complete(list(map(_checked, sherd)) if several else _checked(sherd), **told)
 
@@ -118,8 +121,7 @@ def _complete(
     whole_cube: bool,
     resolution: int | None,
     clearance_mm: float,
-    mirrored: bool,
-    scale: str | None,
+    drawn: dict[str, Any],
     weights: str | None,
     workdir: str | None,
     **facts: Any,
@@ -132,14 +134,8 @@ def _complete(
     (answer,) = predict.complete_batch(model, [request], threshold=threshold, whole_cube=whole_cube)
     options = {"fragment": fragments, "threshold": threshold, "whole_cube": whole_cube, **facts}
     options |= {"clearance_mm": clearance_mm, "hypotheses": hypotheses, "resolution": resolution}
-    drawn = {"mirrored": mirrored, "scale": scale}
     about: dict[str, Any] = {"model": dict(model.about), "options": files.asked(options | drawn)}
-    how: dict[str, Any] = {
-        "clearance_mm": clearance_mm,
-        "fineness": fineness,
-        "about": about,
-        **drawn,
-    }
+    how = drawn | {"clearance_mm": clearance_mm, "fineness": fineness, "about": about}
     if isinstance(sherd, list) and all(isinstance(one, pathlib.Path) for one in sherd):
         paths = cast("list[pathlib.Path]", sherd)
         about["input"] = request.sherds[0].input
