@@ -52,7 +52,8 @@ def _fixed(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}"
 
 
-def _told(english: str) -> str:
+@jinja2.pass_context  # Else what is constant would stay in the language of the first page.
+def _told(_: Any, english: str) -> str:
     """In the language that is spoken; English that is not known again is marked as such."""
     found = language.known(english)
     if found is None:
