@@ -123,6 +123,9 @@ def reports(monkeypatch) -> Iterator[record.Report]:
     span = record.Interval(half=(1.5, 2.0), most=(1.25, 300.0))
     names = ("height_mm", "rim_diameter_mm", "base_diameter_mm", "capacity_ml")
     model = record.Model(file="m64.safetensors", sha256="0", limits=tuple(sorted(limits())))
+    model = dataclasses.replace(
+        model, kind="a", threshold=0.5, source="b", commit="c", hypotheses_file="d"
+    )
     pieces = record.Pieces(
         **{"made": 3, "left": 2, "bridge_voxels": 9, "share_bridges": 0.004, "dropped_voxels": 3},
         **{"share_dropped": 0.02, "floor_voxels": 9, "plug_voxels": 2, "open_floor": True},

@@ -24,12 +24,11 @@ SAME = {
     "Name",
     "Option: voxel mm",
     "Option: mirrored",
-    "Input: bytes",
     "Text",
     "Capacity",
 }
 """What may be called in another language as in English."""
-DETAILS = {"file", "sha256", "kind", "trained on", "pots", "bytes", "mirrored", "voxel mm"}
+DETAILS = {"sha256", "commit", "mirrored", "voxel mm"}
 """Names in the table of model, input and options."""
 UNITS = {"mm", "cm", "ml", "voxgan", "jax", "IoU", "html", "stl"}
 WIDE = str.maketrans(
@@ -139,6 +138,10 @@ def test_a_sentence_of_several_texts_is_put_together():
     )
     assert language.speaking("de", language.told, english) == said
     assert language.speaking("de", language.told, "1 234.5 voxels") == "1 234,5 Voxel"
+    assert (
+        language.speaking("es", language.told, "Expected IoU with the true pot 0.64.")[-5:]
+        == "0,64."
+    )
     assert language.speaking("zh", language.told, "It is in crumbs.") == "为碎屑。"
     assert language.told(english) == english
 
