@@ -19,8 +19,8 @@ SPOKEN = contextvars.ContextVar("SPOKEN", default="en")
 """The language of pages and drawings in this thread."""
 
 _NUMBER = re.compile(r"(Ø )?[-+]?\d([-+\d.× e]*\d)?( ?(mm|cm|m|l|ml|%|°))?")
-_KEPT = re.compile(r"(ending|file|model|name|unit)s?")
-"""What stands in English by these names is of no language."""
+_KEPT = re.compile(r"(ending|file|model|name|unit)s?=[^;:]+")
+"""What stands in English by these names is of no language; it is no other sentence."""
 
 
 def speaking(language: str, make: Callable[..., Any], *given: Any) -> Any:
@@ -53,7 +53,8 @@ def _known(english: str, language: str) -> str | None:
     for pattern, text in _patterns(language):
         if found := pattern.fullmatch(english):
             given = found.groupdict().items()
-            parts = {n: part if _KEPT.fullmatch(n) else _known(part, language) for n, part in given}
+            kept = {name for name, part in given if _KEPT.fullmatch(f"{name}={part}")}
+            parts = {n: part if n in kept else _known(part, language) for n, part in given}
             if None not in parts.values():
                 return text.format(**parts)
     # A sentence begins with a capital, and its text may not.
