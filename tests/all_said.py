@@ -159,7 +159,8 @@ def reports(monkeypatch) -> Iterator[record.Report]:
         up = np.array([0.0, 0.0, 1.0])
         place = record.Placement.of(placement(share=share, direction=up), several)
         yield dataclasses.replace(base, placement=place, measures=hole, **unscaled)
-    yield restored_bowl.report(share_inferred=0.0)
+    yield restored_bowl.report(share_inferred=0.0, options={"mirrored": True})
+    yield restored_bowl.report()
     about = {"trained_on": "Pots 1.5", "pots": None}
     for share in (0.004, 0.996):
         said = dataclasses.replace(model, **about)
