@@ -95,7 +95,7 @@ def why_missing(monkeypatch) -> Iterator[str]:
 
     inner = trimesh.creation.box([10.0] * 3)
     with monkeypatch.context() as patch:
-        patch.setattr(missing_piece, "_gap", lambda *_: 0.05)
+        patch.setattr(missing_piece, "_gap", lambda *_: 0.24)
         outer = trimesh.creation.box([20.0] * 3)
         yield missing_piece.attempt(outer, inner, 4.0, 0.25)[1] or ""
     for made in (full, lambda *_: None):
