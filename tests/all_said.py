@@ -4,6 +4,7 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import restored_bowl
@@ -43,10 +44,15 @@ def profiles() -> list[Profile | None]:
     return [None, *(profile_of(cup(), part(cup(), 90, *span), 2.0) for span in spans)]
 
 
-def placement(size: float = 150.0, **more) -> pose.Placement:
+def placement(size: float = 150.0, **more: Any) -> pose.Placement:
     """A sherd's place."""
     more = {"direction": np.array([0.0, 0.6, -0.8])} | more
-    told = {"voxel_mm": 2.0, "height_mm": size, "diameter_mm": 99.25, "above_base_mm": 40.0}
+    told: dict[str, Any] = {
+        "voxel_mm": 2.0,
+        "height_mm": size,
+        "diameter_mm": 99.25,
+        "above_base_mm": 40.0,
+    }
     told |= {"matrix": np.eye(4), "point": np.zeros(3), "score": 1.0, "share": 0.8}
     return pose.Placement(**told | more)
 
@@ -61,7 +67,8 @@ def judged() -> Iterator[confidence.Confidence]:
         pieces = bridge.Pieces(made=2, left=2, added=0, dropped=0, floor=0, plugs=0, is_open=True)
         yield confidence.of_pot(found._replace(word="high"), pieces)
         yield confidence.bounded(found, placement(share=0.5)) or found
-        yield confidence.bounded(found, None, doubts.of_pot(pose.PotSize(3e4), pose.PotSize()))
+        vast = doubts.of_pot(pose.PotSize(3e4), pose.PotSize())
+        yield confidence.bounded(found, None, vast) or found
 
 
 def warned() -> Iterator[str]:
@@ -96,8 +103,8 @@ def why_missing(monkeypatch) -> Iterator[str]:
     inner = trimesh.creation.box([10.0] * 3)
     with monkeypatch.context() as patch:
         patch.setattr(missing_piece, "_gap", lambda *_: 0.24)
-        outer = trimesh.creation.box([20.0] * 3)
-        yield missing_piece.attempt(outer, inner, 4.0, 0.25)[1] or ""
+        outer = trimesh.creation.box([40.0] * 3)
+        yield missing_piece.attempt(outer, inner, 2.0, 0.25)[1] or ""
     for made in (full, lambda *_: None):
         monkeypatch.setattr(missing_piece, "missing_piece", made)
         yield missing_piece.attempt(inner, inner, 4.0, 0.25)[1] or ""
@@ -105,7 +112,8 @@ def why_missing(monkeypatch) -> Iterator[str]:
 
 def loose() -> Iterator[record.Report]:
     """Reports of several loose sherds."""
-    one = pose.Loose("a 1.5.stl", "", (restored_bowl.ROW,) * 4, True, ())
+    row = restored_bowl.ROW
+    one = pose.Loose("a 1.5.stl", "", (row, row, row, row), True, ())
     note = contents.Contents(steps=0.5).notes
     two, aside = one._replace(frame=False, notes=note), one._replace(file="c.stl", move=None)
     for sherds in ((one, two, aside), (one, aside)):
