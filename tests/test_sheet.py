@@ -110,6 +110,13 @@ def test_complete_writes_what_is_asked_for_and_knows_it_again(tmp_path, capsys):
     (tmp_path / "out" / "a_profile.csv").unlink()
     assert main.main(job[:-1]) == 0 and "completed before" not in capsys.readouterr().out
     assert "Half section left" in (tmp_path / "out" / "a_section.svg").read_text()
+    assert main.main([*job[:-1], "--lang", "de"]) == 0
+    assert "completed before" not in capsys.readouterr().out
+    assert "Links halber Schnitt" in (tmp_path / "out" / "a_section.svg").read_text()
+    assert json.loads((tmp_path / "out" / "a.json").read_text())["options"]["lang"] == "de"
+    sheet = ["sheet", str(tmp_path / "out"), "--out", str(tmp_path / "s.pdf"), "--lang", "es"]
+    assert main.main(sheet) == 0 and "a_section.svg" not in capsys.readouterr().err
+    assert "Negro: del fragmento" in pypdf.PdfReader(tmp_path / "s.pdf").pages[0].extract_text()
 
 
 def test_python_takes_scale_and_side_and_writes_the_same(tmp_path):
@@ -121,6 +128,9 @@ def test_python_takes_scale_and_side_and_writes_the_same(tmp_path):
     ]
     assert "(1:3)" in paths[0].read_text() and "(1:3)" not in pot.drawing
     assert "Half section right" in pot.drawing
+    spanish = voxgan_jax.complete(grid, voxel_mm=5.0, lang="es", name="a")
+    assert "Media sección a la izquierda" in spanish.drawing
+    assert spanish.report.scale == "given" and "mm high" in repr(spanish)
     assert set(naming.USUAL) < set(naming.FORMATS)
     for wrong in ("1:7", "big"):
         with pytest.raises(ValueError, match=r"^scale=.*give one of 1:1, 1:2, 1:3"):

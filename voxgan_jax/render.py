@@ -10,7 +10,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from voxgan_jax import language
+
 _ROOMS = ("drawing", "report")
+_WORDS = ('"Sort by"', "} of ${", "} voxels`")
+"""English in scripts and styles, with what stands around it."""
 
 
 def render(name: str, **values: Any) -> str:
@@ -23,9 +27,12 @@ def render(name: str, **values: Any) -> str:
 
 
 def asset(name: str) -> Markup:
-    """A file of the package's folder `viewer`."""
+    """A file of the package's folder `viewer`, in the language that is spoken."""
     folder = importlib.resources.files("voxgan_jax") / "viewer"
-    return Markup((folder / name).read_text(encoding="utf-8"))
+    found = (folder / name).read_text(encoding="utf-8")
+    for words in _WORDS:
+        found = found.replace(words, language.told(words))
+    return Markup(found)
 
 
 def digest(name: str) -> str:
@@ -45,6 +52,15 @@ def _fixed(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}"
 
 
+@jinja2.pass_context  # Else what is constant would stay in the language of the first page.
+def _told(_: Any, english: str) -> str:
+    """In the language that is spoken; English that is not known again is marked as such."""
+    found = language.known(english)
+    if found is None:
+        return Markup('<span lang="en">{}</span>').format(english)
+    return Markup(found) if isinstance(english, Markup) else found
+
+
 @functools.cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -56,6 +72,6 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"fixed": _fixed, "script_json": script_json}
-    environment.globals |= {"asset": asset, "digest": digest}
+    environment.filters |= {"fixed": _fixed, "script_json": script_json, "told": _told}
+    environment.globals |= {"asset": asset, "digest": digest, "spoken": language.SPOKEN.get}
     return environment

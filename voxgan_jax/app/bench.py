@@ -15,6 +15,7 @@ from voxgan_jax.app.jobs import Jobs
 from voxgan_jax.app.project import Project, Scan
 from voxgan_jax.app.work import Job, serve
 from voxgan_jax.files import whole
+from voxgan_jax.language import LANGUAGES
 from voxgan_jax.scan import source
 
 
@@ -22,12 +23,13 @@ class Bench:
     """A project, the worker that serves it, and the pages that look on.
 
     Its methods may be called by several threads. They raise KeyError where there is no such scan,
-    ValueError or TypeError, in words for the user, where what is told cannot be.
+    ValueError or TypeError, in words for the user, where what is told cannot be. `language` is that
+    of the page that was opened last, and of the pages and drawings that are made.
     """
 
     def __init__(self, project: Project, work: Callable[[Connection], None] = serve):
         self.project = project
-        self.events = Events(self.state)
+        self.events, self.language = Events(self.state), LANGUAGES[0]
         self.jobs = Jobs(self._told, work)
         self._naming, self._coming = threading.Lock(), set[str]()
         for scan in list(project.scans.values()):
@@ -171,7 +173,8 @@ class Bench:
         project = self.project
         view = project.view(scan, "scan" if kind == "look" else "pot")
         path, out, others = project.path(scan), project.results(scan), project.others(scan.choices)
-        self.jobs.submit(Job(kind, scan.id, path, view, out, dict(scan.choices), others))
+        job = Job(kind, scan.id, path, view, out, dict(scan.choices), others, self.language)
+        self.jobs.submit(job)
         self.events.changed()
 
     def _told(self, job: Job, how: str, what: Any) -> None:

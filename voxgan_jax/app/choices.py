@@ -69,15 +69,20 @@ def facts(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
     return told
 
 
-def options(choices: Choices, path: pathlib.Path, others: Paths = ()) -> dict[str, Any]:
+def options(
+    choices: Choices, path: pathlib.Path, others: Paths = (), lang: str = "en"
+) -> dict[str, Any]:
     """What the report says was asked for: as that of `command` does."""
     more = {"clearance_mm": CLEARANCE_MM, "hypotheses": choices.get("hypotheses", 0)}
-    more |= {"formats": list(FORMATS), "one_pot": files.named(others)}
+    more |= {"lang": lang, "formats": list(FORMATS), "one_pot": files.named(others)}
     return files.asked(facts(choices, path) | more)
 
 
-def command(choices: Choices, path: pathlib.Path, others: Paths = ()) -> str:
-    """The command that gives the same, to be typed; `others` are of the same pot."""
+def command(
+    choices: Choices, path: pathlib.Path, others: Paths = (), lang: str | None = None
+) -> str:
+    """The command that gives the same in a language, None for English, to be typed; `others` are of
+    the same pot."""
     words = ["voxgan", "complete", *map(str, (path, *others)), *(["--one-pot"] if others else [])]
     told = {name: value for name, value in choices.items() if name != "others"}
     for name, value in {**facts(choices, path), **told}.items():
@@ -88,6 +93,7 @@ def command(choices: Choices, path: pathlib.Path, others: Paths = ()) -> str:
             words.append(_option(name))
         elif value:
             words += [_option(name), f"{value:.10g}" if isinstance(value, float) else str(value)]
+    words += ["--lang", lang] if lang else []
     return shlex.join([*words, "--formats", *FORMATS, "--out", "restored"])
 
 

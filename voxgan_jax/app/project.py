@@ -210,9 +210,12 @@ class Project:
             return [self._told(scan) for scan in self.scans.values()]
 
     def _told(self, scan: Scan) -> dict[str, Any]:
-        told = {"choices": scan.choices}
-        made = (scan.restored or told)["choices"]  # They give the files that are there.
-        return told | {
+        told = {"choices": scan.choices, "report": {}}
+        restored = scan.restored or told
+        made = restored["choices"]  # They give the files that are there.
+        lang = restored["report"].get("options", {}).get("lang")
+        return {
+            "choices": scan.choices,
             "id": scan.id,
             "name": scan.name,
             "file": scan.file,
@@ -220,5 +223,5 @@ class Project:
             "look": scan.look,
             "restored": scan.restored,
             "fault": scan.fault,
-            "command": choices.command(made, self.path(scan), self.others(made)),
+            "command": choices.command(made, self.path(scan), self.others(made), lang),
         }

@@ -33,6 +33,7 @@ from voxgan_jax.app import texts, uploads
 from voxgan_jax.app.bench import Bench
 from voxgan_jax.app.guard import Guard
 from voxgan_jax.app.project import Project, Scan
+from voxgan_jax.language import speaking
 from voxgan_jax.restore import files
 
 _SCRIPTS = [f"app{part}.js" for part in ("", "_base", "_choices", "_events", "_result", "_stage")]
@@ -80,8 +81,9 @@ class Application:
         ]
 
     async def page(self, request: Request) -> Response:
-        """The page, in the language of its user."""
-        return HTMLResponse(texts.page(self._language(request)))
+        """The page, in the language of its user, in which all pages are made from now on."""
+        self.bench.language = self._language(request)
+        return HTMLResponse(texts.page(self.bench.language))
 
     async def texts(self, request: Request) -> Response:
         """The texts that its script shows."""
@@ -96,7 +98,8 @@ class Application:
         if name not in ASSETS:
             raise HTTPException(404)
         kind = "css" if name.endswith(".css") else "javascript"
-        return Response(render.asset(name), media_type=f"text/{kind}")
+        found = speaking(self._language(request), render.asset, name)
+        return Response(found, media_type=f"text/{kind}")
 
     async def events(self, request: Request) -> Response:
         """All that there is to know, again at each change."""

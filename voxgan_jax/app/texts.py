@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-LANGUAGES = ("en", "de", "es", "zh")
+from voxgan_jax.language import LANGUAGES
 
 
 @functools.cache

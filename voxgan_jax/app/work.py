@@ -36,6 +36,7 @@ class Job(NamedTuple):
     out: pathlib.Path
     choices: dict[str, Any]
     others: tuple[pathlib.Path, ...] = ()  # of the same pot
+    lang: str = "en"
 
 
 class Dropped(Exception):
@@ -175,13 +176,13 @@ def restore(job: Job, tell: Tell) -> dict[str, Any]:
     (answer,) = predict.complete_batch(completer, [asked])
     about = {
         "model": dict(completer.about),
-        "options": choices.options(job.choices, job.path, job.others),
+        "options": choices.options(job.choices, job.path, job.others, job.lang),
         "input": asked.sherds[0].input,
     }
     name = naming.of_body(naming.of_file(job.path), job.choices.get("body"))
     name = naming.of_one_pot(name) if job.others else name
-    inputs = ledger.marks_of(paths)
-    made = pot.restore(asked, answer, name=name, about=about, inputs=inputs)
+    how: Any = {"about": about, "inputs": ledger.marks_of(paths), "lang": job.lang}
+    made = pot.restore(asked, answer, name=name, **how)
     tell("step_writing")
     # First what takes long, so that files, view and report are changed together.
     seen = json.dumps(views.of_pot(made))

@@ -5,6 +5,7 @@ import pathlib
 
 from voxgan_jax.cli.options import INPUTS
 from voxgan_jax.cli.view import open_page
+from voxgan_jax.language import LANGUAGES
 
 
 def add_app(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -14,7 +15,7 @@ def add_app(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     add("files", nargs="*", metavar="FILE", help=f"{INPUTS}; or a folder of such, or a glob")
     folder = "folder of scans, choices and results, to be opened again (default: %(default)s)"
     add("--project", type=pathlib.Path, default=pathlib.Path("voxgan_project"), help=folder)
-    add("--lang", choices=("en", "de", "es", "zh"), help="of the page (default: the browser's)")
+    add("--lang", choices=LANGUAGES, help="of page and results (default: the browser's)")
     add("--port", type=int, default=0, help="of this machine (default: any that is free)")
     add("--no-browser", action="store_true", help="only print the address")
     parser.set_defaults(run=_app)

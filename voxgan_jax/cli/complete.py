@@ -205,7 +205,7 @@ def _complete(
                 fixed_fragment=args.fixed_fragment,
                 formats=args.formats,
                 clearance_mm=args.clearance_mm,
-                drawn={"scale": args.scale, "mirrored": args.mirrored},
+                drawn={"scale": args.scale, "mirrored": args.mirrored, "lang": args.lang},
                 names=todo,
                 in_overview=all_of_them.out_dir is not None,
                 memory=free,

@@ -24,9 +24,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with 2 for a wrong command line, with 0 after --help and the like.
     """
+    import functools
     import sys
 
-    from voxgan_jax import console
+    from voxgan_jax import console, language
     from voxgan_jax.cli import commands
     from voxgan_jax.cli.parser import build_parser
 
@@ -36,4 +37,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.command is None:
         parser.print_help(sys.stderr)
         return 2
-    return commands.exit_code("voxgan", lambda: args.run(args), stopped="what is written is whole")
+    run = functools.partial(language.speaking, getattr(args, "lang", None) or "en", args.run, args)
+    return commands.exit_code("voxgan", run, stopped="what is written is whole")

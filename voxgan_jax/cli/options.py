@@ -60,6 +60,7 @@ _HELP = {
     "--scale": "of the section drawing in print: of svg (default: as big as the pot) and pdf"
     " (default: as fits A4)",
     "--mirrored": "in the drawing the section stands right, the outside left",
+    "--lang": "of the page, the overview and the drawings (default: en)",
     "--hypotheses": "K other pots that the sherd may come from, besides the one answer"
     " (default: 0)",
     "--again": "complete also what an earlier run with the same options has completed in --out",
@@ -78,7 +79,7 @@ def facts(args: argparse.Namespace) -> dict[str, Any]:
 def asked(args: argparse.Namespace) -> dict[str, Any]:
     """What a report says was asked for."""
     names = (*_MODEL, "fixed_fragment", "fragment", *arguments.FACTS, "clearance_mm", "hypotheses")
-    names += ("scale", "mirrored")
+    names += ("scale", "mirrored", "lang")
     formats = [form for form in FORMATS if form in args.formats]
     return {name: getattr(args, name) for name in names} | {"formats": formats}
 
@@ -128,6 +129,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--formats", nargs="+", choices=FORMATS, default=USUAL)
     add("--scale", choices=arguments.SCALES)
     add("--mirrored", action="store_true")
+    add("--lang", choices=arguments.LANGUAGES, default="en")
     add("--hypotheses", type=told("hypotheses"), default=0, metavar="K")
     add("--again", action="store_true")
     add("--overwrite", action="store_true")

@@ -19,6 +19,7 @@ def add_sheet(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("-o", "--out", type=pathlib.Path, required=True, help="the sheet, a .pdf")
     scale = "of all drawings (default: 1:3)"
     parser.add_argument("--scale", choices=arguments.SCALES, default="1:3", help=scale)
+    parser.add_argument("--lang", choices=arguments.LANGUAGES, default="en", help="of its words")
     overwrite = "replace a file that voxgan did not write, or that was changed since"
     parser.add_argument("--overwrite", action="store_true", help=overwrite)
     parser.set_defaults(run=_sheet)

@@ -1,9 +1,10 @@
 """Section drawings as PDF: one on its page, or many on sheets of A4.
 
-By Matplotlib, which brings its letters with it; a name in a script that these lack shows boxes.
+By Matplotlib with its own letters and those of `chinese.ttf`; a name in another script shows boxes.
 """
 
 import io
+import pathlib
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from voxgan_jax.drawing import plan
 from voxgan_jax.drawing.figure import Figure
 from voxgan_jax.drawing.plan import Plan
 from voxgan_jax.drawing.svg import TIMES
+from voxgan_jax.language import told
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +29,7 @@ _FOOT = "Black: from the sherd. Hatched, dashed, in ( ): inferred, a guess and n
 _HATCHING = "//////"
 """So many make lines 1.0 mm apart, which is `plan.HATCH`."""
 _INSIDE = {"solid": "black", "tint": ("black", plan.TINT)}
+_CHINESE = "Droid Sans Fallback"
 _POINT = 72 / 25.4
 """A mm in points."""
 
@@ -87,7 +90,7 @@ def sheet(drawings: Sequence[tuple[str, Figure]], times: int) -> bytes:
             pages[-1].append((made, x, y + tall - made.paper[1]))
             x += made.paper[0] + gap
         y += tall + _APART
-    return _written(pages, A4, f"Sections 1:{times}", _FOOT)
+    return _written(pages, A4, told(f"Sections 1:{times}"), told(_FOOT))
 
 
 def _written(
@@ -97,9 +100,13 @@ def _written(
     from matplotlib import rc_context
     from matplotlib.backends.backend_pdf import PdfPages
     from matplotlib.figure import Figure as Page
+    from matplotlib.font_manager import fontManager
 
     file = io.BytesIO()
+    if _CHINESE not in fontManager.get_font_names():
+        fontManager.addfont(pathlib.Path(__file__).with_name("chinese.ttf"))
     look: Any = {"pdf.fonttype": 42, "hatch.linewidth": plan.HATCH_PEN * _POINT}
+    look["font.family"] = ["DejaVu Sans", _CHINESE]
     about = {"Title": title, "CreationDate": None}
     with rc_context(look), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)

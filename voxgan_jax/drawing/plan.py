@@ -1,7 +1,7 @@
 """How a drawing lies on paper: pens, dimensions, scale bar, legend, and in which layer each is.
 
 Everything is in mm of the pot, as `figure` has it. What must have its size on paper, pens and
-letters, is counted in `Plan.mm`, the length that is 1 mm there.
+letters, is counted in `Plan.mm`, the length that is 1 mm there. Words are in the language spoken.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import numpy as np
 from voxgan_jax.drawing.figure import Facts, Figure
 from voxgan_jax.drawing.measures import NO_SCALE
 from voxgan_jax.drawing.outline import Points
+from voxgan_jax.language import told
 
 FIGURE = ("inferred", "spread", "given", "ghost", "edge", "line", "sherd")
 """The kinds of lines that a figure has."""
@@ -20,7 +21,7 @@ LAYERS = ("inferred", "section", "outline", "axis", "dimensions", "scale", "text
 LETTERS = 2.5
 """The size of text on paper in mm."""
 _LETTER = 1.5
-"""A letter is no wider than that on average."""
+"""A letter is no wider than that on average, but a Chinese one, which is as wide as high."""
 HATCH, HATCH_PEN = 1.0, 0.18
 """How far apart the lines of a hatching are, at 45°, and how thick, in mm on paper."""
 DASH = (1.2, 0.9)
@@ -115,11 +116,9 @@ def compose(
     """
     name = name if len(name) <= _NAME else f"…{name[1 - _NAME :]}"
     if figure is None:
-        words = [
-            Words("text", NO_SECTION, 1.0, 5.0, "start"),
-            Words("text", name, 1.0, 10.0, "start"),
-        ]
-        return Plan((0.0, 0.0, 80.0, 12.0), 1.0, [], words, NO_SECTION)
+        said = told(NO_SECTION)
+        words = [Words("text", *line, "start") for line in ((said, 1.0, 5.0), (name, 1.0, 10.0))]
+        return Plan((0.0, 0.0, 80.0, 12.0), 1.0, [], words, said)
     facts = figure.facts
     x, y = np.concatenate([line for lines in figure.lines.values() for line in lines]).T
     wide, high, low = float(np.abs(x).max()), float(y.min()), float(y.max())
@@ -134,7 +133,8 @@ def compose(
     shapes += [("axis", axis), ("measure", sizes)]
     shapes += [(kind, [line + start for line in lines]) for kind, lines in keys]
     words = lengths + [each._replace(x=each.x + start[0], y=each.y + start[1]) for each in notes]
-    return Plan((-side, top, 2 * side, start[1] + down - top), mm, shapes, words, _said(facts))
+    box = (-side, top, 2 * side, start[1] + down - top)
+    return Plan(box, mm, shapes, words, told(_said(facts)))
 
 
 def _sizes(
@@ -159,9 +159,7 @@ def _sizes(
             *(at + (2.8 if out > 0 else -1.0) * mm, base / 2),
         ),
     ]
-    words = [
-        Words("dimensions", text if shown else f"({text})", x, y) for text, shown, x, y in texts
-    ]
+    words = [Words("dimensions", told(t if shown else f"({t})"), x, y) for t, shown, x, y in texts]
     return lines, [*words[:2], words[2]._replace(upright=True)]
 
 
@@ -190,12 +188,12 @@ def _keys(
     shapes += [("full", cells[::2]), ("bar", [_rectangle(3 * mm, 0.0, length, 1.2 * mm)])]
     words.append(Words("scale", "0", 0.0, 1.6 * mm, "start"))
     said = facts.length(length, "g") + (f" (1:{times})" if times and facts.scaled else "")
-    words.append(Words("scale", said, 4 * mm + length, 1.6 * mm, "start"))
+    words.append(Words("scale", told(said), 4 * mm + length, 1.6 * mm, "start"))
     y, right = 5 * mm, 0.0
     if legend:
         for kind, text in _LEGEND:
             shapes.append((kind, [_rectangle(0.0, y, 4 * mm, 2.4 * mm)]))
-            words.append(Words("text", text, 5.4 * mm, y + 2.1 * mm, "start"))
+            words.append(Words("text", told(text), 5.4 * mm, y + 2.1 * mm, "start"))
             y += 4.2 * mm
         right = _end(words[-1], mm) + 2 * mm
     if facts.rim:
@@ -206,9 +204,9 @@ def _keys(
             around = (np.stack([np.sin(turn), np.cos(turn)], 1) for turn in turns)
             shapes.append((kind, [middle + 2.8 * mm * line for line in around]))
         text = f"{100 * facts.rim_share:.0f} % of the rim"
-        words.append(Words("dimensions", text, right + 8 * mm, 9.2 * mm, "start"))
+        words.append(Words("dimensions", told(text), right + 8 * mm, 9.2 * mm, "start"))
         y = max(y, 12.5 * mm)
-    for text in ("" if facts.scaled else NO_SCALE, name):
+    for text in ("" if facts.scaled else told(NO_SCALE), name):
         if text:
             words.append(Words("text", text, 0.0, y + 2.5 * mm, "start"))
             y += 4.2 * mm
@@ -220,7 +218,8 @@ def _rectangle(x: float, y: float, wide: float, high: float) -> Points:
 
 
 def _end(words: Words, mm: float) -> float:
-    return words.x + _LETTER * len(words.text) * mm
+    wide = [LETTERS if letter >= "\u2e80" else _LETTER for letter in words.text]
+    return words.x + sum(wide) * mm
 
 
 def _bar(most: float) -> tuple[float, float]:

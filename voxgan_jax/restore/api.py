@@ -49,6 +49,7 @@ def complete(
     clearance_mm: float = 0.2,
     mirrored: bool = False,
     scale: str | None = None,
+    lang: str = "en",
     name: str = "sherd",
     weights: str | pathlib.Path | None = None,
     workdir: str | pathlib.Path | None = None,
@@ -72,19 +73,18 @@ def complete(
         voxel_mm: side of a voxel; None: 1 for a grid; for a mesh, as fits the model's cube.
         up: where the rim is, seen from the base: x, y, z, -x, -y or -z.
         axis: the same as three numbers, for a mesh placed by its shape; then a point's, too, in mm.
-        height_mm, diameter_mm: of the whole pot.
-        rim, base: a mesh holds part of the pot's rim, or base.
+        height_mm, diameter_mm: of the whole pot. rim, base: a mesh holds part of its rim, or base.
         as_is, place: a mesh lies as it did in its pot, or does not, whatever else is given.
-        largest: of several bodies in a mesh the largest is the sherd.
-        body: the number of the one that is, the largest 1; or "all", which lie as in one pot.
+        largest, body: of several bodies in a mesh the largest is the sherd, or that of a number,
+            the largest 1, or "all", which lie as in one pot.
         fragments: which ids of a grid are given, 1…255; None takes all.
         hypotheses: how many other pots are wanted besides, 0…16.
         threshold: probability above which a voxel is added; None takes the model's own.
         whole_cube: the result fills the model's cube instead of the input's own box.
         resolution: of the `.vox` file: 64, 128 or 256 voxels along the model's cube; None: its own.
         clearance_mm: how far the missing piece stays from the original.
-        mirrored: the section stands right in the drawing, the outside left.
         scale: of the drawing in print, "1:1" to "1:5" or "1:10"; None: as big as the pot.
+        mirrored, lang: the section is drawn right; page and drawings are in en, de, es or zh.
         name: what the files of `Completion.write` are called where `sherd` is no file: "sherd", or
             "folder/sherd" in a folder below the results'.
         weights, workdir: a weights file or a run's folder, in place of the package's model.
@@ -120,7 +120,7 @@ def _complete(
     options = files.asked({"fragment": fragments, **told})
     about: dict[str, Any] = {"model": dict(model.about), "options": options}
     how: dict[str, Any] = {"fineness": fineness, "about": about}
-    how |= {option: told[option] for option in ("clearance_mm", "mirrored", "scale")}
+    how |= {option: told[option] for option in ("clearance_mm", "mirrored", "scale", "lang")}
     if isinstance(sherd, list) and all(isinstance(one, pathlib.Path) for one in sherd):
         paths = cast("list[pathlib.Path]", sherd)
         about["input"] = request.sherds[0].input

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from voxgan_jax.language import LANGUAGES
 from voxgan_jax.restore.naming import MOST_HYPOTHESES
 
 UNITS = ("mm", "cm", "m", "in")
@@ -197,6 +198,7 @@ TABLE = {
     "unit": _one_of(UNITS),
     "up": _one_of(UPS),
     "scale": _one_of(SCALES),
+    "lang": _one_of(LANGUAGES),
     "axis": Argument(
         "three numbers that are not all 0, as 0,0,1, or a point's, too", _axis, _numbers
     ),

@@ -104,7 +104,8 @@ def _is_sherd(path: pathlib.Path) -> bool:
 def asked(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a report as they come back from JSON: those that were given."""
     # By identity: 0 is a threshold, though it equals False.
-    given = {name: kept for name, kept in options.items() if kept is not None and kept is not False}
+    said = {**options, "lang": options.get("lang") if options.get("lang") != "en" else None}
+    given = {name: kept for name, kept in said.items() if kept is not None and kept is not False}
     return json.loads(json.dumps(given))
 
 

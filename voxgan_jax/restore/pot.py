@@ -5,7 +5,7 @@ import functools
 import json
 import pathlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from voxgan_jax.files import write_whole
 from voxgan_jax.geometry import solids
 from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
+from voxgan_jax.language import speaking
 from voxgan_jax.report import codec, meshes, overview, record, sizes
 from voxgan_jax.report.notebook import Frame, Shown
 from voxgan_jax.report.page import View, page, write_page
@@ -49,7 +50,7 @@ class Completion(Shown, Vessel):
     @functools.cached_property
     def drawing(self) -> str:
         """The section drawing for a page, as SVG: as big as the pot."""
-        return svg.svg(self.figure)
+        return speaking(self.lang, svg.svg, self.figure)
 
     @functools.cached_property
     def report(self) -> Report:
@@ -123,14 +124,11 @@ class Completion(Shown, Vessel):
         if "dxf" in formats:
             dxf.require()
         stem = pathlib.Path(out_dir) / naming.checked(self.name)
-        with ledger.published(
-            stem.parent,
-            naming.results(stem.name, formats, len(self.hypotheses)),
-            naming.results(stem.name, formats),
-            inputs=self.inputs,
-            overwrite=overwrite,
-        ) as private:
-            written = self._write(private / stem.name, formats)
+        counts = (len(self.hypotheses), naming.MOST_HYPOTHESES)
+        results = [naming.results(stem.name, formats, count) for count in counts]
+        how: Any = {"inputs": self.inputs, "overwrite": overwrite}
+        with ledger.published(stem.parent, *results, **how) as private:
+            written = speaking(self.lang, self._write, private / stem.name, formats)
         return written._replace(paths=[stem.parent / path.name for path in written.paths])
 
     def _write(self, stem: pathlib.Path, formats: Sequence[str]) -> Written:
@@ -194,18 +192,10 @@ class Completion(Shown, Vessel):
 
 
 def restore(
-    request: answers.Request,
-    answer: answers.Answer,
-    *,
-    name: str | None = None,
-    clearance_mm: float = 0.2,
-    fineness: int = 1,
-    scale: str | None = None,
-    mirrored: bool = False,
-    about: Mapping[str, Any] | None = None,
-    inputs: ledger.Marks = frozenset(),
+    request: answers.Request, answer: answers.Answer, *, name: str | None = None, **how: Any
 ) -> Completion:
-    """The restored pot of a request and the model's answer to it, of a name or that of its file."""
+    """The restored pot of a request and the model's answer to it, of a name or that of its file;
+    `how` says what else a `Vessel` may be told, as `clearance_mm` and `about`."""
     sherd = request.sherds[0]
     labels, (x, y, z) = answer.labels, answer.shift
     # The whole cube begins before the input's box; in h it is the far end that `shift` counts.
@@ -226,14 +216,9 @@ def restore(
         original=sherd.mesh if len(request.sherds) == 1 else None,
         placed=sherd.placement,
         told=sherd.told,
-        clearance_mm=clearance_mm,
-        fineness=fineness,
         scaled=sherd.scaled,
-        scale=scale,
-        mirrored=mirrored,
         probabilities=answer.probabilities,
-        about=about or {},
-        inputs=inputs,
         contents=sherd.contents,
         loose=sherd.loose,
+        **how,
     )

@@ -51,6 +51,7 @@ class Vessel:
         clearance_mm: how far the missing piece stays from the original.
         scaled: whether it is known how many mm a voxel has; otherwise it was taken as 1 mm.
         scale, mirrored: of the drawing: in print, as "1:3"; whether its section stands right.
+        lang: of page and drawings.
         probabilities: the model's own but where pieces were joined or dropped, in its cube.
         about: `model`, `options` and `input` of the report.
         inputs: `ledger.marks` of files that no result may replace.
@@ -77,6 +78,7 @@ class Vessel:
     scaled: bool = True
     scale: str | None = None
     mirrored: bool = False
+    lang: str = "en"
     probabilities: Float[np.ndarray, "r r r"] | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     inputs: ledger.Marks = frozenset()
