@@ -69,20 +69,15 @@ def facts(choices: Choices, path: pathlib.Path) -> dict[str, Any]:
     return told
 
 
-def options(
-    choices: Choices, path: pathlib.Path, others: Paths = (), lang: str = "en"
-) -> dict[str, Any]:
+def options(choices: Choices, path: pathlib.Path, others: Paths = (), lang: str = "en") -> Choices:
     """What the report says was asked for: as that of `command` does."""
     more = {"clearance_mm": CLEARANCE_MM, "hypotheses": choices.get("hypotheses", 0)}
     more |= {"lang": lang, "formats": list(FORMATS), "one_pot": files.named(others)}
     return files.asked(facts(choices, path) | more)
 
 
-def command(
-    choices: Choices, path: pathlib.Path, others: Paths = (), lang: str | None = None
-) -> str:
-    """The command that gives the same in a language, None for English, to be typed; `others` are of
-    the same pot."""
+def command(choices: Choices, path: pathlib.Path, others: Paths = (), lang: str = "") -> str:
+    """The command that gives the same, to be typed; `others` are of the same pot."""
     words = ["voxgan", "complete", *map(str, (path, *others)), *(["--one-pot"] if others else [])]
     told = {name: value for name, value in choices.items() if name != "others"}
     for name, value in {**facts(choices, path), **told}.items():

@@ -210,18 +210,11 @@ class Project:
             return [self._told(scan) for scan in self.scans.values()]
 
     def _told(self, scan: Scan) -> dict[str, Any]:
-        told = {"choices": scan.choices, "report": {}}
-        restored = scan.restored or told
+        restored = scan.restored or {"choices": scan.choices, "report": {}}
         made = restored["choices"]  # They give the files that are there.
-        lang = restored["report"].get("options", {}).get("lang")
-        return {
-            "choices": scan.choices,
-            "id": scan.id,
-            "name": scan.name,
-            "file": scan.file,
+        lang = restored["report"].get("options", {}).get("lang", "")
+        shown = ("id", "name", "file", "choices", "look", "restored", "fault")
+        return {name: getattr(scan, name) for name in shown} | {
             "undoable": bool(scan.before),
-            "look": scan.look,
-            "restored": scan.restored,
-            "fault": scan.fault,
             "command": choices.command(made, self.path(scan), self.others(made), lang),
         }

@@ -192,25 +192,20 @@ class Application:
 
 def application(bench: Bench, token: str, port: int, language: str | None = None) -> Guard:
     """The application of a workbench, which answers only who has the token (`guard`)."""
-    wrong = dict.fromkeys((ValueError, TypeError, OverflowError), _refused)
-    faults = {**wrong, KeyError: _missing, OSError: _failed}
+    wrong = dict.fromkeys((ValueError, TypeError, OverflowError), _fault(400))
+    gone, failed = _fault(404, "there is no such scan, or no longer"), _fault(500)
+    faults = wrong | {KeyError: gone, OSError: failed}
     app = Starlette(routes=Application(bench, language).routes(), exception_handlers=faults)
     return Guard(app, token, port)
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    """What was told cannot be: the page shows the reason."""
-    return JSONResponse({"fault": str(error)}, 400)
+def _fault(status: int, why: str | None = None) -> Callable[[Request, Exception], Any]:
+    """Answers with the reason, which the page shows: its own words, or the error's."""
 
+    async def answer(_: Request, error: Exception) -> Response:
+        return JSONResponse({"fault": why or str(error)}, status)
 
-async def _missing(_: Request, error: Exception) -> Response:
-    del error
-    return JSONResponse({"fault": "there is no such scan, or no longer"}, 404)
-
-
-async def _failed(_: Request, error: Exception) -> Response:
-    """A full disk, say."""
-    return JSONResponse({"fault": str(error)}, 500)
+    return answer
 
 
 class _Server(uvicorn.Server):

@@ -104,12 +104,16 @@ class Workbench:
         name = urllib.parse.quote(path.name)
         return json.loads(self.read(f"/scans?name={name}", path.read_bytes()))["id"]
 
-    def states(self) -> Iterator[State]:
-        """All that there is to know, now and after each change."""
+    def states(self) -> Iterator[dict[int, State]]:
+        """What there is to know of the scans by their numbers, now and after each change."""
+        known: dict[int, State] = {}
         with self._asked.open(self.root + "/events") as lines:
             for line in lines:
                 if line.startswith(b"data:"):
-                    yield json.loads(line.removeprefix(b"data:"))
+                    # What did not change is not told again.
+                    news = json.loads(line.removeprefix(b"data:"))["scans"]
+                    known = {scan["id"]: known.get(scan["id"], {}) | scan for scan in news}
+                    yield known
 
     def scan(self, number: int) -> State:
         """What is known of a scan now."""
@@ -122,7 +126,7 @@ class Workbench:
             ValueError: its work failed.
         """
         for state in self.states():
-            scan = next(scan for scan in state["scans"] if scan["id"] == number)
+            scan = state[number]
             if scan["fault"]:
                 raise ValueError(scan["fault"])
             if done(scan):
