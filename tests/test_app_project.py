@@ -369,10 +369,10 @@ def test_points_that_say_no_axis_are_told(points, middle, why):
 def test_the_command_asks_for_the_same(tmp_path, told):
     path = tmp_path / "my finds" / "sherd 1.stl"
     made = choices.checked(told, path)
-    words = shlex.split(choices.command(made, path, "zh" if "unit" in told else None))
+    words = shlex.split(choices.command(made, path, lang="zh" if "unit" in told else ""))
     args = build_parser(main).parse_args(words[1:])
     assert (words[:2], args.files) == (["voxgan", "complete"], [str(path)])
-    asked = choices.options(made, path, "zh" if "unit" in told else "en")
+    asked = choices.options(made, path, lang="zh" if "unit" in told else "en")
     assert list(files.asked(options.asked(args)).items()) == list(asked.items())
     wanted = {name: value for name, value in options.facts(args).items() if value}
     assert {name: value for name, value in choices.facts(made, path).items() if value} == wanted
