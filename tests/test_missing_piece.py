@@ -58,6 +58,14 @@ def test_where_the_gap_hardly_grows_with_the_level_it_is_kept_all_the_same(monke
     assert 6 < len(tried) <= 10 and tried[-1] < tried[0] + 0.8
 
 
+def test_where_no_level_keeps_it_clear_that_is_said(monkeypatch):
+    pot = bowl()
+    whole, original = surface(pot), surface(sherd(pot))
+    monkeypatch.setattr(missing_piece, "_gap", lambda *_: 0.0)
+    with pytest.raises(ValueError, match=r"no missing piece keeps 0.2 mm .* another --clearance"):
+        missing_piece.missing_piece(whole, original, 1.0, 0.2)
+
+
 def test_a_whole_pot_lacks_nothing():
     made = surface(bowl(16))
     assert missing_piece.missing_piece(made, made, 1.0) is None

@@ -93,10 +93,13 @@ def missing_piece(
     samples = voxelise.sample(original, step / 4)
     # Quickly built, which serves points as evenly spread as these.
     tree = KDTree(samples, leafsize=_LEAF, balanced_tree=False, compact_nodes=False)
-    levels = _distances(original, samples, tree, step, clearance + step / 2)
+    reach = clearance + step / 2
+    levels = _distances(original, samples, tree, step, reach)
     level = clearance + _CUT * step
     gap = 0.0
     for number in range(_ROUNDS):
+        if level > reach + 2 * levels.fine:  # Further out the grid ends, and so would the body.
+            break
         cut = whole - _grown(levels, level)
         piece, pieces = _without_slivers(cut, step)
         if piece is None:
