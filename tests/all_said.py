@@ -107,6 +107,7 @@ def why_missing(monkeypatch) -> Iterator[str]:
     inner = trimesh.creation.box([10.0] * 3)
     with monkeypatch.context() as patch:
         patch.setattr(missing_piece, "_gap", lambda *_: 0.24)
+        patch.setattr(missing_piece, "_ROUNDS", 1)
         outer = trimesh.creation.box([40.0] * 3)
         yield missing_piece.attempt(outer, inner, 2.0, 0.25)[1] or ""
     for made in (full, lambda *_: None):
@@ -117,7 +118,7 @@ def why_missing(monkeypatch) -> Iterator[str]:
 def loose() -> Iterator[record.Report]:
     """Reports of several loose sherds."""
     row = restored_bowl.ROW
-    one = pose.Loose("a 1.5.stl", "", (row, row, row, row), True, ())
+    one = pose.Loose("a 1.5.stl", "5", (row, row, row, row), True, ())
     note = contents.Contents(steps=0.5).notes
     two, aside = one._replace(frame=False, notes=note), one._replace(file="c.stl", move=None)
     for sherds in ((one, two, aside), (one, aside)):
