@@ -19,7 +19,9 @@ SPOKEN = contextvars.ContextVar("SPOKEN", default="en")
 """The language of pages and drawings in this thread."""
 
 _NUMBER = re.compile(r"(Ø )?[-+]?\d([-+\d.× e]*\d)?( ?(mm|cm|m|l|ml|%|°))?")
-_KEPT = re.compile(r"ending=[\w.]+|error=.+|(digest|file|model|name|unit)s?=([^;:]|&#?\w+;)+(?<!\.)")
+_KEPT = re.compile(
+    r"ending=[\w.]+|error=.+|(digest|file|model|name|unit)s?=([^;:]|&#?\w+;)+(?<!\.)"
+)
 """What stands in English by these names is of no language; it is no other sentence."""
 
 
