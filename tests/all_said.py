@@ -122,7 +122,7 @@ def loose() -> Iterator[record.Report]:
     note = contents.Contents(steps=0.5).notes
     two, aside = one._replace(frame=False, notes=note), one._replace(file="c.stl", move=None)
     for sherds in ((one, two, aside), (one, aside)):
-        yield restored_bowl.report(sherds=sherds)
+        yield restored_bowl.report(sherds=sherds, placement=record.Placement.of(placement()))
 
 
 def limits() -> set[str]:
@@ -186,6 +186,8 @@ def reports(monkeypatch) -> Iterator[record.Report]:
         yield dataclasses.replace(base, placement=place, measures=hole, **unscaled)
     yield restored_bowl.report(share_inferred=0.0, options={"mirrored": True})
     yield restored_bowl.report()
+    for known in ({}, {"model": dataclasses.replace(model, trained_on=None)}):
+        yield restored_bowl.report(date="2026-11-30", **known)
     about = {"trained_on": "Pots 1.5", "pots": None}
     for share in (0.004, 0.996):
         said = dataclasses.replace(model, **about)
@@ -215,7 +217,7 @@ def pages(monkeypatch) -> Iterator[str]:
         told = (report, surfaces, BOX, others, np.eye(4), drawing, files, profile, "index.html")
         yield page.page(page.View(*told))
     sure = [each for each in made if each.confidence]
-    placed = [dataclasses.replace(each, placement=made[1].placement) for each in sure]
+    placed = [dataclasses.replace(each, placement=made[4].placement) for each in sure]
     rows = [overview.Row(each, "", "") for each in (*made, *placed)]
     failed = overview.Failure("x", "x.stl", "x.stl: fault")
     yield overview.index(rows, [failed], len(rows) + 2)

@@ -115,7 +115,9 @@ def test_a_german_page_has_no_text_of_the_english_one(monkeypatch):
     for english, german in pairs:
         assert '<html lang="de">' in german
         both = {
-            text for text in set(shown(english)) & set(shown(german)) if re.search("[a-z]{3}", text)
+            text
+            for text in set(shown(english)) & set(shown(german))
+            if re.search("[a-z]{3}", re.sub(r"^[\w. ]+, sha256$", "", text))
         }
         assert both <= SAME
         assert set(re.findall('<span lang="en">(.*?)</span>', german)) <= {"fault"}
