@@ -17,8 +17,9 @@ from voxgan_jax.drawing import figure, measures, svg
 from voxgan_jax.drawing.profile import Profile
 from voxgan_jax.inference import bridge, confidence
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
-from voxgan_jax.report import loose_sherds, meshes, missing_piece, overview, page, record
-from voxgan_jax.scan import contents, doubts, pose
+from voxgan_jax.report import caption, loose_sherds, meshes, missing_piece, overview, page, record
+from voxgan_jax.report import sizes as report_sizes
+from voxgan_jax.scan import colours, contents, doubts, pose
 
 SIZES = {"rim_diameter_mm": 60.0, "base_diameter_mm": 50.5, "max_diameter_mm": 61.0}
 SIZES |= {"wall_mm": 4.2, "capacity_ml": 1234.0}
@@ -92,6 +93,9 @@ def noted() -> Iterator[str]:
     yield from plain.notes
     yield from plain._replace(taken=2, dust=1, dust_share=0.004, dust_size=body.size).notes
     yield from plain._replace(dust=3, steps=0.125, origin=(5e5, 0.5, -3.0)).notes
+    whys = ("too slow", "too big", "they lie beside its faces", "5: x.stl; 7")
+    yield from map(colours.LEFT_OUT.format, whys)
+    yield "its colours are not all there: no x.stl, b x.stl beside it that can be read"
 
 
 def why_missing(monkeypatch) -> Iterator[str]:
@@ -103,6 +107,7 @@ def why_missing(monkeypatch) -> Iterator[str]:
     inner = trimesh.creation.box([10.0] * 3)
     with monkeypatch.context() as patch:
         patch.setattr(missing_piece, "_gap", lambda *_: 0.24)
+        patch.setattr(missing_piece, "_ROUNDS", 1)
         outer = trimesh.creation.box([40.0] * 3)
         yield missing_piece.attempt(outer, inner, 2.0, 0.25)[1] or ""
     for made in (full, lambda *_: None):
@@ -113,11 +118,11 @@ def why_missing(monkeypatch) -> Iterator[str]:
 def loose() -> Iterator[record.Report]:
     """Reports of several loose sherds."""
     row = restored_bowl.ROW
-    one = pose.Loose("a 1.5.stl", "", (row, row, row, row), True, ())
+    one = pose.Loose("a 1.5.stl", "5", (row, row, row, row), True, ())
     note = contents.Contents(steps=0.5).notes
     two, aside = one._replace(frame=False, notes=note), one._replace(file="c.stl", move=None)
     for sherds in ((one, two, aside), (one, aside)):
-        yield restored_bowl.report(sherds=sherds)
+        yield restored_bowl.report(sherds=sherds, placement=record.Placement.of(placement()))
 
 
 def limits() -> set[str]:
@@ -128,12 +133,13 @@ def limits() -> set[str]:
 
 def reports(monkeypatch) -> Iterator[record.Report]:
     """Reports that say between them all that there is."""
-    span = record.Interval(half=(1.5, 2.0), most=(1.25, 300.0))
-    names = ("height_mm", "rim_diameter_mm", "base_diameter_mm", "capacity_ml")
+    span = report_sizes.Interval(half=(1.5, 2.0), most=(1.25, 1.25))
+    spread = report_sizes.Spread(draws=32, **dict.fromkeys(report_sizes.SIZES, span))
     model = record.Model(file="m64.safetensors", sha256="0", limits=tuple(sorted(limits())))
     model = dataclasses.replace(
-        model, kind="a", threshold=0.5, source="b", commit="c", hypotheses_file="d"
+        model, kind="7", threshold=0.5, source="8", commit="9", trained_on="7 vox_pottery"
     )
+    model = dataclasses.replace(model, hypotheses_file="6", hypotheses_sha256="6")
     pieces = record.Pieces(
         **{"made": 3, "left": 2, "bridge_voxels": 9, "share_bridges": 0.004, "dropped_voxels": 3},
         **{"share_dropped": 0.02, "floor_voxels": 9, "plug_voxels": 2, "open_floor": True},
@@ -143,7 +149,10 @@ def reports(monkeypatch) -> Iterator[record.Report]:
         measures=ROUND,
         warnings=tuple(warned()),
         pieces=pieces,
-        spread=record.Spread(draws=32, **dict.fromkeys(names, span)),
+        spread=spread,
+        date="2026-11-30",
+        rim=report_sizes.Rim(percent=12.3, eve=0.123),
+        left_out_voxels=7,
         hypotheses=tuple(
             record.Hypothesis(share=0.25, measures=dataclasses.replace(ROUND, **lacking))
             for lacking in (
@@ -156,10 +165,18 @@ def reports(monkeypatch) -> Iterator[record.Report]:
         scan=record.Scan.of(contents.NOTHING),
         model=model,
         input=record.Input(file="a.stl", bytes=9, sha256="1"),
-        options={"mirrored": True, "voxel_mm": 1.5},
+        options={"mirrored": True, "voxel_mm": 1.5, "unit": "inch"},
     )
     assert base.scan
-    yield dataclasses.replace(base, scan=dataclasses.replace(base.scan, notes=tuple(noted())))
+    noting = dataclasses.replace(base.scan, notes=tuple(noted()), turned_faces=5, outward=False)
+    yield dataclasses.replace(base, scan=noting)
+    options = dict.fromkeys(caption._TOLD, True)
+    for unit in (1.0, 25.4, 0.5):
+        body = contents.Contents((contents.Body((145.0, 1.25, 81.0), 1.0, 9),)).scaled(unit)
+        several = dataclasses.replace(spread, by_share=True)
+        known = {"scan": record.Scan.of(body), "options": options, "spread": several}
+        yield dataclasses.replace(base, **known)
+        options = {"unit": "mm"}
     small = dataclasses.replace(restored_bowl.MISSING, pieces=1, loops=2, stands_on="base")
     unscaled = {"scale": measures.NO_SCALE, "missing": small, "options": None, "hypotheses": ()}
     hole = dataclasses.replace(ROUND, capacity_ml=None, round_share=0.5)
@@ -169,6 +186,8 @@ def reports(monkeypatch) -> Iterator[record.Report]:
         yield dataclasses.replace(base, placement=place, measures=hole, **unscaled)
     yield restored_bowl.report(share_inferred=0.0, options={"mirrored": True})
     yield restored_bowl.report()
+    for known in ({}, {"model": dataclasses.replace(model, trained_on=None)}):
+        yield restored_bowl.report(date="2026-11-30", **known)
     about = {"trained_on": "Pots 1.5", "pots": None}
     for share in (0.004, 0.996):
         said = dataclasses.replace(model, **about)
@@ -183,7 +202,9 @@ def reports(monkeypatch) -> Iterator[record.Report]:
 
 def pages(monkeypatch) -> Iterator[str]:
     """Pages of all these reports, and of a batch."""
-    surfaces = meshes.Surfaces(BOX, ALL_LABELS, BOX, BOX)
+    dyed = BOX.copy()
+    dyed.visual.vertex_colors = np.arange(24, dtype=np.uint8).reshape(8, 3)
+    surfaces = meshes.Surfaces(BOX, ALL_LABELS, dyed, BOX)
     ends = ("_completed.vox", "_completed.stl", "_completed.glb", "_missing.stl")
     ends += ("_missing_upright.stl", "_section.svg", ".json", "_hypothesis1.stl")
     files = [f"x{end}" for end in ends]
@@ -196,7 +217,7 @@ def pages(monkeypatch) -> Iterator[str]:
         told = (report, surfaces, BOX, others, np.eye(4), drawing, files, profile, "index.html")
         yield page.page(page.View(*told))
     sure = [each for each in made if each.confidence]
-    placed = [dataclasses.replace(each, placement=made[1].placement) for each in sure]
+    placed = [dataclasses.replace(each, placement=made[4].placement) for each in sure]
     rows = [overview.Row(each, "", "") for each in (*made, *placed)]
     failed = overview.Failure("x", "x.stl", "x.stl: fault")
     yield overview.index(rows, [failed], len(rows) + 2)

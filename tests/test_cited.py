@@ -212,6 +212,15 @@ def test_the_rim_that_the_sherd_holds_is_its_eve(degrees):
     assert "it counts pots" in words(said) and record.Report.from_json(said.to_json()) == said
 
 
+def test_a_page_in_a_notebook_speaks_the_language_of_its_pot():
+    made = of_arc(120, 0)
+    english, german = made.view(), dataclasses.replace(made, lang="de").view()
+    assert '<html lang="en">' in english.page and 'title="Restored pot"' in english._repr_html_()
+    assert '<html lang="de">' in german.page and 'title="Ergänztes Gefäß"' in german._repr_html_()
+    assert "Digitale Rekonstruktion eines Gefäßes, erstellt am" in german.page
+    assert '"Kopiert."' in german.page and '"Copied."' not in german.page
+
+
 def test_below_the_rim_there_is_no_eve():
     said = of_arc(120, 4).report
     assert said.rim is None and "rim" not in said.to_json()

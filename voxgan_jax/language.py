@@ -19,7 +19,9 @@ SPOKEN = contextvars.ContextVar("SPOKEN", default="en")
 """The language of pages and drawings in this thread."""
 
 _NUMBER = re.compile(r"(Ø )?[-+]?\d([-+\d.× e]*\d)?( ?(mm|cm|m|l|ml|%|°))?")
-_KEPT = re.compile(r"ending=[\w.]+|(file|model|name|unit)s?=[^;:]+")
+_KEPT = re.compile(
+    r"ending=[\w.]+|error=.+|(digest|file|model|name|unit)s?=([^;:]|&#?\w+;)+(?<!\.)"
+)
 """What stands in English by these names is of no language; it is no other sentence."""
 
 
@@ -41,7 +43,9 @@ def known(english: str) -> str | None:
     White space counts as one blank. What stands for a name in braces is a number, or fits a text.
     """
     language = SPOKEN.get()
-    return _known(" ".join(english.split()), language) if english and language != "en" else english
+    if not english or language == "en":
+        return english
+    return _known(" ".join(str(english).replace("&#39;", "'").split()), language)
 
 
 @functools.lru_cache(maxsize=4096)

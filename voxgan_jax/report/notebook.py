@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from voxgan_jax.language import speaking
 from voxgan_jax.render import render
 from voxgan_jax.report import sentences
 from voxgan_jax.report.record import Report
@@ -28,10 +29,13 @@ class Shown:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Frame:
-    """A page within a notebook, so many pixels high."""
+    """A page within a notebook, so many pixels high, in one of `language.LANGUAGES`."""
 
     page: str
     height: int
+    lang: str = "en"
 
     def _repr_html_(self) -> str:
-        return render("frame.html.j2", page=self.page, height=self.height)
+        return speaking(
+            self.lang, lambda: render("frame.html.j2", page=self.page, height=self.height)
+        )

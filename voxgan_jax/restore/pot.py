@@ -91,7 +91,8 @@ class Completion(Shown, Vessel):
 
     def view(self, height: int = 640) -> Frame:
         """The page with the pot to turn, for a notebook: so many pixels high, nothing written."""
-        return Frame(page(self._view(self._with_missing())), height)
+        shown = speaking(self.lang, page, self._view(self._with_missing()))
+        return Frame(shown, height, self.lang)
 
     def write(
         self,
