@@ -23,6 +23,7 @@ SAME = {
     "x.stl",
     "Name",
     "Scan",
+    ". Commit",
 }
 """What may be called in another language as in English."""
 UNITS = {"mm", "cm", "ml", "voxgan", "jax", "IoU", "html", "stl"}
