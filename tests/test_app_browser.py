@@ -188,6 +188,7 @@ def test_the_pot_is_restored(bench, shown):
     shown.page.click("#restore")
     shown.page.wait_for_selector("#progress:not([hidden])")
     wait_for_pot(shown, bench, {"axis", "rim", "hypotheses"})
+    assert shown.page.locator("#before").is_hidden()
     report = bench.kept["restored"]["report"]
     assert 145 < report["measures"]["rim_diameter_mm"] < 175
     assert f"{report['measures']['height_mm']:.0f}"[:2] in shown.page.inner_text("#measures")
@@ -329,6 +330,7 @@ def test_what_takes_long_is_stopped(bench, shown):
     shown.page.wait_for_selector("#progress", state="hidden", timeout=10_000)
     assert bench.kept["restored"] == before
     assert bench.kept["choices"]["diameter_mm"] == 170
+    assert "before your last change" in shown.page.inner_text("#before")
     # The other pages were told all of it.
     others = [page for page in bench.context.pages if page != shown.page]
     others[0].wait_for_selector("#progress", state="hidden")

@@ -4,13 +4,17 @@ import pathlib
 
 import numpy as np
 import pytest
+import turned_pots
 import turned_sherds
 
+from voxgan_jax.geometry import surface
 from voxgan_jax.inference import model_card
+from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.placement import axis_fit, axis_maps, locator, place, view
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, inverse, matrix
 from voxgan_jax.report import codec, record
+from voxgan_jax.restore import vessel
 from voxgan_jax.scan import formats, pose
 
 
@@ -190,3 +194,19 @@ def test_the_package_holds_the_locator():
     assert path.is_file() and path.stat().st_size < 2_000_000
     with pytest.raises(FileNotFoundError):
         locator.load(pathlib.Path("none.safetensors"))
+
+
+def test_the_restored_pot_says_how_high_above_its_base_the_sherd_sits():
+    """What the model saw may have reached further: of that a loose bit was dropped."""
+    pot = turned_pots.bowl()
+    given = turned_pots.sherd(pot)
+    labels = np.where(given, np.uint8(GIVEN), np.where(pot, np.uint8(INFERRED), np.uint8(0)))
+    to_mm = surface.frame(labels.shape, 2.0)
+    point = (to_mm @ [11.5, 11.5, 0.0, 1.0])[:3]
+    seen = pose.Placement(to_mm, point, np.array([1.0, 0.0, 0.0]), 2.0, 50.0, 40.0, 98.7, 0.0, 1.0)
+    made = vessel.Vessel("x", labels, labels.astype(np.float32), to_mm, placed=seen).placement
+    base, middle = np.flatnonzero(pot.any(axis=(0, 1)))[-1] + 0.5, np.nonzero(given)[2].mean()
+    assert made is not None
+    assert made.above_base_mm == pytest.approx(2 * (base - middle), abs=0.01)
+    assert 0 < made.above_base_mm < made.height_mm < 49
+    assert f"middle {made.above_base_mm:.1f} mm above its base" in made.sentence

@@ -115,7 +115,7 @@ class Jobs:
                 if self._ended:
                     return
                 job = self._doing = self._waiting.pop(0)
-                self._step, self._killed = "step_waiting", False
+                self._step, self._killed = "step_loading", False
                 if self._process is None or not self._process.is_alive():
                     self._start()
             how, what = self._done(job)

@@ -14,7 +14,7 @@ from voxgan_jax.drawing.measures import Measures, measure
 from voxgan_jax.drawing.profile import Profile, profile_of
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference import refinement, wall_fit
-from voxgan_jax.inference.answer import Belief, Drawn, Hypothesis, Labels
+from voxgan_jax.inference.answer import GIVEN, Belief, Drawn, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, bounded
 from voxgan_jax.inference.round_pot import Section, section_of
@@ -216,8 +216,11 @@ class Vessel:
         if self.placed is None:
             return None
         width = self.measures.max_diameter_mm
+        base = np.flatnonzero(self.labels.any(axis=(0, 1)))[-1] + 0.5
+        middle = np.nonzero(self.labels == GIVEN)[2].mean()
         return self.placed._replace(
             height_mm=self.measures.height_mm,
+            above_base_mm=float(base - middle) * self.voxel_mm,
             diameter_mm=self.placed.diameter_mm if width is None else width,
             share=min(self.placed.share, *(doubt.share for doubt in self.doubts), 1.0),
         )

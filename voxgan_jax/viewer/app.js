@@ -43,6 +43,8 @@ function showAll() {
   if (scan.step) $("progress").firstElementChild.textContent = say(scan.step);
   $("fault").hidden = !scan.fault;
   $("fault").textContent = scan.fault ?? "";
+  const same = JSON.stringify(scan.restored?.choices) === JSON.stringify(scan.choices);
+  $("before").hidden = Boolean(!scan.restored || scan.step || scan.fault || same);
   $("again").hidden = Boolean(scan.look || scan.step);
   showChoices(scan);
   showResult(scan);
