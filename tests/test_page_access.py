@@ -80,7 +80,7 @@ def test_every_text_can_be_read(name, scheme, chromium, folder):
     shown.page.close()
 
 
-@pytest.mark.parametrize(("name", "count"), [("pot", 24), ("index", 8)])
+@pytest.mark.parametrize(("name", "count"), [("pot", 26), ("index", 8)])
 def test_whatever_has_the_focus_shows_it(name, count, chromium, folder):
     shown = Opened(chromium, folder / f"{name}.html")
     shown.page.locator("body").click(position={"x": 2, "y": 2})
@@ -109,7 +109,7 @@ def test_a_screen_reader_finds_a_name_for_all_that_it_tells(name, chromium, fold
     allowed = [("group", "")] if name == "pot" else []
     assert [node for node in found if not node[1].strip()] == allowed
     controls = [node for node in found if node[0] in _CONTROLS]
-    assert len(controls) == {"pot": 24, "index": 8}[name]
+    assert len(controls) == {"pot": 26, "index": 8}[name]
     assert len(set(controls)) == len(controls)
     images = [name for role, name in nodes if role == "image"]
     drawn = ["Section and outside of the restored pot"]

@@ -65,7 +65,7 @@ part(
 )
 part(
     "obj",
-    "colours and weights behind coordinates, points, lines, groups, materials",
+    "weights behind coordinates, points, lines, groups",
     more=((HEAD.replace("\n", " 1 .5 0\n") + "mtllib a\np 1\nl 1 2\ng a\n" + FACE).encode(), 9),
 )
 part(
@@ -128,7 +128,7 @@ part(
 )
 part(
     "ply",
-    "comments in Latin-1, textures that are not there, bytes behind",
+    "comments in Latin-1, bytes behind",
     latin=(ply(USUAL, FACES, head="comment grün\ncomment TextureFile no.png\n") + b"end", 9),
 )
 part(
@@ -163,7 +163,7 @@ def binary_off(name, more):
 
 part(
     "off",
-    "colours, normals, texture coordinates, comments, polygons",
+    "other colours, normals, texture coordinates, comments, polygons",
     plain=(off("OFF", ""), 9),
     colours=(off("COFF", " 9 9 9 255", " 255 0 0 # red"), 9),
     normals=(off("# mine\nNOFF", " 0 0 1"), 9),

@@ -197,7 +197,7 @@ part(
 )
 part(
     "3mf",
-    "supports for the printer",
+    "supports for the printer, colours",
     support=(three_mf(kind="support"), "no mesh can be read of it"),
 )
 part(
