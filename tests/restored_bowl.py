@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import trimesh
@@ -107,7 +107,7 @@ def restored(dye: Callable[[np.ndarray], np.ndarray] | None = None) -> page.View
     belief = pot.astype(np.float32)
     made = meshes.surfaces(labels, belief, matrix, None, section_of(labels, belief))
     if dye:
-        made.original.visual.vertex_colors = dye(made.original.vertices)
+        cast(Any, made.original.visual).vertex_colors = dye(made.original.vertices)
         made = meshes.surfaces(labels, belief, matrix, made.original, section_of(labels, belief))
     piece = missing_piece.missing_piece(made.body, made.original, STEP)
     assert piece is not None

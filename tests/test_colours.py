@@ -5,6 +5,7 @@ import io
 import json
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,10 +81,15 @@ def obj(mesh, uv, library="sherd.mtl"):
     return "\n".join(lines) + "\n"
 
 
-def colours_of(path, **options):
+def look(mesh) -> Any:
+    """What a mesh of any kind shows."""
+    return mesh.visual
+
+
+def colours_of(path, **options) -> Any:
     """What was read: its vertices in the file's coordinates, their colours, and notes."""
     mesh, _, contents = formats.read_mesh(path, **options)
-    found = np.asarray(mesh.visual.vertex_colors) if mesh.visual.kind == "vertex" else None
+    found = np.asarray(look(mesh).vertex_colors) if look(mesh).kind == "vertex" else None
     return mesh.vertices / mesh.metadata["unit_mm"] + contents.origin, found, contents.notes
 
 
@@ -96,7 +102,7 @@ def test_of_vertices_in_ply(tmp_path, kind, scale):
 
 def test_of_faces_in_ply(tmp_path):
     mesh = cone()
-    mesh.visual.face_colors = dyed(mesh.triangles_center)
+    look(mesh).face_colors = dyed(mesh.triangles_center)
     points, found, _ = colours_of(written(tmp_path / "a.ply", mesh.export(file_type="ply")))
     # The mean of the faces at a vertex, so nearly its own.
     assert_dyed(found, points, 11)
@@ -191,7 +197,7 @@ def test_of_a_picture_in_glb_and_where_its_scene_puts_it(tmp_path):
     part = trimesh.Trimesh(mesh.vertices / 1000, mesh.faces, process=False)
     part.visual = TextureVisuals(uv=uv, material=material)
     scene = trimesh.Scene()
-    turned = trimesh.transformations.rotation_matrix(0.7, [1, 2, 3], [0.1, 0, 0])
+    turned: Any = trimesh.transformations.rotation_matrix(0.7, [1, 2, 3], [0.1, 0, 0])
     scene.add_geometry(part, transform=turned)
     path = written(tmp_path / "a.glb", scene.export(file_type="glb"))
     points, found, notes = colours_of(path)
@@ -224,7 +230,7 @@ def test_of_vertices_in_glb_are_linear(tmp_path, bits):
     mesh = cone()
     linear = color.srgb_to_linear(dyed(mesh.vertices) / 255)
     part = trimesh.Trimesh(mesh.vertices / 1000, mesh.faces, process=False)
-    part.visual.vertex_colors = np.rint(255 * linear).astype(np.uint8)
+    look(part).vertex_colors = np.rint(255 * linear).astype(np.uint8)
     data = part.export(file_type="glb")
     if bits == 16:
         rows = np.column_stack([linear, np.ones(len(linear))])
@@ -259,7 +265,7 @@ def test_they_survive_dust_double_corners_and_a_far_origin(tmp_path):
 
 def test_a_scan_of_one_colour_has_none(tmp_path):
     mesh = cone()
-    mesh.visual.vertex_colors = np.full((len(mesh.vertices), 4), 200, np.uint8)
+    look(mesh).vertex_colors = np.full((len(mesh.vertices), 4), 200, np.uint8)
     _, found, notes = colours_of(written(tmp_path / "a.ply", mesh.export(file_type="ply")))
     assert found is None and notes == ()
 
@@ -328,5 +334,5 @@ def test_the_glb_of_the_pot_has_them_on_the_sherd(bowl, tmp_path):
 def test_several_loose_sherds_keep_theirs(bowl):
     one, other = bowl.surfaces.original, bowl.surfaces.original.copy()
     both = trimesh.util.concatenate([one, other.apply_translation([0, 0, 500])])
-    assert len(both.visual.vertex_colors) == 2 * len(one.vertices)
-    np.testing.assert_array_equal(both.visual.vertex_colors[-5:], one.visual.vertex_colors[-5:])
+    assert len(look(both).vertex_colors) == 2 * len(one.vertices)
+    np.testing.assert_array_equal(look(both).vertex_colors[-5:], look(one).vertex_colors[-5:])

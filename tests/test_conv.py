@@ -157,12 +157,12 @@ def test_second_derivatives_equal_lax(layer):
 @pytest.mark.parametrize("size", [2, 3])
 def test_overlap_add_is_the_transpose_of_windows(size):
     x = normal(11, 2, 4, 5, 6, 3)
-    seen = conv.windows(x, size)
+    seen: Any = conv.windows(x, size)
     assert seen.shape == (2, 5 - size, 6 - size, 7 - size, 3 * size**3)
     # The second voxel of the window at (0, 1, 2) is its neighbour along the last axis.
     np.testing.assert_array_equal(seen[1, 0, 1, 2, 3:6], x[1, 0, 1, 3])
     weights = normal(12, *seen.shape)
-    added = conv.overlap_add(weights, size)
+    added: Any = conv.overlap_add(weights, size)
     assert added.shape == x.shape
     assert float(jnp.vdot(seen, weights)) == pytest.approx(float(jnp.vdot(x, added)), rel=1e-4)
     # And the gradients, which are stated rather than derived, are just that.
