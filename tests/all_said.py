@@ -134,7 +134,8 @@ def limits() -> set[str]:
 def reports(monkeypatch) -> Iterator[record.Report]:
     """Reports that say between them all that there is."""
     span = report_sizes.Interval(half=(1.5, 2.0), most=(1.25, 1.25))
-    spread = report_sizes.Spread(draws=32, **dict.fromkeys(report_sizes.SIZES, span))
+    spans: Any = dict.fromkeys(report_sizes.SIZES, span)
+    spread = report_sizes.Spread(draws=32, **spans)
     model = record.Model(file="m64.safetensors", sha256="0", limits=tuple(sorted(limits())))
     model = dataclasses.replace(
         model, kind="7", threshold=0.5, source="8", commit="9", trained_on="7 vox_pottery"
@@ -202,7 +203,7 @@ def reports(monkeypatch) -> Iterator[record.Report]:
 
 def pages(monkeypatch) -> Iterator[str]:
     """Pages of all these reports, and of a batch."""
-    dyed = BOX.copy()
+    dyed: Any = BOX.copy()
     dyed.visual.vertex_colors = np.arange(24, dtype=np.uint8).reshape(8, 3)
     surfaces = meshes.Surfaces(BOX, ALL_LABELS, dyed, BOX)
     ends = ("_completed.vox", "_completed.stl", "_completed.glb", "_missing.stl")
