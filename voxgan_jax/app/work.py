@@ -52,10 +52,13 @@ def serve(pipe: multiprocessing.connection.Connection) -> None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
     accelerator.before_imports()
     accelerator.keep_compiled()
+    # Before there are two threads, which would import the same and stand in each other's way.
+    from voxgan_jax.app import views  # noqa: F401
+    from voxgan_jax.restore import batch
     from voxgan_jax.scan import worker
 
     worker.start()
-    threading.Thread(target=_warm_up, daemon=True).start()
+    threading.Thread(target=_warm_up, args=(batch,), daemon=True).start()
 
     def tell(key: str) -> None:
         if pipe.poll():
@@ -86,11 +89,9 @@ def _follow(sentinel: int) -> None:
     os._exit(1)
 
 
-def _warm_up() -> None:
+def _warm_up(batch: Any) -> None:
     """Load and compile what the first sherd needs; what is wrong is told by that sherd."""
     with contextlib.suppress(Exception):
-        from voxgan_jax.restore import batch
-
         batch.compile_ahead(model(0), placed=True)
 
 
