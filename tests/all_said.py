@@ -81,6 +81,9 @@ def warned() -> Iterator[str]:
     for found in (pose.PotSize(10.0, 12345.0), pose.PotSize(100.5, 100.5)):
         for told in (pose.PotSize(50.0, 200.0), pose.PotSize(200.0, 50.0)):
             yield from (doubt.text for doubt in doubts.of_pot(found, told))
+    pot, sherd, told = np.full((1, 1, 9), True), np.zeros((1, 1, 9), bool), {"rim": 1, "base": 1}
+    sherd[..., 4] = True
+    yield from (doubt.text for doubt in doubts.of_ends(pot, sherd, 4.0, told))
     turned = placement(other_axis=np.array([1.0, 0.25, 0.0]), wall_mm=2.5)
     for made in (turned, placement(wall_mm=2.5, shown_wall_mm=4.0)):
         yield from (doubt.text for doubt in doubts.of_placement(made, pose.PotSize()))

@@ -151,3 +151,14 @@ def test_info_warns_too_and_obeys(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "145000 ×" in said and "WARNING: a sherd of 145 m is not credible" in said
     assert "--unit mm (145 mm)" in said
+
+
+def test_a_rim_or_base_that_was_told_and_lies_elsewhere_is_doubted():
+    pot, sherd = np.zeros((4, 4, 30), bool), np.zeros((4, 4, 30), bool)
+    pot[1, 1, 5:25] = sherd[1, 1, 9:24] = True
+    (rim,) = doubts.of_ends(pot, sherd, 2.5, {"rim": True, "base": True})
+    assert "part of the rim" in rim.text and "is 10 mm off it; check --rim" in rim.text
+    assert not doubts.of_ends(pot, sherd, 2.5, {"base": True})
+    assert not doubts.of_ends(pot, sherd, 2.5, {})
+    sherd[1, 1, 7] = True
+    assert not doubts.of_ends(pot, sherd, 2.5, {"rim": True})

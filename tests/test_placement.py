@@ -210,3 +210,18 @@ def test_the_restored_pot_says_how_high_above_its_base_the_sherd_sits():
     assert made.above_base_mm == pytest.approx(2 * (base - middle), abs=0.01)
     assert 0 < made.above_base_mm < made.height_mm < 49
     assert f"middle {made.above_base_mm:.1f} mm above its base" in made.sentence
+
+
+def test_a_told_rim_that_the_restored_pot_has_elsewhere_is_warned_of_and_not_called_sure():
+    pot = turned_pots.bowl()
+    given = turned_pots.sherd(pot)
+    top = np.flatnonzero(pot.any(axis=(0, 1)))[0]
+    given[:, :, : top + 4] = False
+    labels = np.where(given, np.uint8(GIVEN), np.where(pot, np.uint8(INFERRED), np.uint8(0)))
+    to_mm = surface.frame(labels.shape, 2.0)
+    seen = pose.Placement(to_mm, to_mm[:3, 3], to_mm[:3, 0], 2.0, 50.0, 40.0, 9.0, 0.0, 1.0)
+    how = {"placed": seen, "about": {"options": {"rim": True}}}
+    made = vessel.Vessel("x", labels, labels.astype(np.float32), to_mm, **how)
+    (doubt,) = made.doubts
+    assert "hold part of the rim, but the restored pot's is 8 mm off it" in doubt.text
+    assert made.placement is not None and made.placement.word != "high"

@@ -176,9 +176,7 @@ class Scan:
     def of(cls, found: Contents) -> "Scan":
         """What was found, rounded."""
         number = 1 if len(found.bodies) == 1 else found.taken
-        size: Any = (
-            tuple(round(part, 2) for part in found.bodies[number - 1].size) if number else None
-        )
+        size: Any = tuple(round(mm, 2) for mm in found.bodies[number - 1].size) if number else None
         return cls(
             unit_mm=found.unit_mm,
             size_mm=size,

@@ -200,7 +200,7 @@ TABLE = {
     "scale": _one_of(SCALES),
     "lang": _one_of(LANGUAGES),
     "axis": Argument(
-        "three numbers that are not all 0, as 0,0,1, or a point's, too", _axis, _numbers
+        "three numbers that are not all 0, as 0,0,1, or a point's three besides", _axis, _numbers
     ),
     **dict.fromkeys(("voxel_mm", "height_mm", "diameter_mm"), _SIZE),
     **dict.fromkeys(("rim", "base", "as_is", "place", "whole_cube", "largest", "mirrored"), _FLAG),

@@ -202,24 +202,16 @@ def restore(
     # The whole cube begins before the input's box; in h it is the far end that `shift` counts.
     moved = np.eye(4)
     moved[:3, 3] = -y, -(labels.shape[1] - z - sherd.labels.shape[1]), -x
+    same = ("belief", "left_out", "shift", "hypotheses", "pieces", "drawn", "probabilities")
     return Completion(
         name=naming.of_fragments(name or naming.of_file(sherd.source), sherd.ids),
         labels=answers.mark(labels, answer.belief),
-        belief=answer.belief,
         matrix=sherd.to_mm @ moved,
         judged=answer.confidence,
-        left_out=answer.left_out,
-        shift=answer.shift,
-        hypotheses=answer.hypotheses,
-        pieces=answer.pieces,
-        drawn=answer.drawn,
         # Of several sherds their voxels stand for all.
         original=sherd.mesh if len(request.sherds) == 1 else None,
         placed=sherd.placement,
-        told=sherd.told,
-        scaled=sherd.scaled,
-        probabilities=answer.probabilities,
-        contents=sherd.contents,
-        loose=sherd.loose,
+        **{field: getattr(answer, field) for field in same},
+        **{field: getattr(sherd, field) for field in ("told", "scaled", "contents", "loose")},
         **how,
     )

@@ -204,6 +204,9 @@ class Vessel:
         if self.scaled:
             size = PotSize(self.measures.height_mm, self.measures.max_diameter_mm)
             found += doubts.of_pot(size, self.told)
+        if self.placed:
+            grids = self.labels > 0, self.labels == GIVEN
+            found += doubts.of_ends(*grids, self.voxel_mm, self.about.get("options", {}))
         return found + (doubts.of_placement(self.placed, self.told) if self.placed else [])
 
     @functools.cached_property

@@ -4,9 +4,13 @@ Nothing here changes an answer: what is stated is obeyed. But what contradicts i
 an answer is never called sure.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from voxgan_jax.geometry.solids import Mesh
+from voxgan_jax.geometry.surface import Voxels
 from voxgan_jax.scan.formats import UNITS
 from voxgan_jax.scan.pose import HIGH, Doubt, Placement, PotSize
 
@@ -20,6 +24,7 @@ _FINE = 5.0
 """In mm: thinner walls are often those of fine ware, whose pots are wider for their walls than the
 pots that the networks were trained on."""
 
+_OFF = 2  # voxels: a rim or base further off a sherd that was told to hold part of it misses it
 _LIKELY = (20.0, 1000.0)
 _USUAL = 100.0
 """In mm: between such sizes most sherds are, and of that size many."""
@@ -49,16 +54,22 @@ def of_pot(found: PotSize, told: PotSize) -> list[Doubt]:
             text = f"a pot with a {name} of {length(size)} is not credible; check --unit"
             doubts.append(Doubt(f"{text}, or --voxel-mm where it was given"))
         if stated is not None and abs(size / stated - 1) > MISSED:
+            more = f"{100 * abs(size / stated - 1):.0f} % {'more' if size > stated else 'less'}"
             text = f"the {name} was told as {length(stated)}, but the restored pot's is"
-            more = f"{abs(size / stated - 1):.0%}".replace("%", " %")
-            way = "more" if size > stated else "less"
-            doubts.append(
-                Doubt(
-                    f"{text} {length(size)}, {more} {way}: the model made no pot of that size of"
-                    " this sherd; check --unit and what else was told"
-                )
-            )
+            text += f" {length(size)}, {more}: the model made no pot of that size of this sherd;"
+            doubts.append(Doubt(f"{text} check --unit and what else was told"))
     return doubts
+
+
+def of_ends(pot: Voxels, sherd: Voxels, voxel_mm: float, told: Mapping[str, Any]) -> list[Doubt]:
+    """Of a rim or base that was told to be on the sherd: the pot's lies elsewhere; rim at low w."""
+    pot, sherd = (np.flatnonzero(voxels.any(axis=(0, 1))) for voxels in (pot, sherd))
+    found = []
+    for name, rows in (("rim", sherd[0] - pot[0]), ("base", pot[-1] - sherd[-1])):
+        if told.get(name) and rows > _OFF:
+            text = f"the sherd was told to hold part of the {name}, but the restored pot's is"
+            found.append(Doubt(f"{text} {length(float(rows) * voxel_mm)} off it; check --{name}"))
+    return found
 
 
 def of_placement(made: Placement, told: PotSize) -> list[Doubt]:
