@@ -135,9 +135,12 @@ def test_what_reports_say_is_known_again(spoken, monkeypatch):
 
 
 def test_a_sentence_of_several_texts_is_put_together():
-    english = "high: it is in 3 pieces and its floor is open; expected overlap with the true pot 0.64"
+    english = (
+        "high: it is in 3 pieces and its floor is open; expected overlap with the true pot 0.64"
+    )
     said = (
-        "hoch: es ist in 3 Teilen und sein Boden ist offen; erwartete Deckung mit dem wahren Gefäß 0,64"
+        "hoch: es ist in 3 Teilen und sein Boden ist offen; erwartete Deckung mit dem wahren Gefäß"
+        " 0,64"
     )
     assert language.speaking("de", language.told, english) == said
     assert language.speaking("de", language.told, "1 234.5 voxels") == "1 234,5 Voxel"
