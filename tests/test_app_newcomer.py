@@ -36,7 +36,7 @@ def ready(tmp_path_factory):
     told["axis"] = [(told["centre"] + sign * reach).tolist() for sign in (-1, 1)]
     look = {"mesh": True, "bodies": [], "notes": [], "unit_mm": 1.0}
     look |= {"size": scan.extents.tolist(), "middle": scan.centroid.tolist()}
-    report = pot.report.to_json() | {"warnings": [WARNING]}
+    report = pot.report.to_json() | {"warnings": [WARNING], "rim": {"percent": 12.3, "eve": 0.123}}
     made = {"report": report, "files": [f"rim sherd{end}" for end in ENDS]}
     shown = {"look_view": views.of_scan(scan, (0.0, 0.0, 1.0)), "restore_view": told}
     for name, value in (shown | {"look": look, "restore": made}).items():
@@ -108,7 +108,7 @@ def test_the_welcome_opens_the_file_chooser(bench, shown, ready):
 def test_what_cannot_be_turned_yet_says_why(bench, shown):
     assert shown.page.get_attribute("#flip", "aria-disabled") == "true"
     assert "mark the rim by three clicks" in (shown.page.get_attribute("#flip", "title") or "")
-    shown.page.click("#flip")
+    shown.page.click("#flip", force=True)
     assert "The axis is not known yet" in shown.page.inner_text("#trouble")
     assert kept(bench).choices == {}
 
@@ -129,14 +129,14 @@ def test_the_rim_is_found_near_the_edge_and_told(bench, shown):
     x, y = edge(shown, 0.5)
     shown.page.mouse.click(x, y - 40)
     assert line(shown).startswith("Nothing was hit there") and "3 more" in line(shown)
-    for share, left in ((0.03, "2 more"), (0.5, "1 more"), (0.97, "The rim was found")):
+    for share, left in ((0.15, "2 more"), (0.55, "1 more"), (0.95, "The rim was found")):
         assert left != "2 more" or "3 more" in line(shown)
         x, y = edge(shown, share)
         shown.page.mouse.click(x, y - 8)  # Beside it.
         shown.page.wait_for_selector(f"#hint:has-text('{left}')")
     said = re.search(r"about (\d+) mm across; your points span (\d+) %", line(shown))
     # The sherd is a sixth of its pot.
-    assert said and abs(int(said[1]) - 160) < 12 and 11 < int(said[2]) < 18
+    assert said and abs(int(said[1]) - 160) < 12 and 11 < int(said[2]) < 17, line(shown)
     shown.page.wait_for_selector("#hint:has-text('The pot is being restored')")
     shown.page.wait_for_selector("#progress:has-text('place in the pot')")
     covered = shown.page.evaluate(
@@ -167,13 +167,14 @@ def test_the_rim_is_found_near_the_edge_and_told(bench, shown):
     app_work.until(lambda: kept(bench).choices["axis"] == axis)
 
 
-def test_the_line_goes_when_the_pot_has_come(bench, shown):
+def test_the_pot_s_own_rim_is_told_when_it_has_come(bench, shown):
     shown.page.fill("[name=height_mm]", "")
     shown.page.press("[name=height_mm]", "Tab")
     app_work.until(lambda: "height_mm" not in kept(bench).choices)
     shown.page.click("#restore")
     shown.page.wait_for_selector("#viewer[data-shown^='[\"pot\"'][data-state=ready]")
-    assert line(shown) == ""
+    diameter = kept(bench).restored["report"]["measures"]["rim_diameter_mm"]
+    assert f"its rim is {diameter:.0f} mm across" in line(shown) and "12 % of it" in line(shown)
 
 
 def test_the_axis_is_read_in_its_field(shown):
@@ -228,8 +229,8 @@ def test_the_wheel_zooms_only_a_view_that_was_clicked(shown):
 
 
 def near(pixels, colour, factor=1.0):
-    """Which pixels have a colour, "#rrggbb", times a factor, give or take a little."""
-    wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+    """Which pixels have a colour times a factor, give or take a little."""
+    wanted = np.array(colour[:3])
     return (np.abs(pixels[..., :3] - factor * wanted) < 14).all(axis=-1)
 
 
@@ -240,12 +241,11 @@ def test_the_section_plane_begins_through_the_sherd_and_low_light_leaves_the_ins
         near(shown.drawn(), meshes.COLOURS[kind], 0.66) for kind in (GIVEN, INFERRED)
     )
     assert given.sum() > 300 and inferred.sum() > 300
-    inside = np.zeros(given.shape, bool)
-    inside[150:260, 350:500] = True
+    inside = (shown.drawn()[..., 3] > 200) & ~given & ~inferred
     bright = shown.drawn()[inside][:, :3].mean()
     shown.page.fill("[data-above]", "10")
     raked = shown.drawn()[inside][:, :3].mean()
-    assert 0.6 * bright < raked < 0.98 * bright
+    assert 0.7 * bright < raked < 0.98 * bright
     shown.page.click("[data-act=reset]")
     shown.page.uncheck("[data-section]")
 

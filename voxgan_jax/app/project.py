@@ -19,7 +19,7 @@ from typing import Any
 
 from voxgan_jax.app import choices
 from voxgan_jax.files import write_whole
-from voxgan_jax.language import told
+from voxgan_jax.language import LANGUAGES, told
 
 try:
     import fcntl
@@ -145,6 +145,8 @@ class Project:
                     raise ValueError(f"the name {name[:80]!r} is a path")
             self.scans, self._last = {int(scan.id): scan for scan in scans}, int(found["last"])
             self.language = found.get("language")
+            if self.language not in (None, *LANGUAGES):
+                raise ValueError(f"language {self.language!r}")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{self._file}: not a project of this version of voxgan ({error}); name another"

@@ -26,7 +26,7 @@ def chosen(accepted: str, told: str | None = None) -> str:
         accepted: what the browser says of its user's languages, the header Accept-Language.
         told: by the user; it goes before.
     """
-    if told in LANGUAGES:
+    if told:
         return told
     wishes = []
     for part in accepted.lower().split(","):

@@ -12,6 +12,7 @@ let stood = ""; // Of which scan and of what of it the view is.
 let unit = "mm"; // Without a scale lengths are in voxels.
 let picking = null; // { wanted, points, done, missed } while points are clicked.
 let said = ""; // The line on the picture while none are.
+let awaited = null; // Of which scan a pot is to come whose rim was clicked.
 
 // Lengths of a scan are in its file's unit; here all are mm.
 function inMm(data, scan) {
@@ -93,7 +94,8 @@ export async function show(scan) {
   if (which !== last) {
     last = which;
     if (!picking) kind = "pot"; // It has just come, or another scan is shown.
-    tell("");
+    tell(awaited === scan.id ? rimOf(scan) : "", 20);
+    awaited = null;
   }
   if (!scan.restored) kind = "scan";
   for (const button of document.querySelectorAll("[data-kind]")) {
@@ -156,18 +158,23 @@ function turnTo(which) {
   show(current());
 }
 
-// A line on the picture, as long as nothing is asked there.
-function tell(text) {
+// A line on the picture, as long as nothing is asked there; where seconds are told, so long.
+function tell(text, seconds = 0) {
   said = text;
   showPicked();
+  if (seconds && text) setTimeout(() => { if (said === text) tell(""); }, 1000 * seconds);
+}
+
+function rimOf({ restored: { report: { rim, measures } } }) {
+  if (!rim || measures.rim_diameter_mm === null) return "";
+  return say("rim_restored", { diameter: mm(measures.rim_diameter_mm), share: percent(rim.percent / 100) });
 }
 
 // Once in each browser it is told why the wheel scrolls the page and does not zoom.
 function passed() {
   if (picking || said || localStorage.getItem("wheel")) return;
   localStorage.setItem("wheel", "told");
-  tell(say("wheel"));
-  setTimeout(() => { if (said === say("wheel")) tell(""); }, 8000);
+  tell(say("wheel"), 8);
 }
 
 // Points are clicked.
@@ -244,10 +251,10 @@ export function pickRim() {
       }
       const { diameter, share } = rimThrough(points);
       const found = say("rim_found", { diameter: mm(diameter), share: percent(share) });
-      // A pot that was restored before is restored anew by itself.
       const can = scan.look.bodies.length === 0 || scan.choices.body;
-      if (can && (scan.restored || await onScan("restore"))) tell(`${found} ${say("rim_restoring")}`);
-      else tell(found);
+      awaited = can ? scan.id : null;
+      tell(can ? `${found} ${say("rim_restoring")}` : found);
+      if (can && !scan.restored) onScan("restore"); // One that was restored before is so anew by itself.
     },
   });
 }
