@@ -29,9 +29,9 @@ def until(truth: Callable[[], Any]) -> Any:
 
 
 @contextlib.contextmanager
-def bench(folder: pathlib.Path) -> Iterator[Bench]:
+def bench(folder: pathlib.Path, work: Callable[[Any], None] = pretend) -> Iterator[Bench]:
     """A workbench with a worker that pretends."""
-    made = Bench(Project(folder), pretend)
+    made = Bench(Project(folder), work)
     try:
         yield made
     finally:
@@ -58,9 +58,10 @@ def live(made: Bench) -> Iterator[str]:
 
 
 def client(made: Bench, language: str | None = None, known: bool = True) -> TestClient:
-    """The user's browser; not `known`: a stranger."""
+    """The user's browser; not `known`: a stranger. `language`: of the page, told at the start."""
+    made.project.language = language or made.project.language
     asking = TestClient(
-        server.application(made, TOKEN, PORT, language),
+        server.application(made, TOKEN, PORT),
         base_url=HOST,
         headers={"Origin": HOST},
         follow_redirects=False,

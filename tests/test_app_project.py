@@ -111,16 +111,16 @@ def test_the_command_is_that_of_the_files_that_are_there(tmp_path):
 def test_work_goes_on_where_nothing_can_be_kept(tmp_path, monkeypatch):
     with app_work.bench(tmp_path / "finds") as bench:
         scan, other = added(bench, tmp_path), added(bench, tmp_path, "other.stl")
-        save, full = bench.project._save, []
+        save, full = bench.project.save, []
 
         def failing():
             full.append(1)
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(bench.project, "_save", failing)
+        monkeypatch.setattr(bench.project, "save", failing)
         bench._submit("restore", scan)
         until(lambda: full and not bench.jobs.state())
-        monkeypatch.setattr(bench.project, "_save", save)
+        monkeypatch.setattr(bench.project, "save", save)
         bench.restore(other.id)
         until(lambda: other.restored)
 

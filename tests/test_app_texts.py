@@ -47,7 +47,7 @@ def test_no_text_is_missing_and_none_is_unused():
     known = set(texts.catalogue("en"))
     assert keys - known == set()
     assert {key for key in known - keys if not key.startswith(tuple(begun))} == set()
-    assert begun == {"part_", "label_", "measure_", "word_", "file_", "slide_"}
+    assert begun == {"part_", "label_", "measure_", "word_", "file_", "plain_", "slide_"}
     assert set(work.JOBS) == {"look", "restore"}
 
 

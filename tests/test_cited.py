@@ -78,7 +78,7 @@ def test_the_caption_says_what_the_report_holds():
         " each counted by its likelihood; the sherd holds 12 % of the rim (EVE 0.12). The place in"
         " the vessel was found by the program from the sherd's shape with fair confidence (0.52);"
         " the user told the direction of its axis, its height and that the sherd is of its rim;"
-        " the program's confidence in the whole is low (expected IoU with the true pot 0.43)."
+        " the program's confidence in the whole is low (expected overlap with the true pot 0.43)."
     )
 
 

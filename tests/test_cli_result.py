@@ -17,7 +17,7 @@ from voxgan_jax.report import codec, record
 from voxgan_jax.restore import batch, pot
 
 PLACED = placement("Placed by its shape: a pot 447 mm high", "low", 0.3)
-SURE = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
+SURE = confidence.Confidence("high", 0.77, "high: expected overlap with the true pot 0.77")
 
 
 class Answered:
@@ -41,14 +41,14 @@ def test_volumes_are_written_out(cubic_mm, said):
     lines = cli_result.in_words(result(cubic_mm)).splitlines()
     assert lines[0] == "done/sherd.html: 3045 voxels given, 12687 inferred"
     assert lines[1:] == [
-        "  confidence high: expected IoU with the true pot 0.77",
+        "  confidence high: expected overlap with the true pot 0.77",
         f"  missing: 2 pieces of {said}, 0.78 mm or more from the original",
     ]
 
 
 def test_the_place_follows_the_confidence():
     lines = cli_result.in_words(result(1.0, placement=PLACED)).splitlines()
-    assert lines[1] == "  confidence high: expected IoU with the true pot 0.77"
+    assert lines[1] == "  confidence high: expected overlap with the true pot 0.77"
     assert lines[2] == f"  {PLACED.sentence}"
 
 

@@ -71,7 +71,7 @@ def test_words(iou, word):
     rule = confidence.Rule(float(np.log(iou / (1 - iou))), none, wide)
     said = confidence.judge(rule, confidence.Features(*[0.0] * 7))
     assert said.word == word
-    assert said.sentence == f"{word}: expected IoU with the true pot {iou:.2f}"
+    assert said.sentence == f"{word}: expected overlap with the true pot {iou:.2f}"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_words(iou, word):
     ],
 )
 def test_a_doubtful_place_bounds_the_confidence(own, place, share, least):
-    found = confidence.Confidence(own, 0.77, f"{own}: expected IoU with the true pot 0.77")
+    found = confidence.Confidence(own, 0.77, f"{own}: expected overlap with the true pot 0.77")
     bounded = confidence.bounded(found, placement(share))
     assert bounded == (
         least,
@@ -97,7 +97,7 @@ def test_a_doubtful_place_bounds_the_confidence(own, place, share, least):
 @pytest.mark.parametrize("share", [None, 0.9])
 def test_a_sure_place_leaves_the_confidence(share):
     place = share and placement(share)
-    found = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
+    found = confidence.Confidence("high", 0.77, "high: expected overlap with the true pot 0.77")
     assert confidence.bounded(found, place) is found
     assert confidence.bounded(None, place) is None
 
@@ -110,7 +110,7 @@ def test_every_result_shows_the_bounded_confidence():
         assert place.word == word
         labels = np.zeros((8, 8, 8), np.uint8)
         labels[1:7, 1:7, 1:7] = 1
-        found = confidence.Confidence("high", 0.77, "high: expected IoU with the true pot 0.77")
+        found = confidence.Confidence("high", 0.77, "high: expected overlap with the true pot 0.77")
         belief = labels.astype(np.float32)
         answer = Answer(labels, 0, (0, 0, 0), belief, belief, found)
         request = Request((pose.Sherd(labels, (), "a.stl", MATRIX, placement=place),))
@@ -119,7 +119,7 @@ def test_every_result_shows_the_bounded_confidence():
         reports[word] = pot.report
     page = words(reports["low"])
     assert '<p class="grade">Low</p><p>The confidence of its place is low (0.19); if it' in page
-    assert '<p class="grade">High</p><p>Expected IoU' in words(reports["high"])
+    assert '<p class="grade">High</p><p>Expected overlap' in words(reports["high"])
     index = overview.index([overview.Row(report, "", "") for report in reports.values()])
     assert ">low <span" in index and "≤&nbsp;0.77</span>" in index
     assert 'data-value="2.77">high <span class="soft">0.77</span>' in index

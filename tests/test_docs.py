@@ -98,7 +98,7 @@ def _properties(schema):
 
 def test_iou_is_explained_before_conservators_meet_it():
     text = (DOCS / "restore.md").read_text()
-    assert text[text.index("IoU") :].startswith("IoU* to expect (intersection over union). Lay")
+    assert text[text.index("IoU") :].startswith("IoU* (intersection over union). Lay")
 
 
 def test_every_page_is_in_the_site_s_navigation():

@@ -18,7 +18,7 @@ from voxgan_jax.restore import batch, pot
 from voxgan_jax.scan import doubts
 from voxgan_jax.scan.pose import Placement, PotSize, Sherd, word_of
 
-SURE = Confidence("high", 0.9, "high: expected IoU with the true pot 0.90")
+SURE = Confidence("high", 0.9, "high: expected overlap with the true pot 0.90")
 
 
 def scan(longest, unit_mm):

@@ -72,6 +72,17 @@ def test_the_scale_bar_is_as_long_as_it_says():
         assert np.ptp(corners(outer)[:, 0]) == pytest.approx(10 * float(said.split()[0]))
 
 
+def test_the_legend_tells_of_brackets_only_where_there_are_any():
+    pot = cup()
+    half = pot & (np.indices(pot.shape)[0] > 19.5)
+    rimless = half & (np.indices(pot.shape)[2] > 15)
+    for given, brackets in ((half, False), (rimless, True)):
+        root = ET.fromstring(drawn(profile_of(pot, given)))
+        texts = [node.text or "" for node in root.iter(f"{SVG}text")]
+        assert any(text.startswith("(") for text in texts) == brackets
+        assert ("inferred; sizes in ( )" if brackets else "inferred") in texts
+
+
 def test_without_a_scale_the_drawing_speaks_of_voxels():
     svg = drawn(profile_of(cup()), scaled=False)
     root = ET.fromstring(svg)

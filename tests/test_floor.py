@@ -8,7 +8,7 @@ from voxgan_jax.inference import bridge, floor
 from voxgan_jax.inference.bridge import Pieces
 from voxgan_jax.inference.confidence import Confidence, of_pot
 
-HIGH = Confidence("high", 0.9, "high: expected IoU with the true pot 0.90")
+HIGH = Confidence("high", 0.9, "high: expected overlap with the true pot 0.90")
 
 
 def pot(hole, belief=0.3, neck=12.0):
@@ -82,7 +82,7 @@ def test_the_confidence_of_a_pot_in_pieces_or_with_an_open_floor_is_never_high()
     assert of_pot(HIGH, Pieces(2, 1, 10, floor=30)) is HIGH and of_pot(HIGH, None) is HIGH
     apart = of_pot(HIGH, Pieces(2, 2))
     assert apart.word == "fair" and apart.expected_iou == 0.9
-    assert apart.sentence == "fair: it is in 2 pieces; expected IoU with the true pot 0.90"
+    assert apart.sentence == "fair: it is in 2 pieces; expected overlap with the true pot 0.90"
     assert "fair: its floor is open; " in of_pot(HIGH, Pieces(1, 1, is_open=True)).sentence
     low = Confidence("low", 0.2, "low: strange")
     assert of_pot(low, Pieces(2, 2, is_open=True)) is low

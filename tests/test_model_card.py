@@ -30,7 +30,7 @@ def test_without_a_name_the_model_of_the_package_is_taken(run_file, tmp_path, mo
     labels[4:8, 4:10, 5:15] = 2
     done = predict.complete(completer, labels)
     assert done.confidence is not None
-    assert done.confidence.sentence == "high: expected IoU with the true pot 0.82"
+    assert done.confidence.sentence == "high: expected overlap with the true pot 0.82"
     with pytest.raises(ValueError, match="name either a weights file or the folder"):
         load(weights_file=run_file, workdir=tmp_path)
     assert load(weights_file=run_file).rule is None

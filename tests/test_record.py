@@ -48,7 +48,7 @@ def written(tmp_path_factory):
         (0, 0, 0),
         belief,
         belief,
-        Confidence("high", 0.77123, "high: expected IoU with the true pot 0.77"),
+        Confidence("high", 0.77123, "high: expected overlap with the true pot 0.77"),
         (Hypothesis(labels, belief, 0.123456),),
         Pieces(made=3, left=1, added=20, dropped=7),
     )
@@ -88,7 +88,7 @@ def test_the_json_has_the_keys_order_and_rounding_that_it_always_had(written):
     assert written["confidence"] == {
         "word": "high",
         "expected_iou": 0.77123,
-        "sentence": "high: expected IoU with the true pot 0.77",
+        "sentence": "high: expected overlap with the true pot 0.77",
     }
     place = written["placement"]
     assert list(place) == [*place["runner_ups"][0], "runner_ups"]

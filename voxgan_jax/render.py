@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from voxgan_jax import language
 
-_ROOMS = ("drawing", "report")
+_ROOMS = ("drawing", "report", "app")
 _WORDS = ('"Sort by"', "} of ${", "} voxels`", '"Copied."', '"Now press Ctrl-C or Cmd-C."')
 """English in scripts and styles, with what stands around it."""
 

@@ -15,7 +15,7 @@ from voxgan_jax.app.jobs import Jobs
 from voxgan_jax.app.project import Project, Scan
 from voxgan_jax.app.work import Job, serve
 from voxgan_jax.files import whole
-from voxgan_jax.language import LANGUAGES
+from voxgan_jax.language import LANGUAGES, speaking
 from voxgan_jax.scan import source
 
 
@@ -44,9 +44,18 @@ class Bench:
 
     def state(self) -> dict[str, Any]:
         """All that a page is told."""
-        steps = self.jobs.state()
-        scans = [scan | {"step": steps.get(scan["id"])} for scan in self.project.told()]
-        return {"project": str(self.project.folder), "scans": scans}
+        steps, told = self.jobs.state(), speaking(self.language, self.project.told)
+        scans = [scan | {"step": steps.get(scan["id"])} for scan in told]
+        about = {"project": str(self.project.folder), "language": self.project.language}
+        return about | {"scans": scans}
+
+    def speak(self, language: Any) -> None:
+        """Choose the language of the page for this project, whatever browsers ask for."""
+        if language not in LANGUAGES:
+            raise ValueError(f"language={language!r}: choose one of {', '.join(LANGUAGES)}")
+        self.language = self.project.language = language
+        self.project.save()
+        self.events.changed()
 
     def add(self, file: str) -> Scan:
         """A scan that lies in the project's folder now is looked at."""
@@ -136,8 +145,9 @@ class Bench:
 
     def flip(self, number: int) -> None:
         """Choose the other end up."""
-        scan, place = self._placed(number)
-        self.change(number, choices.flipped(scan.choices, place))
+        scan = self.project.scans[number]
+        axis = scan.choices.get("axis") or self._placed(number)[1]["axis_direction"]
+        self.change(number, {"axis": choices.flipped(axis)})
 
     def restore(self, number: int, kind: str = "restore") -> None:
         """Restore the pot with what is chosen."""

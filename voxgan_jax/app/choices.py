@@ -81,19 +81,16 @@ def command(choices: Choices, path: pathlib.Path, others: Paths = (), lang: str 
     words = ["voxgan", "complete", *map(str, (path, *others)), *(["--one-pot"] if others else [])]
     told = {name: value for name, value in choices.items() if name != "others"}
     for name, value in {**facts(choices, path), **told}.items():
+        option = "--" + name.replace("_", "-")
         if name == "axis" and value:
             # So that a minus is not taken for another option.
-            words.append("--axis=" + ",".join(f"{part:.10g}" for part in value))
+            words.append(f"{option}=" + ",".join(f"{part:.10g}" for part in value))
         elif value is True:
-            words.append(_option(name))
+            words.append(option)
         elif value:
-            words += [_option(name), f"{value:.10g}" if isinstance(value, float) else str(value)]
+            words += [option, f"{value:.10g}" if isinstance(value, float) else str(value)]
     words += ["--lang", lang] if lang else []
     return shlex.join([*words, "--formats", *FORMATS, "--out", "restored"])
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def rim_axis(points: Any, middle: Sequence[float]) -> list[float]:
@@ -144,7 +141,6 @@ def taking(choices: Choices, place: Mapping[str, Any]) -> Choices:
     } | choices
 
 
-def flipped(choices: Choices, place: Mapping[str, Any]) -> Choices:
-    """The choices with the other end of a place's axis up; a point of it that was told stays."""
-    point = choices.get("axis", [])[3:]
-    return choices | {"axis": rounded([*(-part for part in place["axis_direction"]), *point])}
+def flipped(axis: Sequence[float]) -> list[float]:
+    """An axis with its other end up; a point of it that was told stays."""
+    return rounded([*(-part for part in axis[:3]), *axis[3:]])

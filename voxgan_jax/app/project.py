@@ -19,6 +19,7 @@ from typing import Any
 
 from voxgan_jax.app import choices
 from voxgan_jax.files import write_whole
+from voxgan_jax.language import LANGUAGES, told
 
 try:
     import fcntl
@@ -86,6 +87,7 @@ class Project:
         self.folder = pathlib.Path(folder)
         self._lock = threading.RLock()
         self.scans: dict[int, Scan] = {}
+        self.language: str | None = None  # That was chosen for the page.
         self._last = 0
         if (
             self.folder.is_dir()
@@ -102,7 +104,7 @@ class Project:
                 raise ValueError(f"{self.folder / name}: a link; a project's folders are its own")
         self._open = self._held()
         try:
-            self._load() if self._file.is_file() else self._save()
+            self._load() if self._file.is_file() else self.save()
         except BaseException:
             self.close()
             raise
@@ -142,15 +144,20 @@ class Project:
                 if name in (".", "..") or pathlib.PurePath(name).name != name or "\\" in name:
                     raise ValueError(f"the name {name[:80]!r} is a path")
             self.scans, self._last = {int(scan.id): scan for scan in scans}, int(found["last"])
+            self.language = found.get("language")
+            if self.language not in (None, *LANGUAGES):
+                raise ValueError(f"language {self.language!r}")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{self._file}: not a project of this version of voxgan ({error}); name another"
                 " folder by --project"
             ) from error
 
-    def _save(self) -> None:
-        scans = [dataclasses.asdict(scan) for scan in self.scans.values()]
-        said = {"version": VERSION, "last": self._last, "scans": scans}
+    def save(self) -> None:
+        """Write it as it is now."""
+        with self._lock:
+            scans = [dataclasses.asdict(scan) for scan in self.scans.values()]
+        said = {"version": VERSION, "last": self._last, "language": self.language, "scans": scans}
         write_whole(self._file, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
 
     @contextlib.contextmanager
@@ -162,21 +169,21 @@ class Project:
         """
         with self._lock:
             yield self.scans[number]
-            self._save()
+            self.save()
 
     def add(self, file: str) -> Scan:
         """A scan that lies in `scans` now."""
         with self._lock:
             self._last += 1
             scan = self.scans[self._last] = Scan(self._last, file)
-            self._save()
+            self.save()
             return scan
 
     def remove(self, number: int) -> None:
         """Forget a scan, and delete its copy here, its views and its results."""
         with self._lock:
             scan = self.scans.pop(number)
-            self._save()
+            self.save()
         self.path(scan).unlink(missing_ok=True)
         for kind in ("scan", "pot"):
             self.view(scan, kind).unlink(missing_ok=True)
@@ -205,7 +212,7 @@ class Project:
         return {name: self.results(scan) / name for name in names}
 
     def told(self) -> list[dict[str, Any]]:
-        """What the page is told of every scan."""
+        """What the page is told of every scan, sentences in the language that is spoken."""
         with self._lock:
             return [self._told(scan) for scan in self.scans.values()]
 
@@ -217,4 +224,6 @@ class Project:
         return {name: getattr(scan, name) for name in shown} | {
             "undoable": bool(scan.before),
             "command": choices.command(made, self.path(scan), self.others(made), lang),
+            "notes": [told(note) for note in (scan.look or {}).get("notes", ())],
+            "warnings": [told(text) for text in restored["report"].get("warnings") or ()],
         }

@@ -19,13 +19,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import (
-    FileResponse,
-    HTMLResponse,
-    JSONResponse,
-    Response,
-    StreamingResponse,
-)
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from voxgan_jax import render
@@ -36,7 +30,8 @@ from voxgan_jax.app.project import Project, Scan
 from voxgan_jax.language import speaking
 from voxgan_jax.restore import files
 
-_SCRIPTS = [f"app{part}.js" for part in ("", "_base", "_choices", "_events", "_result", "_stage")]
+_PARTS = ("", "_base", "_choices", "_events", "_picture", "_result", "_rim", "_stage")
+_SCRIPTS = [f"app{part}.js" for part in _PARTS]
 ASSETS = ("page.css", "app.css", *_SCRIPTS, "vendor/three_viewer.min.js")
 """Files of the package's folder `viewer` that the page asks for."""
 
@@ -54,14 +49,10 @@ _DRAWING = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 class Application:
-    """What is answered, for one workbench.
+    """What is answered, for one workbench."""
 
-    Args:
-        language: of the page; None takes the browser's.
-    """
-
-    def __init__(self, bench: Bench, language: str | None = None):
-        self.bench, self.language = bench, language
+    def __init__(self, bench: Bench):
+        self.bench = bench
 
     def routes(self) -> list[Route]:
         """The addresses and who answers them."""
@@ -70,6 +61,7 @@ class Application:
             Route("/", self.page),
             Route("/assets/{name:path}", self.asset),
             Route("/texts", self.texts),
+            Route("/language", self.speak, methods=["POST"]),
             Route("/events", self.events),
             Route("/scans", self.receive, methods=["POST"]),
             Route(scan, self.remove, methods=["DELETE"]),
@@ -83,14 +75,20 @@ class Application:
     async def page(self, request: Request) -> Response:
         """The page, in the language of its user, in which all pages are made from now on."""
         self.bench.language = self._language(request)
-        return HTMLResponse(texts.page(self.bench.language))
+        return Response(texts.page(self.bench.language), media_type="text/html")
 
     async def texts(self, request: Request) -> Response:
         """The texts that its script shows."""
         return JSONResponse(texts.catalogue(self._language(request)))
 
+    async def speak(self, request: Request) -> Response:
+        """Have the page in the language that is sent as JSON."""
+        self.bench.speak((await self._said(request)).get("language"))
+        return Response(status_code=204)
+
     def _language(self, request: Request) -> str:
-        return texts.chosen(request.headers.get("accept-language", ""), self.language)
+        wished = request.headers.get("accept-language", "")
+        return texts.chosen(wished, self.bench.project.language)
 
     async def asset(self, request: Request) -> Response:
         """A script or a style sheet."""
@@ -190,12 +188,12 @@ class Application:
         return FileResponse(path, media_type=kind, **how)
 
 
-def application(bench: Bench, token: str, port: int, language: str | None = None) -> Guard:
+def application(bench: Bench, token: str, port: int) -> Guard:
     """The application of a workbench, which answers only who has the token (`guard`)."""
     wrong = dict.fromkeys((ValueError, TypeError, OverflowError), _fault(400))
     gone, failed = _fault(404, "there is no such scan, or no longer"), _fault(500)
     faults = wrong | {KeyError: gone, OSError: failed}
-    app = Starlette(routes=Application(bench, language).routes(), exception_handlers=faults)
+    app = Starlette(routes=Application(bench).routes(), exception_handlers=faults)
     return Guard(app, token, port)
 
 
@@ -252,14 +250,16 @@ def run(
     Args:
         inputs: files, folders and globs of scans that are copied into it.
         tell: is told the address, with its token, as soon as it is answered.
-        port, language: as of `listening` and `Application`.
+        port: as of `listening`.
+        language: of the page; None takes that chosen in it before, or the browser's.
     """
     with listening(port) as place, contextlib.closing(Bench(Project(project))) as bench:
+        bench.project.language = language or bench.project.language
         for path in files.collect(inputs):
             bench.bring(path)
         port, token = place.getsockname()[1], secrets.token_urlsafe(32)
         config = uvicorn.Config(
-            application(bench, token, port, language),
+            application(bench, token, port),
             log_level="warning",
             access_log=False,
             lifespan="off",

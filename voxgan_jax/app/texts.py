@@ -7,10 +7,8 @@ import functools
 import importlib.resources
 import json
 import re
-from typing import Any
 
-import jinja2
-
+from voxgan_jax import render
 from voxgan_jax.language import LANGUAGES
 
 
@@ -38,19 +36,6 @@ def chosen(accepted: str, told: str | None = None) -> str:
     return next((name for weight, name in wishes if weight and name in LANGUAGES), "en")
 
 
-def page(language: str, **values: Any) -> str:
+def page(language: str) -> str:
     """The page in a language; it asks for the rest of what it shows."""
-    texts = catalogue(language)
-    template = _environment().get_template("app.html.j2")
-    return template.render(language=language, t=texts.__getitem__, **values)
-
-
-@functools.cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("voxgan_jax", "app/templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return render.render("app.html.j2", language=language, t=catalogue(language).__getitem__)

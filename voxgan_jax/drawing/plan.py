@@ -34,7 +34,6 @@ _USUAL = 80
 """Where no scale is asked for, the pot is taken to be so many mm long on paper."""
 _BAR = 33
 """The scale bar is no longer on paper, in mm."""
-_LEGEND = (("key_given", "from the sherd"), ("key_inferred", "inferred; sizes in ( )"))
 NO_SECTION = "It is not round at any height, so it has no section."
 
 
@@ -191,7 +190,8 @@ def _keys(
     words.append(Words("scale", told(said), 4 * mm + length, 1.6 * mm, "start"))
     y, right = 5 * mm, 0.0
     if legend:
-        for kind, text in _LEGEND:
+        inferred = "inferred" if facts.rim and facts.based else "inferred; sizes in ( )"
+        for kind, text in (("key_given", "from the sherd"), ("key_inferred", inferred)):
             shapes.append((kind, [_rectangle(0.0, y, 4 * mm, 2.4 * mm)]))
             words.append(Words("text", told(text), 5.4 * mm, y + 2.1 * mm, "start"))
             y += 4.2 * mm

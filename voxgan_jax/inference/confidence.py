@@ -172,7 +172,7 @@ def judge(rule: Rule, features: Features) -> Confidence:
     if reasons:
         return Confidence("low", expected, f"{STRANGE}: {'; '.join(reasons)}")
     word = "high" if expected >= HIGH else "fair" if expected >= FAIR else "low"
-    return Confidence(word, expected, f"{word}: expected IoU with the true pot {expected:.2f}")
+    return Confidence(word, expected, f"{word}: expected overlap with the true pot {expected:.2f}")
 
 
 def of_pot(found: Confidence, pieces: Pieces | None) -> Confidence:

@@ -29,6 +29,7 @@ function showList() {
 }
 
 let shown = null; // The number of the scan.
+let turning = false; // To another language, by this window.
 
 function showAll() {
   const scan = current();
@@ -57,6 +58,7 @@ function hear(state) {
     return;
   }
   if ($("trouble").textContent === say("lost")) trouble("");
+  if (state.language && state.language !== document.documentElement.lang && !turning) location.reload();
   told.state = state;
   showAll();
 }
@@ -88,13 +90,19 @@ async function main() {
     await send([...event.target.files]);
     event.target.value = "";
   });
+  $("welcome").addEventListener("click", () => $("choose").click());
+  $("language").addEventListener("change", async ({ target }) => {
+    turning = true;
+    await ask("/language", { language: target.value });
+    if (current()?.restored) await onScan("restore"); // Its page and drawings, in this language.
+    location.reload();
+  });
   addEventListener("hashchange", showAll);
   takeDrops();
   chooseHere();
   stageHere();
   $("restore").addEventListener("click", () => onScan("restore"));
   $("undo").addEventListener("click", () => onScan("undo"));
-  $("flip").addEventListener("click", () => onScan("flip"));
   $("again").addEventListener("click", () => onScan("look"));
   $("stop").addEventListener("click", () => onScan("stop"));
   $("measure").addEventListener("click", toggleMeasure);

@@ -73,14 +73,17 @@ export function showChoices(scan) {
   if (!look) return;
   $("mesh_size").hidden = !look.mesh;
   $("voxel_size").hidden = look.mesh;
-  document.querySelector(".of_mesh").hidden = !look.mesh;
+  for (const part of document.querySelectorAll(".of_mesh")) part.hidden = !look.mesh;
   if (look.mesh) showUnits(scan);
   showBodies(scan);
   showOthers(scan);
-  $("notes").replaceChildren(...look.notes.map((note) => make("p", { className: "note" }, note)));
+  $("notes").replaceChildren(...scan.notes.map((note) => make("p", { className: "note" }, note)));
   $("restore").disabled = Boolean(scan.step) || (look.bodies.length > 0 && !choices.body);
   const several = Boolean(choices.others?.length);
-  $("flip").disabled = several || !scan.restored?.report.placement;
+  const isPlaced = scan.choices.axis || scan.restored?.report.placement;
+  const whyNot = several ? say("flip_several") : isPlaced ? "" : say("flip_unknown");
+  $("flip").setAttribute("aria-disabled", String(Boolean(whyNot)));
+  $("flip").title = whyNot;
   $("by_rim").disabled = several;
   for (const name of OF_ONE_SHERD) $("place").elements[name].disabled = several;
   const values = { ...choices, axis: choices.axis?.join(", ") ?? "", hypotheses: choices.hypotheses ?? 0 };
@@ -118,5 +121,10 @@ export function chooseHere() {
   }
   $("place").addEventListener("submit", (event) => event.preventDefault());
   $("by_rim").addEventListener("click", pickRim);
+  // It can be pressed all the same, by keyboard and finger too, and then says why it does nothing.
+  $("flip").addEventListener("click", ({ currentTarget }) => {
+    if (currentTarget.title) trouble(currentTarget.title);
+    else ask(`/scans/${of}/flip`);
+  });
 }
 

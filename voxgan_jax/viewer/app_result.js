@@ -5,6 +5,8 @@ const LENGTHS = ["height_mm", "rim_diameter_mm", "max_diameter_mm", "base_diamet
 // How names of files end, what is a part of another behind it.
 const ENDS = ["missing_upright.stl", "completed.vox", "completed.stl", "completed.glb", "missing.stl", "section.svg",
   "section.pdf", "html", "json", "stl"];
+// What most take away, in this order; each of these has a plain name.
+const FIRST = ["section.pdf", "completed.stl", "missing.stl", "html"];
 const VOLUMES = ["volume_ml", "capacity_ml"];
 
 function volume(ml) {
@@ -44,10 +46,20 @@ function hypothesis(report, other) {
   return make("li", {}, [...sizes, say("likelihood", { share: percent(other.share) })].join(", "));
 }
 
+const ending = (name) => ENDS.find((known) => name.endsWith(known));
+
 function file(scan, name) {
-  const end = ENDS.find((known) => name.endsWith(known));
-  const link = make("a", { href: `/scans/${scan.id}/files/${encodeURIComponent(name)}`, download: name }, name);
-  return make("li", {}, link, make("span", {}, say(`file_${end.replace(/\W/g, "_")}`)));
+  const key = ending(name).replace(/\W/g, "_");
+  const title = FIRST.includes(ending(name)) ? say(`plain_${key}`) : name;
+  const link = make("a", { href: `/scans/${scan.id}/files/${encodeURIComponent(name)}`, download: name }, title);
+  return make("li", {}, link, make("span", {}, say(`file_${key}`)));
+}
+
+function showFiles(scan, names) {
+  const first = FIRST.flatMap((end) => names.filter((name) => ending(name) === end));
+  const fill = (id, some) => $(id).replaceChildren(...some.map((name) => file(scan, name)));
+  fill("file_list", first);
+  fill("more_files", names.filter((name) => !first.includes(name)));
 }
 
 let known = "";
@@ -55,24 +67,26 @@ let known = "";
 export function showResult(scan) {
   const { restored } = scan;
   for (const id of ["result", "files", "section"]) $(id).hidden = !restored;
+  const lang = restored?.report.options?.lang;
+  $("in_other").hidden = !lang || lang === document.documentElement.lang;
   $("command").textContent = scan.command;
-  const now = JSON.stringify([scan.id, restored]);
+  const now = JSON.stringify([scan.id, restored, scan.warnings]);
   if (!restored || now === known) return;
   known = now;
   const { report } = restored;
   $("statement").textContent = say("statement", { share: percent(report.share_inferred) });
   const warning = (text) => make("p", { className: "note warning" }, text);
-  $("warnings").replaceChildren(...(report.warnings ?? []).map(warning));
+  $("warnings").replaceChildren(...scan.warnings.map(warning));
   $("measures").replaceChildren(...measures(report));
   const sure = report.confidence;
   $("trust").textContent = sure
-    ? say("trust", { word: say(`word_${sure.word}`), iou: fixed(sure.expected_iou, 2) }) : say("trust_unknown");
+    ? say("trust", { word: say(`word_${sure.word}`), overlap: fixed(sure.expected_iou, 2) }) : say("trust_unknown");
   const places = report.placement?.runner_ups ?? [];
   $("others").hidden = places.length === 0;
   refill($("runner_ups"), places.map((found, i) => place(report, found, i)));
   $("answers").hidden = report.hypotheses.length === 0;
   $("hypotheses_list").replaceChildren(...report.hypotheses.map((other) => hypothesis(report, other)));
-  $("file_list").replaceChildren(...restored.files.map((name) => file(scan, name)));
+  showFiles(scan, restored.files);
   $("all").href = `/scans/${scan.id}/all`;
   // The address is the same for another drawing.
   $("drawing").src = `/scans/${scan.id}/drawing?${known.length}${Date.now()}`;

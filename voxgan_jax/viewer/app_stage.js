@@ -1,5 +1,7 @@
 // The 3D view of what is on the bench, and what is clicked in it.
-import { $, ask, current, make, mm, onScan, say, unitOf } from "./app_base.js";
+import { $, ask, current, make, mm, onScan, percent, say, unitOf } from "./app_base.js";
+import { savePicture } from "./app_picture.js";
+import { rimThrough } from "./app_rim.js";
 
 const LABELS = { 1: "given", 2: "inferred", 3: "uncertain" };
 let kind = "scan"; // What is shown: the scan, or the restored pot.
@@ -8,7 +10,9 @@ let last = ""; // Of which scan and which restored pot that is.
 let view = null;
 let stood = ""; // Of which scan and of what of it the view is.
 let unit = "mm"; // Without a scale lengths are in voxels.
-let picking = null; // { wanted, points, done } while points are clicked.
+let picking = null; // { wanted, points, done, missed } while points are clicked.
+let said = ""; // The line on the picture while none are.
+let awaited = null; // Of which scan a pot is to come whose rim was clicked.
 
 // Lengths of a scan are in its file's unit; here all are mm.
 function inMm(data, scan) {
@@ -64,7 +68,7 @@ function switches(data) {
   const set = (title, all) => make("fieldset", { className: "switches" }, make("legend", {}, title), ...all);
   const cut = [
     toggle({ cut: "" }, say("cut_open"), null, false), toggle({ section: "" }, say("section_plane"), null, false),
-    slider("depth", -100, 100, 0), slider("facing", -180, 180, 0),
+    slider("depth", -100, 100, 0), slider("facing", -180, 180, -50), // Through axis and sherd.
   ];
   const isDyed = data.parts.some((part) => part.groups[0].colours);
   if (isDyed) cut.push(toggle({ dyed: "" }, say("scan_colours"), null, true));
@@ -72,7 +76,7 @@ function switches(data) {
   if (kind === "scan") {
     const only = toggle({ part: "pot" }, say("part_original"), null, true);
     only.hidden = true;
-    return [set(say("view"), [only, ...cut]), light];
+    return [set(say("view"), [...cut, only]), light];
   }
   const parts = data.parts.map((part, i) => (
     toggle({ part: part.id }, partName(part.id), i ? part.groups[0].colour : null, i === 0)
@@ -81,7 +85,8 @@ function switches(data) {
     toggle({ label: group.label }, say(`label_${LABELS[group.label]}`), group.colour, true)
   ));
   const axis = toggle({ axis: "" }, say("show_axis"), null, true);
-  return [set(say("show"), parts), set(say("of_the_pot"), labels), set(say("view"), [axis, ...cut]), light];
+  // First what has sliders, so that they are seen beside the picture that they change.
+  return [set(say("view"), [axis, ...cut]), set(say("show"), parts), set(say("of_the_pot"), labels), light];
 }
 
 export async function show(scan) {
@@ -89,6 +94,8 @@ export async function show(scan) {
   if (which !== last) {
     last = which;
     if (!picking) kind = "pot"; // It has just come, or another scan is shown.
+    tell(awaited === scan.id ? rimOf(scan) : "", 20);
+    awaited = null;
   }
   if (!scan.restored) kind = "scan";
   for (const button of document.querySelectorAll("[data-kind]")) {
@@ -129,7 +136,7 @@ export async function show(scan) {
   showSwitches(data, same);
   const canTurn = kind === "pot" && scan.restored.report.placement && !scan.choices.others?.length;
   const turnedTo = canTurn ? (ends) => axisAt(scan, ends) : null;
-  view = globalThis.voxganView.show($("viewer"), data, { clicked, cross: $("cross"), turnedTo, from });
+  view = globalThis.voxganView.show($("viewer"), data, { clicked, cross: $("cross"), turnedTo, from, passed });
   stood = `${scan.id} ${kind}`;
   if (picking) picking.points = []; // They were of what was shown before.
   showPicked();
@@ -151,12 +158,32 @@ function turnTo(which) {
   show(current());
 }
 
+// A line on the picture, as long as nothing is asked there; where seconds are told, so long.
+function tell(text, seconds = 0) {
+  said = text;
+  showPicked();
+  if (seconds && text) setTimeout(() => { if (said === text) tell(""); }, 1000 * seconds);
+}
+
+function rimOf({ restored: { report: { rim, measures } } }) {
+  if (!rim || measures.rim_diameter_mm === null) return "";
+  return say("rim_restored", { diameter: mm(measures.rim_diameter_mm), share: percent(rim.percent / 100) });
+}
+
+// Once in each browser it is told why the wheel scrolls the page and does not zoom.
+function passed() {
+  if (picking || said || localStorage.getItem("wheel")) return;
+  localStorage.setItem("wheel", "told");
+  tell(say("wheel"), 8);
+}
+
 // Points are clicked.
 
 function clicked(point) {
-  if (!picking || !point || $("viewer").dataset.shown !== known) return; // Else it is of what is leaving.
+  if (!picking || $("viewer").dataset.shown !== known) return; // Else it is of what is leaving.
   if (picking.points.length === picking.wanted) picking.points = [];
-  picking.points.push(point);
+  picking.missed = !point;
+  if (point) picking.points.push(point);
   showPicked();
   if (picking.points.length === picking.wanted) picking.done(picking.points);
 }
@@ -164,8 +191,11 @@ function clicked(point) {
 function showPicked() {
   view?.mark(picking?.points ?? [], Boolean(picking?.joined));
   $("cross").hidden = !picking;
-  $("hint").hidden = !picking;
-  if (picking) $("hint").textContent = say(picking.hint, { left: picking.wanted - picking.points.length });
+  $("hint").parentElement.classList.toggle("picking", Boolean(picking));
+  const asked = picking && say(picking.hint, { left: picking.wanted - picking.points.length });
+  const line = picking?.missed ? `${say("hint_missed")} ${asked}` : asked ?? said;
+  $("hint").hidden = !line;
+  if ($("hint").textContent !== line) $("hint").textContent = line;
   $("measure").setAttribute("aria-pressed", String(picking?.hint === "hint_measure"));
   $("by_rim").setAttribute("aria-pressed", String(picking?.hint === "hint_rim"));
 }
@@ -173,6 +203,7 @@ function showPicked() {
 function pick(told) {
   stopPicking();
   picking = { ...told, points: [] };
+  said = "";
   $("cross").style.left = "50%";
   $("cross").style.top = "50%";
   showPicked();
@@ -208,19 +239,29 @@ export function pickRim() {
   turnTo("scan");
   pick({
     wanted: 3, hint: "hint_rim",
-    done: (points) => {
-      const factor = unitOf(current());
+    done: async (points) => {
+      const scan = current();
+      const factor = unitOf(scan);
       stopPicking();
-      onScan("rim", { points: points.map((point) => point.map((value) => value / factor)) });
+      const taken = await onScan("rim", { points: points.map((point) => point.map((value) => value / factor)) });
+      if (current()?.id !== scan.id) return;
+      if (!taken) {
+        tell($("trouble").textContent);
+        return;
+      }
+      const { diameter, share } = rimThrough(points);
+      const found = say("rim_found", { diameter: mm(diameter), share: percent(share) });
+      const can = scan.look.bodies.length === 0 || scan.choices.body;
+      awaited = can ? scan.id : null;
+      tell(can ? `${found} ${say("rim_restoring")}` : found);
+      if (can && !scan.restored) onScan("restore"); // One that was restored before is so anew by itself.
     },
   });
 }
 
 export function stageHere() {
   $("picture").addEventListener("click", () => {
-    if (!view) return;
-    const name = `${current().name}_${kind}.png`;
-    make("a", { href: view.picture(), download: name }).click();
+    if (view) savePicture(view.picture(), { name: current().name, kind });
   });
   $("full").addEventListener("click", () => {
     if (document.fullscreenElement) document.exitFullscreen();

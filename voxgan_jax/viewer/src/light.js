@@ -6,7 +6,8 @@ export const LAMP = { around: 126, above: 49 };
 export const LOWEST = 5;
 
 // What falls on a surface that faces the viewer adds up to 1 as long as the lamp is not lowered: there
-// it has its legend's colour. A lower lamp shines the more strongly, and what fills the shadows goes.
+// it has its legend's colour. A lower lamp shines the more strongly, and much of what fills the shadows
+// goes: so much stays that the inside of a pot is still seen.
 const [KEY, FILL, AROUND] = [0.4, 0.26, 0.5];
 const FACING = KEY * Math.sin(MathUtils.degToRad(LAMP.above));
 
@@ -21,8 +22,8 @@ export function lights(scene, camera) {
     key.position.set(Math.cos(rise) * Math.cos(turn), Math.cos(rise) * Math.sin(turn), Math.sin(rise));
     const raking = Math.max(0, 1 - lamp.above / LAMP.above);
     key.intensity = Math.PI * (raking > 0 ? KEY + 0.8 * raking : FACING / Math.sin(rise));
-    fill.intensity = Math.PI * FILL * (1 - raking);
-    around.intensity = Math.PI * (AROUND - 0.38 * raking);
+    fill.intensity = Math.PI * FILL * (1 - 0.6 * raking);
+    around.intensity = Math.PI * (AROUND - 0.24 * raking);
   };
 }
 

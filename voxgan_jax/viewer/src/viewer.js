@@ -12,7 +12,10 @@ import { marks } from "./marks.js";
 
 const START = { turn: 0, tilt: 0.24, zoom: 1 };
 const STEP = Math.PI / 18;
-const SHERD = (40 * Math.PI) / 180; // So far right of the middle the sherd's middle is shown.
+// So far right of the middle the sherd's middle is shown; a section plane that is turned by 90° less
+// goes through it and through the axis.
+const SHERD = (40 * Math.PI) / 180;
+const NEAR = 12; // A click so many pixels beside what is shown takes its edge.
 const MARGIN = 48; // Pixels above and below the pot; the buttons take those below.
 
 function bytes(text) {
@@ -90,8 +93,9 @@ function upright(data) {
 
 // What is shown and how it is looked at from then on. `clicked` is told a point in mm, null beside the
 // pot; with it the keyboard moves a cross, an element of the stage, by Shift and arrows. `turnedTo` is
-// told the ends of the axis when it was moved by the stage's handles; `from` is how it is looked at first.
-function start(root, data, { clicked = null, cross = null, turnedTo = null, from = {} } = {}) {
+// told the ends of the axis when it was moved by the stage's handles; `from` is how it is looked at first;
+// `passed` is told when the wheel scrolled the page over a view that was not clicked.
+function start(root, data, { clicked = null, cross = null, turnedTo = null, from = {}, passed = null } = {}) {
   const leaving = new AbortController();
   const { signal } = leaving;
   const canvas = root.querySelector("canvas");
@@ -288,10 +292,21 @@ function start(root, data, { clicked = null, cross = null, turnedTo = null, from
     "+": "in", "=": "in", "-": "out", Home: "reset", 0: "reset",
   };
   const act = (name) => { acts[name](); draw(); };
+  // What is clicked, or the nearest within reach beside it; looked for in rings, the inner ones first.
   function click(x, y) {
+    if (!clicked) return;
     const frame = canvas.getBoundingClientRect();
     camera.updateMatrixWorld();
-    clicked?.(marked.hit(camera, 2 * (x - frame.left) / frame.width - 1, 1 - 2 * (y - frame.top) / frame.height));
+    const hit = (right, down) => marked.hit(
+      camera, 2 * (x + right - frame.left) / frame.width - 1, 1 - 2 * (y + down - frame.top) / frame.height,
+    );
+    let found = hit(0, 0);
+    for (let away = 2; !found && away <= NEAR; away += 2) {
+      for (let turn = 0; !found && turn < 2 * Math.PI; turn += Math.PI / 8) {
+        found = hit(away * Math.cos(turn), away * Math.sin(turn));
+      }
+    }
+    clicked(found);
   }
   function move(key) {
     const frame = canvas.getBoundingClientRect();
@@ -300,6 +315,7 @@ function start(root, data, { clicked = null, cross = null, turnedTo = null, from
     cross.style.top = `${limit(cross.offsetTop + 8 * y, 0, frame.height)}px`;
   }
   canvas.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") wake(false);
     if (clicked && cross && !cross.hidden) {
       const frame = canvas.getBoundingClientRect();
       const isMove = event.shiftKey && event.key.startsWith("Arrow");
@@ -361,6 +377,7 @@ function start(root, data, { clicked = null, cross = null, turnedTo = null, from
     return b ? { apart: Math.hypot(a.x - b.x, a.y - b.y), y: (a.y + b.y) / 2 } : null;
   };
   canvas.addEventListener("pointerdown", (event) => {
+    wake(true);
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, { x: event.clientX, y: event.clientY });
     still = fingers.size === 1 ? { x: event.clientX, y: event.clientY } : null;
@@ -393,9 +410,14 @@ function start(root, data, { clicked = null, cross = null, turnedTo = null, from
       still = null;
     }, { signal });
   }
-  // Only once it was clicked, lest a page that is scrolled stops at the pot.
+  // Only once it was clicked and until the pointer leaves it, lest a page that is scrolled stops at the pot.
+  const wake = (on) => canvas.toggleAttribute("data-awake", on);
+  canvas.addEventListener("pointerleave", () => wake(false), { signal });
   canvas.addEventListener("wheel", (event) => {
-    if (document.activeElement !== canvas && !event.ctrlKey) return;
+    if (!canvas.hasAttribute("data-awake") && !event.ctrlKey) {
+      passed?.();
+      return;
+    }
     event.preventDefault();
     at.zoom = limit(at.zoom * Math.exp(-event.deltaY * 0.0015), 0.5, 12);
     draw();
@@ -416,10 +438,11 @@ function start(root, data, { clicked = null, cross = null, turnedTo = null, from
     axisBack: () => { if (data.axis && !isMoved()) { marked.axisBack(); draw(); } },
     // Points in mm that are marked; where they are `joined`, a line runs through them.
     mark: (points, joined) => { marked.mark(points, joined); draw(); },
+    // The canvas, with what is to be seen now.
     picture: () => {
       aim();
       renderer.render(scene, camera);
-      return canvas.toDataURL("image/png");
+      return canvas;
     },
     // Gives the canvas back, fresh, for what is shown next.
     close: () => {

@@ -1,0 +1,35 @@
+"""A worker of `voxgan app` that restores nothing, but shows what a test laid ready, at once."""
+
+import json
+import pathlib
+import shutil
+import time
+from typing import Any
+
+STUCK_MM = 111.0
+"""The height of a pot at which it goes on until it is stopped."""
+
+
+def show(ready: str, pipe: Any) -> None:
+    """As `work.serve`; `ready` is a folder with what a look and a restored pot give and show:
+    `look.json`, `look_view.json`, `restore.json`, `restore_view.json`."""
+    folder = pathlib.Path(ready)
+    while True:
+        job = pipe.recv()
+        if job is None:
+            continue
+        pipe.send(("step", "step_placing"))
+        if job.choices.get("height_mm") == STUCK_MM and job.kind == "restore":
+            while not pipe.poll():
+                time.sleep(0.01)
+            pipe.send(("dropped", None))
+            continue
+        shutil.copyfile(folder / f"{job.kind}_view.json", job.view)
+        told = json.loads((folder / f"{job.kind}.json").read_text())
+        if job.kind == "restore":
+            told["choices"] = job.choices
+            told["report"]["options"]["lang"] = job.lang
+            job.out.mkdir(parents=True, exist_ok=True)
+            for name in told["files"]:
+                (job.out / name).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+        pipe.send(("done", told))
