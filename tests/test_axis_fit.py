@@ -6,7 +6,7 @@ import trimesh
 import turned_sherds
 
 from voxgan_jax.placement import axis_fit
-from voxgan_jax.placement.axis_lines import roundness
+from voxgan_jax.placement.axis_lines import roundness, slopes
 from voxgan_jax.placement.axis_maps import Lines
 from voxgan_jax.scan import walls
 
@@ -133,3 +133,30 @@ def test_about_its_axis_a_sherd_is_round_and_many_lines_give_what_each_gives_alo
     np.testing.assert_allclose(found[0], radius, rtol=1e-9)
     assert np.median(np.abs(distance[0])) < 0.05 < 0.1 < np.median(np.abs(distance[1]))
     assert np.median(np.abs(distance[2])) > 0.1
+
+
+def test_slopes_are_the_limits_of_differences():
+    mesh, pose = turned_sherds.turned(turned_sherds.bellied(noise=0.05))
+    surface = walls.wall(mesh)
+    rng = np.random.default_rng(0)
+    axis = pose[:3, 2] + 0.1 * rng.normal(size=3)
+    line = axis_fit.Axis(pose[:3, 3] + rng.normal(size=3), axis / np.linalg.norm(axis), 0.0)
+    moves = Lines(*rng.normal(size=(2, 4, 3)))
+    cylinder = axis_fit.cylindrical(line, surface.points)
+    frame = axis_fit.profile_frame(line, surface.points, surface.normals, *cylinder)
+    weight = rng.uniform(0.2, 1, len(surface.points))
+
+    def at(x):
+        direction = line.direction + x @ moves.directions
+        moved = Lines((line.point + x @ moves.points)[None], direction[None])
+        moved = moved._replace(directions=moved.directions / np.linalg.norm(direction))
+        return np.concatenate(roundness(moved, surface.points, frame, weight)).T
+
+    start = Lines(line.point[None], line.direction[None])
+    *found, radius = slopes(start, moves, surface.points, frame, weight)
+    np.testing.assert_allclose(radius, cylinder[0], rtol=1e-9)
+    for n, step in enumerate(1e-5 * np.eye(4)):
+        expected = (at(step) - at(-step)) / 2e-5
+        got = np.stack([part[:, n] for part in found], 1)
+        np.testing.assert_allclose(got, expected, atol=1e-5 * np.abs(expected).max())
+        assert np.abs(expected).max(0).min() > 0.1

@@ -9,13 +9,21 @@ turned surface: what is no wall, with another wall behind it, is left out.
 A sherd of a sphere or of a cylinder, and a flat one, fits many axes: several are returned.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Float
 from scipy import optimize
 
-from voxgan_jax.placement.axis_lines import Frame, hemisphere, nearest_lines, roundness, starts
+from voxgan_jax.placement.axis_lines import (
+    Frame,
+    hemisphere,
+    nearest_lines,
+    roundness,
+    slopes,
+    starts,
+)
 from voxgan_jax.placement.axis_maps import Lines
 from voxgan_jax.scan.walls import Wall
 
@@ -48,8 +56,6 @@ MEASURED = 1.1
 
 _ENOUGH = 1e-4  # A fit ends where it gains no more than this share.
 
-_STEP = float(np.finfo(float).eps ** 0.5)  # of the differences that stand for derivatives
-
 
 class Axis(NamedTuple):
     """A line: a point (that next to the sherd's middle) and a unit direction, either way round.
@@ -72,16 +78,35 @@ def find(surface: Wall, direction: Vector | None = None, widest: float | None = 
             before others. None keeps to what is usual for such a wall, but where a wider pot suits
             the surface much better.
     """
+    some = slice(None, None, max(len(surface.points) // _TRIED_POINTS, 1))
+    points, normals, anchors = (part[some] for part in surface[:3])
+    few = Wall(points, normals, anchors, surface.thickness)
+    limit = usual_radius(surface) if widest is None else widest
+    most = np.inf if widest is None else MEASURED * widest
+
+    def fits(lines: Sequence[Axis], wall: Wall, limit: float, rounds: int) -> list[Axis | None]:
+        free = direction is None
+        return [refined(wall, line, limit, free=free, rounds=rounds) for line in lines]
+
+    def best(found: Iterable[Axis | None], wall: Wall) -> list[Axis]:
+        order = sorted(filter(None, found), key=lambda a: (reach(a, wall.points) > most, a.error))
+        return distinct(order, size(surface.points))
+
+    lines = _lines(few, direction, most)
+    near = fits(lines, few, limit, 1)
+    found = best(fits(best(near, few)[:_KEPT], surface, limit, 3), surface)
     if widest is not None:
-        return _find(surface, direction, widest, told=True)
-    usual = usual_radius(surface)
-    found = _find(surface, direction, usual)
-    if all(reach(axis, surface.points) < _AT_THE_LIMIT * usual for axis in found):
+        suits = any(reach(axis, surface.points) <= most for axis in found)
+        return found if suits else [_pulled(axis, surface.points, widest) for axis in found]
+    held = [axis for axis in found if reach(axis, surface.points) >= _AT_THE_LIMIT * limit]
+    least = min([axis.error for axis in found], default=0.0)
+    if not held or least < _EXACT * _scale(surface):
         return found
-    least = min(axis.error for axis in found)
-    if least < _EXACT * _scale(surface):
-        return found
-    freed = _find(surface, direction, np.inf)
+    for line, axis in zip(lines, near, strict=True):
+        if axis is None or reach(axis, few.points) >= _AT_THE_LIMIT * limit:
+            held.append(line)
+    near = fits(held, few, np.inf, 1)
+    freed = best(fits(best(near, few)[:_KEPT], surface, np.inf, 3), surface)
     wider = [axis._replace(wide=True) for axis in freed if axis.error < _WIDER * least]
     return [*wider, *found] if direction is None else (wider or found)
 
@@ -103,33 +128,17 @@ def size(points: Points) -> float:
     return float(np.linalg.norm(points - points.mean(0), axis=1).max())
 
 
-def _find(
-    surface: Wall, direction: Vector | None, widest: float, *, told: bool = False
-) -> list[Axis]:
-    """The likeliest axes of a pot whose radius is, or where it is not told should be, no more."""
-    points, normals, free = surface.points, surface.normals, direction is None
-    extent = size(points)
+def _lines(few: Wall, direction: Vector | None, most: float = np.inf) -> list[Axis]:
+    """Lines that the normals of some points meet well: one alone of a known direction. Those of
+    which a point lies further off than `most` come last."""
     directions = hemisphere(_DIRECTIONS)
     if direction is not None:
         directions = (np.asarray(direction, float) / np.linalg.norm(direction))[None]
-    some = slice(None, None, max(len(points) // _TRIED_POINTS, 1))
-    cost, centres = nearest_lines(directions, surface.anchors[some], normals[some])
+    cost, centres = nearest_lines(directions, few.anchors, few.normals)
     lines = [Axis(*line, 0.0) for line in zip(centres, directions, strict=True)]
-    most = MEASURED * widest if told else np.inf
-    if told:
-        cost = cost + np.array([reach(line, points[some]) > most for line in lines])
-    few = Wall(points[some], normals[some], surface.anchors[some], surface.thickness)
-
-    def worth(axis: Axis) -> tuple[bool, float]:
-        return bool(reach(axis, points) > most), axis.error
-
-    rough = [refined(few, lines[n], widest, free=free, rounds=1) for n in starts(directions, cost)]
-    found = distinct(sorted(filter(None, rough), key=worth), extent)[:_KEPT]
-    fine = [refined(surface, axis, widest, free=free) for axis in found]
-    found = distinct(sorted(filter(None, fine), key=worth), extent)
-    if not told or any(not worth(axis)[0] for axis in found):
-        return found
-    return [_pulled(axis, points, widest) for axis in found]
+    if np.isfinite(most):
+        cost = cost + np.array([reach(line, few.points) > most for line in lines])
+    return [lines[n] for n in starts(directions, cost)]
 
 
 def _pulled(axis: Axis, points: Points, widest: float) -> Axis:
@@ -172,52 +181,63 @@ def refined(
     Returns:
         None where the fit fails.
     """
-    points, normals = surface.points, surface.normals
-    axis, scale = start, _scale(surface)
+    points, axis, scale = surface.points, start, _scale(surface)
     weight, distance = np.ones(len(points)), np.zeros(len(points))
     for _ in range(rounds):
-        first, second = beside(axis.direction)
-        radius, height = cylindrical(axis, points)
-        frame = profile_frame(axis, points, normals, radius, height)
-
-        def moved(x: Float[np.ndarray, "k m"], axis=axis, first=first, second=second) -> Lines:
-            move = np.stack([first, second])
-            directions = axis.direction + (x[:, 2:] @ move if free else np.zeros((len(x), 3)))
-            directions = directions / np.sqrt((directions**2).sum(1, keepdims=True))
-            return Lines(axis.point + scale * (x[:, :2] @ move), directions)
-
-        def several(x: Float[np.ndarray, "k m"], frame=frame, weight=weight):
-            distance, radius = roundness(moved(x), points, frame, weight)
-            beyond = np.zeros((len(x), 1))
-            if radius.max() > widest:
-                # Else a plane's axis would lie anywhere.
-                beyond = np.maximum(np.median(radius, axis=1, keepdims=True) - widest, 0.0)
-                beyond *= 0.1 * np.sqrt(len(points))
-            return np.concatenate([np.sqrt(weight) * distance, beyond], axis=1)
-
-        def slopes(x: Float[np.ndarray, "m"], several=several) -> Float[np.ndarray, "n m"]:
-            # Differences as `least_squares` takes them, but all at once.
-            steps = _STEP * np.where(x < 0, -1, 1) * np.maximum(1, np.abs(x))
-            here, *there = several(np.vstack([x, x + np.diag(steps)]))
-            return ((there - here) / steps[:, None]).T
-
-        solved = optimize.least_squares(
-            lambda x, several=several: several(x[None])[0],
-            np.zeros(4 if free else 2),
-            cast(Any, slopes),
-            method="lm",
-            max_nfev=60,
-            ftol=_ENOUGH,
-            xtol=_ENOUGH,
-        )
-        (point,), (direction,) = moved(solved.x[None])
-        axis = Axis(point, direction, 0.0)
-        if not np.isfinite(point).all():
+        frame = profile_frame(axis, points, surface.normals, *cylindrical(axis, points))
+        moves = _moves(axis.direction, scale, free=free)
+        axis = _roundest(axis, moves, points, frame, weight, widest)
+        if not np.isfinite(axis.point).all():
             return None
         axis, distance = _beside_sherd(axis, points, frame, weight)
         spread = 1.5 * np.median(np.abs(distance)) + 1e-9 * scale
         weight = 1 / (1 + (distance / (2 * spread)) ** 2)
     return axis._replace(error=float(np.median(np.abs(distance))))
+
+
+def _roundest(
+    start: Axis, moves: Lines, points: Points, frame: Frame, weight: Values, widest: float
+) -> Axis:
+    """The axis to which the moves lead about which the walls are roundest; `refined` tells more."""
+    heavy = 0.1 * np.sqrt(len(points))
+
+    def moved(x: Float[np.ndarray, "m"]) -> tuple[Lines, float]:
+        turned = start.direction + x @ moves.directions
+        length = float(np.linalg.norm(turned))
+        return Lines((start.point + x @ moves.points)[None], (turned / length)[None]), length
+
+    def left(x: Float[np.ndarray, "m"]) -> Float[np.ndarray, "_"]:
+        (distance,), (radius,) = roundness(moved(x)[0], points, frame, weight)
+        # Else a plane's axis would lie anywhere.
+        beyond = np.median(radius) - widest if radius.max() > widest else 0.0
+        return np.append(np.sqrt(weight) * distance, heavy * max(beyond, 0.0))
+
+    def change(x: Float[np.ndarray, "m"]) -> Float[np.ndarray, "_ m"]:
+        line, length = moved(x)
+        shorter = Lines(moves.points, moves.directions / length)
+        change, wider, radius = slopes(line, shorter, points, frame, weight)
+        middle = np.argpartition(radius, len(radius) // 2)[len(radius) // 2]
+        beyond = heavy * wider[middle] * (radius[middle] > widest)
+        return np.vstack([np.sqrt(weight)[:, None] * change, beyond])
+
+    solved = optimize.least_squares(
+        left,
+        np.zeros(len(moves.points)),
+        cast(Any, change),
+        method="lm",
+        max_nfev=60,
+        ftol=_ENOUGH,
+        xtol=_ENOUGH,
+    )
+    (point,), (direction,) = moved(solved.x)[0]
+    return Axis(point, direction, 0.0)
+
+
+def _moves(direction: Vector, scale: float, *, free: bool) -> Lines:
+    """How a line is moved and, where it is `free`, tilted by numbers near 0."""
+    aside, still = np.stack(beside(direction)), np.zeros((2, 3))
+    both = Lines(np.concatenate([scale * aside, still]), np.concatenate([still, aside]))
+    return both if free else Lines(both.points[:2], both.directions[:2])
 
 
 def told(surface: Wall, direction: Vector, point: Vector) -> Axis:

@@ -1,10 +1,11 @@
 """Lines that may be a sherd's axis: those that the normals of its walls meet best, one for each
 direction that is tried, and how round its walls are about some."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.polynomial import legendre
 
 from voxgan_jax.placement.axis_maps import Lines
@@ -19,6 +20,8 @@ a sherd lies."""
 _DEGREE = 12
 """Of the polynomial that either wall's profile is fitted by: with 4 a neck or a rim drew the axis
 away."""
+
+_DERIVED = legendre.legder(np.eye(_DEGREE + 1))  # the slope of each, of lower ones
 
 _STARTS = 18  # directions from which a fit begins
 _APART_DEGREES = 20.0  # between the starts
@@ -93,21 +96,66 @@ def roundness(
     radius = np.sqrt(np.maximum(np.einsum("kni,kni->kn", away, away) - height**2, 0))
     along, across = (a * radius + b * height for a, b in turn)
     distance = np.empty_like(across)
-    # One wall is not the other moved: at a neck or a lip it bends elsewhere.
-    for own in filter(len, map(np.flatnonzero, (side, ~side))):
-        distance[:, own] = _left(along.take(own, 1), across.take(own, 1), weight[own])
+    for own in _walls(side):
+        wall = _wall(along.take(own, 1), across.take(own, 1), weight[own])
+        distance[:, own] = wall.left
     return distance, radius
 
 
-def _left(
+def slopes(
+    line: Lines, moves: Lines, points: Points, frame: Frame, weight: Values
+) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n m"], Values]:
+    """How what `roundness` gives about one line changes with moves of it (Golub and Pereyra 1973:
+    "The differentiation of pseudo-inverses and nonlinear least squares problems"), and the radii.
+
+    Args:
+        moves: of the line's point, and of its direction before that has a length of 1.
+    """
+    turn, side = frame
+    away, (direction,) = points - line.points, line.directions
+    height = away @ direction
+    radius = np.sqrt(np.maximum(np.einsum("ni,ni->n", away, away) - height**2, 1e-18))
+    turns = moves.directions - np.outer(moves.directions @ direction, direction)
+    higher = away @ turns.T - moves.points @ direction
+    wider = -(away @ moves.points.T + height[:, None] * higher) / radius[:, None]
+    along, across = ((a * radius + b * height, a * wider + b * higher) for a, b in turn)
+    change = np.empty_like(higher)
+    for own in _walls(side):
+        wall = _wall(along[0][None, own], across[0][None, own], weight[own])
+        basis, stretched = wall.basis[0], along[1][own] / wall.half[0]
+        bent = _DERIVED @ wall.fitted[0, :, 0] @ basis[:-1]
+        moved = across[1][own] - bent[:, None] * stretched
+        pull = (weight[own] * wall.left[0])[:, None] * stretched
+        right = (basis * weight[own]) @ moved
+        right += _DERIVED.T @ (basis[:-1] @ pull)
+        change[own] = moved - basis.T @ np.linalg.solve(wall.equations[0], right)
+    return change, wider, radius
+
+
+def _walls(side: Bool[np.ndarray, "n"]) -> Iterable[Int[np.ndarray, "_"]]:
+    """The places of either wall's points: at a neck or a lip one bends elsewhere than the other."""
+    return filter(len, map(np.flatnonzero, (side, ~side)))
+
+
+class _Wall(NamedTuple):
+    """A smooth line through each row of one wall's points, and what it leaves of them."""
+
+    half: Float[np.ndarray, "k 1"]
+    basis: Float[np.ndarray, "k p n"]
+    equations: Float[np.ndarray, "k p p"]
+    fitted: Float[np.ndarray, "k p 1"]
+    left: Float[np.ndarray, "k n"]
+
+
+def _wall(
     along: Float[np.ndarray, "k n"], across: Float[np.ndarray, "k n"], weight: Values
-) -> Float[np.ndarray, "k n"]:
-    """What a smooth line leaves of each row of one wall's points."""
+) -> _Wall:
     low, high = along.min(1, keepdims=True), along.max(1, keepdims=True)
-    even = (along - (high + low) / 2) / np.maximum((high - low) / 2, 1e-9)
-    basis = legendre.legvander(even, _DEGREE).swapaxes(1, 2)
+    half = np.maximum((high - low) / 2, 1e-9)
+    basis = legendre.legvander((along - (high + low) / 2) / half, _DEGREE).swapaxes(1, 2)
     weighted = basis * weight
     # Legendre's polynomials are nearly orthogonal here, so these equations are good enough.
     equations = weighted @ basis.swapaxes(1, 2) + 1e-9 * len(weight) * np.eye(basis.shape[1])
     fitted = np.linalg.solve(equations, weighted @ across[:, :, None])
-    return across - (fitted.swapaxes(1, 2) @ basis)[:, 0]
+    left = across - (fitted.swapaxes(1, 2) @ basis)[:, 0]
+    return _Wall(half, basis, equations, fitted, left)
