@@ -43,6 +43,7 @@ def _calibrate(args: argparse.Namespace) -> None:
     progress = tqdm(protocol.samples(pots), total=count, unit="file", disable=None)
     part = confidence_fit.calibrate(model, iter(progress), batch_size=args.batch_size)
     line = f"scripts/calibrate_confidence.py --data_dir DIR --split {args.split}"
+    card.setdefault("weights", weights_package.describe(weights_file))
     card["confidence"] = {"command": line} | part
     target = weights_package.write_card(weights_file, card)
     print(f"{target}: {part['files']} files of {part['pots']} pots")

@@ -60,7 +60,7 @@ def _confidence(path: pathlib.Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     card = json.loads(path.read_text(encoding="utf-8"))
-    if "confidence" not in card:
+    if not {"weights", "confidence"} <= set(card):
         raise ValueError(f"{path}: a card without a confidence; calibrate those weights first")
     return {"calibrated_for": card["weights"]["sha256"], **card["confidence"]}
 
