@@ -56,6 +56,7 @@ MISSING = record.Missing(
     undercut_share=0.1,
     overhang_share=0.25,
     stands_on="rim",
+    parts=tuple(record.Part(volume_mm3=mm3, direction=(0.0, 0.0, 1.0)) for mm3 in (1000.0, 234.0)),
 )
 
 

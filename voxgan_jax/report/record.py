@@ -7,7 +7,9 @@ that is None by default is left out of the JSON where it is None; any other stan
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import numpy as np
 
 from voxgan_jax.drawing.measures import NO_SCALE, Measures
 from voxgan_jax.geometry import solids
@@ -192,6 +194,14 @@ class Scan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of the missing piece that can be put in straight."""
+
+    volume_mm3: float
+    direction: Annotated[Point, "in which it is put in, in the scan's coordinates, of length 1"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Missing:
     """The missing piece: what the restored pot adds to the original."""
 
@@ -205,6 +215,10 @@ class Missing:
     undercut_share: Annotated[float, "of the joint, in the way when it is put in straight"]
     overhang_share: Annotated[float, "of its surface, needs supports when printed upright"]
     stands_on: Annotated[End, "which end of the pot is down in the upright copy"]
+    parts: Annotated[
+        tuple[Part, ...] | None,
+        "put in one after the other; one: the piece as it is; left out where no way was found",
+    ] = None
 
     @classmethod
     def of(cls, made: "Printing", clearance: float) -> "Missing":
@@ -221,6 +235,14 @@ class Missing:
             undercut_share=round(made.undercut_share, 4),
             overhang_share=round(made.overhang_share, 4),
             stands_on=made.foot,
+            parts=tuple(
+                Part(
+                    volume_mm3=round(solids.volume(part.mesh.vertices, part.mesh.faces), 3),
+                    direction=cast(Any, tuple(np.round(part.way, 4).tolist())),
+                )
+                for part in made.parts
+            )
+            or None,
         )
 
 
