@@ -6,7 +6,7 @@ blocks of cells, so that they are cut by planes through the axis and at most one
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,31 +23,15 @@ if TYPE_CHECKING:
 Points = Float[np.ndarray, "n 3"]
 Fixed = Float[np.ndarray, "fixed 3"]
 Matrix = Float[np.ndarray, "4 4"]
-Labels = Int[np.ndarray, "cells"]
-"""Of each cell the number of its part."""
 Block = tuple[int, int, int, int]
-"""Of cells: the first sector and how many, counted round and round; the first band and how many."""
-Plan = tuple[Block, ...]
-"""The parts."""
+"""A part's cells: the first sector and how many, counted round and round, and so its bands."""
 
 _SECTORS, _BANDS = 16, 6
 _COUNT = _SECTORS * _BANDS
-_GRID = np.arange(_COUNT).reshape(_SECTORS, _BANDS)
-_BELOW = _GRID[:, np.maximum(np.arange(_BANDS) - 1, 0)]
-_WALLS = np.stack([[np.roll(_GRID, 1, axis=0), _BELOW], [_GRID, _GRID]]).reshape(2, -1).T
-"""The cells on both sides of each wall: at the begin of each sector, and below each band."""
-_TURNS = 2 * np.pi / _SECTORS * np.arange(_SECTORS).repeat(_BANDS)
-_NORMALS = np.vstack(
-    [
-        np.stack([-np.sin(_TURNS), np.cos(_TURNS), 0 * _TURNS], 1),
-        np.tile([0.0, 0.0, 1.0], (_COUNT, 1)),
-    ]
-)
-"""From the first cell to the second."""
 MOST_PARTS = 9
 """Of all bodies of a piece."""
 _BARRED = 0.01
-"""Of a joint: what slides in has less of it in its way."""
+"""Of a joint: what slides in has no more of it in its way."""
 _LEAST = 0.05
 """Of a body's surface: no part has less of it, nor of its own volume a crumb that falls off."""
 
@@ -115,8 +99,7 @@ def barred(
 
 
 class _Search:
-    """A body's cells: how many points of each are barred by each of `ways` and lie at the joint;
-    and how long the body is cut at each of `_WALLS`."""
+    """Of a body's cells how many points lie there and at the joint, and how many each way bars."""
 
     def __init__(
         self,
@@ -130,81 +113,67 @@ class _Search:
         import trimesh
 
         self.body, self.frame, self.step = body, frame, step
-        inside = _moved(frame, body.vertices)
+        inside = body.vertices @ frame[:3, :3].T + frame[:3, 3]
         self.low, self.tall = float(inside[:, 2].min()), float(np.ptp(inside[:, 2])) / _BANDS
         self.reach = 2 * float(np.linalg.norm(inside, axis=1).max())
         self.ways = trimesh.creation.icosphere(subdivisions=2).vertices @ frame[:3, :3]
-        cells = _numbers(*map(np.floor, self._places(points)))
+        x, y, z = (points @ frame[:3, :3].T + frame[:3, 3]).T
+        turn, rise = np.arctan2(y, x) / (2 * np.pi) * _SECTORS, (z - self.low) / self.tall
+        cells = _numbers(np.floor(turn), np.floor(rise))
         self.joint, self.points = (np.bincount(cells, kind, _COUNT) for kind in (near, near | True))
-        met = [barred(points, fixed, way, step) for way in self.ways]
+        met = (barred(points, fixed, way, step) for way in self.ways)
         self.barred = np.stack([np.bincount(cells, each, _COUNT) for each in met], 1)
-        self.normals = _NORMALS @ frame[:3, :3]
-        self.lengths = self._lengths()
-
-    def _places(self, points: Points) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-        """In how many sectors from x, and how many bands from below, points lie."""
-        x, y, z = _moved(self.frame, points).T
-        return np.arctan2(y, x) / (2 * np.pi) * _SECTORS, (z - self.low) / self.tall
-
-    def _lengths(self) -> Float[np.ndarray, "walls"]:
-        from trimesh.intersections import mesh_plane
-
-        found, up = np.zeros(2 * _COUNT), self.frame[2, :3]
-        foot = -self.frame[:3, :3].T @ self.frame[:3, 3]
-        planes = [(self.normals[n * _BANDS], foot) for n in range(_SECTORS // 2)]
-        planes += [(up, foot + (self.low + n * self.tall) * up) for n in range(1, _BANDS)]
-        for number, (normal, origin) in enumerate(planes):
-            lines = mesh_plane(self.body, normal, origin)
-            turn, rise = self._places(lines.mean(axis=1))
-            if number < _SECTORS // 2:
-                wall = _numbers(np.rint(turn), np.floor(rise))
-            else:
-                wall = _COUNT + _numbers(np.floor(turn), np.rint(rise))
-            found += np.bincount(
-                wall, np.linalg.norm(np.diff(lines, axis=1)[:, 0], axis=1), 2 * _COUNT
-            )
-        return found
+        # How long a cut is, by the points beside it: at the begin of sectors, and below bands.
+        off = np.abs(turn - np.rint(turn)) * 2 * np.pi / _SECTORS * np.hypot(x, y)
+        beside = _numbers(np.rint(turn), np.floor(rise))[off < step]
+        above = np.abs(rise - np.rint(rise)) * self.tall
+        under = _numbers(np.floor(turn), np.rint(rise))[above < step]
+        self.beside, self.under = (np.bincount(at, minlength=_COUNT) for at in (beside, under))
 
     def parts(self) -> list[Part]:
         """Those of the best plan; none where there is none."""
-        if first := next(self._orders(*_plans()[0]), None):
+        if first := next(self._orders(_plans()[0]), None):
             return [Part(self.body, -first[0][1])]
         whole = solids.solid(self.body.vertices, self.body.faces)
-        cuts = [self.lengths[np.ptp(labels[_WALLS], axis=1) > 0].sum() for _, labels in _plans()]
-        for number in np.lexsort([cuts, [len(plan) for plan, _ in _plans()]]):
-            plan, labels = _plans()[number]
-            for order in self._orders(plan, labels):
-                made = [self._cut(whole, plan[part]) for part, _ in order]
+        for plan in sorted(_plans(), key=lambda plan: (len(plan), self._length(plan))):
+            for order in self._orders(plan):
+                made = [self._cut(whole, block) for block, _ in order]
                 if all(map(_is_one, made)):
                     pairs = zip(made, order, strict=True)
                     return [Part(solids.mesh(each, self.step)[0], -way) for each, (_, way) in pairs]
         return []
 
+    def _length(self, plan: Sequence[Block]) -> float:
+        """Of a plan's cuts, in points beside them."""
+        parted = (block for block in plan if block[1] < _SECTORS)
+        beside = sum(self.beside[_at(block[0], 1, *block[2:])].sum() for block in parted)
+        under = sum(self.under[_at(*block[:3], 1)].sum() for block in plan if block[2])
+        return float(beside + under)
+
     def _orders(
-        self, plan: Plan, labels: Labels
-    ) -> Iterator[list[tuple[int, Float[np.ndarray, "3"]]]]:
-        """The orders in which parts can be put in, each with the way by which it is drawn out."""
-        own = np.arange(len(plan))[:, None] == labels
+        self, plan: Sequence[Block]
+    ) -> Iterator[list[tuple[Block, Float[np.ndarray, "3"]]]]:
+        """Orders in which parts can be put in, each with the way by which it is drawn out."""
+        own = np.zeros((len(plan), _COUNT))
+        for number, block in enumerate(plan):
+            own[number, _at(*block)] = 1
         share = own @ self.barred / np.maximum(own @ self.joint, 1)[:, None]
-        small = (own @ self.points).min() < _LEAST * self.points.sum()
-        if small or (share.min(axis=1) > _BARRED).any():
+        if (own @ self.points).min() < _LEAST * self.points.sum():
             return
-        for order in itertools.permutations(range(len(plan))):
-            before, chosen = np.zeros(_COUNT, bool), []
-            for part in order:
-                (a, b), (c, d) = own[part][_WALLS.T], before[_WALLS.T]
-                # Walls to parts that are there already: none is moved into.
-                sign = ((a & d).astype(int) - (b & c)) * (self.lengths > 0)
-                free = ((self.ways @ (sign[:, None] * self.normals).T) < 1e-9).all(axis=1)
-                free &= share[part] <= _BARRED
-                if not free.any():
-                    break
-                # Of equal ways the one amid the others.
-                amid = self.ways @ self.ways[free].mean(axis=0)
-                cost = np.where(free, share[part] - 1e-6 * amid, np.inf)
-                chosen.append((part, self.ways[cost.argmin()]))
-                before |= own[part]
-            else:
+        # What follows the first is not moved into what may be there already.
+        late = [
+            (self.ways @ (_walls(block) @ self.frame[:3, :3]).T < 1e-9).all(1) for block in plan
+        ]
+        for first in range(len(plan)):
+            chosen = []
+            for number in (first, *(other for other in range(len(plan)) if other != first)):
+                free = (share[number] <= _BARRED) & (late[number] | (number == first))
+                if free.any():
+                    # Of equal ways the one amid the others.
+                    amid = self.ways @ self.ways[free].mean(axis=0)
+                    cost = np.where(free, share[number] - 1e-6 * amid, np.inf)
+                    chosen.append((plan[number], self.ways[cost.argmin()]))
+            if len(chosen) == len(plan):
                 yield chosen
 
     def _cut(self, whole: "manifold3d.Manifold", block: Block) -> "manifold3d.Manifold":
@@ -222,13 +191,25 @@ class _Search:
         return whole ^ cutter
 
 
-def _moved(frame: Matrix, points: Points) -> Points:
-    return points @ frame[:3, :3].T + frame[:3, 3]
-
-
 def _numbers(sector: Float[np.ndarray, "n"], band: Float[np.ndarray, "n"]) -> Int[np.ndarray, "n"]:
     """The numbers of cells, those of a sector one after another."""
     return sector.astype(int) % _SECTORS * _BANDS + np.clip(band, 0, _BANDS - 1).astype(int)
+
+
+def _at(sector: int, sectors: int, band: int, bands: int) -> Int[np.ndarray, "_"]:
+    """The numbers of a block's cells."""
+    one, other = np.mgrid[sector : sector + sectors, band : band + bands]
+    return (one % _SECTORS * _BANDS + other).ravel()
+
+
+def _walls(block: Block) -> Float[np.ndarray, "walls 3"]:
+    """Whither the walls look that a block has to others."""
+    sector, sectors, band, bands = block
+    found = [(0, 0, -1)] * (band > 0) + [(0, 0, 1)] * (band + bands < _BANDS)
+    for turn, sign in ((sector, -1), (sector + sectors, 1)) if sectors < _SECTORS else ():
+        angle = 2 * np.pi / _SECTORS * turn
+        found.append((-sign * np.sin(angle), sign * np.cos(angle), 0))
+    return np.array(found, float).reshape(-1, 3)
 
 
 def _is_one(part: "manifold3d.Manifold") -> bool:
@@ -238,10 +219,10 @@ def _is_one(part: "manifold3d.Manifold") -> bool:
 
 
 @functools.cache
-def _plans() -> list[tuple[Plan, Labels]]:
-    """All plans, and of each the numbers of the parts to which the cells belong."""
+def _plans() -> list[tuple[Block, ...]]:
+    """All plans, first that of one part."""
     tall, every = (0, _BANDS), range(_SECTORS)
-    plans: list[Plan] = [((0, _SECTORS, *tall),)]
+    plans: list[tuple[Block, ...]] = [((0, _SECTORS, *tall),)]
     halves = [((i, j - i), (j, _SECTORS + i - j)) for i, j in itertools.combinations(every, 2)]
     plans += [((*first, *tall), (*last, *tall)) for first, last in halves]
     for band in range(1, _BANDS):
@@ -251,11 +232,4 @@ def _plans() -> list[tuple[Plan, Labels]]:
             plans += [((0, _SECTORS, *whole), (*a, *cut), (*b, *cut)) for a, b in halves]
     for i, j, k in itertools.combinations(every, 3):
         plans.append(((i, j - i, *tall), (j, k - j, *tall), (k, _SECTORS + i - k, *tall)))
-    return [(plan, _labels(plan)) for plan in plans]
-
-
-def _labels(plan: Plan) -> Labels:
-    labels = np.zeros((_SECTORS, _BANDS), int)
-    for number, (sector, sectors, band, bands) in enumerate(plan):
-        labels[np.arange(sector, sector + sectors) % _SECTORS, band : band + bands] = number
-    return labels.ravel()
+    return plans
