@@ -146,8 +146,10 @@ class Vessel:
     @functools.cached_property
     def printing(self) -> Printing | None:
         """The missing piece upright, for the printer, and what of it makes trouble."""
+        if self.piece is None:
+            return None
         axis = self.section.axis if self.section else wheel.find_axis(self.labels > 0)
-        return self.piece and prepare(self.piece, self.surfaces.original, self.matrix, axis)
+        return prepare(self.piece, self.surfaces.original, self.matrix, axis)
 
     @property
     def pot(self) -> "trimesh.Trimesh":
