@@ -3,7 +3,8 @@
 Nothing is repaired here; each number tells what to look at before one prints or glues.
 """
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +24,21 @@ _STEEP = -np.sqrt(0.5)
 """Faces that look down more than this, 45°, need a support."""
 _BETWEEN = 5.0
 """In mm: so far apart stand the bodies of a piece."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutIn:
+    """A part of the missing piece that can be put in straight."""
+
+    volume_mm3: float
+    direction: Annotated[tuple[float, float, float], "in which it is put in, of length 1"]
+
+    @classmethod
+    def of(cls, part: Part) -> "PutIn":
+        """A part as it is told, rounded."""
+        x, y, z = (round(float(value), 4) for value in part.way)
+        volume = solids.volume(part.mesh.vertices, part.mesh.faces)
+        return cls(volume_mm3=round(volume, 3), direction=(x, y, z))
 
 
 class Printing(NamedTuple):

@@ -7,9 +7,7 @@ that is None by default is left out of the JSON where it is None; any other stan
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Annotated, Any
 
 from voxgan_jax.drawing.measures import NO_SCALE, Measures
 from voxgan_jax.geometry import solids
@@ -17,7 +15,7 @@ from voxgan_jax.inference import bridge
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec
 from voxgan_jax.report.missing_piece import THIN
-from voxgan_jax.report.printing import End
+from voxgan_jax.report.printing import End, PutIn
 from voxgan_jax.report.sizes import Rim, Spread
 from voxgan_jax.scan import pose
 from voxgan_jax.scan.contents import Contents
@@ -194,14 +192,6 @@ class Scan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """A part of the missing piece that can be put in straight."""
-
-    volume_mm3: float
-    direction: Annotated[Point, "in which it is put in, in the scan's coordinates, of length 1"]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Missing:
     """The missing piece: what the restored pot adds to the original."""
 
@@ -216,7 +206,7 @@ class Missing:
     overhang_share: Annotated[float, "of its surface, needs supports when printed upright"]
     stands_on: Annotated[End, "which end of the pot is down in the upright copy"]
     parts: Annotated[
-        tuple[Part, ...] | None,
+        tuple[PutIn, ...] | None,
         "put in one after the other; one: the piece as it is; left out where no way was found",
     ] = None
 
@@ -235,14 +225,7 @@ class Missing:
             undercut_share=round(made.undercut_share, 4),
             overhang_share=round(made.overhang_share, 4),
             stands_on=made.foot,
-            parts=tuple(
-                Part(
-                    volume_mm3=round(solids.volume(part.mesh.vertices, part.mesh.faces), 3),
-                    direction=cast(Any, tuple(np.round(part.way, 4).tolist())),
-                )
-                for part in made.parts
-            )
-            or None,
+            parts=tuple(map(PutIn.of, made.parts)) or None,
         )
 
 
