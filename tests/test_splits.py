@@ -1,5 +1,7 @@
 """How a missing piece is put in: as it is, by its bodies, or split into parts."""
 
+from typing import Any
+
 import manifold3d
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from voxgan_jax.geometry import solids
 from voxgan_jax.report import splits
 
 STEP = 4.0
-FRAME = trimesh.transformations.rotation_matrix(0.7, (1.0, 2.0, 0.5), (10.0, 0.0, 5.0))
+FRAME: Any = trimesh.transformations.rotation_matrix(0.7, (1.0, 2.0, 0.5), (10.0, 0.0, 5.0))
 
 
 def mesh(body):
@@ -21,7 +23,9 @@ def jar(turn):
     and down, round the axis by `turn` degrees; anywhere in space."""
     ball = manifold3d.Manifold.sphere(50, 64) - manifold3d.Manifold.sphere(40, 64)
     reach = 100 * np.tan(np.pi / 6)
-    wedge = manifold3d.CrossSection([[(0, 0), (100, -reach), (100, reach)]]).revolve(64, turn)
+    wedge = manifold3d.CrossSection([np.array([[0, 0], [100, -reach], [100, reach]])]).revolve(
+        64, turn
+    )
     place = np.linalg.inv(FRAME)[:3]
     return (ball - wedge).transform(place), (ball ^ wedge).transform(place)
 
@@ -75,7 +79,7 @@ def test_separate_bodies_are_put_in_one_by_one():
 
 def test_what_is_shut_in_has_no_parts():
     core = trimesh.creation.box((40.0, 40.0, 40.0))
-    shell = trimesh.util.concatenate([trimesh.creation.box((60.0,) * 3), core])
+    shell: Any = trimesh.util.concatenate([trimesh.creation.box((60.0,) * 3), core])
     core.apply_scale(0.95)
     share, parts = splits.put_in(core, shell, np.eye(4), STEP)
     assert share > 0.5 and parts == ()
