@@ -60,21 +60,43 @@ def put_in(
         shortest cut: the bodies as they are where they can be put in, at most three of each, none
         where no plan is found.
     """
+    import trimesh
+
     parts, fixed = list[Part | None](), voxelise.sample(original, step / 3)
     tree, counts = KDTree(fixed, balanced_tree=False, compact_nodes=False), np.zeros(2)
-    for body in sorted(piece.split(only_watertight=False), key=lambda body: -body.area):
-        points = voxelise.sample(body, step)
+    ways = trimesh.creation.icosphere(subdivisions=2).vertices
+    bodies = sorted(piece.split(only_watertight=False), key=lambda body: -body.area)
+    for number, body in enumerate(bodies):
+        if number:
+            fixed = np.concatenate([fixed, voxelise.sample(bodies[number - 1], step / 3)])
+        points = _thinned(voxelise.sample(body, step), step)
         near = np.isfinite(tree.query(points, distance_upper_bound=1.5 * step, workers=-1)[0])
-        search = _Search(body, frame, points, near, fixed, step)
-        counts += search.barred.sum(axis=0).min(), search.joint.sum()
-        try:
-            parts += search.parts() or [None]
-        except ValueError:  # It touches itself.
-            parts.append(None)
-        fixed = np.concatenate([fixed, voxelise.sample(body, step / 3)])
+        away = points.mean(axis=0) - fixed.mean(axis=0)
+        away /= np.linalg.norm(away) + 1e-9
+        # Most pieces can be drawn straight away, or nearly so.
+        tried, met = [away, *ways[np.argsort(-ways @ away)]], list[Bool[np.ndarray, "n"]]()
+        for way in tried:
+            met.append(barred(points, fixed, way, step))
+            if met[-1].sum() <= _BARRED * near.sum():
+                parts.append(Part(body, -way))
+                break
+        else:
+            search = _Search(body, frame, points, near, step, np.array(tried), met)
+            try:
+                parts += search.parts() or [None]
+            except ValueError:  # It touches itself.
+                parts.append(None)
+        counts += min(each.sum() for each in met), near.sum()
     found = tuple(part for part in parts if part)
     whole = len(found) == len(parts) <= MOST_PARTS
     return float(counts[0] / max(counts[1], 1)), found if whole else ()
+
+
+def _thinned(points: Points, cell: float) -> Float[np.ndarray, "_ 3"]:
+    """One point of those in each cell of a grid."""
+    cells = ((points - points.min(axis=0)) / cell).astype(int)
+    keys = np.ravel_multi_index(tuple(cells.T), tuple(cells.max(axis=0) + 1))
+    return points[np.unique(keys, return_index=True)[1]]
 
 
 def barred(
@@ -87,15 +109,13 @@ def barred(
         way: in which the points move, of length 1.
         step: the side of a voxel.
     """
-    across, side = np.linalg.svd(way[None])[2][1:].T, step / 2
-    below, above = (
-        np.rint(np.einsum("nk,kj->nj", each, across) / side).astype(int) for each in (points, fixed)
-    )
-    low, most = above.min(axis=0) - 1, np.ptp(above, axis=0) + 2
+    across, side = np.linalg.svd(way[None])[2][1:], step / 2
+    below, above = (np.rint(across @ each.T / side).astype(int) for each in (points, fixed))
+    low, most = above.min(axis=1) - 1, np.ptp(above, axis=1) + 2
     high = np.full(most + 1, -np.inf)
-    np.maximum.at(high, tuple((above - low).T), fixed @ way)
+    np.maximum.at(high, tuple(above - low[:, None]), fixed @ way)
     high = ndimage.minimum_filter(high, 3)  # What is grazed is not met.
-    return high[tuple(np.clip(below - low, 0, most).T)] > points @ way + side
+    return high[tuple(np.clip(below - low[:, None], 0, most[:, None]))] > points @ way + side
 
 
 class _Search:
@@ -107,21 +127,19 @@ class _Search:
         frame: Matrix,
         points: Points,
         near: Bool[np.ndarray, "n"],
-        fixed: Fixed,
         step: float,
+        ways: Float[np.ndarray, "ways 3"],
+        met: Sequence[Bool[np.ndarray, "n"]],
     ):
-        import trimesh
-
+        self.ways = ways
         self.body, self.frame, self.step = body, frame, step
         inside = body.vertices @ frame[:3, :3].T + frame[:3, 3]
         self.low, self.tall = float(inside[:, 2].min()), float(np.ptp(inside[:, 2])) / _BANDS
         self.reach = 2 * float(np.linalg.norm(inside, axis=1).max())
-        self.ways = trimesh.creation.icosphere(subdivisions=2).vertices @ frame[:3, :3]
         x, y, z = (points @ frame[:3, :3].T + frame[:3, 3]).T
         turn, rise = np.arctan2(y, x) / (2 * np.pi) * _SECTORS, (z - self.low) / self.tall
         cells = _numbers(np.floor(turn), np.floor(rise))
         self.joint, self.points = (np.bincount(cells, kind, _COUNT) for kind in (near, near | True))
-        met = (barred(points, fixed, way, step) for way in self.ways)
         self.barred = np.stack([np.bincount(cells, each, _COUNT) for each in met], 1)
         # How long a cut is, by the points beside it: at the begin of sectors, and below bands.
         off = np.abs(turn - np.rint(turn)) * 2 * np.pi / _SECTORS * np.hypot(x, y)
@@ -132,8 +150,6 @@ class _Search:
 
     def parts(self) -> list[Part]:
         """Those of the best plan; none where there is none."""
-        if first := next(self._orders(_plans()[0]), None):
-            return [Part(self.body, -first[0][1])]
         whole = solids.solid(self.body.vertices, self.body.faces)
         for plan in sorted(_plans(), key=lambda plan: (len(plan), self._length(plan))):
             for order in self._orders(plan):
@@ -220,9 +236,9 @@ def _is_one(part: "manifold3d.Manifold") -> bool:
 
 @functools.cache
 def _plans() -> list[tuple[Block, ...]]:
-    """All plans, first that of one part."""
+    """All plans of two and of three parts."""
     tall, every = (0, _BANDS), range(_SECTORS)
-    plans: list[tuple[Block, ...]] = [((0, _SECTORS, *tall),)]
+    plans: list[tuple[Block, ...]] = []
     halves = [((i, j - i), (j, _SECTORS + i - j)) for i, j in itertools.combinations(every, 2)]
     plans += [((*first, *tall), (*last, *tall)) for first, last in halves]
     for band in range(1, _BANDS):
