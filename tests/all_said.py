@@ -210,7 +210,7 @@ def pages(monkeypatch) -> Iterator[str]:
     dyed.visual.vertex_colors = np.arange(24, dtype=np.uint8).reshape(8, 3)
     surfaces = meshes.Surfaces(BOX, ALL_LABELS, dyed, BOX)
     ends = ("_completed.vox", "_completed.stl", "_completed.glb", "_missing.stl")
-    ends += ("_missing_upright.stl", "_section.svg", ".json", "_hypothesis1.stl")
+    ends += ("_missing_upright.stl", "_missing_2.stl", "_section.svg", ".json", "_hypothesis1.stl")
     files = [f"x{end}" for end in ends]
     made = list(reports(monkeypatch))
     figures, seen = drawings(), profiles()

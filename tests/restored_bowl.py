@@ -14,7 +14,7 @@ from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.inference.round_pot import section_of
-from voxgan_jax.report import meshes, missing_piece, page, record
+from voxgan_jax.report import meshes, missing_piece, page, printing, record
 
 NAME = 'A <b>"pot"</b> & </script><script>boom()</script>'
 ROW = (1.0, 0.0, 0.0, 0.0)
@@ -56,6 +56,9 @@ MISSING = record.Missing(
     undercut_share=0.1,
     overhang_share=0.25,
     stands_on="rim",
+    parts=tuple(
+        printing.PutIn(volume_mm3=mm3, direction=(0.0, 0.0, 1.0)) for mm3 in (1000.0, 234.0)
+    ),
 )
 
 

@@ -73,7 +73,8 @@ def test_a_body_by_its_number_has_results_of_its_own():
 
 def test_the_names_of_results_are_those_of_their_formats():
     assert naming.results("a", ["json", "html", "vox"]) == ["a_completed.vox", "a.html", "a.json"]
-    parts = ["completed", "missing", "missing_upright", "hypothesis1", "hypothesis2"]
+    parts = ["completed", "missing", "missing_upright"]
+    parts += [*(f"missing_{n}" for n in range(1, 10)), "hypothesis1", "hypothesis2"]
     assert naming.results("a", ["stl"], 2) == [f"a_{part}.stl" for part in parts]
     assert naming.results("a", ["stl"])[-1] == "a_hypothesis16.stl"
 

@@ -11,7 +11,7 @@ from turned_pots import bowl, sherd
 
 from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED
-from voxgan_jax.report import missing_piece, printing, sentences
+from voxgan_jax.report import missing_piece, printing, sentences, splits
 from voxgan_jax.restore.pot import Completion
 
 MATRIX = surface.frame((24, 24, 24), 2.0)
@@ -25,7 +25,7 @@ def box(size, at=(0.0, 0.0, 0.0)):
 def prepared(mesh, original=None, matrix=MATRIX):
     far = box((1.0, 1.0, 1.0), (500.0, 0.0, 0.0))
     piece = missing_piece.MissingPiece(mesh, 0.3, 1, 0.0)
-    return printing.prepare(piece, far if original is None else original, matrix)
+    return printing.prepare(piece, far if original is None else original, matrix, (12.0, 12.0))
 
 
 def joined(*meshes) -> Any:
@@ -129,8 +129,28 @@ def test_cautions_are_told_in_words():
         "2 % of its surface is thinner than 0.8 mm",
         "It has 5 loops or tunnels.",
         "10 % of the joint is undercut",
+        "It can be put in in 2 parts, in the order of their files",
         "Printed standing on its rim, 25 % of its surface hangs over and needs supports.",
     ):
         assert words in text
     assert sentences.cautions(report()) == []
     assert "as it stands on the printer's bed" in sentences.file("a_missing_upright.stl")
+    assert "a part of the missing piece" in sentences.file("a_missing_3.stl")
+
+
+def test_parts_are_written_beside_the_piece_and_told(pot, tmp_path):
+    made = pot.printing
+    halves = [box((20.0, 10.0, 10.0)), box((10.0, 10.0, 10.0))]
+    several = tuple(splits.Part(mesh, np.array([0.0, 0.6, 0.8])) for mesh in halves)
+    names = ["pot_missing_1.stl", "pot_missing_2.stl"]
+    for parts in (several, several[:1]):
+        pot.__dict__["printing"] = made._replace(parts=parts)
+        found = pot.write(tmp_path, ["stl", "html", "json"]).report
+        assert [part.volume_mm3 for part in found.missing.parts] == [2000, 1000][: len(parts)]
+        assert found.missing.parts[0].direction == (0.0, 0.6, 0.8)
+        there = sorted(path.name for path in tmp_path.glob("*_missing_?.stl"))
+        assert there == (names if len(parts) > 1 else [])
+        assert set(there) <= set(found.files)
+        page = (tmp_path / "pot.html").read_text()
+        assert ("It can be put in in 2 parts" in page) == (len(parts) > 1)
+    pot.__dict__["printing"] = made

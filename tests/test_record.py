@@ -97,7 +97,7 @@ def test_the_json_has_the_keys_order_and_rounding_that_it_always_had(written):
     assert written["transform"] == surface.frame((24, 24, 24), 5.0).tolist()
     assert " ".join(written["missing"]) == (
         "volume_mm3 gap_mm pieces clearance_mm slivers_mm3 thin_share loops undercut_share"
-        " overhang_share stands_on"
+        " overhang_share stands_on parts"
     )
     assert written["model"]["limits"] == ["One."] and "pots" not in written["model"]
     names = ("completed", "missing", "missing_upright", "hypothesis1")

@@ -3,14 +3,15 @@
 Nothing is repaired here; each number tells what to look at before one prints or glues.
 """
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import KDTree
 
-from voxgan_jax.geometry import connections, solids, surface, voxelise
+from voxgan_jax.geometry import connections, solids, surface
 from voxgan_jax.report.missing_piece import THIN, MissingPiece
+from voxgan_jax.report.splits import Part, put_in
 
 if TYPE_CHECKING:
     import trimesh
@@ -21,10 +22,23 @@ _RAYS = 2000
 """So many points of the surface are asked how thick the piece is there."""
 _STEEP = -np.sqrt(0.5)
 """Faces that look down more than this, 45°, need a support."""
-_ROUGH = 0.25
-"""Surfaces made of voxels are rough: less than this, 14°, against a direction is not in its way."""
 _BETWEEN = 5.0
 """In mm: so far apart stand the bodies of a piece."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PutIn:
+    """A part of the missing piece that can be put in straight."""
+
+    volume_mm3: float
+    direction: Annotated[tuple[float, float, float], "in which it is put in, of length 1"]
+
+    @classmethod
+    def of(cls, part: Part) -> "PutIn":
+        """A part as it is told, rounded."""
+        x, y, z = (round(float(value), 4) for value in part.way)
+        volume = solids.volume(part.mesh.vertices, part.mesh.faces)
+        return cls(volume_mm3=round(volume, 3), direction=(x, y, z))
 
 
 class Printing(NamedTuple):
@@ -33,8 +47,9 @@ class Printing(NamedTuple):
     `upright` stands on the bed (z = 0) on its `foot`, its bodies side by side; in mm, z up.
     `thin_share` of its surface is nearer than `THIN` to the surface behind. `loops` are the tunnels
     through its bodies: one for a sherd amid a wall, say, or a handle. Of the joint `undercut_share`
-    is in the way when it is put in straight in the best direction; of the surface
-    `overhang_share` looks down, standing so, more steeply than 45° and needs supports.
+    is in the way, by half a voxel or more, when each body is put in straight in the best direction;
+    of the surface `overhang_share` looks down, standing so, more steeply than 45° and needs
+    supports. `parts` are put in one after another (`splits`); none where no way was found.
     """
 
     piece: MissingPiece
@@ -44,18 +59,28 @@ class Printing(NamedTuple):
     loops: int
     undercut_share: float
     overhang_share: float
+    parts: tuple[Part, ...]
 
 
 def prepare(
-    piece: MissingPiece, original: "trimesh.Trimesh", matrix: Float[np.ndarray, "4 4"]
+    piece: MissingPiece,
+    original: "trimesh.Trimesh",
+    matrix: Float[np.ndarray, "4 4"],
+    axis: tuple[float, float],
 ) -> Printing:
     """The missing piece of an original made ready for the printer.
 
     Args:
         matrix: from the grid's indices to mm; the base of the pot is at high w.
+        axis: where that of the pot stands in d and h.
     """
     mesh, step = piece.mesh, surface.step_of(matrix)
     up = -matrix[:3, 2] / step
+    # Right-handed, as the grid is not.
+    turn = np.array([matrix[:3, 0] / step, np.cross(up, matrix[:3, 0] / step), up])
+    frame = np.eye(4)
+    frame[:3] = np.column_stack([turn, -turn @ (matrix @ [*axis, 0.0, 1.0])[:3]])
+    undercut, parts = put_in(mesh, original, frame, step)
     stands = {foot: _overhang(mesh, way, step) for foot, way in (("base", up), ("rim", -up))}
     body = connections.bodies(len(mesh.vertices), mesh.faces)
     foot: End = "rim" if stands["rim"] < stands["base"] else "base"
@@ -65,8 +90,9 @@ def prepare(
         foot=foot,
         thin_share=_thin_share(mesh),
         loops=max(int(body.max()) + 1 - mesh.euler_number // 2, 0),
-        undercut_share=_undercut_share(mesh, original, step),
+        undercut_share=undercut,
         overhang_share=stands[foot],
+        parts=parts,
     )
 
 
@@ -87,22 +113,6 @@ def _overhang(piece: "trimesh.Trimesh", up: Float[np.ndarray, "3"], step: float)
     height = piece.triangles_center @ up
     down = (piece.face_normals @ up < _STEEP) & (height > (piece.vertices @ up).min() + step / 2)
     return float(piece.area_faces[down].sum() / piece.area)
-
-
-def _undercut_share(piece: "trimesh.Trimesh", original: "trimesh.Trimesh", step: float) -> float:
-    """Faces of the joint that look in the direction in which the piece is drawn out again, by
-    directions 8° apart."""
-    import trimesh
-
-    tree = KDTree(voxelise.sample(original, step), balanced_tree=False, compact_nodes=False)
-    away = tree.query(piece.triangles_center, distance_upper_bound=1.5 * step, workers=-1)[0]
-    joint = np.isfinite(away)
-    if not joint.any():
-        return 0.0
-    ways = trimesh.creation.icosphere(subdivisions=3).vertices
-    against = piece.face_normals[joint] @ ways.T > _ROUGH
-    shares = piece.area_faces[joint] @ against / piece.area_faces[joint].sum()
-    return float(shares.min())
 
 
 def _upright(piece: "trimesh.Trimesh", up: Float[np.ndarray, "3"]) -> "trimesh.Trimesh":

@@ -15,7 +15,7 @@ from voxgan_jax.inference import bridge
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec
 from voxgan_jax.report.missing_piece import THIN
-from voxgan_jax.report.printing import End
+from voxgan_jax.report.printing import End, PutIn
 from voxgan_jax.report.sizes import Rim, Spread
 from voxgan_jax.scan import pose
 from voxgan_jax.scan.contents import Contents
@@ -205,6 +205,10 @@ class Missing:
     undercut_share: Annotated[float, "of the joint, in the way when it is put in straight"]
     overhang_share: Annotated[float, "of its surface, needs supports when printed upright"]
     stands_on: Annotated[End, "which end of the pot is down in the upright copy"]
+    parts: Annotated[
+        tuple[PutIn, ...] | None,
+        "put in one after the other; one: the piece as it is; left out where no way was found",
+    ] = None
 
     @classmethod
     def of(cls, made: "Printing", clearance: float) -> "Missing":
@@ -221,6 +225,7 @@ class Missing:
             undercut_share=round(made.undercut_share, 4),
             overhang_share=round(made.overhang_share, 4),
             stands_on=made.foot,
+            parts=tuple(map(PutIn.of, made.parts)) or None,
         )
 
 

@@ -1,5 +1,6 @@
 """What a report says, in words and numbers: plain text, which a template marks up and escapes."""
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ _FILES = (
     ("_missing.stl", "the missing piece, to print, in mm"),
     ("_missing_upright.stl", "the missing piece as it stands on the printer's bed, z up, in mm"),
     ("_section.svg", "the drawing, in mm"),
+    ("_missing_1.stl", "a part of the missing piece, to print, in mm"),
     (".json", "this report for machines"),
     (".stl", "another possible pot, in mm"),
 )
@@ -227,6 +229,11 @@ def cautions(report: Report) -> list[str]:
         found_out.append(
             f"{percent(found.undercut_share)} of the joint is undercut, whichever way it is put in"
         )
+    if found.parts and len(found.parts) > 1:
+        found_out.append(
+            f"it can be put in in {len(found.parts)} parts, in the order of their files, each"
+            " straight along the direction that the report tells"
+        )
     if found.overhang_share >= _WORTH_SAYING:
         found_out.append(
             f"printed standing on its {found.stands_on}, {percent(found.overhang_share)} of its"
@@ -275,4 +282,5 @@ def rim_side(found: Place) -> str:
 
 def file(name: str) -> str:
     """What a file beside the page is; empty for one that is none of ours."""
+    name = re.sub(r"_missing_\d\.", "_missing_1.", name)
     return next((text for end, text in _FILES if name.endswith(end)), "")

@@ -14,7 +14,7 @@ from voxgan_jax.report.record import Report
 from voxgan_jax.restore import faults, naming
 from voxgan_jax.scan import formats, source
 
-_OURS = re.compile(r".*_(completed|missing(_upright)?|hypothesis\d+)\.\w+")
+_OURS = re.compile(r".*_(completed|missing(_upright|_\d)?|hypothesis\d+)\.\w+")
 """What our own results are called; a folder of results is no folder of sherds."""
 
 _NAMED = 5

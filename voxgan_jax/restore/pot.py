@@ -189,6 +189,8 @@ class Completion(Shown, Vessel):
         """The missing piece and the hypotheses, by what their files are called."""
         found, ready = enumerate(self.hypothesis_meshes, 1), self.printing
         parts = {"missing": ready.piece.mesh, "missing_upright": ready.upright} if ready else {}
+        if ready and len(ready.parts) > 1:
+            parts |= {f"missing_{n}": part.mesh for n, part in enumerate(ready.parts, 1)}
         return parts | {f"hypothesis{number}": mesh for number, mesh in found}
 
 

@@ -12,7 +12,7 @@ from voxgan_jax import ledger
 from voxgan_jax.drawing.figure import Figure, figure_of
 from voxgan_jax.drawing.measures import Measures, measure
 from voxgan_jax.drawing.profile import Profile, profile_of
-from voxgan_jax.geometry import surface
+from voxgan_jax.geometry import surface, wheel
 from voxgan_jax.inference import refinement, wall_fit
 from voxgan_jax.inference.answer import GIVEN, Belief, Drawn, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
@@ -146,7 +146,10 @@ class Vessel:
     @functools.cached_property
     def printing(self) -> Printing | None:
         """The missing piece upright, for the printer, and what of it makes trouble."""
-        return self.piece and prepare(self.piece, self.surfaces.original, self.matrix)
+        if self.piece is None:
+            return None
+        axis = self.section.axis if self.section else wheel.find_axis(self.labels > 0)
+        return prepare(self.piece, self.surfaces.original, self.matrix, axis)
 
     @property
     def pot(self) -> "trimesh.Trimesh":
