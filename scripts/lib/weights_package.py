@@ -20,8 +20,8 @@ LIMITS = (
     "One sherd, or several in their places in the pot; how big the pot was and where its box lay "
     "the model is told: by the file, by you, or by an estimate from the sherd's shape, which may "
     "be wrong.",
-    "Trained on wheel-made Iberian pots, and on drawn ones of many shapes: others may come out like "
-    "these.",
+    "Trained on wheel-made Iberian pots, and on drawn ones of many shapes: others may come out "
+    "like these.",
     "Handles, spouts and whatever else is not turned are not restored unless the sherd shows them.",
     "The answer is a plausible pot, not a find: what is inferred must be marked as such.",
 )
