@@ -4,6 +4,7 @@
     scripts/benchmark.py --what step                      training steps, JAX beside PyTorch
     scripts/benchmark.py --what complete                  the model's completions, likewise
     scripts/benchmark.py --what sherds                    voxgan complete as typed, and its stages
+    scripts/benchmark.py --what scans                     voxgan complete on many scans
     scripts/benchmark.py --what app                       waiting in voxgan app, for pot and new pot
     scripts/benchmark.py --what conv                      every convolution, pass and form
     scripts/benchmark.py --what scaling                   training steps on 1, 2 and 4 devices
@@ -221,6 +222,14 @@ def _sherds(args: argparse.Namespace) -> Result:
     return rows, sherd_speed.COLUMNS, 0
 
 
+def _scans(args: argparse.Namespace) -> Result:
+    from scripts.lib.benchmarks import sherd_speed
+
+    options = ["--formats", *args.formats] if args.formats else []
+    rows = sherd_speed.measure_scans(args.data_dir, count=args.sherds or 100, options=options)
+    return rows, sherd_speed.COLUMNS, 0
+
+
 def _app(args: argparse.Namespace) -> Result:
     from scripts.lib.benchmarks import app_speed
 
@@ -253,10 +262,10 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--data_dir",
-        help="a prepared data set for input, .vox files for sherds, app (default: synthetic pots)",
+        help="a prepared data set for input, .vox files for sherds, scans and app (default: drawn)",
     )
     parser.add_argument(
-        "--sherds", type=int, help="how many in one command (default: 32), or dropped (6)"
+        "--sherds", type=int, help="how many in one command (default: 32, 100 scans) or dropped (6)"
     )
     parser.add_argument("--formats", nargs="+", help="of voxgan complete (default: all)")
     parser.add_argument("--json", type=pathlib.Path, help="also write the numbers to this file")
@@ -272,6 +281,7 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], Result]] = {
     "gpu_program": _gpu_program,
     "input": _input,
     "sherds": _sherds,
+    "scans": _scans,
     "app": _app,
 }
 

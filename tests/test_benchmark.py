@@ -1,6 +1,7 @@
 """What the benchmark counts and concludes; how long things take here is nobody's business."""
 
 import json
+import re
 import sys
 from typing import Any
 
@@ -16,6 +17,7 @@ from scripts.lib.benchmarks import (
     jax_speed,
     roofline,
     scaling,
+    scanned,
     sherd_speed,
     step_speed,
     timing,
@@ -290,6 +292,25 @@ def test_commands_and_stages_of_sherds(echoing, monkeypatch, tmp_path, capsys):
     assert [len(part) for part in files] == [0, 1, 2]
     assert all(line[-2:] == ["--formats", "vox"] for line in commands[1:])
     assert "| command, each of 2" in capsys.readouterr().out
+
+
+def test_a_batch_of_scans(vox_dir, monkeypatch, tmp_path):
+    from scripts import benchmark
+
+    asked = []
+    monkeypatch.setattr(sherd_speed, "_spent", lambda line: asked.append(line) or (6.0, 3.0))
+    report = tmp_path / "report.json"
+    options = ["--sherds", "2", "--formats", "vox", "--json", str(report)]
+    assert benchmark.main(["--what", "scans", *options]) == 0
+    (row,) = json.loads(report.read_text())["rows"]
+    assert re.fullmatch(r"command, each of 2 scans of [1-9]\d*,\d{3} faces", row["name"])
+    assert (row["median"], row["CPU"]) == (3, 1.5)
+    assert [word.endswith(".stl") for word in asked[0]].count(True) == 2
+    assert (
+        asked[0][-4:] == ["--unit", "mm", "--formats", "vox"] and "--fixed_fragment" not in asked[0]
+    )
+    with pytest.raises(ValueError, match=r"scans of 12 pots; give --sherds 11"):
+        scanned.write(str(vox_dir), tmp_path, 13)
 
 
 def test_a_command_that_fails_ends_the_measurement(capsys):

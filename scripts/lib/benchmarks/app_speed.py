@@ -17,12 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib import request
 
-import numpy as np
-
-from scripts.lib import placement_cases, training_pots
-from scripts.lib.benchmarks import timing
-from voxgan_jax.data import folder
-from voxgan_jax.geometry import surface
+from scripts.lib.benchmarks import scanned, timing
 
 COLUMNS = ("name", "unit", "median", "min", "max", "runs")
 
@@ -33,8 +28,7 @@ def measure(data_dir: str | None, *, count: int = 6) -> list[timing.Row]:
     """Rows in seconds: to the sherd in 3D, to its pot, and to other pots after one click each.
 
     Args:
-        data_dir: a folder of `.vox` files, from whose validation pots sherds are scanned, of 5 % of
-            a pot or more; None makes synthetic pots.
+        data_dir: see `scanned.write`.
         count: scans, after a first one that is not counted.
 
     Raises:
@@ -42,30 +36,13 @@ def measure(data_dir: str | None, *, count: int = 6) -> list[timing.Row]:
     """
     spent: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as place:
-        scans = _scans(data_dir, pathlib.Path(place), count + 1)
+        scans = scanned.write(data_dir, pathlib.Path(place), count + 1)
         with workbench(pathlib.Path(place) / "project") as bench:
             for number, path in enumerate(scans):
                 for name, seconds in _one(bench, path).items():
                     if number:
                         spent.setdefault(name, []).append(seconds)
     return [timing.row(name, "s", seconds) for name, seconds in spent.items()]
-
-
-def _scans(data_dir: str | None, place: pathlib.Path, count: int) -> list[pathlib.Path]:
-    from voxgan_jax.data.synthetic import pots
-
-    if data_dir is None:
-        data_dir = str(place / "vox")
-        pots.write_dataset(data_dir, pots=6 * count, seed=0, fragments=(6,))
-    items = (item for item in folder.scan(data_dir) if item.split == "validation")
-    known = map(folder.read, training_pots.first_of_each_pot(items))
-    made = []
-    for case in placement_cases.cases(known, np.random.default_rng(0), 0.05, count, ("scan",)):
-        made.append(place / f"sherd{len(made)}.stl")
-        surface.write_stl(made[-1], case.scan)
-    if len(made) < count:
-        raise ValueError(f"{data_dir}: {len(made)} validation pots; give --sherds {len(made) - 1}")
-    return made
 
 
 def _one(bench: "Workbench", path: pathlib.Path) -> dict[str, float]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from scripts.lib import training_pots
-from scripts.lib.benchmarks import timing
+from scripts.lib.benchmarks import scanned, timing
 
 COLUMNS = ("name", "unit", "median", "min", "max", "CPU", "runs")
 
@@ -35,14 +35,35 @@ def measure(
         ValueError: too few pots, or the command failed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        sherds = _sherds(data_dir, pathlib.Path(folder), count)
+        sherds, fixed = (
+            _sherds(data_dir, pathlib.Path(folder), count),
+            ["--fixed_fragment", *options],
+        )
         rows = [
             _row("import voxgan_jax", _imports(rounds)),
-            _row("command, one sherd", _commands(sherds[:1], rounds, options)),
-            _row(f"command, each of {count}", _commands(sherds, rounds, options), count),
+            _row("command, one sherd", _commands(sherds[:1], rounds, fixed)),
+            _row(f"command, each of {count}", _commands(sherds, rounds, fixed), count),
         ]
         stages = [_stages(sherds, pathlib.Path(folder) / f"stages{k}") for k in range(rounds)]
     return rows + [_row(f"  {name}", [made[name] for made in stages], count) for name in stages[0]]
+
+
+def measure_scans(
+    data_dir: str | None, *, count: int = 100, options: Sequence[str] = ()
+) -> list[timing.Row]:
+    """The row in seconds of one command on scans of which nothing is told but their unit, once.
+
+    Args:
+        data_dir: see `scanned.write`.
+
+    Raises:
+        ValueError: too few pots, or the command failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        scans = scanned.write(data_dir, pathlib.Path(folder), count)
+        faces = statistics.median((path.stat().st_size - 84) // 50 for path in scans)
+        spent = _commands(scans, 1, ["--unit", "mm", *options])
+        return [_row(f"command, each of {count} scans of {faces:,.0f} faces", spent, count)]
 
 
 def _row(name: str, spent: Sequence[Spent], parts: int = 1) -> timing.Row:
@@ -73,7 +94,7 @@ def _commands(sherds: Sequence[pathlib.Path], rounds: int, options: Sequence[str
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as out:
             command = [sys.executable, "-m", "voxgan_jax.cli", "complete", *map(str, sherds)]
-            spent.append(_spent([*command, "--fixed_fragment", "--out", out, *options]))
+            spent.append(_spent([*command, "--out", out, *options]))
     return spent
 
 
