@@ -4,6 +4,7 @@ import pathlib
 
 import pytest
 
+from voxgan_jax.report import splits
 from voxgan_jax.restore import naming
 
 
@@ -85,3 +86,7 @@ def test_what_is_kept_for_our_own_files():
     for name in ("index", "Index", ".voxgan_jax-x/pot"):
         with pytest.raises(ValueError, match="not 'index'"):
             naming.checked(name)
+
+
+def test_as_many_parts_have_names_as_there_may_be():
+    assert naming.MOST_PARTS == splits.MOST_PARTS

@@ -10,16 +10,16 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from voxgan_jax.files import OWN, key
-from voxgan_jax.report import splits
 
 _TAKEN = "index"
 """`index.html` is the overview of all."""
 
 MOST_HYPOTHESES = 16
+MOST_PARTS = 9  # As in `report.splits`, which takes a while to import.
 
 _MISSING = (
     *("_missing.stl", "_missing_upright.stl"),
-    *(f"_missing_{n}.stl" for n in range(1, splits.MOST_PARTS + 1)),
+    *(f"_missing_{n}.stl" for n in range(1, MOST_PARTS + 1)),
 )
 _ENDINGS = {
     "vox": ("_completed.vox",),
