@@ -53,16 +53,17 @@ def test_on_a_full_disk_memory_and_disk_stay_as_they_were(tmp_path, monkeypatch)
         bench.choose(scan.id, {"height_mm": 90})
         before, told = on_disk(tmp_path / "finds"), copy.deepcopy(bench.project.told())
         fill(monkeypatch)
-        for answer in (
-            ask.delete("/scans/1"),
-            ask.post("/scans/1/choices", json={"choices": {"height_mm": 120}}),
-            ask.post("/scans/1/undo"),
-            ask.post("/language", json={"language": "de"}),
-            ask.post("/scans?name=other.stl", content=SCAN),
+        for asked in (
+            lambda: ask.delete("/scans/1"),
+            lambda: ask.post("/scans/1/choices", json={"choices": {"height_mm": 120}}),
+            lambda: ask.post("/scans/1/undo"),
+            lambda: ask.post("/language", json={"language": "de"}),
+            lambda: ask.post("/scans?name=other.stl", content=SCAN),
         ):
+            answer = asked()
             why = f"{tmp_path / 'finds'}: No space left on device; make room on the disk, and try"
             assert (answer.status_code, answer.json()["fault"]) == (500, f"{why} again")
-        assert bench.project.told() == told and bench.project.language is None
+            assert bench.project.told() == told and bench.project.language is None
         assert [path.name for path in (tmp_path / "finds/scans").iterdir()] == ["sherd.stl"]
         monkeypatch.undo()
         assert on_disk(tmp_path / "finds") == before
@@ -215,7 +216,7 @@ def test_one_pot_has_one_unit_whoever_is_told_it(tmp_path):
 
 
 def test_the_language_that_is_typed_is_remembered(tmp_path, monkeypatch):
-    monkeypatch.setattr(server._Server, "run", lambda self, sockets: None)
+    monkeypatch.setattr(server._Server, "run", lambda *_, **__: None)
     for language, kept in (("es", "es"), (None, "es"), ("de", "de")):
         server.run(tmp_path / "finds", [], lambda _: None, language=language)
         assert on_disk(tmp_path / "finds")["language"] == kept

@@ -188,7 +188,7 @@ class Application:
 
 def application(bench: Bench, token: str, port: int) -> Guard:
     """The application of a workbench, which answers only who has the token (`guard`)."""
-    told = (ValueError, TypeError, OverflowError, RecursionError, ClientDisconnect)
+    told: tuple[Any, ...] = (ValueError, TypeError, OverflowError, RecursionError, ClientDisconnect)
     faults = dict.fromkeys(told, _fault(400)) | {OSError: _fault(500, bench.project.fault)}
     faults[KeyError] = _fault(404, lambda _: "there is no such scan, or no longer")
     app = Starlette(routes=Application(bench).routes(), exception_handlers=faults)
