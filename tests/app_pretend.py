@@ -37,5 +37,6 @@ def pretend(pipe: Any) -> None:
         (job.out / f"{job.path.stem}.html").write_text("<script>1</script>")
         (job.out / f"{job.path.stem}_section.svg").write_text("<svg/>")
         report = {"placement": PLACE | {"runner_ups": [PLACE]}, "measures": {"height_mm": 150.0}}
+        report["hypotheses"] = []
         names = [f"{job.path.stem}.html", f"{job.path.stem}_section.svg"]
         pipe.send(("done", {"choices": job.choices, "report": report, "files": names}))

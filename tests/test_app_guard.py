@@ -177,7 +177,14 @@ def packed(size: int) -> bytes:
 def test_what_an_archive_unpacks_to_is_bounded(asking, monkeypatch):
     monkeypatch.setattr(uploads, "MOST_UNPACKED", 1 << 20)
     answer = asking.post("/scans?name=bomb.3mf", content=packed(3 << 20))
-    assert (answer.status_code, "3 MB unpacked, 1 at most" in answer.text) == (400, True)
+    assert (answer.status_code, "more than 10000 files or 1 MB unpacked" in answer.text) == (
+        400,
+        True,
+    )
+    monkeypatch.setattr(uploads.threemf, "MAX_COPIES", 0)
+    answer = asking.post("/scans?name=many.3mf", content=packed(100))
+    assert (answer.status_code, "more than 0 files" in answer.text) == (400, True)
+    monkeypatch.undo()
     assert asking.post("/scans?name=bomb.npz", content=b"no archive").status_code == 400
     assert asking.post("/scans?name=small.3mf", content=packed(100)).status_code == 201
 
@@ -209,6 +216,8 @@ def test_what_is_said_is_bounded_and_checked(asking, restored):
         ("sherd.OBJ", "sherd_2.obj"),
         ("index.stl", "index_2.stl"),
         ("x" * 300 + ".off", "x" * 80 + ".off"),
+        ("陶" * 80 + ".off", "陶" * 66 + ".off"),  # 198 bytes: 200 would end within a letter.
+        ("Gefa\u0308ß.ply", "Gef\u00e4ß.ply"),
     ],
 )
 def test_the_name_of_an_upload_is_no_path(name, kept):

@@ -64,13 +64,14 @@ def test_a_project_is_open_once_and_no_other_folder_is_taken(tmp_path):
         with pytest.raises(ValueError, match=r"project.json: not a project"):
             Project(tmp_path / "finds")
     restored = {"choices": {}, "report": {}, "files": ["../../../secret"]}
+    restored["report"] = {"measures": {}, "hypotheses": []}
     for scan in (
         {"id": 1, "file": "../../secret.stl"},
         {"id": 1, "file": "...stl"},
         {"id": 1, "file": "a.stl", "restored": restored},
     ):
         file.write_text(json.dumps({"version": 1, "last": 1, "scans": [scan]}))
-        with pytest.raises(ValueError, match="is a path"):
+        with pytest.raises(ValueError, match=r"\$.scans\[0\].* does not match"):
             Project(tmp_path / "finds")
     file.write_text(json.dumps({"version": 1, "scans": []}))
     with pytest.raises(ValueError, match="not a project of this version"):
@@ -78,7 +79,7 @@ def test_a_project_is_open_once_and_no_other_folder_is_taken(tmp_path):
     (tmp_path / "link").mkdir()
     (tmp_path / "link/results").symlink_to(tmp_path / "other", target_is_directory=True)
     (tmp_path / "link/project.json").write_text('{"version": 1, "last": 0, "scans": []}')
-    with pytest.raises(ValueError, match="results: a link"):
+    with pytest.raises(ValueError, match="results: a link; put"):
         Project(tmp_path / "link")
 
 

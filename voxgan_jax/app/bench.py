@@ -18,6 +18,8 @@ from voxgan_jax.files import whole
 from voxgan_jax.language import LANGUAGES, speaking
 from voxgan_jax.scan import source
 
+_ONE_UNIT = "choose the same unit for all sherds of a pot; to change it, take the pot apart first"
+
 
 class Bench:
     """A project, the worker that serves it, and the pages that look on.
@@ -33,7 +35,7 @@ class Bench:
         self.jobs = Jobs(self._told, work)
         self._naming, self._coming = threading.Lock(), set[str]()
         for scan in list(project.scans.values()):
-            if scan.look is None:
+            if scan.look is None or not project.view(scan, "scan").is_file():
                 self._submit("look", scan)
 
     def close(self) -> None:
@@ -53,8 +55,9 @@ class Bench:
         """Choose the language of the page for this project, whatever browsers ask for."""
         if language not in LANGUAGES:
             raise ValueError(f"language={language!r}: choose one of {', '.join(LANGUAGES)}")
-        self.language = self.project.language = language
-        self.project.save()
+        with self.project.keeping():
+            self.project.language = language
+        self.language = language
         self.events.changed()
 
     def add(self, file: str) -> Scan:
@@ -98,30 +101,36 @@ class Bench:
     def remove(self, number: int) -> None:
         """Take a scan out of the project."""
         self.jobs.stop(number)
-        self.project.remove(number)
+        for part in self.project.remove(number):
+            self._after(part, True)
         self.events.changed()
 
-    def choose(self, number: int, told: Any) -> None:
-        """Take these choices in place of those before."""
+    def choose(self, number: int, told: Any, besides: bool = False) -> None:
+        """Take these choices in place of those before, or of the same ones alone: `besides`."""
         with self.project.changing(number) as scan:
-            made = choices.checked(told, self.project.path(scan))
-            for other in filter(None, map(self.project.scans.get, made.get("others", ()))):
-                if other is scan or other.choices.get("unit") != made.get("unit"):
-                    raise ValueError(f"{other.name}: choose the same unit for all sherds of a pot")
-            anew = scan.choose(made)
+            told = {**scan.choices, **told} if besides and isinstance(told, Mapping) else told
+            anew = scan.choose(choices.checked(told, self.project.path(scan)))
+            self._check_pot(scan)
         self._after(scan, anew)
 
     def change(self, number: int, told: Any) -> None:
         """Take these choices besides, or in place of the same ones; None takes one away."""
-        with self.project.changing(number) as scan:
-            known = {**scan.choices, **told} if isinstance(told, Mapping) else told
-            self.choose(number, known)
+        self.choose(number, told, besides=True)
 
     def undo(self, number: int) -> None:
         """Have back the choices before the last change."""
         with self.project.changing(number) as scan:
             anew = scan.undo()
+            self._check_pot(scan)
         self._after(scan, anew)
+
+    def _check_pot(self, scan: Scan) -> None:
+        """Raise ValueError where a scan is to be of one pot with itself, or with another unit's."""
+        its = scan.choices.get("others", ())
+        for other in self.project.scans.values():
+            one_pot = other.id in its or scan.id in other.choices.get("others", ())
+            if one_pot and (other is scan or other.choices.get("unit") != scan.choices.get("unit")):
+                raise ValueError(f"{other.name}: {_ONE_UNIT}")
 
     def by_rim(self, number: int, points: Any) -> None:
         """Choose the axis by three points on the rim, in the file's unit."""
@@ -138,9 +147,7 @@ class Bench:
             raise ValueError("there is no such place")
         taken = choices.taking(scan.choices, places["runner_ups"][other])
         if taken == scan.choices:
-            raise ValueError(
-                "clear the height, the diameter and the axis first, to take this place"
-            )
+            raise ValueError("clear the height, the diameter and the axis first, to take this")
         self.change(number, taken)
 
     def flip(self, number: int) -> None:
@@ -195,5 +202,7 @@ class Bench:
                     scan.fault = what if how == "failed" else None
                     if how == "done":
                         setattr(scan, {"look": "look", "restore": "restored"}[job.kind], what)
+        except (OSError, ValueError) as error:  # Told until the next start; it cannot be kept.
+            self.project.scans[job.scan].fault = self.project.fault(error)
         finally:
             self.events.changed()

@@ -76,6 +76,12 @@ def options(choices: Choices, path: pathlib.Path, others: Paths = (), lang: str 
     return files.asked(facts(choices, path) | more)
 
 
+def without(choices: Choices, sherd: int) -> Choices:
+    """The choices without one of the pot's other sherds, which was removed."""
+    left = [number for number in choices.get("others", ()) if number != sherd]
+    return {name: value for name, value in (choices | {"others": left}).items() if value != []}
+
+
 def command(choices: Choices, path: pathlib.Path, others: Paths = (), lang: str = "") -> str:
     """The command that gives the same, to be typed; `others` are of the same pot."""
     words = ["voxgan", "complete", *map(str, (path, *others)), *(["--one-pot"] if others else [])]

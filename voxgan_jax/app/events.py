@@ -48,7 +48,8 @@ class Events:
                 told = self._state()
                 news = [_news(scan, known.get(scan["id"], {})) for scan in told["scans"]]
                 known = {scan["id"]: scan for scan in told["scans"]}
-                yield f"data: {json.dumps(told | {'scans': news}, ensure_ascii=False)}\n\n"
+                told |= {"scans": news}
+                yield f"data: {json.dumps(told, ensure_ascii=False, allow_nan=False)}\n\n"
         finally:
             del self._pages[event]
 

@@ -17,9 +17,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema
+
 from voxgan_jax.app import choices
-from voxgan_jax.files import write_whole
-from voxgan_jax.language import LANGUAGES, told
+from voxgan_jax.files import OWN, is_full, key, write_whole
+from voxgan_jax.language import told
 
 try:
     import fcntl
@@ -28,6 +30,7 @@ except ImportError:  # Windows
 
 VERSION = 1
 _MOST_UNDONE = 50
+_FORM = json.loads(pathlib.Path(__file__).with_name("project.schema.json").read_bytes())
 _FOLDERS = ("scans", "views", "results")
 
 
@@ -89,21 +92,21 @@ class Project:
         self.scans: dict[int, Scan] = {}
         self.language: str | None = None  # That was chosen for the page.
         self._last = 0
-        if (
-            self.folder.is_dir()
-            and not self._file.is_file()
-            and any(map(_foreign, self.folder.iterdir()))
-        ):
+        unknown = self.folder.is_dir() and not self._file.is_file()
+        if unknown and any(map(_foreign, self.folder.iterdir())):
             raise ValueError(
                 f"{self.folder}: a folder that holds other things, and no project.json; name"
                 " another by --project"
             )
         for name in _FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-            if (self.folder / name).is_symlink():
-                raise ValueError(f"{self.folder / name}: a link; a project's folders are its own")
+            for place in (self.folder / name, *(self.folder / name).rglob("*")):
+                if place.is_symlink():
+                    raise ValueError(f"{place}: a link; put what it leads to in its place")
         self._open = self._held()
         try:
+            for left in self.folder.rglob(f"{OWN}*.tmp"):  # Of an end in the midst of writing.
+                left.unlink()
             self._load() if self._file.is_file() else self.save()
         except BaseException:
             self.close()
@@ -135,19 +138,16 @@ class Project:
     def _load(self) -> None:
         try:
             found = json.loads(self._file.read_text(encoding="utf-8"))
-            if found["version"] != VERSION:
-                raise ValueError(f"version {found['version']!r}")
+            json.dumps(found, ensure_ascii=False, allow_nan=False).encode()  # It can be kept again.
+            for wrong in jsonschema.Draft202012Validator(_FORM).iter_errors(found):
+                raise ValueError(f"{wrong.json_path}: {wrong.message[:99]}")
             scans = [Scan(**entry) for entry in found["scans"]]
-            # Names from a file are paths that somebody else may have written.
-            written = [name for scan in scans if scan.restored for name in scan.restored["files"]]
-            for name in (*written, *(scan.file for scan in scans), *(scan.name for scan in scans)):
-                if name in (".", "..") or pathlib.PurePath(name).name != name or "\\" in name:
-                    raise ValueError(f"the name {name[:80]!r} is a path")
-            self.scans, self._last = {int(scan.id): scan for scan in scans}, int(found["last"])
+            self.scans = {int(scan.id): scan for scan in scans}
+            self._last = max(int(found["last"]), *self.scans, 0)
+            if len({key(scan.name) for scan in scans} | self.scans.keys()) < 2 * len(scans):
+                raise ValueError("two scans have one number or name")
             self.language = found.get("language")
-            if self.language not in (None, *LANGUAGES):
-                raise ValueError(f"language {self.language!r}")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise ValueError(
                 f"{self._file}: not a project of this version of voxgan ({error}); name another"
                 " folder by --project"
@@ -158,36 +158,59 @@ class Project:
         with self._lock:
             scans = [dataclasses.asdict(scan) for scan in self.scans.values()]
         said = {"version": VERSION, "last": self._last, "language": self.language, "scans": scans}
-        write_whole(self._file, json.dumps(said, indent=1, ensure_ascii=False) + "\n")
+        text = json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False)
+        write_whole(self._file, text + "\n")
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Within, change what is kept, alone; if it cannot be saved, all is as it was before."""
+        with self._lock:
+            about = self.scans.copy(), self._last, self.language
+            before = [(scan, vars(scan).copy()) for scan in self.scans.values()]
+            try:
+                yield
+                self.save()
+            except BaseException:
+                self.scans, self._last, self.language = about
+                for scan, was in before:
+                    vars(scan).update(was)
+                raise
 
     @contextlib.contextmanager
     def changing(self, number: int) -> Iterator[Scan]:
-        """A scan to be changed, alone; what was changed is on the disk afterwards.
-
-        Raises:
-            KeyError: there is no such scan, or no longer.
-        """
-        with self._lock:
+        """A scan to be changed, by `keeping`; KeyError where there is no such one, or no longer."""
+        with self.keeping():
             yield self.scans[number]
-            self.save()
 
     def add(self, file: str) -> Scan:
-        """A scan that lies in `scans` now."""
-        with self._lock:
-            self._last += 1
-            scan = self.scans[self._last] = Scan(self._last, file)
-            self.save()
-            return scan
+        """A scan that lies in `scans` now; if that cannot be kept, it lies there no longer."""
+        try:
+            with self.keeping():
+                self._last += 1
+                scan = self.scans[self._last] = Scan(self._last, file)
+                return scan
+        except BaseException:
+            (self.folder / "scans" / file).unlink(missing_ok=True)
+            raise
 
-    def remove(self, number: int) -> None:
-        """Forget a scan, and delete its copy here, its views and its results."""
-        with self._lock:
+    def remove(self, number: int) -> list[Scan]:
+        """Forget a scan, delete its files; returns those of whose pots it was a sherd until now."""
+        with self.keeping():
             scan = self.scans.pop(number)
-            self.save()
+            parts = [one for one in self.scans.values() if number in one.choices.get("others", ())]
+            for one in self.scans.values():
+                kept = [choices.without(each, number) for each in (*one.before, one.choices)]
+                *one.before, one.choices = kept
         self.path(scan).unlink(missing_ok=True)
         for kind in ("scan", "pot"):
             self.view(scan, kind).unlink(missing_ok=True)
         shutil.rmtree(self.results(scan), ignore_errors=True)
+        return parts
+
+    def fault(self, error: Exception) -> str:
+        """Why something could not be kept, and what to do."""
+        remedy = "make room on the disk" if is_full(error) else "look after this folder"
+        return f"{self.folder}: {getattr(error, 'strerror', 0) or error}; {remedy}, and try again"
 
     def path(self, scan: Scan) -> pathlib.Path:
         """Where a scan's file is."""

@@ -18,7 +18,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -43,9 +43,6 @@ DEEDS = {
 
 MOST_SAID = 65_536
 """Bytes of what a page says, but for scans."""
-
-_DRAWING = "default-src 'none'; style-src 'unsafe-inline'"
-"""What the section drawing may do, whose lines have their styles in it."""
 
 
 class Application:
@@ -150,8 +147,9 @@ class Application:
         """The section drawing, to be looked at."""
         for name, path in self.bench.project.files(self._scan(request)).items():
             if name.endswith("_section.svg"):
-                policy = {"Content-Security-Policy": _DRAWING}
-                return self._whole(path, "image/svg+xml", headers=policy)
+                policy = "default-src 'none'; style-src 'unsafe-inline'"  # Its lines have them.
+                headers = {"Content-Security-Policy": policy}
+                return self._whole(path, "image/svg+xml", headers=headers)
         raise HTTPException(404)
 
     def file(self, request: Request) -> Response:
@@ -190,18 +188,18 @@ class Application:
 
 def application(bench: Bench, token: str, port: int) -> Guard:
     """The application of a workbench, which answers only who has the token (`guard`)."""
-    wrong = dict.fromkeys((ValueError, TypeError, OverflowError), _fault(400))
-    gone, failed = _fault(404, "there is no such scan, or no longer"), _fault(500)
-    faults = wrong | {KeyError: gone, OSError: failed}
+    told: tuple[Any, ...] = (ValueError, TypeError, OverflowError, RecursionError, ClientDisconnect)
+    faults = dict.fromkeys(told, _fault(400)) | {OSError: _fault(500, bench.project.fault)}
+    faults[KeyError] = _fault(404, lambda _: "there is no such scan, or no longer")
     app = Starlette(routes=Application(bench).routes(), exception_handlers=faults)
     return Guard(app, token, port)
 
 
-def _fault(status: int, why: str | None = None) -> Callable[[Request, Exception], Any]:
-    """Answers with the reason, which the page shows: its own words, or the error's."""
+def _fault(status: int, why: Callable[[Any], str] = str) -> Callable[[Request, Exception], Any]:
+    """Answers with the reason, which the page shows: what `why` says of the error."""
 
     async def answer(_: Request, error: Exception) -> Response:
-        return JSONResponse({"fault": why or str(error)}, status)
+        return JSONResponse({"fault": why(error)}, status)
 
     return answer
 
@@ -254,7 +252,8 @@ def run(
         language: of the page; None takes that chosen in it before, or the browser's.
     """
     with listening(port) as place, contextlib.closing(Bench(Project(project))) as bench:
-        bench.project.language = language or bench.project.language
+        if language:
+            bench.speak(language)
         for path in files.collect(inputs):
             bench.bring(path)
         port, token = place.getsockname()[1], secrets.token_urlsafe(32)

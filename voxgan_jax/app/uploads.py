@@ -1,7 +1,9 @@
 """Scans that a page sends: under what name they are kept, and how much is taken."""
 
+import asyncio
 import pathlib
 import re
+import unicodedata
 import zipfile
 from collections.abc import AsyncIterator, Collection
 
@@ -18,7 +20,7 @@ MOST_UNPACKED = threemf.MAX_MIB << 20
 """Bytes that an archive may hold."""
 
 _PACKED = (".3mf", ".npz")
-_LONGEST = 80
+_LONGEST, _LONGEST_BYTES = 80, 200  # File systems take 255, of which results add some.
 
 
 class RefusedError(ValueError):
@@ -28,8 +30,8 @@ class RefusedError(ValueError):
 def kept_as(name: str, taken: Collection[str]) -> str:
     """The name under which a scan is kept, in one folder with others: never a path.
 
-    Letters, digits, "-", "_" and blanks stay, all else becomes "_". A stem that is taken gets a
-    number, so that its results have a name of their own.
+    Letters, digits, "-", "_" and blanks stay, composed (NFC), all else becomes "_". A stem that is
+    taken gets a number, so that its results have a name of their own.
 
     Args:
         name: the file's in the user's folder, as the page tells it.
@@ -42,8 +44,9 @@ def kept_as(name: str, taken: Collection[str]) -> str:
     if ending not in formats.FORMATS:
         known = ", ".join(formats.FORMATS)
         raise RefusedError(f"{name[-_LONGEST:]}: no scan that can be read; send one of {known}")
-    last = re.split(r"[/\\]", name)[-1][: -len(ending)]
-    stem = re.sub(r"[^\w -]+", "_", last)[:_LONGEST].strip(" _-") or "sherd"
+    last = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1][: -len(ending)])
+    cut = re.sub(r"[^\w -]+", "_", last)[:_LONGEST].encode()[:_LONGEST_BYTES]
+    stem = cut.decode(errors="ignore").strip(" _-") or "sherd"
     stems = {key(pathlib.PurePosixPath(other).stem) for other in taken} | {"index"}
     found, number = stem, 2
     while key(found) in stems:
@@ -74,7 +77,7 @@ async def receive(path: pathlib.Path, chunks: AsyncIterator[bytes], told: int = 
         if not size:
             raise RefusedError(f"{path.name}: an empty file; save the scan again")
         if path.suffix in _PACKED:
-            _check_unpacked(path.name, unfinished)
+            await asyncio.to_thread(_check_unpacked, path.name, unfinished)
     return size
 
 
@@ -82,11 +85,10 @@ def _check_unpacked(name: str, path: pathlib.Path) -> None:
     """Raise RefusedError for an archive that is none, or that says it holds too much."""
     try:
         with zipfile.ZipFile(path) as packed:
-            size = sum(part.file_size for part in packed.infolist())
+            parts = packed.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise RefusedError(f"{name}: {error}; save it again") from error
-    if size > MOST_UNPACKED:
-        most = MOST_UNPACKED >> 20
-        raise RefusedError(
-            f"{name}: {size >> 20} MB unpacked, {most} at most; save it as PLY or STL"
-        )
+    size = sum(part.file_size for part in parts)
+    if len(parts) > threemf.MAX_COPIES or size > MOST_UNPACKED:
+        most = f"{threemf.MAX_COPIES} files or {MOST_UNPACKED >> 20} MB"
+        raise RefusedError(f"{name}: more than {most} unpacked; save it as PLY or STL")

@@ -12,7 +12,7 @@ from voxgan_jax.devices import interruption
 _TRAINING = ("importlib_resources", "optax", "orbax", "tensorboard")
 _TRAINING += ("tensorflow", "tensorflow_datasets")
 EXTRAS = dict.fromkeys(_TRAINING, "train") | {"torch": "torch"}
-EXTRAS |= dict.fromkeys(("starlette", "uvicorn"), "app")
+EXTRAS |= dict.fromkeys(("jsonschema", "starlette", "uvicorn"), "app")
 """Packages that restoring does without, and the extra of voxgan_jax that brings each."""
 
 
