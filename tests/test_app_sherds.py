@@ -157,7 +157,7 @@ def test_a_place_of_less_than_one_per_cent_is_not_offered(bench, shown):
 def test_a_picture_is_of_what_is_drawn(shown):
     page, held = shown.page, []
     page.wait_for_selector("#viewer[data-shown^='[\"pot\"'][data-state=ready]")
-    page.route("**/view/scan", lambda route: held.append(route))  # noqa: PLW0108
+    page.route("**/view/scan", lambda route: held.append(route))
     page.click("[data-kind=scan]")
     page.wait_for_selector("#picture:disabled")
     page.click("[data-kind=pot]")  # Which is still drawn.
@@ -167,9 +167,9 @@ def test_a_picture_is_of_what_is_drawn(shown):
     page.click("#sherds button:has-text('s01')")
     page.wait_for_selector("#picture:disabled")
     app_work.until(lambda: page.wait_for_timeout(10) or len(held) == 2)
-    page.unroute("**/view/scan")
     for each in held:
         each.continue_()
+    page.unroute("**/view/scan")
     with page.expect_download() as waited:
         page.click("#picture")
     assert waited.value.suggested_filename == "s01_scan.png"
@@ -184,12 +184,12 @@ def test_stop_answers_at_once_and_says_that_nothing_was_changed(bench, shown):
     page.press("[name=height_mm]", "Tab")
     page.click("#restore")
     page.wait_for_selector("#progress:has-text('place in the pot')")
-    page.route("**/stop", lambda route: held.append(route))  # noqa: PLW0108
+    page.route("**/stop", lambda route: held.append(route))
     page.click("#stop")
     page.wait_for_selector("#progress:has-text('Stopping …')")
     assert page.is_disabled("#stop")
-    page.unroute("**/stop")
     held[0].continue_()
+    page.unroute("**/stop")
     page.wait_for_selector("#progress:has-text('Stopped; nothing was changed.')")
     assert not page.is_visible("#stop") and kept(bench, "s00").restored == before
     page.wait_for_selector("#progress", state="hidden")

@@ -13,7 +13,7 @@ let stood = ""; // Of which scan and of what of it the view is.
 let unit = "mm"; // Without a scale lengths are in voxels.
 let picking = null; // { wanted, points, done, missed } while points are clicked.
 let said = ""; // The line on the picture while none are.
-let awaited = null; // { id, found, begun }: a scan whose pot is to come, as its rim was clicked.
+let awaited = null; // { id, found, waits, begun }: a scan whose pot is to come, as its rim was clicked.
 
 // Lengths of a scan are in its file's unit; here all are mm.
 function inMm(data, scan) {
@@ -98,7 +98,7 @@ export async function show(scan) {
     tell(awaited?.id === scan.id ? rimOf(scan) : "", 20);
     awaited = null;
   }
-  if ((awaited?.begun || (awaited && scan.fault)) && !scan.step) rimOnly(); // It was stopped, or could not be.
+  if (awaited?.waits && (awaited.begun || scan.fault) && !scan.step) rimOnly(); // It was stopped, or could not be.
   if (awaited && scan.step) awaited.begun = true;
   if (!scan.restored) kind = "scan";
   for (const button of document.querySelectorAll("[data-kind]")) {
@@ -176,10 +176,10 @@ function rimOf({ restored: { report: { rim, measures } } }) {
   return say("rim_restored", { diameter: mm(measures.rim_diameter_mm), share: percent(rim.percent / 100) });
 }
 
-// Of a rim that was clicked it is still told what was found; no pot comes of it.
+// Of a rim that was clicked it is still told what was found; no pot comes of it by itself.
 function rimOnly() {
   tell(awaited.found);
-  awaited = null;
+  awaited.waits = false;
 }
 
 // Once in each browser it is told why the wheel scrolls the page and does not zoom.
@@ -264,7 +264,7 @@ export function pickRim() {
       const { diameter, share } = rimThrough(points);
       const found = say("rim_found", { diameter: mm(diameter), share: percent(share) });
       const can = scan.look.bodies.length === 0 || scan.choices.body;
-      awaited = can ? { id: scan.id, found } : null;
+      awaited = can ? { id: scan.id, found, waits: true } : null;
       tell(can ? `${found} ${say("rim_restoring")}` : found);
       // One that was restored before is so anew by itself.
       if (can && !scan.restored && !await onScan("restore") && awaited?.id === scan.id) rimOnly();
