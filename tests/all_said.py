@@ -234,7 +234,7 @@ def sentences(monkeypatch) -> list[str]:
     """What comes finished in English, as the reports hold it."""
     found = [*warned(), *noted(), *why_missing(monkeypatch), *limits()]
     found += [each.sentence for each in judged()]
-    found += [text for report in loose() for text in loose_sherds.sentences(report)]
+    found += [text for report in loose() for text in loose_sherds.sentences(report.sherds)]
     places = [placement(share=share) for share in (0.9, 0.5)]
     found += [each.sentence for each in places]
     return found + [

@@ -8,6 +8,8 @@ from typing import Any
 
 STUCK_MM = 111.0
 """The height of a pot at which it goes on until it is stopped."""
+BROKEN_MM = 222.0
+"""The height of a pot that cannot be."""
 
 
 def show(ready: str, pipe: Any) -> None:
@@ -24,12 +26,27 @@ def show(ready: str, pipe: Any) -> None:
                 time.sleep(0.01)
             pipe.send(("dropped", None))
             continue
+        if job.choices.get("height_mm") == BROKEN_MM and job.kind == "restore":
+            pipe.send(("failed", "no such pot"))
+            continue
         shutil.copyfile(folder / f"{job.kind}_view.json", job.view)
         told = json.loads((folder / f"{job.kind}.json").read_text())
         if job.kind == "restore":
             told["choices"] = job.choices
             told["report"]["options"]["lang"] = job.lang
+            told["report"]["sherds"] = _sherds([job.path, *job.others]) if job.others else None
             job.out.mkdir(parents=True, exist_ok=True)
             for name in told["files"]:
                 (job.out / name).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
         pipe.send(("done", told))
+
+
+def _sherds(paths: list[pathlib.Path]) -> list[dict[str, Any]]:
+    """Of three sherds or more the last one is set aside."""
+    placed = paths if len(paths) < 3 else paths[:-1]
+    row = [1.0, 0.0, 0.0, 0.0]
+    return [
+        {"file": path.name, "sha256": "5", "frame": path == paths[0], "notes": []}
+        | {"move": [row] * 4 if path in placed else None}
+        for path in paths
+    ]

@@ -4,19 +4,16 @@ import functools
 import json
 import re
 
+import app_ready
 import app_seen
 import app_work
 import numpy as np
 import pytest
 from browser import Opened, launched
 from PIL import Image
-from restored_bowl import restored
-from turned_sherds import cone
 
-from voxgan_jax.app import views
-from voxgan_jax.geometry import surface
 from voxgan_jax.inference.answer import GIVEN, INFERRED
-from voxgan_jax.report import meshes, page
+from voxgan_jax.report import meshes
 
 pytestmark = pytest.mark.browser
 
@@ -24,25 +21,11 @@ WARNING = (
     "the height was told as 123 mm, but the restored pot's is 79.2 mm, 36 % less: the model made no"
     " pot of that size of this sherd; check --unit and what else was told"
 )
-ENDS = ("_completed.vox", "_completed.stl", "_missing.stl", "_section.svg", "_section.pdf", ".html")
 
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory):
-    """What the worker shows: a sherd of a cone, its rim 160 mm wide, and a bowl as its pot."""
-    folder, scan, pot = tmp_path_factory.mktemp("ready"), cone(), restored()
-    told = page.scene_of(pot)
-    reach = 0.6 * told["height"] * np.array(told["up"])
-    told["axis"] = [(told["centre"] + sign * reach).tolist() for sign in (-1, 1)]
-    look = {"mesh": True, "bodies": [], "notes": [], "unit_mm": 1.0}
-    look |= {"size": scan.extents.tolist(), "middle": scan.centroid.tolist()}
-    report = pot.report.to_json() | {"warnings": [WARNING], "rim": {"percent": 12.3, "eve": 0.123}}
-    made = {"report": report, "files": [f"rim sherd{end}" for end in ENDS]}
-    shown = {"look_view": views.of_scan(scan, (0.0, 0.0, 1.0)), "restore_view": told}
-    for name, value in (shown | {"look": look, "restore": made}).items():
-        (folder / f"{name}.json").write_text(json.dumps(value))
-    surface.write_stl(folder / "rim sherd.stl", scan)
-    return folder
+    return app_ready.lay(tmp_path_factory.mktemp("ready"), warnings=[WARNING])
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +139,8 @@ def test_the_rim_is_found_near_the_edge_and_told(bench, shown):
     assert box(shown, "#stop")["y"] >= 0  # In sight, wherever one is.
     shown.page.evaluate("scrollTo(0, 0)")
     shown.page.click("#stop")
+    shown.page.wait_for_selector("#progress:has-text('Stopped; nothing was changed.')")
+    assert line(shown).endswith("% of it.") and "being restored" not in line(shown)
     shown.page.wait_for_selector("#progress", state="hidden")
     axis = kept(bench).choices["axis"]
     assert np.degrees(np.arccos(axis[2])) < 8

@@ -1,13 +1,18 @@
 """Drawings for print: sizes, layers, pens in mm on paper, either side, and what the sherd holds."""
 
+import functools
+import pathlib
 import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from round_pots import cup, drawn, figure_of, profile_of, turned
 
 from voxgan_jax.drawing import plan, svg
+from voxgan_jax.language import LANGUAGES, speaking
 
 SVG = "{http://www.w3.org/2000/svg}"
 LABEL = "{http://www.inkscape.org/namespaces/inkscape}label"
@@ -97,6 +102,38 @@ def test_of_a_long_name_the_end_is_shown():
     shown = long.words[-1].text
     assert len(shown) == 40 and shown.startswith("…b") and shown.endswith("b_fragment7")
     assert plain.words[-1].text == "a" and long.paper[0] < 65
+
+
+def printed(word, mm):
+    """The edges of a text on paper in mm, with the letters of the PDF: left, top, right, bottom."""
+    chinese = pathlib.Path(plan.__file__).with_name("chinese.ttf")
+    if "Droid Sans Fallback" not in fontManager.get_font_names():
+        fontManager.addfont(chinese)
+    size = plan.LETTERS * 72 / 25.4
+    letters = Figure(dpi=254).text(
+        0, 0, word.text, size=size, family=["DejaVu Sans", "Droid Sans Fallback"]
+    )
+    box = letters.get_window_extent()
+    x, y = word.x / mm, word.y / mm
+    return x + box.x0 / 10, y - box.y1 / 10, x + box.x1 / 10, y - box.y0 / 10
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("low", [0, 20])
+def test_legend_and_name_keep_clear_of_the_circle_of_the_rim(language, low):
+    """With the sherd's base or without: the legend is wider without."""
+    pot = cup()
+    figure = figure_of(profile_of(pot, part(pot, 90, 0, 99 if low == 0 else low), 2.0))
+    name = "of forty letters, some wide: WWWMMMWWWMMM"
+    made = speaking(language, functools.partial(plan.compose, name=name), figure, 1)
+    arcs = np.concatenate([*shapes(made, "arc"), shapes(made, "measure")[-1]])
+    (left, top), (right, bottom) = arcs.min(0) - 0.45, arcs.max(0) + 0.45
+    below = [word for word in made.words if word.layer in ("text", "scale", "dimensions")]
+    assert sum(word.layer == "text" for word in below) == 3
+    for word in below:
+        box = printed(word, made.mm)
+        apart = (left - box[2], box[0] - right, top - box[3], box[1] - bottom)
+        assert max(apart) > 0.4, (word, box, (left, top, right, bottom))
 
 
 def test_every_layer_is_a_group_with_its_name():

@@ -22,6 +22,8 @@ import jsonschema
 from voxgan_jax.app import choices
 from voxgan_jax.files import OWN, is_full, key, write_whole
 from voxgan_jax.language import told
+from voxgan_jax.report import loose_sherds, sentences
+from voxgan_jax.scan.pose import Loose
 
 try:
     import fcntl
@@ -243,10 +245,13 @@ class Project:
         restored = scan.restored or {"choices": scan.choices, "report": {}}
         made = restored["choices"]  # They give the files that are there.
         lang = restored["report"].get("options", {}).get("lang", "")
+        sherds = tuple(Loose(**sherd) for sherd in restored["report"].get("sherds") or ())
+        loose = map(sentences.said, loose_sherds.sentences(sherds))
         shown = ("id", "name", "file", "choices", "look", "restored", "fault")
         return {name: getattr(scan, name) for name in shown} | {
             "undoable": bool(scan.before),
             "command": choices.command(made, self.path(scan), self.others(made), lang),
             "notes": [told(note) for note in (scan.look or {}).get("notes", ())],
+            "loose": [told(text) for text in loose],
             "warnings": [told(text) for text in restored["report"].get("warnings") or ()],
         }

@@ -47,7 +47,7 @@ def in_words(result: "batch.Result") -> str:
     if report.confidence:
         lines.append(f"confidence {report.confidence.sentence}")
     lines += [f"WARNING: {warning}" for warning in report.warnings or ()]
-    lines += loose_sherds.sentences(report)
+    lines += loose_sherds.sentences(report.sherds)
     if report.placement:
         lines.append(report.placement.sentence)
     lines += report.scan.notes if report.scan else ()

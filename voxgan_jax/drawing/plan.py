@@ -195,7 +195,7 @@ def _keys(
             shapes.append((kind, [_rectangle(0.0, y, 4 * mm, 2.4 * mm)]))
             words.append(Words("text", told(text), 5.4 * mm, y + 2.1 * mm, "start"))
             y += 4.2 * mm
-        right = _end(words[-1], mm) + 2 * mm
+        right = max(_end(each, mm) for each in words[-2:]) + 2 * mm
     if facts.rim:
         # From above, what is nearest to who looks at the outside below.
         middle = np.array([right + 3.5 * mm, 8.3 * mm])

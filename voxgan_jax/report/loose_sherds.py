@@ -1,18 +1,18 @@
 """What is said of several loose sherds of one pot: which lie where, and what nothing tells."""
 
-from voxgan_jax.report.record import Report
+from voxgan_jax.scan.pose import Loose
 
 
-def sentences(report: Report) -> list[str]:
+def sentences(sherds: tuple[Loose, ...] | None) -> list[str]:
     """Which of several loose sherds lie where in the pot, and what nothing tells; in sentences
     without a full stop."""
-    if report.sherds is None:
+    if not sherds:
         return []
-    placed = [sherd.file for sherd in report.sherds if sherd.move is not None]
-    aside = [sherd.file for sherd in report.sherds if sherd.move is None]
+    placed = [sherd.file for sherd in sherds if sherd.move is not None]
+    aside = [sherd.file for sherd in sherds if sherd.move is None]
     found = []
     if len(placed) > 1:
-        (frame, *_) = (sherd.file for sherd in report.sherds if sherd.frame)
+        (frame, *_) = (sherd.file for sherd in sherds if sherd.frame)
         lie = f"{len(placed)} loose sherds lie in one pot in the coordinates of {frame}"
         found.append(f"{lie}: {', '.join(placed)}")
         found.append("how each was turned about the axis nothing tells: they stand apart around it")
@@ -21,5 +21,5 @@ def sentences(report: Report) -> list[str]:
         if len(placed) < 2:
             why = f"no two of the sherds agree, and {placed[0]} is surest alone"
         found.append(f"set aside: {', '.join(aside)}, as {why}")
-    found += [f"{sherd.file}: {note}" for sherd in report.sherds for note in sherd.notes]
+    found += [f"{sherd.file}: {note}" for sherd in sherds for note in sherd.notes]
     return found

@@ -62,7 +62,7 @@ def page(view: View) -> str:
         cite=caption,
         spread=spread.sentence(report),
         among=report.spread and spread.pots(report.spread),
-        loose=loose_sherds.sentences(report),
+        loose=loose_sherds.sentences(report.sherds),
         scene=scene_of(view),
         colour_of=scene.colour_of,
         hypothesis_colour=scene.hypothesis_colour,

@@ -30,6 +30,32 @@ function showList() {
 
 let shown = null; // The number of the scan.
 let turning = false; // To another language, by this window.
+let stop = null; // { id, before, ended }: the scan and its pot when Stop was pressed here.
+
+// What is done, or that it is being stopped; and for a while that it was.
+function showProgress(scan) {
+  if (stop?.id !== scan.id || (stop.ended && scan.step)) stop = null;
+  if (stop && !stop.ended && !scan.step) {
+    const mine = stop;
+    stop.ended = true;
+    if (JSON.stringify(scan.restored) !== stop.before || scan.fault) stop = null; // It had ended by itself.
+    else setTimeout(() => { if (stop === mine) { stop = null; showAll(); } }, 5000);
+  }
+  const text = stop ? (stop.ended ? say("stopped") : say("stopping")) : scan.step && say(scan.step);
+  $("progress").hidden = !text;
+  $("progress").firstElementChild.textContent = text || "";
+  $("stop").hidden = !scan.step;
+  $("stop").disabled = Boolean(stop);
+}
+
+async function stopIt() {
+  const { id, restored } = current();
+  stop = { id, before: JSON.stringify(restored) };
+  showAll();
+  if (await onScan("stop")) return;
+  stop = null; // Nobody answered.
+  showAll();
+}
 
 function showAll() {
   const scan = current();
@@ -40,8 +66,7 @@ function showAll() {
   $("welcome").hidden = told.state.scans.length > 0;
   $("bench").hidden = !scan;
   if (!scan) return;
-  $("progress").hidden = !scan.step;
-  if (scan.step) $("progress").firstElementChild.textContent = say(scan.step);
+  showProgress(scan);
   $("fault").hidden = !scan.fault;
   $("fault").textContent = scan.fault ?? "";
   const same = JSON.stringify(scan.restored?.choices) === JSON.stringify(scan.choices);
@@ -93,7 +118,11 @@ async function main() {
   $("welcome").addEventListener("click", () => $("choose").click());
   $("language").addEventListener("change", async ({ target }) => {
     turning = true;
-    await ask("/language", { language: target.value });
+    if (!await ask("/language", { language: target.value })) { // It could not be kept: all stays as it is.
+      target.value = document.documentElement.lang;
+      turning = false;
+      return;
+    }
     if (current()?.restored) await onScan("restore"); // Its page and drawings, in this language.
     location.reload();
   });
@@ -104,7 +133,7 @@ async function main() {
   $("restore").addEventListener("click", () => onScan("restore"));
   $("undo").addEventListener("click", () => onScan("undo"));
   $("again").addEventListener("click", () => onScan("look"));
-  $("stop").addEventListener("click", () => onScan("stop"));
+  $("stop").addEventListener("click", stopIt);
   $("measure").addEventListener("click", toggleMeasure);
   $("remove").addEventListener("click", () => {
     if (confirm(say("remove_sure", { name: current().name }))) {

@@ -5,9 +5,9 @@ export const $ = (id) => document.getElementById(id);
 // What the server told last, and the texts of the user's language.
 export const told = { state: { scans: [] }, texts: {} };
 
-// A text of the user's language, with what stands for {names} in it.
+// A text of the user's language, with what stands for {names} in it; a name without a value stays.
 export function say(key, values = {}) {
-  return told.texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  return told.texts[key].replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
 export function make(tag, properties = {}, ...inside) {
@@ -21,7 +21,7 @@ export function refill(holder, children) {
   const at = [...holder.children].findIndex((child) => child.contains(document.activeElement));
   holder.replaceChildren(...children);
   const next = holder.children[at];
-  (next?.matches("button") ? next : next?.querySelector("button, input"))?.focus({ preventScroll: true });
+  (next?.matches("button") ? next : next?.querySelector("button, input, a"))?.focus({ preventScroll: true });
 }
 
 const UNITS = { mm: 1, cm: 10, m: 1000, in: 25.4 };

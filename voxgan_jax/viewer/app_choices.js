@@ -56,9 +56,20 @@ function showOthers(scan) {
     });
     return make("label", { className: "check" }, box, other.name);
   }));
-  const first = told.state.scans.find((other) => other.choices.others?.includes(scan.id));
-  $("part_of").hidden = !first;
-  if (first) $("part_of").textContent = say("part_of", { name: first.name });
+  $("pot_named").textContent = chosen.length ? say("pot_named", { name: scan.name }) : say("pot_named_first");
+  showPots(scan);
+}
+
+// Of which pots of other sherds it is, as they are restored now.
+function showPots(scan) {
+  const has = (choices) => choices?.others?.includes(scan.id);
+  const pots = told.state.scans.filter((other) => has(other.restored?.choices) || has(other.choices));
+  refill($("part_of"), pots.map((other) => {
+    const made = has(other.restored?.choices) && other.restored.report.sherds?.find(({ file }) => file === scan.file);
+    const text = made ? made.move ? say("part_of") : say("part_aside") : say("part_chosen");
+    const [before, after] = text.split("{name}");
+    return make("p", { className: "note" }, before, make("a", { href: `#${other.id}` }, other.name), after);
+  }));
 }
 
 export function showChoices(scan) {
@@ -84,8 +95,11 @@ export function showChoices(scan) {
   const whyNot = several ? say("flip_several") : isPlaced ? "" : say("flip_unknown");
   $("flip").setAttribute("aria-disabled", String(Boolean(whyNot)));
   $("flip").title = whyNot;
-  $("by_rim").disabled = several;
-  for (const name of OF_ONE_SHERD) $("place").elements[name].disabled = several;
+  $("of_one").hidden = !several;
+  for (const control of [$("by_rim"), ...OF_ONE_SHERD.map((name) => $("place").elements[name])]) {
+    control.disabled = several;
+    (control.closest("label") ?? control).title = several ? say("of_one") : "";
+  }
   const values = { ...choices, axis: choices.axis?.join(", ") ?? "", hypotheses: choices.hypotheses ?? 0 };
   for (const field of fields()) {
     if (field === document.activeElement) continue; // It is being typed in.
@@ -107,16 +121,29 @@ function typed(field) {
   if (field.type === "checkbox") return field.checked;
   const text = field.value.trim();
   if (!text) return null;
-  if (field.name === "axis") return text.split(/[,;\s]+/).map(Number);
+  if (field.name === "axis") return axisOf(text);
   if (field.name === "body") return text === "all" ? text : Number(text);
   return NUMBERS.includes(field.name) || field.name === "hypotheses" ? Number(text) : text;
+}
+
+// Three or six numbers; null where it cannot be told which are meant. Where blanks or semicolons are
+// between them, commas are decimal ones; else they are between the numbers.
+function axisOf(text) {
+  const apart = text.replace(/\s*,\s+|\s+,/g, ";").split(/[;\s]+/).filter(Boolean);
+  const parts = apart.length > 1 ? apart.map((part) => part.replace(",", ".")) : text.split(",");
+  const whole = parts.every((part, i) => (i % 2 ? /^\d+$/ : /^[+-]?\d+$/).test(part));
+  const both = apart.length === 1 && parts.length === 6 && whole; // 0,5,0,5,0,7
+  const numbers = parts.map((part) => (part ? Number(part) : NaN));
+  return [3, 6].includes(numbers.length) && numbers.every(Number.isFinite) && !both ? numbers : null;
 }
 
 export function chooseHere() {
   for (const field of fields()) {
     field.addEventListener("change", () => {
+      const value = typed(field);
       if (field.validity.badInput) trouble(say("no_number"));
-      else choose({ [field.name]: typed(field) });
+      else if (value === null && field.name === "axis" && field.value.trim()) trouble(say("axis_unclear"));
+      else choose({ [field.name]: value });
     });
   }
   $("place").addEventListener("submit", (event) => event.preventDefault());

@@ -7,6 +7,7 @@ const ENDS = ["missing_upright.stl", "completed.vox", "completed.stl", "complete
   "section.pdf", "html", "json", "stl"];
 // What most take away, in this order; each of these has a plain name.
 const FIRST = ["section.pdf", "completed.stl", "missing.stl", "html"];
+const LEAST = 0.01; // A place that is less likely is not offered.
 const VOLUMES = ["volume_ml", "capacity_ml"];
 
 function volume(ml) {
@@ -29,10 +30,10 @@ function measures(report) {
   return rows.map(([title, text]) => make("div", {}, make("dt", {}, title), make("dd", {}, text)));
 }
 
-function place(report, found, number) {
+function place(found, number) {
   const text = say("place", {
     height: mm(found.height_mm), width: mm(found.diameter_mm),
-    above: mm(found.above_base_mm), share: percent(Math.max(found.confidence, 1e-6)), // It is rounded.
+    above: mm(found.above_base_mm), share: percent(found.confidence),
   });
   const button = make("button", { type: "button" }, say("take"));
   button.setAttribute("aria-label", `${say("take")}: ${text}`);
@@ -67,6 +68,8 @@ let known = "";
 export function showResult(scan) {
   const { restored } = scan;
   for (const id of ["result", "files", "section"]) $(id).hidden = !restored;
+  const loose = scan.loose.join(" ");
+  if ($("loose").textContent !== loose) $("loose").textContent = loose;
   const lang = restored?.report.options?.lang;
   $("in_other").hidden = !lang || lang === document.documentElement.lang;
   $("command").textContent = scan.command;
@@ -81,9 +84,10 @@ export function showResult(scan) {
   const sure = report.confidence;
   $("trust").textContent = sure
     ? say("trust", { word: say(`word_${sure.word}`), overlap: fixed(sure.expected_iou, 2) }) : say("trust_unknown");
-  const places = report.placement?.runner_ups ?? [];
-  $("others").hidden = places.length === 0;
-  refill($("runner_ups"), places.map((found, i) => place(report, found, i)));
+  const places = (report.placement?.runner_ups ?? []).map((found, i) => [found, i]);
+  const likely = places.filter(([{ confidence }]) => confidence >= LEAST);
+  $("others").hidden = likely.length === 0;
+  refill($("runner_ups"), likely.map(([found, i]) => place(found, i)));
   $("answers").hidden = report.hypotheses.length === 0;
   $("hypotheses_list").replaceChildren(...report.hypotheses.map((other) => hypothesis(report, other)));
   showFiles(scan, restored.files);

@@ -5,6 +5,7 @@ import { rimThrough } from "./app_rim.js";
 
 const LABELS = { 1: "given", 2: "inferred", 3: "uncertain" };
 let kind = "scan"; // What is shown: the scan, or the restored pot.
+let drawn = null; // The name and the kind of what is drawn.
 let known = ""; // What is shown, told apart from what was shown before.
 let last = ""; // Of which scan and which restored pot that is.
 let view = null;
@@ -12,7 +13,7 @@ let stood = ""; // Of which scan and of what of it the view is.
 let unit = "mm"; // Without a scale lengths are in voxels.
 let picking = null; // { wanted, points, done, missed } while points are clicked.
 let said = ""; // The line on the picture while none are.
-let awaited = null; // Of which scan a pot is to come whose rim was clicked.
+let awaited = null; // { id, found, waits, begun }: a scan whose pot is to come, as its rim was clicked.
 
 // Lengths of a scan are in its file's unit; here all are mm.
 function inMm(data, scan) {
@@ -94,9 +95,11 @@ export async function show(scan) {
   if (which !== last) {
     last = which;
     if (!picking) kind = "pot"; // It has just come, or another scan is shown.
-    tell(awaited === scan.id ? rimOf(scan) : "", 20);
+    tell(awaited?.id === scan.id ? rimOf(scan) : "", 20);
     awaited = null;
   }
+  if (awaited?.waits && (awaited.begun || scan.fault) && !scan.step) rimOnly(); // It was stopped, or could not be.
+  if (awaited && scan.step) awaited.begun = true;
   if (!scan.restored) kind = "scan";
   for (const button of document.querySelectorAll("[data-kind]")) {
     const isPot = button.dataset.kind === "pot";
@@ -110,6 +113,7 @@ export async function show(scan) {
     return;
   }
   known = wanted;
+  $("picture").disabled = $("viewer").dataset.shown !== wanted;
   if ($("viewer").dataset.shown === wanted) return; // Another was wanted meanwhile, but has not come.
   $("viewer").hidden = !scan.look;
   if (!scan.look) {
@@ -138,10 +142,12 @@ export async function show(scan) {
   const turnedTo = canTurn ? (ends) => axisAt(scan, ends) : null;
   view = globalThis.voxganView.show($("viewer"), data, { clicked, cross: $("cross"), turnedTo, from, passed });
   stood = `${scan.id} ${kind}`;
+  drawn = { name: scan.name, kind };
   if (picking) picking.points = []; // They were of what was shown before.
   showPicked();
   $("distance").textContent = "";
   $("viewer").dataset.shown = wanted;
+  $("picture").disabled = false;
 }
 
 // The axis was moved: its direction, and a point of it in the file's own coordinates, in mm.
@@ -168,6 +174,12 @@ function tell(text, seconds = 0) {
 function rimOf({ restored: { report: { rim, measures } } }) {
   if (!rim || measures.rim_diameter_mm === null) return "";
   return say("rim_restored", { diameter: mm(measures.rim_diameter_mm), share: percent(rim.percent / 100) });
+}
+
+// Of a rim that was clicked it is still told what was found; no pot comes of it by itself.
+function rimOnly() {
+  tell(awaited.found);
+  awaited.waits = false;
 }
 
 // Once in each browser it is told why the wheel scrolls the page and does not zoom.
@@ -252,16 +264,17 @@ export function pickRim() {
       const { diameter, share } = rimThrough(points);
       const found = say("rim_found", { diameter: mm(diameter), share: percent(share) });
       const can = scan.look.bodies.length === 0 || scan.choices.body;
-      awaited = can ? scan.id : null;
+      awaited = can ? { id: scan.id, found, waits: true } : null;
       tell(can ? `${found} ${say("rim_restoring")}` : found);
-      if (can && !scan.restored) onScan("restore"); // One that was restored before is so anew by itself.
+      // One that was restored before is so anew by itself.
+      if (can && !scan.restored && !await onScan("restore") && awaited?.id === scan.id) rimOnly();
     },
   });
 }
 
 export function stageHere() {
   $("picture").addEventListener("click", () => {
-    if (view) savePicture(view.picture(), { name: current().name, kind });
+    if (view) savePicture(view.picture(), drawn);
   });
   $("full").addEventListener("click", () => {
     if (document.fullscreenElement) document.exitFullscreen();
