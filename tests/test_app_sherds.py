@@ -182,7 +182,8 @@ def test_stop_answers_at_once_and_says_that_nothing_was_changed(bench, shown):
     before = kept(bench, "s00").restored
     page.fill("[name=height_mm]", f"{app_seen.STUCK_MM:.0f}")
     page.press("[name=height_mm]", "Tab")
-    page.click("#restore")
+    if not before:  # Else a change restores by itself.
+        page.click("#restore")
     page.wait_for_selector("#progress:has-text('place in the pot')")
     page.route("**/stop", lambda route: held.append(route))
     page.click("#stop")
