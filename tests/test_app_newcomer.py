@@ -244,7 +244,7 @@ def test_a_kept_picture_has_name_scale_and_what_is_inferred(shown):
     assert made.shape[1] == seen.shape[1] and made.shape[0] > seen.shape[0] + 120
     head, foot = made[:52], made[56 + seen.shape[0] :]
     assert (head < 60).all(axis=-1).sum() > 100  # Letters.
-    dark = (foot < 60).all(axis=-1)
+    dark = np.asarray((foot < 60).all(axis=-1))
     longest = max(len(run) for row in dark for run in row.tobytes().split(b"\0"))
     assert longest == pytest.approx(box(shown, "[data-scale]")["width"], abs=1.5)
     for kind in (GIVEN, INFERRED):
