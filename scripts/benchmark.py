@@ -215,9 +215,8 @@ def _input(args: argparse.Namespace) -> Result:
 def _sherds(args: argparse.Namespace) -> Result:
     from scripts.lib.benchmarks import sherd_speed
 
-    options = ["--formats", *args.formats] if args.formats else []
     rows = sherd_speed.measure(
-        args.data_dir, count=args.sherds or 32, rounds=args.repeats, options=options
+        args.data_dir, count=args.sherds or 32, rounds=args.repeats, options=_formats(args)
     )
     return rows, sherd_speed.COLUMNS, 0
 
@@ -225,9 +224,14 @@ def _sherds(args: argparse.Namespace) -> Result:
 def _scans(args: argparse.Namespace) -> Result:
     from scripts.lib.benchmarks import sherd_speed
 
-    options = ["--formats", *args.formats] if args.formats else []
-    rows = sherd_speed.measure_scans(args.data_dir, count=args.sherds or 100, options=options)
+    rows = sherd_speed.measure_scans(
+        args.data_dir, count=args.sherds or 100, options=_formats(args)
+    )
     return rows, sherd_speed.COLUMNS, 0
+
+
+def _formats(args: argparse.Namespace) -> list[str]:
+    return ["--formats", *args.formats] if args.formats else []
 
 
 def _app(args: argparse.Namespace) -> Result:

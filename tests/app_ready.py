@@ -1,14 +1,19 @@
 """What a worker that only shows is given: a sherd of a cone, and a bowl as its pot."""
 
+import contextlib
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
+import app_work
 import numpy as np
+from browser import Opened, launched
 from restored_bowl import restored
 from turned_sherds import cone
 
 from voxgan_jax.app import views
+from voxgan_jax.app.bench import Bench
 from voxgan_jax.geometry import surface
 from voxgan_jax.report import page
 
@@ -31,3 +36,13 @@ def lay(folder: pathlib.Path, **said: Any) -> pathlib.Path:
         (folder / f"{name}.json").write_text(json.dumps(value))
     surface.write_stl(folder / "rim sherd.stl", scan)
     return folder
+
+
+@contextlib.contextmanager
+def opened(bench: Bench, patience_ms: int) -> Iterator[Opened]:
+    """The workbench on a small laptop's screen."""
+    size = {"width": 1366, "height": 768}
+    with launched() as browser, app_work.live(bench) as address:
+        shown = Opened(browser, None, address=address, viewport=size, locale="en-GB")
+        shown.page.set_default_timeout(patience_ms)
+        yield shown

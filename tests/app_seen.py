@@ -6,10 +6,7 @@ import shutil
 import time
 from typing import Any
 
-STUCK_MM = 111.0
-"""The height of a pot at which it goes on until it is stopped."""
-BROKEN_MM = 222.0
-"""The height of a pot that cannot be."""
+from app_pretend import BROKEN_MM, STUCK_MM
 
 
 def show(ready: str, pipe: Any) -> None:

@@ -13,10 +13,13 @@ from starlette.testclient import TestClient
 
 from voxgan_jax.app import server
 from voxgan_jax.app.bench import Bench
-from voxgan_jax.app.project import Project
+from voxgan_jax.app.project import Project, Scan
 
 PORT, TOKEN = 8123, "only-the-user-knows-it"
 HOST = f"http://127.0.0.1:{PORT}"
+
+SCAN = b"solid a\nendsolid a\n"
+"""What a worker that pretends takes for a scan."""
 
 
 def until(truth: Callable[[], Any]) -> Any:
@@ -36,6 +39,15 @@ def bench(folder: pathlib.Path, work: Callable[[Any], None] = pretend) -> Iterat
         yield made
     finally:
         made.close()
+
+
+def added(bench: Bench, folder: pathlib.Path, name: str = "sherd.stl") -> Scan:
+    """A scan, written to the folder, in the project that was looked at."""
+    (folder / name).write_bytes(SCAN + name.encode())
+    bench.bring(folder / name)
+    scan = list(bench.project.scans.values())[-1]
+    until(lambda: scan.look)
+    return scan
 
 
 @contextlib.contextmanager

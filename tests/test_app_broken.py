@@ -9,29 +9,19 @@ import threading
 
 import app_work
 import pytest
-from app_work import HOST, PORT, TOKEN, client, until
+from app_work import HOST, PORT, SCAN, TOKEN, added, client, until
 
 from voxgan_jax.app import choices, project, server, uploads
 from voxgan_jax.app.events import Events
 from voxgan_jax.app.project import Project
 from voxgan_jax.language import LANGUAGES
 
-SCAN = b"solid a\nendsolid a\n"
 LOOK = {"size": [4, 3, 2], "middle": [0, 0, 1], "unit_mm": 1, "mesh": True, "bodies": []}
 PLACE = {"axis_direction": [0, 0, 1], "height_mm": 90, "diameter_mm": 80}
 REPORT = {"measures": {}, "hypotheses": [], "placement": PLACE | {"runner_ups": [PLACE]}}
 RESTORED = {"choices": {"unit": "cm"}, "report": REPORT, "files": ["a.html"]}
 FIRST = {"id": 1, "file": "a.stl", "look": LOOK | {"notes": ["two"]}, "restored": RESTORED}
 WHOLE = {"version": 1, "last": 2, "scans": [FIRST, {"id": 2, "file": "b.stl"}]}
-
-
-def added(bench, tmp_path, name="sherd.stl"):
-    """A scan in the project that was looked at."""
-    (tmp_path / name).write_bytes(SCAN + name.encode())
-    bench.bring(tmp_path / name)
-    scan = list(bench.project.scans.values())[-1]
-    until(lambda: scan.look)
-    return scan
 
 
 def fill(monkeypatch):

@@ -134,7 +134,7 @@ def wait_for_pot(shown, bench, choices):
 
 
 def test_a_scan_is_dropped_and_its_unit_asked(bench, shown, scan):
-    assert shown.page.locator("#welcome").is_visible()
+    shown.page.wait_for_selector("#welcome")
     drop(shown, scan)
     shown.page.wait_for_selector("#viewer[data-shown]", timeout=_LONG_MS)
     assert "Is the sherd 8.0 cm across?" in shown.page.inner_text("#size")
@@ -279,8 +279,7 @@ def test_the_section_plane_and_the_light_are_moved(shown):
     behind = shown.drawn()
     assert (np.abs(before - behind).max(axis=2) > 12).mean() > 0.01
     shown.page.fill("[data-above]", "8")
-    raking = shown.drawn()
-    assert (np.abs(behind - raking).max(axis=2) > 12).mean() > 0.01
+    assert (np.abs(behind - shown.drawn()).max(axis=2) > 12).mean() > 0.1
     shown.page.click("[data-act=reset]")
     shown.page.uncheck("[data-section]")
 

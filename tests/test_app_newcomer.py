@@ -9,7 +9,6 @@ import app_seen
 import app_work
 import numpy as np
 import pytest
-from browser import Opened, launched
 from PIL import Image
 
 from voxgan_jax.inference.answer import GIVEN, INFERRED
@@ -37,10 +36,7 @@ def bench(tmp_path_factory, ready):
 
 @pytest.fixture(scope="module")
 def shown(bench):
-    size = {"width": 1366, "height": 768}
-    with launched() as browser, app_work.live(bench) as address:
-        made = Opened(browser, None, address=address, viewport=size, locale="en-GB")
-        made.page.set_default_timeout(120_000)
+    with app_ready.opened(bench, patience_ms=120_000) as made:
         yield made
 
 
@@ -80,6 +76,8 @@ def wait_scrolled(shown, far):
 def test_the_welcome_opens_the_file_chooser(bench, shown, ready):
     with shown.page.expect_file_chooser():
         shown.page.click("#welcome h2")
+    shown.page.reload()  # A page asks for files once at a time.
+    shown.page.wait_for_selector("#welcome")
     shown.page.focus("#welcome button")
     with shown.page.expect_file_chooser() as chooser:
         shown.page.keyboard.press("Enter")
@@ -160,6 +158,25 @@ def test_the_pot_s_own_rim_is_told_when_it_has_come(bench, shown):
     shown.page.wait_for_selector("#viewer[data-shown^='[\"pot\"'][data-state=ready]")
     diameter = kept(bench).restored["report"]["measures"]["rim_diameter_mm"]
     assert f"its rim is {diameter:.0f} mm across" in line(shown) and "12 % of it" in line(shown)
+
+
+def test_of_a_pot_that_cannot_be_restored_the_clicked_rim_alone_is_told(bench, shown):
+    whole = kept(bench).choices
+    shown.page.fill("[name=height_mm]", f"{app_seen.BROKEN_MM:.0f}")
+    shown.page.press("[name=height_mm]", "Tab")
+    shown.page.wait_for_selector("#fault:has-text('no such pot')")
+    shown.page.click("#by_rim")
+    shown.page.click("[data-act=front]")
+    for share in (0.15, 0.55, 0.95):
+        x, y = edge(shown, share)
+        shown.page.mouse.click(x, y + 2)
+    shown.page.wait_for_selector("#hint:has-text('The rim was found')")
+    shown.page.wait_for_selector("#fault:has-text('no such pot')")
+    assert "being restored" not in line(shown)
+    shown.page.click("#undo")  # The rim is the one that was told before.
+    app_work.until(lambda: kept(bench).choices == whole)
+    shown.page.click("[data-kind=pot]")
+    shown.page.wait_for_selector("#viewer[data-shown^='[\"pot\"'][data-state=ready]")
 
 
 def test_the_axis_is_read_in_its_field(shown):

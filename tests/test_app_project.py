@@ -6,7 +6,7 @@ import shlex
 import app_work
 import pytest
 from app_pretend import BROKEN_MM, DEADLY_MM, STUCK_MM
-from app_work import client, until
+from app_work import added, client, until
 
 from voxgan_jax.app import choices
 from voxgan_jax.app.project import Project
@@ -14,17 +14,6 @@ from voxgan_jax.cli import options
 from voxgan_jax.cli.main import main
 from voxgan_jax.cli.parser import build_parser
 from voxgan_jax.restore import files
-
-SCAN = b"solid a\nendsolid a\n"
-
-
-def added(bench, tmp_path, name="sherd.stl"):
-    """A scan in the project that was looked at."""
-    (tmp_path / name).write_bytes(SCAN + name.encode())
-    bench.bring(tmp_path / name)
-    scan = list(bench.project.scans.values())[-1]
-    until(lambda: scan.look)
-    return scan
 
 
 def restored_with(scan):

@@ -8,7 +8,6 @@ import app_ready
 import app_seen
 import app_work
 import pytest
-from browser import Opened, launched
 from restored_bowl import PLACE, placement
 
 pytestmark = pytest.mark.browser
@@ -36,10 +35,7 @@ def bench(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shown(bench):
-    size = {"width": 1366, "height": 768}
-    with launched() as browser, app_work.live(bench) as address:
-        made = Opened(browser, None, address=address, viewport=size, locale="en-GB")
-        made.page.set_default_timeout(60_000)
+    with app_ready.opened(bench, patience_ms=60_000) as made:
         turn(made, "s00")
         yield made
 

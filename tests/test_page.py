@@ -255,7 +255,7 @@ def test_the_light_is_led_around_and_lowered(opened):
     left, right = bright(opened)
     slide(opened, "around", 180)
     now_left, now_right = bright(opened)
-    assert now_left > 1.25 * left and right > 1.2 * now_right
+    assert now_left > 1.4 * left and right > 1.2 * now_right
     opened.page.focus("canvas")
     for key in ("Shift+ArrowLeft", "Shift+ArrowUp", "Shift+ArrowUp"):
         opened.page.keyboard.press(key)

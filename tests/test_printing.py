@@ -129,7 +129,7 @@ def test_cautions_are_told_in_words():
         "2 % of its surface is thinner than 0.8 mm",
         "It has 5 loops or tunnels.",
         "10 % of the joint is undercut",
-        "It can be put in in 2 parts, in the order of their files",
+        "It can be put in as 2 parts, in the order of their files",
         "Printed standing on its rim, 25 % of its surface hangs over and needs supports.",
     ):
         assert words in text
@@ -152,5 +152,5 @@ def test_parts_are_written_beside_the_piece_and_told(pot, tmp_path):
         assert there == (names if len(parts) > 1 else [])
         assert set(there) <= set(found.files)
         page = (tmp_path / "pot.html").read_text()
-        assert ("It can be put in in 2 parts" in page) == (len(parts) > 1)
+        assert ("It can be put in as 2 parts" in page) == (len(parts) > 1)
     pot.__dict__["printing"] = made

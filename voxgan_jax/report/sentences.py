@@ -231,7 +231,7 @@ def cautions(report: Report) -> list[str]:
         )
     if found.parts and len(found.parts) > 1:
         found_out.append(
-            f"it can be put in in {len(found.parts)} parts, in the order of their files, each"
+            f"it can be put in as {len(found.parts)} parts, in the order of their files, each"
             " straight along the direction that the report tells"
         )
     if found.overhang_share >= _WORTH_SAYING:

@@ -35,10 +35,8 @@ def measure(
         ValueError: too few pots, or the command failed.
     """
     with tempfile.TemporaryDirectory() as folder:
-        sherds, fixed = (
-            _sherds(data_dir, pathlib.Path(folder), count),
-            ["--fixed_fragment", *options],
-        )
+        sherds = _sherds(data_dir, pathlib.Path(folder), count)
+        fixed = ["--fixed_fragment", *options]
         rows = [
             _row("import voxgan_jax", _imports(rounds)),
             _row("command, one sherd", _commands(sherds[:1], rounds, fixed)),

@@ -21,9 +21,9 @@ export function lights(scene, camera) {
     const [turn, rise] = [MathUtils.degToRad(lamp.around), MathUtils.degToRad(lamp.above)];
     key.position.set(Math.cos(rise) * Math.cos(turn), Math.cos(rise) * Math.sin(turn), Math.sin(rise));
     const raking = Math.max(0, 1 - lamp.above / LAMP.above);
-    key.intensity = Math.PI * (raking > 0 ? KEY + 0.8 * raking : FACING / Math.sin(rise));
-    fill.intensity = Math.PI * FILL * (1 - 0.6 * raking);
-    around.intensity = Math.PI * (AROUND - 0.24 * raking);
+    key.intensity = Math.PI * (raking > 0 ? KEY + 0.7 * raking : FACING / Math.sin(rise));
+    fill.intensity = Math.PI * FILL * (1 - 0.8 * raking);
+    around.intensity = Math.PI * (AROUND - 0.32 * raking);
   };
 }
 
