@@ -1,22 +1,30 @@
 """All that pages, drawings and reports may say of pots, in English or in the language spoken."""
 
+import asyncio
 import dataclasses
 import json
 import pathlib
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import app_work
 import numpy as np
+import pytest
 import restored_bowl
 import trimesh
 from round_pots import cup, profile_of
 from test_plan import part
 
 import voxgan_jax
+from voxgan_jax import ledger
+from voxgan_jax.app import choices, uploads, work
+from voxgan_jax.app.project import Scan
 from voxgan_jax.drawing import figure, measures, svg
 from voxgan_jax.drawing.profile import Profile
 from voxgan_jax.inference import bridge, confidence
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
+from voxgan_jax.placement import propose
 from voxgan_jax.report import caption, loose_sherds, meshes, missing_piece, overview, page, record
 from voxgan_jax.report import sizes as report_sizes
 from voxgan_jax.scan import colours, contents, doubts, pose
@@ -230,10 +238,66 @@ def pages(monkeypatch) -> Iterator[str]:
     yield overview.index(rows)
 
 
+def refused(monkeypatch) -> Iterator[str]:
+    """What the workbench refuses, and why."""
+    with tempfile.TemporaryDirectory() as place, app_work.bench(pathlib.Path(place) / "p") as bench:
+        folder = pathlib.Path(place)
+        scan, other = (app_work.added(bench, folder, name) for name in ("a.stl", "b.stl"))
+        bench.project.scans[9] = Scan(9, "c.stl")
+        monkeypatch.setattr(uploads, "MOST_SCANS", 3)
+        flat, corner = [[0, 0, 0], [1, 0, 0], [2, 0, 0]], [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
+        yield from (
+            _why(asked, *given)
+            for asked, *given in (
+                (choices.rim_axis, flat[:2], [0.0, 0.0, 0.0]),
+                (choices.rim_axis, flat, [0.0, 0.0, 1.0]),
+                (choices.rim_axis, corner, [3.0, 3.0, 0.0]),
+                (bench.by_rim, 9, corner),
+                (bench.flip, scan.id),
+                (uploads.kept_as, "x.doc", ()),
+                (bench.coming("x.stl").__enter__,),
+                (asyncio.run, uploads.receive(folder / "x.stl", _chunks(), uploads.MOST_BYTES + 1)),
+                (asyncio.run, uploads.receive(folder / "x.stl", _chunks())),
+            )
+        )
+        bench.change(other.id, {"unit": "cm"})
+        yield _why(bench.change, other.id, {"others": [scan.id]})
+        bench.restore(scan.id)
+        app_work.until(lambda: scan.restored)
+        yield _why(bench.take, scan.id, 5)
+        bench.change(scan.id, {"axis": [0, 0, 1], "height_mm": 90, "diameter_mm": 80})
+        yield _why(bench.take, scan.id, 0)
+        yield app_work.client(bench).post("/scans/99/undo").json()["fault"]
+        job = work.Job("look", 1, bench.project.path(scan), folder / "x", folder, {})
+        yield work.answered(job, str)[1]
+        for wrong in (
+            lambda *_: ledger.refuse(folder, ["a.stl"], overwrite=False),
+            lambda *_: _no_place(),
+        ):
+            monkeypatch.setitem(work.JOBS, "look", wrong)
+            yield work.answered(job, str)[1]
+
+
+async def _chunks():
+    for chunk in ():
+        yield chunk
+
+
+def _no_place() -> None:
+    raise ValueError(propose.NO_PLACE)
+
+
+def _why(asked: Callable[..., Any], *given: Any) -> str:
+    with pytest.raises((ValueError, TypeError)) as refused:
+        asked(*given)
+    return str(refused.value)
+
+
 def sentences(monkeypatch) -> list[str]:
     """What comes finished in English, as the reports hold it."""
     found = [*warned(), *noted(), *why_missing(monkeypatch), *limits()]
     found += [each.sentence for each in judged()]
+    found += refused(monkeypatch)
     found += [text for report in loose() for text in loose_sherds.sentences(report.sherds)]
     places = [placement(share=share) for share in (0.9, 0.5)]
     found += [each.sentence for each in places]

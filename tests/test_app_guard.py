@@ -197,6 +197,7 @@ def test_what_is_said_is_bounded_and_checked(asking, restored):
         *(("choices", b'{"choices": {"height_mm": NaN}}'), ("rim", b'{"points": [[1, 2], 3]}')),
         *(("take", b'{"place": 7}'), ("take", b'{"place": "0"}')),
         ("choices", b'{"choices": {"height_mm": 1' + b"0" * 400 + b"}}"),
+        *(("choices", b'{"choices": ' + b"[" * deep) for deep in (1000, 60_000)),
     ):
         answer = asking.post(f"{restored}/{deed}", content=content)
         assert (answer.status_code, bool(answer.json()["fault"])) == (400, True), content[:60]
@@ -218,6 +219,7 @@ def test_what_is_said_is_bounded_and_checked(asking, restored):
         ("x" * 300 + ".off", "x" * 80 + ".off"),
         ("陶" * 80 + ".off", "陶" * 66 + ".off"),  # 198 bytes: 200 would end within a letter.
         ("Gefa\u0308ß.ply", "Gef\u00e4ß.ply"),
+        ("घड़ा ?!२.ply", "घड़ा _२.ply"),
     ],
 )
 def test_the_name_of_an_upload_is_no_path(name, kept):

@@ -96,6 +96,7 @@ def test_nothing_on_a_page_is_left_in_english_and_no_text_is_unused(wide, monkey
         for words in speak(plan.compose, figure, 3).words
     ]
     more = [speak(language.told, text) for text in (pdf._FOOT, "Sections 1:3")]
+    more += [speak(language.told, text) for text in all_said.refused(monkeypatch)]
     zones = ("foot", "lower wall", "upper wall", "wall", "belly", "neck", "shoulder")
     more += [
         speak(language.told, f"on the {zone}: the sherd's middle is at 5 % of the pot's height")

@@ -39,6 +39,9 @@ _MINUTE, _DAY = 60.0, 86400.0
 _TRIAL = 65536
 """Bytes, so many that no file system keeps them beside its names."""
 
+INSTEAD = "choose another --out or give --overwrite (in Python overwrite=True)"
+"""What to do about a file that must stay."""
+
 _NOT_OURS = (
     "{}: voxgan's list of what it wrote there is a link or no file, so lines added to it would go"
     " elsewhere; put a copy of it in its place, or choose another --out"
@@ -106,8 +109,7 @@ def refuse(
         known = listed(folder)
         if os.path.lexists(path) and not is_ours(path, known):
             raise FileExistsError(
-                f"{path} exists and voxgan did not write it, or it was changed; choose another"
-                " --out or give --overwrite (in Python overwrite=True)"
+                f"{path} exists and voxgan did not write it, or it was changed; {INSTEAD}"
             )
 
 

@@ -247,8 +247,9 @@ class Project:
         lang = restored["report"].get("options", {}).get("lang", "")
         sherds = tuple(Loose(**sherd) for sherd in restored["report"].get("sherds") or ())
         loose = map(sentences.said, loose_sherds.sentences(sherds))
-        shown = ("id", "name", "file", "choices", "look", "restored", "fault")
+        shown = ("id", "name", "file", "choices", "look", "restored")
         return {name: getattr(scan, name) for name in shown} | {
+            "fault": scan.fault and told(scan.fault),
             "undoable": bool(scan.before),
             "command": choices.command(made, self.path(scan), self.others(made), lang),
             "notes": [told(note) for note in (scan.look or {}).get("notes", ())],

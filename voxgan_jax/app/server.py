@@ -27,7 +27,7 @@ from voxgan_jax.app import texts, uploads
 from voxgan_jax.app.bench import Bench
 from voxgan_jax.app.guard import Guard
 from voxgan_jax.app.project import Project, Scan
-from voxgan_jax.language import speaking
+from voxgan_jax.language import speaking, told
 from voxgan_jax.restore import files
 
 _PARTS = ("", "_base", "_choices", "_events", "_picture", "_result", "_rim", "_stage")
@@ -103,8 +103,8 @@ class Application:
 
     async def receive(self, request: Request) -> Response:
         """Keep a scan: its name is in the address, its bytes are what is sent."""
-        told = request.headers.get("content-length", "0")
-        size = int(told) if told.isdecimal() else 0
+        length = request.headers.get("content-length", "0")
+        size = int(length) if length.isdecimal() else 0
         with self.bench.coming(request.query_params.get("name", "")) as place:
             await uploads.receive(place, request.stream(), size)
             scan = await run_in_threadpool(self.bench.add, place.name)
@@ -177,6 +177,15 @@ class Application:
         answer.headers["Content-Disposition"] = f'attachment; filename="{plain}.zip"'
         return answer
 
+    def fault(self, status: int, why: Callable[[Any], str] = str) -> Callable[..., Any]:
+        """Answers with the reason, which the page shows: what `why` says of the error."""
+
+        async def answer(request: Request, error: Exception) -> Response:
+            text = speaking(self._language(request), told, why(error))
+            return JSONResponse({"fault": text}, status)
+
+        return answer
+
     def _scan(self, request: Request) -> Scan:
         return self.bench.project.scans[request.path_params["number"]]
 
@@ -188,20 +197,13 @@ class Application:
 
 def application(bench: Bench, token: str, port: int) -> Guard:
     """The application of a workbench, which answers only who has the token (`guard`)."""
-    told: tuple[Any, ...] = (ValueError, TypeError, OverflowError, RecursionError, ClientDisconnect)
-    faults = dict.fromkeys(told, _fault(400)) | {OSError: _fault(500, bench.project.fault)}
-    faults[KeyError] = _fault(404, lambda _: "there is no such scan, or no longer")
-    app = Starlette(routes=Application(bench).routes(), exception_handlers=faults)
-    return Guard(app, token, port)
-
-
-def _fault(status: int, why: Callable[[Any], str] = str) -> Callable[[Request, Exception], Any]:
-    """Answers with the reason, which the page shows: what `why` says of the error."""
-
-    async def answer(_: Request, error: Exception) -> Response:
-        return JSONResponse({"fault": why(error)}, status)
-
-    return answer
+    answers = Application(bench)
+    said: Any = (ValueError, TypeError, OverflowError, RecursionError, ClientDisconnect)
+    faults = dict.fromkeys(said, answers.fault(400)) | {
+        OSError: answers.fault(500, bench.project.fault),
+        KeyError: answers.fault(404, lambda _: "there is no such scan, or no longer"),
+    }
+    return Guard(Starlette(routes=answers.routes(), exception_handlers=faults), token, port)
 
 
 class _Server(uvicorn.Server):

@@ -30,8 +30,8 @@ class RefusedError(ValueError):
 def kept_as(name: str, taken: Collection[str]) -> str:
     """The name under which a scan is kept, in one folder with others: never a path.
 
-    Letters, digits, "-", "_" and blanks stay, composed (NFC), all else becomes "_". A stem that is
-    taken gets a number, so that its results have a name of their own.
+    Letters with their marks, digits, "-", "_" and blanks stay, composed (NFC), all else becomes
+    "_". A stem that is taken gets a number, so that its results have a name of their own.
 
     Args:
         name: the file's in the user's folder, as the page tells it.
@@ -45,13 +45,18 @@ def kept_as(name: str, taken: Collection[str]) -> str:
         known = ", ".join(formats.FORMATS)
         raise RefusedError(f"{name[-_LONGEST:]}: no scan that can be read; send one of {known}")
     last = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1][: -len(ending)])
-    cut = re.sub(r"[^\w -]+", "_", last)[:_LONGEST].encode()[:_LONGEST_BYTES]
+    cut = re.sub(r"[^\w -]+", _marks_of, last)[:_LONGEST].encode()[:_LONGEST_BYTES]
     stem = cut.decode(errors="ignore").strip(" _-") or "sherd"
     stems = {key(pathlib.PurePosixPath(other).stem) for other in taken} | {"index"}
     found, number = stem, 2
     while key(found) in stems:
         found, number = f"{stem}_{number}", number + 1
     return found + ending
+
+
+def _marks_of(signs: re.Match[str]) -> str:
+    """The marks among signs that are no letters, as vowels of Hindi are; "_" where none is."""
+    return "".join(sign for sign in signs[0] if unicodedata.category(sign)[0] == "M") or "_"
 
 
 async def receive(path: pathlib.Path, chunks: AsyncIterator[bytes], told: int = 0) -> int:

@@ -22,6 +22,20 @@ from voxgan_jax.files import write_whole
 Tell = Callable[[str], None]
 """Is told what is begun, by its key in the texts; raises `Dropped` where it is no longer wanted."""
 
+_INSTEAD = "move it elsewhere or give it another name, and restore the pot again"
+"""What to do about a result that somebody changed."""
+
+_SAID = {
+    "--unit": "the unit",
+    "--axis, --up": "the axis",
+    "--axis": "the axis",
+    "--up": "the axis",
+    "--height-mm": "the height",
+    "--diameter-mm": "the greatest diameter",
+    "--voxel-mm": "the side of a voxel",
+}
+"""What the page calls what a command is told by these options."""
+
 _KEPT = 4
 """So many sherds stay in memory with the places that were found for them."""
 
@@ -79,9 +93,13 @@ def answered(job: Job, tell: Tell) -> tuple[str, Any]:
     except Dropped:
         return "dropped", None
     except Exception as error:
+        from voxgan_jax import ledger
         from voxgan_jax.restore import faults
 
-        return "failed", str(faults.of_file(job.path, error)).removeprefix(f"{job.path}: ")
+        why = str(faults.of_file(job.path, error)).removeprefix(f"{job.path}: ")
+        for typed, said in {ledger.INSTEAD: _INSTEAD, **_SAID}.items():
+            why = why.replace(typed, said)
+        return "failed", why
 
 
 def _follow(sentinel: int) -> None:

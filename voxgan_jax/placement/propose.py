@@ -23,6 +23,10 @@ Vector = Float[np.ndarray, "3"]
 Values = Float[np.ndarray, "n"]
 Scales = Float[np.ndarray, "s"]
 
+NO_PLACE = (
+    "no placement agrees with what is given: the sherd is bigger than the pot; check --unit,"
+    " --axis, --up, --height-mm and --diameter-mm"
+)
 MAX_AXES = 5  # of a sherd, whose placements are looked at
 _UNLIKELY = -30.0  # logarithm of likelihood: what cannot be
 _FAR = 9.0  # likewise, below the best: what is not worth a look
@@ -91,10 +95,7 @@ def guess(mesh: Mesh, known: Known, locate: locator.Locate) -> Guess:
         view = thick_enough(plain, max(least, _held(fitted, surface.points) / locator.LONGEST))
         poses = _poses(view, fitted, known, locate)
     if not poses:
-        raise ValueError(
-            "no placement agrees with what is given: the sherd is bigger than the pot; check"
-            " --unit, --axis, --up, --height-mm and --diameter-mm"
-        )
+        raise ValueError(NO_PLACE)
     if direction is not None:
         other = _contradicts(fitted[0], axis_fit.find(surface, None, radius))
         view = view._replace(other=other)

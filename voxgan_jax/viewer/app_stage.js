@@ -1,9 +1,10 @@
 // The 3D view of what is on the bench, and what is clicked in it.
-import { $, ask, current, make, mm, onScan, percent, say, unitOf } from "./app_base.js";
+import { $, ask, current, fixed, make, mm, onScan, percent, say, unitOf } from "./app_base.js";
 import { savePicture } from "./app_picture.js";
 import { rimThrough } from "./app_rim.js";
 
 const LABELS = { 1: "given", 2: "inferred", 3: "uncertain" };
+const LESS = 0.05; // Of the expected overlap: so much less than before is told.
 let kind = "scan"; // What is shown: the scan, or the restored pot.
 let drawn = null; // The name and the kind of what is drawn.
 let known = ""; // What is shown, told apart from what was shown before.
@@ -13,7 +14,10 @@ let stood = ""; // Of which scan and of what of it the view is.
 let unit = "mm"; // Without a scale lengths are in voxels.
 let picking = null; // { wanted, points, done, missed } while points are clicked.
 let said = ""; // The line on the picture while none are.
-let awaited = null; // { id, found, waits, begun }: a scan whose pot is to come, as its rim was clicked.
+let awaited = null; // { id, points, found, waits, begun }: a scan whose pot is to come, as its rim was clicked.
+let rim = []; // Those points on the pot that came.
+let kept = JSON.parse(sessionStorage.getItem("view")); // How it was looked at before the page was loaded anew.
+const trusted = new Map(); // The expected overlap of the last pot of each scan.
 
 // Lengths of a scan are in its file's unit; here all are mm.
 function inMm(data, scan) {
@@ -51,16 +55,21 @@ function partName(id) {
   return number ? say("part_hypothesis", { number }) : say(`part_${id}`);
 }
 
-// Switches are read by the view when it begins. With `same` they stay as they are.
-function showSwitches(data, same) {
+const key = (input) => JSON.stringify(input.dataset);
+
+function switched() {
+  return [...$("switches").querySelectorAll("input")].map((input) => [key(input), [input.checked, input.value]]);
+}
+
+// Switches are read by the view when it begins: they are as they were in `before`.
+function showSwitches(data, before) {
   const holder = $("switches");
-  const key = (input) => JSON.stringify(input.dataset);
-  const before = new Map([...holder.querySelectorAll("input")].map((input) => [key(input), input]));
+  const old = new Map(before);
   const focused = holder.contains(document.activeElement) ? key(document.activeElement) : null;
   holder.replaceChildren(...switches(data));
   for (const input of holder.querySelectorAll("input")) {
-    const old = same && before.get(key(input));
-    if (old) Object.assign(input, { checked: old.checked, value: old.value });
+    const [checked, value] = old.get(key(input)) ?? [input.checked, input.value];
+    Object.assign(input, { checked, value });
     if (key(input) === focused) input.focus({ preventScroll: true });
   }
 }
@@ -69,7 +78,7 @@ function switches(data) {
   const set = (title, all) => make("fieldset", { className: "switches" }, make("legend", {}, title), ...all);
   const cut = [
     toggle({ cut: "" }, say("cut_open"), null, false), toggle({ section: "" }, say("section_plane"), null, false),
-    slider("depth", -100, 100, 0), slider("facing", -180, 180, -50), // Through axis and sherd.
+    slider("depth", -100, 100, 0), slider("facing", -180, 180, 0),
   ];
   const isDyed = data.parts.some((part) => part.groups[0].colours);
   if (isDyed) cut.push(toggle({ dyed: "" }, say("scan_colours"), null, true));
@@ -93,9 +102,13 @@ function switches(data) {
 export async function show(scan) {
   const which = JSON.stringify([scan.id, scan.restored]);
   if (which !== last) {
+    const isNew = last && JSON.parse(last)[0] === scan.id && scan.restored;
     last = which;
-    if (!picking) kind = "pot"; // It has just come, or another scan is shown.
-    tell(awaited?.id === scan.id ? rimOf(scan) : "", 20);
+    // It has just come, or another scan is shown.
+    if (!picking) kind = kept?.stood === `${scan.id} scan` ? "scan" : "pot";
+    tell([isNew ? cameOf(scan) : "", lessSure(scan)].filter(Boolean).join(" "), 20);
+    const origin = scan.restored?.report.scan?.origin_mm ?? [0, 0, 0];
+    rim = awaited?.id === scan.id ? awaited.points.map((point) => point.map((value, i) => value - origin[i])) : [];
     awaited = null;
   }
   if (awaited?.waits && (awaited.begun || scan.fault) && !scan.step) rimOnly(); // It was stopped, or could not be.
@@ -133,15 +146,17 @@ export async function show(scan) {
   const told = await answer.json();
   if (wanted !== known) return;
   const data = kind === "scan" ? inMm(told, scan) : told;
-  const same = stood === `${scan.id} ${kind}`;
-  const from = same && kind === "pot" ? view?.at() : undefined;
+  const stands = `${scan.id} ${kind}`;
+  const before = stood === stands ? { at: kind === "pot" ? view?.at() : undefined, switches: switched() } : null;
+  const { at: from, switches: set } = before ?? (kept?.stood === stands ? kept : {});
+  kept = null;
   view?.close();
   unit = data.scaled ? "mm" : say("voxels");
-  showSwitches(data, same);
+  showSwitches(data, set);
   const canTurn = kind === "pot" && scan.restored.report.placement && !scan.choices.others?.length;
   const turnedTo = canTurn ? (ends) => axisAt(scan, ends) : null;
   view = globalThis.voxganView.show($("viewer"), data, { clicked, cross: $("cross"), turnedTo, from, passed });
-  stood = `${scan.id} ${kind}`;
+  stood = stands;
   drawn = { name: scan.name, kind };
   if (picking) picking.points = []; // They were of what was shown before.
   showPicked();
@@ -171,9 +186,18 @@ function tell(text, seconds = 0) {
   if (seconds && text) setTimeout(() => { if (said === text) tell(""); }, 1000 * seconds);
 }
 
-function rimOf({ restored: { report: { rim, measures } } }) {
-  if (!rim || measures.rim_diameter_mm === null) return "";
-  return say("rim_restored", { diameter: mm(measures.rim_diameter_mm), share: percent(rim.percent / 100) });
+// What is told of a pot that has just come.
+function cameOf({ id, restored: { report: { rim: its, measures } } }) {
+  if (awaited?.id !== id || !its || measures.rim_diameter_mm === null) return say("pot_came");
+  return say("rim_restored", { diameter: mm(measures.rim_diameter_mm), share: percent(its.percent / 100) });
+}
+
+// A change can make a pot worse, which its looks do not tell.
+function lessSure({ id, undoable, restored }) {
+  const [before, now] = [trusted.get(id), restored?.report.confidence?.expected_iou];
+  trusted.set(id, now);
+  if (!undoable || !(now < before - LESS)) return "";
+  return say("less_sure", { now: fixed(now, 2), before: fixed(before, 2) });
 }
 
 // Of a rim that was clicked it is still told what was found; no pot comes of it by itself.
@@ -201,7 +225,7 @@ function clicked(point) {
 }
 
 function showPicked() {
-  view?.mark(picking?.points ?? [], Boolean(picking?.joined));
+  view?.mark(picking?.points ?? (kind === "pot" ? rim : []), Boolean(picking?.joined));
   $("cross").hidden = !picking;
   $("hint").parentElement.classList.toggle("picking", Boolean(picking));
   const asked = picking && say(picking.hint, { left: picking.wanted - picking.points.length });
@@ -264,7 +288,7 @@ export function pickRim() {
       const { diameter, share } = rimThrough(points);
       const found = say("rim_found", { diameter: mm(diameter), share: percent(share) });
       const can = scan.look.bodies.length === 0 || scan.choices.body;
-      awaited = can ? { id: scan.id, found, waits: true } : null;
+      awaited = can ? { id: scan.id, points, found, waits: true } : null;
       tell(can ? `${found} ${say("rim_restoring")}` : found);
       // One that was restored before is so anew by itself.
       if (can && !scan.restored && !await onScan("restore") && awaited?.id === scan.id) rimOnly();
@@ -274,11 +298,14 @@ export function pickRim() {
 
 export function stageHere() {
   $("picture").addEventListener("click", () => {
-    if (view) savePicture(view.picture(), drawn);
+    view?.picture((canvas) => savePicture(canvas, drawn));
   });
   $("full").addEventListener("click", () => {
     if (document.fullscreenElement) document.exitFullscreen();
     else $("viewer").requestFullscreen();
   });
   addEventListener("keydown", (event) => { if (event.key === "Escape") stopPicking(); });
+  addEventListener("pagehide", () => {
+    sessionStorage.setItem("view", JSON.stringify(view && { stood, at: view.at(), switches: switched() }));
+  });
 }

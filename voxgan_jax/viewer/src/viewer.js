@@ -12,10 +12,10 @@ import { marks } from "./marks.js";
 
 const START = { turn: 0, tilt: 0.24, zoom: 1 };
 const STEP = Math.PI / 18;
-// So far right of the middle the sherd's middle is shown; a section plane that is turned by 90° less
-// goes through it and through the axis.
+// So far right of the middle the sherd's middle is shown.
 const SHERD = (40 * Math.PI) / 180;
 const NEAR = 12; // A click so many pixels beside what is shown takes its edge.
+const PICTURE = 2400; // Pixels, at least so wide is a picture to keep.
 const MARGIN = 48; // Pixels above and below the pot; the buttons take those below.
 
 function bytes(text) {
@@ -100,7 +100,8 @@ function start(root, data, { clicked = null, cross = null, turnedTo = null, from
   const { signal } = leaving;
   const canvas = root.querySelector("canvas");
   const renderer = new WebGLRenderer({ canvas, alpha: true, antialias: true, preserveDrawingBuffer: true });
-  renderer.setPixelRatio(Math.min(window.devicePixelRatio || 1, 2));
+  const ratio = Math.min(window.devicePixelRatio || 1, 2);
+  renderer.setPixelRatio(ratio);
   renderer.localClippingEnabled = true;
   const scene = new Scene();
   const camera = new OrthographicCamera(-1, 1, 1, -1, 0.1, 10);
@@ -167,7 +168,8 @@ function start(root, data, { clicked = null, cross = null, turnedTo = null, from
   function slide() {
     if (box("section")) {
       const depth = Math.round(slid("depth") * reaches / 10) / 10;
-      ways.section.put(depth, MathUtils.degToRad(slid("facing")));
+      // Not turned, it goes through the axis and the sherd.
+      ways.section.put(depth, SHERD - Math.PI / 2 + MathUtils.degToRad(slid("facing")));
       for (const name of ["depth", "facing"]) box(name).parentElement.hidden = !box("section").checked;
       say("depth", length(depth));
       say("facing", `${slid("facing")}°`);
@@ -438,11 +440,15 @@ function start(root, data, { clicked = null, cross = null, turnedTo = null, from
     axisBack: () => { if (data.axis && !isMoved()) { marked.axisBack(); draw(); } },
     // Points in mm that are marked; where they are `joined`, a line runs through them.
     mark: (points, joined) => { marked.mark(points, joined); draw(); },
-    // The canvas, with what is to be seen now.
-    picture: () => {
+    // `use` is given the canvas with what is to be seen now, in many pixels.
+    picture: (use) => {
+      renderer.setPixelRatio(Math.max(ratio, PICTURE / canvas.clientWidth));
       aim();
       renderer.render(scene, camera);
-      return canvas;
+      use(canvas);
+      renderer.setPixelRatio(ratio);
+      aim();
+      renderer.render(scene, camera);
     },
     // Gives the canvas back, fresh, for what is shown next.
     close: () => {
