@@ -40,8 +40,6 @@ _TRIAL = 65536
 """Bytes, so many that no file system keeps them beside its names."""
 
 INSTEAD = "choose another --out or give --overwrite (in Python overwrite=True)"
-"""What to do about a file that must stay."""
-
 _NOT_OURS = (
     "{}: voxgan's list of what it wrote there is a link or no file, so lines added to it would go"
     " elsewhere; put a copy of it in its place, or choose another --out"

@@ -45,7 +45,6 @@ _WIDEST_LOG_SHARE = float(np.log(0.75))
 _HIGHEST_LOG_SHARE = float(np.log(0.25))
 """How often the diameter, or else the height, is a pot's longest side."""
 
-
 Pose = tuple[Axis, Scales, Float[np.ndarray, "s p"]]
 """An axis from base to rim, and how likely a sherd lies about it at each scale (a logarithm, as
 `locator.SCALES`) and in each of `locator.PLACES`."""
