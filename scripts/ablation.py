@@ -40,7 +40,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODELS = ("baseline", "wide_generator", "spectral_norm", "resnet_sn")
 FAMILY = ("baseline", "spectral_norm", "hinge", "wgan", "wgan_gp", "sdf", "ddpm")
 FAMILY_ROWS = (*FAMILY, *noise.CONFIGS)
-ROWS = (*MODELS, *(name for name in FAMILY if name not in MODELS), *noise.CONFIGS)
+_NAMES = (*MODELS, "wide_generator_code", *FAMILY, *noise.CONFIGS)
+ROWS = tuple(dict.fromkeys(_NAMES))
 BASELINE_FEATURES = 32
 # Pots of vox_pottery are this long.
 POT_SIDE = 64

@@ -54,7 +54,7 @@ AUTO = {
     # Fastest in every layer of `baseline` and at the 4³ of `resnet_sn`, all passes together:
     # scripts/benchmark.py --what conv.
     "cpu": {"down": "matmul", "up": "matmul", "same": "matmul"},
-    "onednn": {"down": "onednn", "up": "onednn", "same": "lax"},
+    "onednn": {"down": "onednn", "up": "onednn", "same": "onednn"},
     # Not measured: what XLA's sources promise for cuDNN (no dilation, no gradient it cannot take).
     "gpu": {"down": "s2d", "up": "s2d", "same": "lax"},
 }
@@ -253,13 +253,18 @@ def _same_matmul(x: Array, kernel: Array) -> Array:
     return _matmul(windows(pad(x), 3), kernel.reshape(27 * ci, co))
 
 
-_SAME = {"lax": _same_lax, "s2d": _same_lax, "matmul": _same_matmul, "onednn": _same_lax}
+def _same_onednn(x: Array, kernel: Array) -> Array:
+    # Of a grid that is smaller than the kernel oneDNN takes none (jaxlib 0.11.2).
+    return (_same_matmul if min(x.shape[1:4]) < 3 else _same_lax)(x, kernel)
+
+
+_SAME = {"lax": _same_lax, "s2d": _same_lax, "matmul": _same_matmul, "onednn": _same_onednn}
 
 
 def conv_k3s1(
     x: Float[Array, "b d h w ci"], kernel: Float[Array, "3 3 3 ci co"], *, form: str = "auto"
 ) -> Float[Array, "b d h w co"]:
-    """Convolution of kernel 3, stride 1, padding 1, without bias; all but "matmul" are the same."""
+    """Convolution of kernel 3, stride 1, padding 1, without bias; "s2d" is as "lax"."""
     return _convolve(_SAME, form, "same", x.dtype)(x, kernel)
 
 

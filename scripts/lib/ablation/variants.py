@@ -23,6 +23,7 @@ PAPER = {
 TITLES = {
     "baseline": "baseline",
     "wide_generator": "+ wider generator",
+    "wide_generator_code": "wider generator of the public code",
     "spectral_norm": "+ spectral norm",
     "resnet_sn": "+ ResBlocks, lower L1",
     "hinge": "spectral norm, hinge loss",
