@@ -67,7 +67,13 @@ def test_pieces_and_roundness():
     pots[0, :, :, 2:12] = (np.hypot(d - 7.5, h - 7.5) < 6)[..., None]
     pots[1, :, :, 2:12] = (np.hypot(d - 6, h - 8) < 5)[..., None]  # about another axis
     pots[2, 2:14, 6:9, 2:12] = True  # a plank
-    pots[3, 1:4, 1:4, 1:4] = pots[3, 8:12, 8:12, 8:12] = True  # two pieces
+    pots[3, 1:5, 1:5, 1:5] = pots[3, 8:12, 8:12, 8:12] = True  # two pieces
     assert [generation.share_round(pots[n : n + 1]) for n in range(4)] == [1, 1, 0, 0]
+    # Pooled, a round pot whose axis goes through the middle of voxels is less so, and still round.
+    away = np.hypot(*(np.indices((64, 64)) - 32))
+    walls = np.repeat(((away < 24) & (away > 20))[..., None], 64, axis=2)
+    pooled = walls.reshape(32, 2, 32, 2, 32, 2).max((1, 3, 5))
+    assert [generation.share_round(pot[None]) for pot in (walls, pooled)] == [1, 1]
+    assert generation._roundness(pooled) < 0.9 < generation._roundness(walls)
     assert generation.share_whole(pots) == 0.75
     assert generation.share_round(np.zeros((1, 8, 8, 8), bool)) == 0
