@@ -1,6 +1,7 @@
 """Meshes with fewer faces, as near to the given ones as may be."""
 
 import numpy as np
+from jaxtyping import Int
 from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import solids
@@ -62,11 +63,14 @@ def _clustered(mesh: Mesh, cell: float) -> Mesh:
     import trimesh
 
     cells = np.floor((mesh.vertices - mesh.bounds[0]) / cell).astype(int)
-    _, where, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-    where = where.ravel()
-    corners = np.zeros((len(count), 3))
-    np.add.at(corners, where, mesh.vertices)
+    _, where, count = np.unique(_numbers(cells), return_inverse=True, return_counts=True)
+    corners = np.stack([np.bincount(where, along, len(count)) for along in mesh.vertices.T], axis=1)
     faces = where[mesh.faces]
     kept = (faces != np.roll(faces, 1, axis=1)).all(axis=1)
-    _, first = np.unique(np.sort(faces[kept], axis=1), axis=0, return_index=True)
+    _, first = np.unique(_numbers(np.sort(faces[kept], axis=1)), return_index=True)
     return trimesh.Trimesh(corners / count[:, None], faces[kept][np.sort(first)], process=False)
+
+
+def _numbers(rows: Int[np.ndarray, "n 3"]) -> Int[np.ndarray, "n"]:
+    """One number for each row of three, in the same order: by it rows are found again sooner."""
+    return np.ravel_multi_index(tuple(rows.T), tuple(rows.max(axis=0, initial=0) + 1))
