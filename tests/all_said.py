@@ -269,13 +269,13 @@ def refused(monkeypatch) -> Iterator[str]:
         yield _why(bench.take, scan.id, 0)
         yield app_work.client(bench).post("/scans/99/undo").json()["fault"]
         job = work.Job("look", 1, bench.project.path(scan), folder / "x", folder, {})
-        yield work.answered(job, str)[1]
+        yield work.answered(job, print)[1]
         for wrong in (
             lambda *_: ledger.refuse(folder, ["a.stl"], overwrite=False),
             lambda *_: _no_place(),
         ):
             monkeypatch.setitem(work.JOBS, "look", wrong)
-            yield work.answered(job, str)[1]
+            yield work.answered(job, print)[1]
 
 
 async def _chunks():

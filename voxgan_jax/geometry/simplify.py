@@ -73,4 +73,4 @@ def _clustered(mesh: Mesh, cell: float) -> Mesh:
 
 def _numbers(rows: Int[np.ndarray, "n 3"]) -> Int[np.ndarray, "n"]:
     """One number for each row of three, in the same order: by it rows are found again sooner."""
-    return np.ravel_multi_index(tuple(rows.T), tuple(rows.max(axis=0, initial=0) + 1))
+    return np.asarray(np.ravel_multi_index(tuple(rows.T), tuple(rows.max(axis=0, initial=0) + 1)))
