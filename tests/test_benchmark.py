@@ -306,9 +306,8 @@ def test_a_batch_of_scans(vox_dir, monkeypatch, tmp_path):
     assert re.fullmatch(r"command, each of 2 scans of [1-9]\d*,\d{3} faces", row["name"])
     assert (row["median"], row["CPU"]) == (3, 1.5)
     assert [word.endswith(".stl") for word in asked[0]].count(True) == 2
-    assert (
-        asked[0][-4:] == ["--unit", "mm", "--formats", "vox"] and "--fixed_fragment" not in asked[0]
-    )
+    assert asked[0][-5:] == ["--unit", "mm", "--largest", "--formats", "vox"]
+    assert "--fixed_fragment" not in asked[0]
     with pytest.raises(ValueError, match=r"scans of 12 pots; give --sherds 11"):
         scanned.write(str(vox_dir), tmp_path, 13)
 
