@@ -40,8 +40,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 MODELS = ("baseline", "wide_generator", "spectral_norm", "resnet_sn")
 FAMILY = ("baseline", "spectral_norm", "hinge", "wgan", "wgan_gp", "sdf", "ddpm")
 FAMILY_ROWS = (*FAMILY, *noise.CONFIGS)
-_NAMES = (*MODELS, "wide_generator_code", *FAMILY, *noise.CONFIGS)
-ROWS = tuple(dict.fromkeys(_NAMES))
+ROWS = tuple(dict.fromkeys((*MODELS, "wide_generator_code", *FAMILY, *noise.CONFIGS)))
 BASELINE_FEATURES = 32
 # Pots of vox_pottery are this long.
 POT_SIDE = 64

@@ -161,7 +161,7 @@ def test_the_pot_s_own_rim_is_told_when_it_has_come(bench, shown):
     diameter = kept(bench).restored["report"]["measures"]["rim_diameter_mm"]
     assert f"its rim is {diameter:.0f} mm across" in line(shown) and "12 % of it" in line(shown)
     assert near(shown.drawn(), (0xD8, 0x1B, 0x60)).sum() > 50  # The points that were clicked.
-    assert "uncertain: Inferred" in shown.page.inner_text("#switches")
+    assert "Uncertain: inferred" in shown.page.inner_text("#switches")
     hint, canvas = box(shown, "#hint"), box(shown, "canvas")
     assert hint["y"] == canvas["y"] and hint["height"] < canvas["height"] / 6
 

@@ -198,8 +198,8 @@ class Application:
 def application(bench: Bench, token: str, port: int) -> Guard:
     """The application of a workbench, which answers only who has the token (`guard`)."""
     answers = Application(bench)
-    said: Any = (ValueError, TypeError, OverflowError, RecursionError, ClientDisconnect)
-    faults = dict.fromkeys(said, answers.fault(400)) | {
+    wrong: Any = (ValueError, TypeError, OverflowError, RecursionError, ClientDisconnect)
+    faults = dict.fromkeys(wrong, answers.fault(400)) | {
         OSError: answers.fault(500, bench.project.fault),
         KeyError: answers.fault(404, lambda _: "there is no such scan, or no longer"),
     }

@@ -16,16 +16,15 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from voxgan_jax import ledger
 from voxgan_jax.devices import accelerator
 from voxgan_jax.files import write_whole
 
 Tell = Callable[[str], None]
 """Is told what is begun, by its key in the texts; raises `Dropped` where it is no longer wanted."""
 
-_INSTEAD = "move it elsewhere or give it another name, and restore the pot again"
-"""What to do about a result that somebody changed."""
-
 _SAID = {
+    ledger.INSTEAD: "move it elsewhere or give it another name, and restore the pot again",
     "--unit": "the unit",
     "--axis, --up": "the axis",
     "--axis": "the axis",
@@ -34,7 +33,7 @@ _SAID = {
     "--diameter-mm": "the greatest diameter",
     "--voxel-mm": "the side of a voxel",
 }
-"""What the page calls what a command is told by these options."""
+"""What the page says where a command would name these options."""
 
 _KEPT = 4
 """So many sherds stay in memory with the places that were found for them."""
@@ -93,11 +92,10 @@ def answered(job: Job, tell: Tell) -> tuple[str, Any]:
     except Dropped:
         return "dropped", None
     except Exception as error:
-        from voxgan_jax import ledger
         from voxgan_jax.restore import faults
 
         why = str(faults.of_file(job.path, error)).removeprefix(f"{job.path}: ")
-        for typed, said in {ledger.INSTEAD: _INSTEAD, **_SAID}.items():
+        for typed, said in _SAID.items():
             why = why.replace(typed, said)
         return "failed", why
 
@@ -171,7 +169,6 @@ def restore(job: Job, tell: Tell) -> dict[str, Any]:
     Returns:
         `choices`; `report`: as the file has it; `files`: their names.
     """
-    from voxgan_jax import ledger
     from voxgan_jax.app import choices, views
     from voxgan_jax.inference import predict
     from voxgan_jax.restore import naming, pot, request

@@ -19,10 +19,8 @@ Pots = Bool[np.ndarray, "_ d d d"]
 Distances = Float[np.ndarray, "n m"]
 
 NOT_ROUND = 6.4
-"""Voxels along the cube's side: by this over the side a round pot's IoU with itself, a quarter turn
-on about its axis, falls short of 1 at most. At 64³ that is an IoU of 0.9, which 91 % of the real
-training pots have; at 32³, where their walls are half as thick and pooling puts the axes of some a
-quarter of a voxel beside what a turn can be about, 0.8, which 84 % have (0.9: 75 %)."""
+"""Voxels: by this over the cube's side a round pot's IoU with itself, a quarter turn on about its
+axis, is below 1 at most: 0.9 at 64³, 0.8 at 32³ (docs/results.md says why and what pots have)."""
 
 
 def overlap_distances(one: Pots, other: Pots) -> Distances:

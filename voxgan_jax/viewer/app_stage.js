@@ -94,7 +94,7 @@ function switches(data) {
   const labels = data.parts[0].groups.map((group) => (
     toggle({ label: group.label }, say(`label_${LABELS[group.label]}`), group.colour, true)
   ));
-  const note = make("p", { className: "note" }, `${say("label_uncertain")}: ${say("uncertain_note")}`);
+  const note = make("p", { className: "note" }, say("uncertain_note"));
   note.hidden = !data.parts[0].groups.some((group) => LABELS[group.label] === "uncertain");
   const axis = toggle({ axis: "" }, say("show_axis"), null, true);
   // First what has sliders, so that they are seen beside the picture that they change.
