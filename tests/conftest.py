@@ -5,6 +5,9 @@ from importlib import metadata
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+# As the package has it. JAX, which is imported first here, would set 1 for the programs that tests
+# start, and XLA then prints a line about each of its own kept programs ("prefer-no-gather").
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 # Most of the time goes into compiling the same few steps, in this process and in those it starts.
 os.environ.setdefault(
