@@ -8,6 +8,9 @@ from typing import Any
 
 from app_pretend import BROKEN_MM, STUCK_MM
 
+EARLY_MM = 144.0
+"""A height of pots at which the worker hangs when it has told of the pot."""
+
 
 def show(ready: str, pipe: Any) -> None:
     """As `work.serve`; `ready` is a folder with what a look and a restored pot give and show:
@@ -26,15 +29,22 @@ def show(ready: str, pipe: Any) -> None:
         if job.choices.get("height_mm") == BROKEN_MM and job.kind == "restore":
             pipe.send(("failed", "no such pot"))
             continue
-        shutil.copyfile(folder / f"{job.kind}_view.json", job.view)
         told = json.loads((folder / f"{job.kind}.json").read_text())
         if job.kind == "restore":
             told["choices"] = job.choices
             told["report"]["options"]["lang"] = job.lang
             told["report"]["sherds"] = _sherds([job.path, *job.others]) if job.others else None
+            first = told | {"files": []}, (folder / "restore_view.json").read_text()
+            pipe.send(("first", first))
+            if job.choices.get("height_mm") == EARLY_MM:
+                while not pipe.poll():
+                    time.sleep(0.01)
+                pipe.send(("dropped", None))
+                continue
             job.out.mkdir(parents=True, exist_ok=True)
             for name in told["files"]:
                 (job.out / name).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+        shutil.copyfile(folder / f"{job.kind}_view.json", job.view)
         pipe.send(("done", told))
 
 

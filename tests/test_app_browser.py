@@ -402,7 +402,7 @@ def test_what_is_typed_goes_to_the_sherd_for_which_it_was_begun(bench, shown, tm
     shown.page.check("[data-other]")
     shown.page.wait_for_selector("[name=rim]:disabled")
     shown.page.click("#restore")
-    shown.page.wait_for_selector("#result:not([hidden])", timeout=2 * _LONG_MS)
+    shown.page.wait_for_selector("#files:not([hidden])", timeout=2 * _LONG_MS)
     second = json.loads((bench.folder / "project.json").read_text())["scans"][1]
     assert second["restored"]["choices"] == {"others": [first["id"]]}
     assert [each["file"] for each in second["restored"]["report"]["sherds"]] == [

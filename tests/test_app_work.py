@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import trimesh
+import turned_sherds
 from toy_batches import sherd
 from turned_sherds import cone
 
@@ -13,8 +14,9 @@ from voxgan_jax.app import work
 from voxgan_jax.data import vox
 from voxgan_jax.inference import completer
 from voxgan_jax.inference.answer import GIVEN
+from voxgan_jax.placement import axis_fit
 from voxgan_jax.restore import request
-from voxgan_jax.scan import ply
+from voxgan_jax.scan import formats, ply
 
 STEPS = ["step_loading", "step_reading", "step_completing", "step_writing"]
 
@@ -27,8 +29,8 @@ def job(kind, path, **choices):
 def done(told):
     """What a job gave, and the steps that were told."""
     steps = []
-    how, what = work.answered(told, steps.append)
-    return how, what, steps
+    how, what = work.answered(told, lambda how, key: steps.append(key) if how == "step" else None)
+    return how, what, list(dict.fromkeys(steps))
 
 
 def corners(view):
@@ -114,17 +116,57 @@ def test_a_scan_is_placed_again_only_for_other_choices(pot, monkeypatch):
 def test_a_scan_that_takes_anothers_name_is_read(pot, monkeypatch):
     asked, read = [], request.read_request
     monkeypatch.setattr(request, "read_request", lambda *a, **k: asked.append(a) or read(*a, **k))
-    first = job("restore", pot)
+    shares = []
     for number, times in ((1, 1), (1, 1), (2, 2)):
-        assert done(first._replace(scan=number, choices={"voxel_mm": 3.5}))[0] == "done"
-        assert len(asked) == times
+        vox.write(pot, sherd(number)) if times > len(asked) else None
+        how, made, _ = done(job("restore", pot, voxel_mm=3.5))
+        assert how == "done" and len(asked) == times
+        shares.append(made["report"]["given_voxels"])
+    assert shares[0] == shares[1] != shares[2]
+
+
+def test_a_scan_is_read_once_whatever_is_told_of_it(monkeypatch, tmp_path):
+    read, times = formats.read_mesh, []
+    monkeypatch.setattr(formats, "read_mesh", lambda *a, **k: times.append(a) or read(*a, **k))
+    monkeypatch.setattr(work, "_requests", {})
+    work._seen.cache_clear()
+    find, sought = axis_fit.find, []
+    monkeypatch.setattr(axis_fit, "find", lambda *a: sought.append(a[1:]) or find(*a))
+    model = turned_sherds.turning()._replace(about={"file": "none", "sha256": "0"})
+    monkeypatch.setattr(work, "model", lambda _: model)
+    path = tmp_path / "cone.stl"
+    cone().export(path)
+    assert done(job("look", path))[0] == "done"
+    for choices in ({}, {"height_mm": 150.0}, {"height_mm": 160.0}):
+        how, made, steps = done(job("restore", path, **choices))
+        assert (how, steps[1]) == ("done", "step_placing"), made
+    assert len(times) == 1 and sought == [(None, None)]
+    cone().apply_scale(1.1).export(path)
+    assert done(job("restore", path))[0] == "done" and len(times) == len(sought) == 2
+
+
+def test_first_the_pot_is_told_of_without_files(pot):
+    told = []
+    tell = lambda how, what: told.append((how, what))  # noqa: E731
+    how, made = work.answered(job("restore", pot, voxel_mm=2.5), tell)
+    kinds = [kind for kind, _ in told]
+    assert how == "done" and kinds.count("first") == 1
+    (first, seen) = told[kinds.index("first")][1]
+    assert first["files"] == [] and first["choices"] == made["choices"]
+    later = dict.fromkeys(("files", "missing", "missing_why"))
+    assert first["report"] | later == made["report"] | later
+    # What is seen differs by the parts that came later.
+    whole = json.loads(pot.with_suffix(".restore.json").read_text())
+    assert json.loads(seen) | {"parts": []} == whole | {"parts": []}
+    assert [part["id"] for part in json.loads(seen)["parts"]] == ["pot", "original"]
+    assert [part["id"] for part in whole["parts"]] == ["pot", "original", "missing"]
 
 
 def test_several_sherds_are_restored_as_one_pot(pot, monkeypatch):
     """By the function that `voxgan complete --one-pot` calls, with the same names and report."""
     read, asked = request.read_request, []
 
-    def one_pot(model, path, facts, others=()):
+    def one_pot(model, path, facts, others, see):
         asked.append((path, others, facts["place"]))
         return read(model, path, {name: value for name, value in facts.items() if name != "place"})
 
@@ -149,12 +191,14 @@ def test_a_file_that_is_none_fails_in_one_line_and_writes_nothing(pot):
 
 
 def test_what_is_no_longer_wanted_ends_at_the_next_step(pot):
-    told = []
 
-    def tell(step):
-        told.append(step)
-        if len(told) == 3:
+    def tell(how, what):
+        told.append(what if how == "step" else how)
+        if len(told) == most:
             raise work.Dropped
 
-    assert work.answered(job("restore", pot), tell) == ("dropped", None)
-    assert told == STEPS[:3] and not (pot.parent / "results").exists()
+    known = [STEPS[0], STEPS[2], "first", *STEPS[3:] * 3]
+    for most, steps in ((3, STEPS), (3, known), (5, known), (6, known)):
+        told = []
+        assert work.answered(job("restore", pot), tell) == ("dropped", None)
+        assert told == steps[:most] and not (pot.parent / "results").exists()

@@ -333,9 +333,12 @@ def test_waiting_in_the_workbench(tmp_path):
     with app_work.bench(tmp_path / "finds") as bench, app_work.live(bench) as address:
         asking = app_speed.Workbench(address)
         spent = app_speed._one(asking, sherd)
-        assert spent.pop("drop to sherd") <= spent["drop to pot"]
-        assert [name.removeprefix("click to new pot: ") for name in spent] == [
-            *("drop to pot", "height told", "undone", "other end up")
+        assert spent.pop("drop to sherd") <= spent.pop("drop to pot")
+        assert spent.pop("drop to pot with files") > 0
+        assert list(spent) == [
+            f"click to {what}: {told}"
+            for told in ("height told", "undone", "other end up")
+            for what in ("pot", "pot with files")
         ]
         assert all(0 < seconds < 60 for seconds in spent.values())
         scan = bench.project.scans[1]

@@ -18,7 +18,7 @@ from voxgan_jax.placement import belief, locator, nearby, one_pot, propose
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.axis_maps import Lines
 from voxgan_jax.placement.candidate import Candidate, Known
-from voxgan_jax.placement.view import viewed
+from voxgan_jax.placement.view import Sight, viewed
 from voxgan_jax.report.record import Report
 from voxgan_jax.restore import api
 from voxgan_jax.restore.request import read_request
@@ -100,7 +100,7 @@ def test_a_place_nearby_is_mended(known, shown):
 
 def guesses(*meshes):
     known = Known(height=HEIGHT)
-    return [propose.guess(mesh, known, locator.load()) for mesh in meshes]
+    return [propose.guess(Sight(mesh), known, locator.load()) for mesh in meshes]
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.placement import axis_fit, axis_maps, locator, place, view
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, inverse, matrix
+from voxgan_jax.placement.view import Sight
 from voxgan_jax.report import codec, record
 from voxgan_jax.restore import vessel
 from voxgan_jax.scan import formats, pose
@@ -120,7 +121,7 @@ def scan():
 
 def test_a_sherd_is_placed_about_its_axis(scan):
     sherd, pose = scan
-    made = place.place(turned_sherds.turning(), sherd)
+    made = place.place(turned_sherds.turning(), Sight(sherd))
     cosine = abs(made.direction @ pose[:3, 2])
     assert cosine > np.cos(np.radians(2))
     assert 0 < made.share <= 1
@@ -138,22 +139,22 @@ def test_what_is_known_is_kept(scan):
     sherd, pose = scan
     up = pose[:3, 2]
     known = Known(direction=(up[0], up[1], up[2]), height=200.0, diameter=170.0)
-    made = place.place(turned_sherds.turning(), sherd, known)
+    made = place.place(turned_sherds.turning(), Sight(sherd), known)
     np.testing.assert_allclose(made.direction, up, atol=1e-9)
     assert made.voxel_mm == pytest.approx(200 / locator.LONGEST)
     downwards = Known(direction=(-up[0], -up[1], -up[2]), voxel=3.0)
-    made = place.place(turned_sherds.turning(), sherd, downwards)
+    made = place.place(turned_sherds.turning(), Sight(sherd), downwards)
     np.testing.assert_allclose(made.direction, -up, atol=1e-9)
     assert made.voxel_mm == pytest.approx(3.0)
     with pytest.raises(ValueError, match="no placement agrees with what is given"):
-        place.place(turned_sherds.turning(), sherd, Known(height=30.0, diameter=30.0))
+        place.place(turned_sherds.turning(), Sight(sherd), Known(height=30.0, diameter=30.0))
 
 
 @pytest.mark.usefixtures("short_search")
 def test_a_surface_to_which_no_axis_can_be_fitted(scan, monkeypatch):
     monkeypatch.setattr(axis_fit, "refined", lambda *args, **options: None)
     with pytest.raises(ValueError, match=r"no axis is found .* give --axis, or --as-is"):
-        place.place(turned_sherds.turning(), scan[0])
+        place.place(turned_sherds.turning(), Sight(scan[0]))
 
 
 @pytest.mark.parametrize(("end", "row"), [("rim", 0), ("base", -1)])

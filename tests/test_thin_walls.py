@@ -6,7 +6,7 @@ import turned_sherds
 
 from voxgan_jax.placement import axis_fit, locator, place, propose
 from voxgan_jax.placement.candidate import Known
-from voxgan_jax.placement.view import thick_enough, viewed
+from voxgan_jax.placement.view import Sight, thick_enough, viewed
 from voxgan_jax.scan import formats, walls
 
 pytestmark = pytest.mark.usefixtures("short_search")
@@ -83,7 +83,7 @@ def test_fine_ware_is_placed_and_what_is_told_comes_out(fine, told):
         "axis": Known(direction=(x, y, z)),
         "all": Known(direction=(x, y, z), height=HEIGHT, diameter=2 * RADIUS),
     }.get(told, Known())
-    made = place.place(turned_sherds.turning(), mesh, known)
+    made = place.place(turned_sherds.turning(), Sight(mesh), known)
     # What is turned is as wide as the sherd reaches, and its wall was shown thicker.
     assert made.diameter_mm == pytest.approx(2 * RADIUS, rel=0.1)
     assert abs(made.direction @ up_of(pose)) > np.cos(np.radians(5))

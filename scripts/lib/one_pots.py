@@ -17,6 +17,7 @@ from voxgan_jax.inference.completer import Completer
 from voxgan_jax.placement import locator, one_pot, place, propose
 from voxgan_jax.placement.candidate import Known
 from voxgan_jax.placement.propose import Guess
+from voxgan_jax.placement.view import Sight
 from voxgan_jax.scan import formats
 
 SHERDS = 3
@@ -77,7 +78,7 @@ def score(model: Completer, found: Iterator[list[Case]]) -> Iterator[dict[str, A
     known, before = Known(), None
     for several in found:
         try:
-            guesses = [propose.guess(case.scan, known, locator.load()) for case in several]
+            guesses = [propose.guess(Sight(case.scan), known, locator.load()) for case in several]
         except ValueError as error:
             print(f"{several[0].name}: {error}", file=sys.stderr)
             continue

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from scripts.lib.placement_cases import Case, ends, known
 from voxgan_jax.inference import completer
 from voxgan_jax.placement import place
+from voxgan_jax.placement.view import Sight
 from voxgan_jax.scan import formats
 from voxgan_jax.scan.pose import Placement
 
@@ -40,7 +41,7 @@ def score(
             row |= {"rim": ends(case)[0], "best": best}
             began = time.perf_counter()
             try:
-                made = place.place(model, case.scan, known(case, now))
+                made = place.place(model, Sight(case.scan), known(case, now))
                 seconds = time.perf_counter() - began
                 labels = formats.in_cube(case.scan, made, model.resolution).labels > 0
             except ValueError as error:

@@ -34,6 +34,8 @@ class Bench:
         self.events, self.language = Events(self.state), LANGUAGES[0]
         self.jobs = Jobs(self._told, work)
         self._naming, self._coming = threading.Lock(), set[str]()
+        # By the scan's number, a pot whose files are still being made (`work.restore`).
+        self._first: dict[int, tuple[dict[str, Any], str]] = {}
         for scan in list(project.scans.values()):
             if scan.look is None or not project.view(scan, "scan").is_file():
                 self._submit("look", scan)
@@ -46,7 +48,9 @@ class Bench:
 
     def state(self) -> dict[str, Any]:
         """All that a page is told."""
-        steps, told = self.jobs.state(), speaking(self.language, self.project.told)
+        steps = self.jobs.state()
+        first = {number: told for number, (told, _) in list(self._first.items())}
+        told = speaking(self.language, self.project.told, first)
         scans = [scan | {"step": steps.get(scan["id"])} for scan in told]
         about = {"project": str(self.project.folder), "language": self.project.language}
         return about | {"scans": scans}
@@ -166,6 +170,10 @@ class Bench:
         """Read a scan again."""
         self.restore(number, "look")
 
+    def first_view(self, number: int) -> str:
+        """The view of a pot whose files are still being made, as JSON; "" where there is none."""
+        return self._first.get(number, (None, ""))[1]
+
     def stop(self, number: int) -> None:
         """Break off what is done for a scan."""
         self.jobs.stop(self.project.scans[number].id)
@@ -173,7 +181,8 @@ class Bench:
     def _placed(self, number: int) -> tuple[Scan, dict[str, Any]]:
         """A restored scan and its place in the report."""
         scan = self.project.scans[number]
-        place = scan.restored and scan.restored["report"].get("placement")
+        restored = self._first.get(number, (scan.restored, ""))[0]
+        place = restored and restored["report"].get("placement")
         if not place:
             raise ValueError("restore the sherd first")
         return scan, place
@@ -196,6 +205,10 @@ class Bench:
 
     def _told(self, job: Job, how: str, what: Any) -> None:
         """Keep what became of a job; that of a scan that was removed is nobody's."""
+        if how == "first":
+            self._first[job.scan] = what
+        elif how != "step" and job.kind == "restore":
+            self._first.pop(job.scan, None)
         try:
             if how in ("done", "failed") and job.scan in self.project.scans:
                 with self.project.changing(job.scan) as scan:

@@ -12,8 +12,8 @@ from typing import Any
 from voxgan_jax.app.work import Job, serve
 
 Told = Callable[[Job, str, Any], None]
-"""Is told of a job what becomes of it: "step" with a key of the texts, and at last "done" with what
-it gives, "failed" with why, "stopped" or "dropped"."""
+"""Is told of a job what becomes of it: what `work.Tell` is, and at last "done" with what it gives,
+"failed" with why, "stopped" or "dropped"."""
 
 
 @contextlib.contextmanager
@@ -137,9 +137,9 @@ class Jobs:
                 self._pipe.send(job)
             while True:
                 how, what = self._pipe.recv()
-                if how != "step":
+                if how not in ("step", "first"):
                     return how, what
-                self._step = what
+                self._step = what if how == "step" else self._step
                 self._say(job, how, what)
         except (EOFError, OSError):
             self._process.join()

@@ -14,7 +14,7 @@ import json
 import pathlib
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jsonschema
@@ -236,19 +236,26 @@ class Project:
         names = scan.restored["files"] if scan.restored else ()
         return {name: self.results(scan) / name for name in names}
 
-    def told(self) -> list[dict[str, Any]]:
-        """What the page is told of every scan, sentences in the language that is spoken."""
-        with self._lock:
-            return [self._told(scan) for scan in self.scans.values()]
+    def told(self, first: Mapping[int, dict[str, Any]] | None = None) -> list[dict[str, Any]]:
+        """What the page is told of every scan, sentences in the language that is spoken.
 
-    def _told(self, scan: Scan) -> dict[str, Any]:
-        restored = scan.restored or {"choices": scan.choices, "report": {}}
+        Args:
+            first: the pots that are still being made (`work.restore`), by the scans' numbers: they
+                are told of in place of what is kept.
+        """
+        with self._lock:
+            return [self._told(scan, (first or {}).get(scan.id)) for scan in self.scans.values()]
+
+    def _told(self, scan: Scan, first: dict[str, Any] | None) -> dict[str, Any]:
+        restored = first or scan.restored or {"choices": scan.choices, "report": {}}
         made = restored["choices"]  # They give the files that are there.
         lang = restored["report"].get("options", {}).get("lang", "")
         sherds = tuple(Loose(**sherd) for sherd in restored["report"].get("sherds") or ())
         loose = map(sentences.said, loose_sherds.sentences(sherds))
-        shown = ("id", "name", "file", "choices", "look", "restored")
+        shown = ("id", "name", "file", "choices", "look")
         return {name: getattr(scan, name) for name in shown} | {
+            "restored": first or scan.restored,
+            "first": bool(first),
             "fault": scan.fault and told(scan.fault),
             "undoable": bool(scan.before),
             "command": choices.command(made, self.path(scan), self.others(made), lang),

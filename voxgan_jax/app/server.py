@@ -138,9 +138,13 @@ class Application:
 
     def view(self, request: Request) -> Response:
         """What is shown of a scan in 3D."""
-        if request.path_params["kind"] not in ("scan", "pot"):
+        kind, scan = request.path_params["kind"], self._scan(request)
+        if kind not in ("scan", "first", "pot"):
             raise HTTPException(404)
-        path = self.bench.project.view(self._scan(request), request.path_params["kind"])
+        if kind == "first" and (first := self.bench.first_view(scan.id)):
+            return Response(first, media_type="application/json")
+        # The whole pot may have come since it was told of.
+        path = self.bench.project.view(scan, "scan" if kind == "scan" else "pot")
         return self._whole(path, "application/json")
 
     def drawing(self, request: Request) -> Response:

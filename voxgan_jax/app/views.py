@@ -39,13 +39,17 @@ def of_voxels(sherd: Sherd) -> "trimesh.Trimesh":
     return surface.surface(surface.smooth(there), there, sherd.to_mm)
 
 
-def of_pot(made: Completion) -> dict[str, Any]:
-    """A restored pot, its parts as on its page, with its `axis`: from one point to another."""
+def of_pot(made: Completion, *, first: bool = False) -> dict[str, Any]:
+    """A restored pot, its parts as on its page, with its `axis`: from one point to another.
+
+    Args:
+        first: without what takes long: the missing piece, other pots, and the scan in the pot.
+    """
     view = page.View(
         report=made.report,
-        surfaces=made.surfaces,
-        missing=made.missing,
-        hypotheses=made.hypothesis_meshes,
+        surfaces=made.first_surfaces if first else made.surfaces,
+        missing=None if first else made.missing,
+        hypotheses=() if first else made.hypothesis_meshes,
         matrix=made.matrix,
         drawing="",
     )

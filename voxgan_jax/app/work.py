@@ -20,8 +20,9 @@ from voxgan_jax import ledger
 from voxgan_jax.devices import accelerator
 from voxgan_jax.files import write_whole
 
-Tell = Callable[[str], None]
-"""Is told what is begun, by its key in the texts; raises `Dropped` where it is no longer wanted."""
+Tell = Callable[[str, Any], None]
+"""Is told of a job "step", with the key in the texts of what is begun, or "first", with what can be
+shown before it is done; raises `Dropped` where it is no longer wanted."""
 
 _SAID = {
     ledger.INSTEAD: "move it elsewhere or give it another name, and restore the pot again",
@@ -58,7 +59,7 @@ class Dropped(Exception):
 
 def serve(pipe: multiprocessing.connection.Connection) -> None:
     """Be the worker: answer each job that comes by ("done", what it gives) or ("failed", why), with
-    ("step", key) before; ("dropped", None) where another message came meanwhile."""
+    what `Tell` is told before; ("dropped", None) where another message came meanwhile."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -73,10 +74,10 @@ def serve(pipe: multiprocessing.connection.Connection) -> None:
     worker.start()
     threading.Thread(target=_warm_up, args=(batch,), daemon=True).start()
 
-    def tell(key: str) -> None:
+    def tell(how: str, what: Any) -> None:
         if pipe.poll():
             raise Dropped
-        pipe.send(("step", key))
+        pipe.send((how, what))
 
     while True:
         job = pipe.recv()
@@ -138,11 +139,11 @@ def look(job: Job, tell: Tell) -> dict[str, Any]:
     from voxgan_jax.app import views
     from voxgan_jax.scan import formats
 
-    tell("step_reading")
+    tell("step", "step_reading")
     told: dict[str, Any] = {"mesh": formats.is_mesh(job.path), "bodies": [], "notes": []}
     if told["mesh"]:
-        mesh, _, contents = formats.read_mesh(job.path, which=job.choices.get("body"))
-        unit = mesh.metadata["unit_mm"]
+        (mesh, _, contents), _ = _see(job.path, None, job.choices.get("body"))
+        mesh, unit = mesh.copy(), mesh.metadata["unit_mm"]
         told["notes"] = list(contents._replace(bodies=contents.bodies[:1]).notes)
         if len(contents.bodies) > 1:
             told["bodies"] = [list(body.size) for body in contents.scaled(1 / unit).bodies]
@@ -157,6 +158,25 @@ def look(job: Job, tell: Tell) -> dict[str, Any]:
     return told | {"size": size.tolist(), "middle": middle.tolist(), "unit_mm": unit}
 
 
+def _see(path: pathlib.Path, unit: str | None, which: Any) -> Any:
+    """As `request.see`, which sees each of the last scans but once."""
+    return _seen(_mark(path), path, unit, which)
+
+
+def _mark(path: pathlib.Path) -> tuple[int, ...]:
+    """What tells a file from a later one of its name."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+@functools.lru_cache(maxsize=_KEPT)
+def _seen(mark: tuple[int, ...], path: pathlib.Path, unit: str | None, which: Any) -> Any:
+    from voxgan_jax.restore import request
+
+    del mark
+    return request.see(path, unit, which)
+
+
 _requests: dict[str, Any] = {}
 """The last sherds with their places, by what decides these."""
 
@@ -164,7 +184,8 @@ _requests: dict[str, Any] = {}
 def restore(job: Job, tell: Tell) -> dict[str, Any]:
     """Restore the pot of a scan and write its files and its view.
 
-    The scan is read and placed only where that was not done before with the same choices.
+    The scan is read but once, and placed only where that was not done before with the same choices.
+    First the pot is told of as what is returned, without files, and with its view.
 
     Returns:
         `choices`; `report`: as the file has it; `files`: their names.
@@ -173,22 +194,21 @@ def restore(job: Job, tell: Tell) -> dict[str, Any]:
     from voxgan_jax.inference import predict
     from voxgan_jax.restore import naming, pot, request
 
-    tell("step_loading")
+    tell("step", "step_loading")
     completer = model(job.choices.get("hypotheses", 0))
     facts = choices.facts(job.choices, job.path)
-    # A name may be another scan's later; the number never is.
     paths = [job.path, *job.others]
-    known = json.dumps([job.scan, *map(str, paths), facts])
+    known = json.dumps([[str(path), *_mark(path)] for path in paths] + [facts])
     if known in _requests:
         asked = _requests.pop(known)
     else:
         placed = job.others or request.is_placed(job.path, facts)
-        tell("step_placing" if placed else "step_reading")
-        asked = request.read_request(completer, job.path, facts, others=job.others)
+        tell("step", "step_placing" if placed else "step_reading")
+        asked = request.read_request(completer, job.path, facts, others=job.others, see=_see)
     _requests[known] = asked
     for old in list(_requests)[:-_KEPT]:
         del _requests[old]
-    tell("step_completing")
+    tell("step", "step_completing")
     (answer,) = predict.complete_batch(completer, [asked])
     about = {
         "model": dict(completer.about),
@@ -199,8 +219,13 @@ def restore(job: Job, tell: Tell) -> dict[str, Any]:
     name = naming.of_one_pot(name) if job.others else name
     how: Any = {"about": about, "inputs": ledger.marks_of(paths), "lang": job.lang}
     made = pot.restore(asked, answer, name=name, **how)
-    tell("step_writing")
-    # First what takes long, so that files, view and report are changed together.
+    told = {"choices": job.choices, "report": made.report.to_json(), "files": []}
+    tell("first", (told, json.dumps(views.of_pot(made, first=True))))
+    # First what takes long, so that files, view and report are changed together; between its parts
+    # it may be dropped.
+    for part in ("surfaces", "piece", "printing"):
+        tell("step", "step_writing")
+        getattr(made, part)
     seen = json.dumps(views.of_pot(made))
     written = made.write(job.out, choices.FORMATS)
     write_whole(job.view, seen)

@@ -28,6 +28,8 @@ triangles or none, and meshes made of voxels have their edges exactly on the mid
 Counts = Int[np.ndarray, "n"]
 Numbers = Int[np.ndarray, "k"]
 Triangles = Float[np.ndarray, "n 3 3"]
+Corners = Float[np.ndarray, "3 3 n"]
+"""Along x, y and z those of each triangle: in this order NumPy is ten times as quick with them."""
 
 
 def inside(
@@ -47,14 +49,14 @@ def inside(
         ValueError: faces so big and so many that it would take too long.
     """
     signed = bool(mesh.is_winding_consistent)
-    triangles = (np.asarray(mesh.triangles) - np.asarray(origin, float)) / step - 0.5
+    corners = _corners((np.asarray(mesh.triangles) - np.asarray(origin, float)) / step - 0.5)
     votes = np.zeros(tuple(shape), np.int8)
     for axis in range(3):
         order = ((axis + 1) % 3, (axis + 2) % 3, axis)
         n = shape[axis]
         # Summed along each line in place: of a fine grid this is what takes memory.
         total = np.zeros((shape[order[0]] * shape[order[1]], n + 1), np.int32)
-        for column, height, sign in _crossings(triangles[:, :, order], [shape[a] for a in order]):
+        for column, height, sign in _crossings(corners[list(order)], [shape[a] for a in order]):
             first = np.clip(np.ceil(height), 0, n).astype(int)
             np.add.at(total, (column, first), sign if signed else 1)
         np.cumsum(total, axis=1, out=total)
@@ -67,56 +69,58 @@ def inside(
     return votes > 0
 
 
+def _corners(triangles: Triangles) -> Corners:
+    return np.ascontiguousarray(triangles.transpose(2, 1, 0))
+
+
 def _crossings(
-    triangles: Triangles, shape: Sequence[int]
+    corners: Corners, shape: Sequence[int]
 ) -> Iterator[tuple[Numbers, Float[np.ndarray, "k"], Numbers]]:
     """Where lines along the third axis, one a cell of the first two, meet triangles.
 
     Yields:
         The lines' numbers, the heights, and 1 where the triangle is seen from behind, else -1.
     """
-    aside = np.array(_BESIDE_MIDDLES)
-    flat = triangles[:, :, :2] - aside
-    limit = np.array(shape[:2])
+    flat = corners[:2] - np.reshape(_BESIDE_MIDDLES, (2, 1, 1))
+    limit = np.reshape(shape[:2], (2, 1))
     low = np.clip(np.ceil(flat.min(axis=1)), 0, limit).astype(int)
     high = np.clip(np.floor(flat.max(axis=1)), -1, limit - 1).astype(int)
-    rows = np.where((high >= low).all(axis=1), high[:, 0] - low[:, 0] + 1, 0)
+    rows = np.where((high >= low).all(axis=0), high[0] - low[0] + 1, 0)
     # A triangle is met about as often as it is big, if as much of it lies over the grid.
     areas = np.abs(_cross(flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0])) / 2
-    over = np.minimum(areas, rows * (high - low + 1)[:, 1])
+    over = np.minimum(areas, rows * (high[1] - low[1] + 1))
     _check_work(int(rows.sum() + over.sum()), _MOST_CROSSINGS)
     met = np.flatnonzero(rows)
     for some in _groups(met, rows[met]):
         # Of each row of lines only those that a triangle can meet: a long thin one meets few.
         owner, u = _spread(rows[some])
-        owner, u = some[owner], u + low[some, 0][owner]
-        first, last = _stretch(flat, owner, u, low[:, 1], high[:, 1])
+        owner, u = some[owner], u + low[0, some][owner]
+        first, last = _stretch(flat, owner, u, low[1], high[1])
         counts = last - first + 1
         busy = np.flatnonzero(counts)
         for group in _groups(busy, counts[busy]):
             row, within = _spread(counts[group])
             row = group[row]
-            point = np.stack([u[row], first[row] + within], 1)
-            hit, height, sign = _hits(
-                flat[owner[row]] - point[:, None], triangles[owner[row], :, 2]
-            )
-            yield (point[:, 0] * shape[1] + point[:, 1])[hit], height, sign
+            point = np.stack([u[row], first[row] + within])
+            whose = owner[row]
+            hit, height, sign = _hits(flat[..., whose] - point[:, None], corners[2, :, whose].T)
+            yield (point[0] * shape[1] + point[1])[hit], height, sign
 
 
 def _hits(
-    flat: Float[np.ndarray, "k 3 2"], heights: Float[np.ndarray, "k 3"]
+    flat: Float[np.ndarray, "2 3 k"], heights: Float[np.ndarray, "3 k"]
 ) -> tuple[Bool[np.ndarray, "k"], Float[np.ndarray, "h"], Int[np.ndarray, "h"]]:
     """Which triangles the vertical through 0 meets; there how high, and as `_crossings` has it."""
     a, b, c = flat.transpose(1, 0, 2)
-    parts = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)], 1)
-    hit = np.asarray((parts > 0).all(axis=1) | (parts < 0).all(axis=1))
-    parts = parts[hit]
-    area = parts.sum(axis=1)
-    return hit, (parts * heights[hit]).sum(axis=1) / area, -np.sign(area).astype(int)
+    parts = np.stack([_cross(b, c), _cross(c, a), _cross(a, b)])
+    hit = np.asarray((parts > 0).all(axis=0) | (parts < 0).all(axis=0))
+    parts = parts[:, hit]
+    area = parts.sum(axis=0)
+    return hit, (parts * heights[:, hit]).sum(axis=0) / area, -np.sign(area).astype(int)
 
 
 def _stretch(
-    flat: Float[np.ndarray, "n 3 2"], owner: Numbers, u: Numbers, low: Counts, high: Counts
+    flat: Float[np.ndarray, "2 3 n"], owner: Numbers, u: Numbers, low: Counts, high: Counts
 ) -> tuple[Numbers, Numbers]:
     """From where to where along v the triangle of each row `u` reaches, and a hair further.
 
@@ -127,8 +131,8 @@ def _stretch(
         here, there = flat[:, k], flat[:, k - 1]
         slope = there - here
         # Sides along v are met at their ends, which other sides have, too.
-        share = (u - here[owner, 0]) / np.where(slope[:, 0] == 0, np.inf, slope[:, 0])[owner]
-        v = here[owner, 1] + share * slope[owner, 1]
+        share = (u - here[0, owner]) / np.where(slope[0] == 0, np.inf, slope[0])[owner]
+        v = here[1, owner] + share * slope[1, owner]
         met = (share >= -1e-9) & (share <= 1 + 1e-9)
         start, end = np.where(met, np.fmin(start, v), start), np.where(met, np.fmax(end, v), end)
     first = np.clip(np.ceil(start - 1e-3), low[owner], high[owner] + 1).astype(int)
@@ -158,8 +162,8 @@ def _spread(counts: Counts) -> tuple[Numbers, Numbers]:
     return row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
-def _cross(a: Float[np.ndarray, "n 2"], b: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n"]:
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+def _cross(a: Float[np.ndarray, "2 n"], b: Float[np.ndarray, "2 n"]) -> Float[np.ndarray, "n"]:
+    return a[0] * b[1] - a[1] * b[0]
 
 
 def sample(mesh: Mesh, spacing: float) -> Float[np.ndarray, "n 3"]:
@@ -236,7 +240,8 @@ def voxelise(
     touched = np.zeros(tuple(shape), bool)
     limit = np.array(shape)
     triangles = (np.asarray(mesh.triangles) - np.asarray(origin, float)) / step
-    near = (triangles.max(axis=1) >= 0).all(axis=1) & (triangles.min(axis=1) < limit).all(axis=1)
+    corners = _corners(triangles)
+    near = ((corners.max(axis=1) >= 0) & (corners.min(axis=1) < limit[:, None])).all(axis=0)
     for points in _samples(triangles[near], 0.5, _MOST_POINTS):
         cells = points[((points >= 0) & (points < limit)).all(axis=1)].astype(int)
         touched[tuple(cells.T)] = True

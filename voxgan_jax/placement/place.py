@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special
 
-from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.confidence import own_iou
 from voxgan_jax.placement import foretold, locator
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, matrix, same, spans
 from voxgan_jax.placement.propose import Guess, guess
+from voxgan_jax.placement.view import Sight
 from voxgan_jax.scan.pose import Placement
 
 LOOKED_AT = 8
@@ -44,20 +44,17 @@ Points = Float[np.ndarray, "n 3"]
 
 def place(
     completer: Completer,
-    mesh: Mesh,
+    sight: Sight,
     known: Known = Known(),  # noqa: B008 - it cannot change
 ) -> Placement:
     """The likeliest placement of a sherd, with runners-up that really differ from it.
-
-    Args:
-        mesh: in mm, in any pose.
 
     Raises:
         ValueError: nothing agrees with the surface and with what is known, or a model whose pots do
             not stand in the middle of the cube.
     """
     require_centred(completer)
-    return settled(completer, guess(mesh, known, locator.load()), known)
+    return settled(completer, guess(sight, known, locator.load()), known)
 
 
 def settled(completer: Completer, found: Guess, known: Known) -> Placement:

@@ -10,12 +10,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import special
 
-from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.placement import axis_fit, axis_maps, axis_search, locator
 from voxgan_jax.placement.axis_fit import Axis
 from voxgan_jax.placement.axis_maps import Fill, Lines
 from voxgan_jax.placement.candidate import LOG_SCALE_ALIKE, ROWS_ALIKE, Candidate, Known
-from voxgan_jax.placement.view import View, thick_enough, viewed
+from voxgan_jax.placement.view import Sight, View, thick_enough
 from voxgan_jax.scan.walls import Wall
 
 Points = Float[np.ndarray, "n 3"]
@@ -69,20 +68,20 @@ class Guess(NamedTuple):
         return sorted(found, key=lambda candidate: -candidate.log_share)
 
 
-def guess(mesh: Mesh, known: Known, locate: locator.Locate) -> Guess:
+def guess(sight: Sight, known: Known, locate: locator.Locate) -> Guess:
     """How a sherd may have lain in its pot.
 
     Raises:
         ValueError: no axis is found about which the sherd could have been turned, or no placement
             that agrees with what is known.
     """
-    plain = viewed(mesh)
+    plain = sight.view
     surface, radius = plain.surface, known.diameter and known.diameter / 2
     direction = None if known.direction is None else np.asarray(known.direction, float)
     if direction is not None and known.point:
         fitted = [axis_fit.told(surface, direction, np.asarray(known.point, float))]
     else:
-        fitted = axis_fit.find(surface, direction, radius)
+        fitted = sight.axes(direction, radius)
     sizes = [size or 0.0 for size in (known.height, known.diameter)]
     if not known.diameter and fitted and fitted[0].wide:
         sizes.append(2 * axis_fit.reach(fitted[0], surface.points))
@@ -96,7 +95,7 @@ def guess(mesh: Mesh, known: Known, locate: locator.Locate) -> Guess:
     if not poses:
         raise ValueError(NO_PLACE)
     if direction is not None:
-        other = _contradicts(fitted[0], axis_fit.find(surface, None, radius))
+        other = _contradicts(fitted[0], sight.axes(None, radius))
         view = view._replace(other=other)
     return Guess(view, poses)
 

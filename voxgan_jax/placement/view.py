@@ -1,5 +1,6 @@
 """A sherd as the networks are shown it: points that fill it, its walls, and how thick these are."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,8 @@ from jaxtyping import Float
 
 from voxgan_jax.geometry import voxelise
 from voxgan_jax.geometry.solids import Mesh
-from voxgan_jax.placement import locator
+from voxgan_jax.placement import axis_fit, locator
+from voxgan_jax.placement.axis_fit import Axis, Vector
 from voxgan_jax.placement.axis_maps import Fill
 from voxgan_jax.scan import walls
 from voxgan_jax.scan.walls import Wall
@@ -33,6 +35,30 @@ class View(NamedTuple):
     thickness: float
     shown: float
     other: Float[np.ndarray, "3"] | None = None
+
+
+class Sight:
+    """What is seen of a sherd whatever is told of its pot: found when it is asked for, and once.
+
+    Args:
+        mesh: in mm, in any pose.
+    """
+
+    def __init__(self, mesh: Mesh):
+        self.mesh = mesh
+        self._axes: dict[tuple[object, ...], list[Axis]] = {}
+
+    @functools.cached_property
+    def view(self) -> View:
+        """It as it is."""
+        return viewed(self.mesh)
+
+    def axes(self, direction: Vector | None, widest: float | None) -> list[Axis]:
+        """As `axis_fit.find`."""
+        key = (None if direction is None else tuple(direction.tolist()), widest)
+        if key not in self._axes:
+            self._axes[key] = axis_fit.find(self.view.surface, direction, widest)
+        return self._axes[key]
 
 
 def viewed(mesh: Mesh) -> View:

@@ -1,5 +1,6 @@
 """The surfaces of a completed pot, and its files of voxels and surfaces."""
 
+import contextlib
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -51,6 +52,8 @@ def surfaces(
     matrix: Float[np.ndarray, "4 4"],
     original: "trimesh.Trimesh | None" = None,
     section: Section | None = None,
+    *,
+    united: bool = True,
 ) -> Surfaces:
     """The surfaces of a pot, smooth and watertight.
 
@@ -64,6 +67,8 @@ def surfaces(
         matrix: from the grid's indices to mm (`surface.frame`).
         original: the scan in mm; None takes the surface of the given voxels.
         section: of a round pot.
+        united: have the scan in a round pot's surface. That takes seconds; without it the pot is
+            only brought to the scan.
     """
     step, scan = surface.step_of(matrix), original is not None
     if section is None:
@@ -84,10 +89,11 @@ def surfaces(
     added = np.where(labels == GIVEN, np.uint8(0), labels)
     found = surface.face_labels(pot, added if added.any() else labels, matrix)
     found = _calmed(pot, np.where(fit.over, GIVEN, found), step)
-    try:
-        pot, found = _with_scan(fit.body, found, original, step)
-    except ValueError:  # It is open, or meets itself.
-        pot = fit.mesh
+    pot = fit.mesh
+    if united:
+        # It may be open, or meet itself.
+        with contextlib.suppress(ValueError):
+            pot, found = _with_scan(fit.body, found, original, step)
     return Surfaces(colours.dyed(pot, original), found, original, fit.body)
 
 

@@ -1,8 +1,8 @@
 """What is asked of the model: a pot in its box, and which of its fragments are given."""
 
 import pathlib
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from voxgan_jax.inference.answer import Request
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.predict import given_voxels
 from voxgan_jax.placement import locator, one_pot, place, propose
+from voxgan_jax.placement.view import Sight
 from voxgan_jax.restore import faults
 from voxgan_jax.scan import formats, source
 from voxgan_jax.scan.pose import Loose, PotSize, Sherd
@@ -20,6 +21,22 @@ from voxgan_jax.scan.pose import Loose, PotSize, Sherd
 _OF_A_SEARCH = ("axis", "rim", "base")
 """What only helps where a mesh's place is looked for."""
 _OF_ONE_SHERD = (*_OF_A_SEARCH, "up", "as_is", "voxel_mm", "body", "fragment", "fixed_fragment")
+
+
+class Seen(NamedTuple):
+    """A scan of a sherd, and what is seen of it."""
+
+    scan: formats.Scan
+    sight: Sight
+
+
+def see(path: pathlib.Path, unit: str | None, which: formats.Which) -> Seen:
+    """A mesh, read as `formats.read_mesh` does, to be looked at."""
+    scan = formats.read_mesh(path, unit, which)
+    return Seen(scan, Sight(scan.mesh))
+
+
+See = Callable[[pathlib.Path, str | None, formats.Which], Seen]
 
 
 def read_request(
@@ -30,6 +47,7 @@ def read_request(
     ids: Sequence[int] = (),
     fixed_fragment: bool = False,
     others: Sequence[pathlib.Path] = (),
+    see: See = see,
 ) -> Request:
     """What a file asks.
 
@@ -41,6 +59,7 @@ def read_request(
         fixed_fragment: give the one that evaluation gives, in place of `ids`.
         others: files of more loose sherds of the same pot, each in a place of its own; the request
             is in the coordinates of one of them (`require_loose`).
+        see: what reads meshes; one that remembers them spares it for other facts.
 
     Raises:
         OSError, ValueError: why it cannot be completed; so one file's fault does not stop the batch
@@ -48,9 +67,9 @@ def read_request(
     """
     if others:
         which = {"fragment": ids or None, "fixed_fragment": fixed_fragment}
-        return _read_one_pot(completer, [path, *others], {**facts, **which})
+        return _read_one_pot(completer, [path, *others], {**facts, **which}, see)
     with source.told(path, "restored", "check that it is a scan of a sherd, and its unit"):
-        sherd = _read(completer, path, facts)
+        sherd = _read(completer, path, facts, see)
     sherd = sherd._replace(told=PotSize(facts.get("height_mm"), facts.get("diameter_mm")))
     if fixed_fragment and sherd.labels.any():
         ids = [fragments.fixed_fragment(path.name, fragments.fragment_ids(sherd.labels))]
@@ -60,7 +79,7 @@ def read_request(
 
 
 def _read_one_pot(
-    completer: Completer, paths: Sequence[pathlib.Path], facts: Mapping[str, Any]
+    completer: Completer, paths: Sequence[pathlib.Path], facts: Mapping[str, Any], see: See
 ) -> Request:
     import trimesh
 
@@ -70,8 +89,9 @@ def _read_one_pot(
     scans, guesses = [], []
     for path in paths:
         try:
-            scans.append(_scan(path, facts, several=True))
-            guesses.append(propose.guess(scans[-1].mesh, known, locator.load()))
+            scan, sight = _scan(path, facts, see, several=True)
+            scans.append(scan)
+            guesses.append(propose.guess(sight, known, locator.load()))
         except Exception as error:
             raise faults.of_file(path, error) from None
     found = one_pot.gather(completer, guesses, known)
@@ -130,7 +150,7 @@ def is_placed(path: pathlib.Path, facts: Mapping[str, Any]) -> bool:
     return not (facts.get("voxel_mm") or boxed)
 
 
-def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) -> Sherd:
+def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any], see: See) -> Sherd:
     """The sherd of a file, in its pot's box."""
     useless = [name for name in _OF_A_SEARCH if facts.get(name)]
     is_mesh = formats.is_mesh(path)
@@ -150,7 +170,7 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
         others = {*_OF_A_SEARCH, "as_is", "place", "largest", "body"}
         told = {name: value for name, value in facts.items() if name not in others}
         return formats.read(path, longest=side, which=which, **told)
-    mesh, about, contents = _scan(path, facts)
+    (mesh, about, contents), sight = _scan(path, facts, see)
     axis = _axis(facts)
     height, width, voxel = (facts.get(name) for name in ("height_mm", "diameter_mm", "voxel_mm"))
     formats.check_sizes(path, voxel_mm=voxel, height_mm=height, diameter_mm=width)
@@ -164,22 +184,23 @@ def _read(completer: Completer, path: pathlib.Path, facts: Mapping[str, Any]) ->
         point=tuple(np.subtract(axis[3:], contents.origin).tolist()) if axis and axis[3:] else None,
     )
     try:
-        found = place.place(completer, mesh, known)
+        found = place.place(completer, sight, known)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return formats.in_cube(mesh, found, side, str(path), about, contents)
 
 
-def _scan(path: pathlib.Path, facts: Mapping[str, Any], several: bool = False) -> formats.Scan:
+def _scan(path: pathlib.Path, facts: Mapping[str, Any], see: See, several: bool = False) -> Seen:
     """The mesh of a file that holds one body, or of which it is said which is the sherd; with
     `several` sherds of one pot only the largest can be meant."""
     which = 1 if facts.get("largest") else facts.get("body")
-    scan = formats.read_mesh(path, facts.get("unit"), which)
-    if len(scan.contents.bodies) > 1 and not which:
-        count = len(scan.contents.bodies)
+    seen = see(path, facts.get("unit"), which)
+    contents = seen.scan.contents
+    if len(contents.bodies) > 1 and not which:
+        count = len(contents.bodies)
         one = f"it holds {count} bodies; give --largest to take the largest of each file"
-        raise source.ScanError(f"{path}: {one if several else scan.contents.several}")
-    return scan
+        raise source.ScanError(f"{path}: {one if several else contents.several}")
+    return seen
 
 
 def _axis(facts: Mapping[str, Any]) -> Any:

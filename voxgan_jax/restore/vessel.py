@@ -127,7 +127,16 @@ class Vessel:
     @functools.cached_property
     def surfaces(self) -> meshes.Surfaces:
         """The restored pot, with the labels of its faces, and the original, as meshes in mm."""
-        return meshes.surfaces(self.labels, self.belief, self.matrix, self.original, self.section)
+        return meshes.surfaces(*self._shape)
+
+    @property
+    def first_surfaces(self) -> meshes.Surfaces:
+        """What is seen of them much sooner: the scan is not united with the pot yet."""
+        return meshes.surfaces(*self._shape, united=False)
+
+    @property
+    def _shape(self) -> Any:
+        return self.labels, self.belief, self.matrix, self.original, self.section
 
     @functools.cached_property
     def piece(self) -> missing_piece.MissingPiece | None:

@@ -31,6 +31,7 @@ function showList() {
 let shown = null; // The number of the scan.
 let turning = false; // To another language, by this window.
 let stop = null; // { id, before, ended }: the scan and its pot when Stop was pressed here.
+const whole = new Map(); // The last pot with files of each scan.
 
 // What is done, or that it is being stopped; and for a while that it was.
 function showProgress(scan) {
@@ -49,8 +50,8 @@ function showProgress(scan) {
 }
 
 async function stopIt() {
-  const { id, restored } = current();
-  stop = { id, before: JSON.stringify(restored) };
+  const { id } = current();
+  stop = { id, before: JSON.stringify(whole.get(id) ?? null) };
   showAll();
   if (await onScan("stop")) return;
   stop = null; // Nobody answered.
@@ -85,6 +86,7 @@ function hear(state) {
   if ($("trouble").textContent === say("lost")) trouble("");
   if (state.language && state.language !== document.documentElement.lang && !turning) location.reload();
   told.state = state;
+  for (const { id, first, restored } of state.scans) if (!first) whole.set(id, restored);
   showAll();
 }
 

@@ -67,7 +67,8 @@ let known = "";
 
 export function showResult(scan) {
   const { restored } = scan;
-  for (const id of ["result", "files", "section"]) $(id).hidden = !restored;
+  $("result").hidden = !restored;
+  for (const id of ["files", "section"]) $(id).hidden = !restored || scan.first;
   const loose = scan.loose.join(" ");
   if ($("loose").textContent !== loose) $("loose").textContent = loose;
   const lang = restored?.report.options?.lang;
@@ -90,6 +91,7 @@ export function showResult(scan) {
   refill($("runner_ups"), likely.map(([found, i]) => place(found, i)));
   $("answers").hidden = report.hypotheses.length === 0;
   $("hypotheses_list").replaceChildren(...report.hypotheses.map((other) => hypothesis(report, other)));
+  if (scan.first) return;
   showFiles(scan, restored.files);
   $("all").href = `/scans/${scan.id}/all`;
   // The address is the same for another drawing.

@@ -9,6 +9,7 @@ let kind = "scan"; // What is shown: the scan, or the restored pot.
 let drawn = null; // The name and the kind of what is drawn.
 let known = ""; // What is shown, told apart from what was shown before.
 let last = ""; // Of which scan and which restored pot that is.
+let early = ""; // Of which scan and which choices that is, as long as its files are still to come.
 let view = null;
 let stood = ""; // Of which scan and of what of it the view is.
 let unit = "mm"; // Without a scale lengths are in voxels.
@@ -56,9 +57,11 @@ function partName(id) {
 }
 
 const key = (input) => JSON.stringify(input.dataset);
+const were = new Map(); // The switches as they were last: a pot may lack a part of the one before.
 
 function switched() {
-  return [...$("switches").querySelectorAll("input")].map((input) => [key(input), [input.checked, input.value]]);
+  for (const input of $("switches").querySelectorAll("input")) were.set(key(input), [input.checked, input.value]);
+  return [...were];
 }
 
 // Switches are read by the view when it begins: they are as they were in `before`.
@@ -103,6 +106,9 @@ function switches(data) {
 
 export async function show(scan) {
   const which = JSON.stringify([scan.id, scan.restored]);
+  const made = JSON.stringify([scan.id, scan.restored?.choices]);
+  if (which !== last && made === early && !scan.first) last = which; // All that is told of it was told.
+  early = scan.first ? made : "";
   if (which !== last) {
     const isNew = last && JSON.parse(last)[0] === scan.id && scan.restored;
     last = which;
@@ -139,7 +145,7 @@ export async function show(scan) {
     $("switches").replaceChildren();
     return;
   }
-  const answer = await fetch(`/scans/${scan.id}/view/${kind}`).catch(() => null);
+  const answer = await fetch(`/scans/${scan.id}/view/${kind === "pot" && scan.first ? "first" : kind}`).catch(() => null);
   if (wanted !== known) return;
   if (!answer?.ok) {
     known = ""; // The next time that something is told it is asked for again.
@@ -149,6 +155,7 @@ export async function show(scan) {
   if (wanted !== known) return;
   const data = kind === "scan" ? inMm(told, scan) : told;
   const stands = `${scan.id} ${kind}`;
+  if (stood !== stands) were.clear();
   const before = stood === stands ? { at: kind === "pot" ? view?.at() : undefined, switches: switched() } : null;
   const { at: from, switches: set } = before ?? (kept?.stood === stands ? kept : {});
   kept = null;

@@ -25,7 +25,8 @@ State = dict[str, Any]
 
 
 def measure(data_dir: str | None, *, count: int = 6) -> list[timing.Row]:
-    """Rows in seconds: to the sherd in 3D, to its pot, and to other pots after one click each.
+    """Rows in seconds: to the sherd in 3D, to its pot, and to other pots after one click each; of
+    pots first until they are seen, then until their files are there, too.
 
     Args:
         data_dir: see `scanned.write`.
@@ -52,13 +53,17 @@ def _one(bench: "Workbench", path: pathlib.Path) -> dict[str, float]:
     bench.until(number, lambda scan: scan["look"])
     bench.read(f"/scans/{number}/view/scan")
     spent = {"drop to sherd": time.perf_counter() - start}
-    spent["drop to pot"] = spent["drop to sherd"] + bench.pot(number, "restore")
+    for name, seconds in bench.pot(number, "restore").items():
+        spent[f"drop to {name}"] = spent["drop to sherd"] + seconds
     height = bench.scan(number)["restored"]["report"]["measures"]["height_mm"]
-    spent["click to new pot: height told"] = bench.pot(
-        number, "choices", {"choices": {"height_mm": round(1.1 * height)}}
-    )
-    spent["click to new pot: undone"] = bench.pot(number, "undo")
-    spent["click to new pot: other end up"] = bench.pot(number, "flip")
+    deeds: list[tuple[str, str, State]] = [
+        ("height told", "choices", {"choices": {"height_mm": round(1.1 * height)}}),
+        ("undone", "undo", {}),
+        ("other end up", "flip", {}),
+    ]
+    for told, deed, said in deeds:
+        for name, seconds in bench.pot(number, deed, said).items():
+            spent[f"click to {name}: {told}"] = seconds
     return spent
 
 
@@ -110,20 +115,22 @@ class Workbench:
                 return scan
         raise ValueError("voxgan app has ended")
 
-    def pot(self, number: int, deed: str, said: State | None = None) -> float:
-        """Seconds from a deed to the pot that it gives, shown."""
+    def pot(self, number: int, deed: str, said: State | None = None) -> dict[str, float]:
+        """Seconds from a deed to the pot that it gives, shown, and to its files."""
         start = time.perf_counter()
         self.read(f"/scans/{number}/{deed}", json.dumps(said or {}).encode())
-        self.until(
-            number,
-            lambda scan: (
-                scan["step"] is None
-                and scan["restored"]
-                and scan["restored"]["choices"] == scan["choices"]
-            ),
-        )
+        scan = self.until(number, lambda scan: scan["first"] or _is_done(scan))
+        self.read(f"/scans/{number}/view/{'first' if scan['first'] else 'pot'}")
+        spent = {"pot": time.perf_counter() - start}
+        self.until(number, _is_done)
         self.read(f"/scans/{number}/view/pot")
-        return time.perf_counter() - start
+        return spent | {"pot with files": time.perf_counter() - start}
+
+
+def _is_done(scan: State) -> bool:
+    """Whether a scan is restored with what is chosen, and its files are there."""
+    restored = scan["restored"]
+    return scan["step"] is None and restored and restored["choices"] == scan["choices"]
 
 
 @contextlib.contextmanager
