@@ -92,6 +92,23 @@ def test_an_open_scan_is_approached_and_the_pot_stays_closed(restored):
     assert 0.6 * half.area < given < 1.3 * half.area
 
 
+def test_a_fine_scan_s_noise_hides_no_sherd(restored):
+    """Faces of a quarter of a voxel, each of which looks some 20° past where the wall does."""
+    sherd, labels, belief, section = restored
+    vertices, faces = trimesh.remesh.subdivide_to_size(sherd.vertices, sherd.faces, STEP / 4)
+    rough = trimesh.Trimesh(vertices, faces)
+    rough.vertices += np.random.default_rng(0).normal(0.0, 0.1, rough.vertices.shape)
+    looks = rough.face_normals[KDTree(rough.triangles_center).query(sherd.triangles_center)[1]]
+    off = np.degrees(np.arccos(np.clip((looks * sherd.face_normals).sum(1), -1, 1)))
+    assert 10 < np.median(off) < 40
+    rough.update_faces(np.arange(len(rough.faces)) > 0)  # Open, so that it is not united.
+    made = meshes.surfaces(labels, belief, FRAME, rough, section)
+    given = made.pot.area_faces[made.labels == GIVEN].sum()
+    assert 0.7 * sherd.area < given < sherd.area
+    own = made.pot.triangles_center[made.labels == GIVEN]
+    assert np.quantile(KDTree(voxelise.sample(sherd, 0.2)).query(own)[0], 0.9) < 0.3
+
+
 def test_the_missing_piece_keeps_its_distance_from_the_scan(restored):
     sherd, labels, belief, section = restored
     made = meshes.surfaces(labels, belief, FRAME, sherd, section)

@@ -44,10 +44,10 @@ class Walls(NamedTuple):
 
 def walls_of(scan: Mesh, matrix: Float[np.ndarray, "4 4"]) -> Walls:
     """Those of a scan in mm. `matrix` leads from the grid's indices to mm."""
-    points, normals = walls.drawn(scan, POINTS)
+    step = np.cbrt(abs(np.linalg.det(matrix[:3, :3])))
+    points, normals = walls.facing(scan, POINTS, REACH * step)
     back = np.linalg.inv(matrix)
-    turn = matrix[:3, :3] / np.cbrt(abs(np.linalg.det(matrix[:3, :3])))
-    return Walls(points @ back[:3, :3].T + back[:3, 3], normals @ turn)
+    return Walls(points @ back[:3, :3].T + back[:3, 3], normals @ (matrix[:3, :3] / step))
 
 
 def fitted(section: Section, walls: Walls) -> Section:

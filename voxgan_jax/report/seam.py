@@ -43,7 +43,7 @@ def fitted(pot: "trimesh.Trimesh", scan: "trimesh.Trimesh", step: float) -> Fit:
         pot: with facets not much longer than a voxel.
         step: the side of a voxel.
     """
-    points, facing = walls.drawn(scan, POINTS)
+    points, facing = walls.facing(scan, POINTS, REACH * step)
     apart = float(np.sqrt(scan.area / POINTS))
     thick = 2 * abs(solids.volume(pot.vertices, pot.faces)) / float(pot.area)
     vertices, normals = np.array(pot.vertices), np.asarray(pot.vertex_normals)
@@ -75,7 +75,7 @@ def _moves(
     Break edges face other ways.
     """
     # Near in place and alike in direction, in one search.
-    turn = 4 * step
+    turn = 3 * step
     tree = KDTree(np.hstack([points, turn * facing]))
     ranks = list(range(1, min(_NEAR, len(points)) + 1))
     _, which = tree.query(np.hstack([vertices, turn * normals]), k=ranks)  # pyright: ignore
@@ -86,7 +86,7 @@ def _moves(
     along = (off * wall).sum(2) / np.maximum(alike, 0.1)
     aside = np.linalg.norm(off - (off * own).sum(2, keepdims=True) * own, axis=2)
     good = (alike > ALIKE) & (np.abs(along) < REACH * step)
-    over = good[:, 0] & (aside[:, 0] < apart + 0.3 * np.abs(along[:, 0]))
+    over = (good & (aside < apart + 0.3 * np.abs(along))).any(axis=1)
     weight = good / (aside**2 + (0.3 * apart) ** 2)
     mean = (weight * along).sum(1) / np.maximum(weight.sum(1), 1e-12)
     moves = mean[:, None] * normals

@@ -90,6 +90,14 @@ def drawn(mesh: Mesh, count: int, seed: int = 0) -> tuple[Points, Points]:
     return points, np.asarray(mesh.face_normals)[face]
 
 
+def facing(mesh: Mesh, count: int, reach: float) -> tuple[Points, Points]:
+    """Points as `drawn`, and where the surface looks there: the mean over what is `reach` mm around,
+    as the faces of a fine scan look wherever its noise has them."""
+    points, normals = drawn(mesh, count)
+    spacing = float(np.sqrt(mesh.area / count))
+    return points, _smoothed(points, normals, max(reach, 2 * spacing))[0]
+
+
 def _smoothed(points: Points, normals: Points, reach: float) -> tuple[Points, Points]:
     """The mean normal of the neighbours on the same side, and their mean place.
 
