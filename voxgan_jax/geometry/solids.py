@@ -3,17 +3,16 @@
 manifold3d is imported where it is used, as it takes a while.
 """
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ForwardRef
 
 import numpy as np
 from jaxtyping import Float, Int
 
 if TYPE_CHECKING:
     import manifold3d
-    import trimesh
-
-Mesh: TypeAlias = "trimesh.Trimesh"
-"""By its name alone, as trimesh takes half a second to import."""
+    from trimesh import Trimesh as Mesh
+else:  # By its name alone, as trimesh takes half a second to import.
+    Mesh = ForwardRef("trimesh.Trimesh")
 
 Vertices = Float[np.ndarray, "vertices 3"]
 Faces = Int[np.ndarray, "faces 3"]

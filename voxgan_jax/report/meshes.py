@@ -3,7 +3,7 @@
 import contextlib
 import pathlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -11,14 +11,12 @@ from scipy.spatial import KDTree
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import lathe, patches, solids, surface, voxelise
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.inference import round_pot
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 from voxgan_jax.inference.round_pot import Section
 from voxgan_jax.report import seam
 from voxgan_jax.scan import colours
-
-if TYPE_CHECKING:
-    import trimesh
 
 COLOURS = {
     GIVEN: (190, 92, 52, 255),
@@ -40,17 +38,17 @@ class Surfaces(NamedTuple):
     it lies outside that. `pot` has the colours of the original where that has any.
     """
 
-    pot: "trimesh.Trimesh"
+    pot: Mesh
     labels: Int[np.ndarray, " faces"]
-    original: "trimesh.Trimesh"
-    body: "trimesh.Trimesh"
+    original: Mesh
+    body: Mesh
 
 
 def surfaces(
     labels: Labels,
     belief: Belief,
     matrix: Float[np.ndarray, "4 4"],
-    original: "trimesh.Trimesh | None" = None,
+    original: Mesh | None = None,
     section: Section | None = None,
     *,
     united: bool = True,
@@ -98,8 +96,8 @@ def surfaces(
 
 
 def _with_scan(
-    body: "trimesh.Trimesh", labels: Int[np.ndarray, " faces"], scan: "trimesh.Trimesh", step: float
-) -> "tuple[trimesh.Trimesh, Int[np.ndarray, ' faces']]":
+    body: Mesh, labels: Int[np.ndarray, " faces"], scan: Mesh, step: float
+) -> tuple[Mesh, Int[np.ndarray, " faces"]]:
     """A pot united with the scan of its sherd, and the labels of its faces.
 
     Raises:
@@ -118,24 +116,20 @@ def _with_scan(
     return pot, np.where(shows, GIVEN, labels)
 
 
-def _calmed(
-    pot: "trimesh.Trimesh", labels: Int[np.ndarray, " faces"], step: float
-) -> Int[np.ndarray, " faces"]:
+def _calmed(pot: Mesh, labels: Int[np.ndarray, " faces"], step: float) -> Int[np.ndarray, " faces"]:
     return patches.calmed(pot.faces, pot.area_faces / step**2, labels, GIVEN)
 
 
 def _sherd(
     given: Bool[np.ndarray, "d h w"], matrix: Float[np.ndarray, "4 4"], level: float | None
-) -> "trimesh.Trimesh":
+) -> Mesh:
     """The surface of the given voxels."""
     field = surface.smooth(given)
     level = surface.find_level(field, given) if level is None else level
     return surface.surface(field, given, matrix, level)
 
 
-def _touched(
-    pot: "trimesh.Trimesh", scan: "trimesh.Trimesh", reach: float
-) -> Bool[np.ndarray, " faces"]:
+def _touched(pot: Mesh, scan: Mesh, reach: float) -> Bool[np.ndarray, " faces"]:
     """The faces of a pot that lie on a scan, where no voxel may be half full of a thin wall."""
     try:
         points = voxelise.sample(scan, reach)
@@ -149,7 +143,7 @@ def pot_surface(
     belief: Belief,
     matrix: Float[np.ndarray, "4 4"],
     section: Section | None = None,
-) -> "trimesh.Trimesh":
+) -> Mesh:
     """The surface of a pot alone, as `surfaces`."""
     if section is not None:
         return round_pot.mesh(section, matrix)
@@ -158,7 +152,7 @@ def pot_surface(
 
 def _of_voxels(
     labels: Labels, belief: Belief, matrix: Float[np.ndarray, "4 4"]
-) -> "tuple[trimesh.Trimesh, float]":
+) -> tuple[Mesh, float]:
     """The surface of a pot's voxels, and the level of the field through which it was drawn."""
     field = surface.smooth(labels > 0, belief, labels == GIVEN)
     level = surface.find_level(field, labels > 0)
@@ -187,7 +181,7 @@ def write(
     return list(targets.values())
 
 
-def write_parts(stem: pathlib.Path, parts: "Mapping[str, trimesh.Trimesh]") -> list[pathlib.Path]:
+def write_parts(stem: pathlib.Path, parts: Mapping[str, Mesh]) -> list[pathlib.Path]:
     """Write meshes as `STEM_NAME.stl`, by their names."""
     for name, mesh in parts.items():
         surface.write_stl(f"{stem}_{name}.stl", mesh)

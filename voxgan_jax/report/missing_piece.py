@@ -13,11 +13,10 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import connections, solids, voxelise
-from voxgan_jax.geometry.solids import arrays, solid
+from voxgan_jax.geometry.solids import Mesh, arrays, solid
 
 if TYPE_CHECKING:
     import manifold3d
-    import trimesh
 
 Points = Float[np.ndarray, "n 3"]
 
@@ -42,14 +41,14 @@ class MissingPiece(NamedTuple):
     many separate bodies it has; `left_out`: the volume in mm³ of the slivers that were dropped.
     """
 
-    mesh: "trimesh.Trimesh"
+    mesh: Mesh
     gap: float
     pieces: int
     left_out: float
 
 
 def attempt(
-    completed: "trimesh.Trimesh", original: "trimesh.Trimesh", step: float, clearance: float
+    completed: Mesh, original: Mesh, step: float, clearance: float
 ) -> tuple[MissingPiece | None, str | None]:
     """`missing_piece`, or why there is none of this original.
 
@@ -67,7 +66,7 @@ def attempt(
 
 
 def missing_piece(
-    completed: "trimesh.Trimesh", original: "trimesh.Trimesh", step: float, clearance: float = 0.2
+    completed: Mesh, original: Mesh, step: float, clearance: float = 0.2
 ) -> MissingPiece | None:
     """What `completed` has and `original` has not, nowhere nearer to it than `clearance`.
 
@@ -137,7 +136,7 @@ def _without_slivers(
     return piece, int(kept.sum())
 
 
-def _exact(mesh: "trimesh.Trimesh") -> "manifold3d.Manifold | None":
+def _exact(mesh: Mesh) -> "manifold3d.Manifold | None":
     """The body of a mesh; None where it is open, or touches itself so that it is no manifold."""
     try:
         return solid(mesh.vertices, mesh.faces) if solids.is_body(mesh) else None
@@ -156,9 +155,7 @@ class _Distances(NamedTuple):
     fine: float
 
 
-def _distances(
-    mesh: "trimesh.Trimesh", samples: Points, tree: KDTree, step: float, reach: float
-) -> _Distances:
+def _distances(mesh: Mesh, samples: Points, tree: KDTree, step: float, reach: float) -> _Distances:
     from skimage import measure
 
     low, high = mesh.bounds

@@ -18,7 +18,6 @@ from voxgan_jax.geometry import solids, voxelise
 
 if TYPE_CHECKING:
     import manifold3d
-    import trimesh
 
 Points = Float[np.ndarray, "n 3"]
 Fixed = Float[np.ndarray, "fixed 3"]
@@ -39,12 +38,12 @@ _LEAST = 0.05
 class Part(NamedTuple):
     """`mesh` is watertight; `way`, of length 1, is the direction in which it is put in."""
 
-    mesh: "trimesh.Trimesh"
+    mesh: solids.Mesh
     way: Float[np.ndarray, "3"]
 
 
 def put_in(
-    piece: "trimesh.Trimesh", original: "trimesh.Trimesh", frame: Matrix, step: float
+    piece: solids.Mesh, original: solids.Mesh, frame: Matrix, step: float
 ) -> tuple[float, tuple[Part, ...]]:
     """How a missing piece is put in.
 
@@ -123,7 +122,7 @@ class _Search:
 
     def __init__(
         self,
-        body: "trimesh.Trimesh",
+        body: solids.Mesh,
         frame: Matrix,
         points: Points,
         near: Bool[np.ndarray, "n"],

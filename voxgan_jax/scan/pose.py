@@ -1,15 +1,13 @@
 """A sherd in its pot; its placement there, and how sure that is, in numbers and in words."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from voxgan_jax.geometry import surface
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.scan.contents import NOTHING, Contents
-
-if TYPE_CHECKING:
-    import trimesh
 
 Word = Literal["high", "fair", "low"]
 Row = tuple[float, float, float, float]
@@ -118,7 +116,7 @@ class Sherd(NamedTuple):
     ids: tuple[int, ...] = ()
     source: str = ""
     matrix: Float[np.ndarray, "4 4"] | None = None
-    mesh: "trimesh.Trimesh | None" = None
+    mesh: Mesh | None = None
     placement: Placement | None = None
     scaled: bool = True
     input: dict[str, Any] | None = None
