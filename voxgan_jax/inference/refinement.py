@@ -17,7 +17,7 @@ from voxgan_jax.inference.round_pot import Section
 def labels_of(
     labels: Labels,
     belief: Belief,
-    matrix: Float[np.ndarray, "4 4"],
+    matrix: surface.Matrix,
     factor: int,
     section: Section | None = None,
     scan: Mesh | None = None,
@@ -62,7 +62,7 @@ def _above(field: Float[np.ndarray, "_ _ _"], level: float, factor: int) -> Bool
     return np.asarray(finer)[border:-border, border:-border, border:-border] > level
 
 
-def _mark(found: Labels, scan: Mesh, matrix: Float[np.ndarray, "4 4"], factor: int) -> None:
+def _mark(found: Labels, scan: Mesh, matrix: surface.Matrix, factor: int) -> None:
     """Label as given the voxels of a scan, in place, in the part of the box that it reaches."""
     turned = scan.copy()
     turned.apply_transform(np.linalg.inv(matrix))

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, UInt8
 from scipy.spatial import KDTree
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import lathe, patches, solids, surface, voxelise
 from voxgan_jax.geometry.solids import Mesh
+from voxgan_jax.geometry.surface import Matrix
 from voxgan_jax.inference import round_pot
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 from voxgan_jax.inference.round_pot import Section
@@ -39,7 +40,7 @@ class Surfaces(NamedTuple):
     """
 
     pot: Mesh
-    labels: Int[np.ndarray, " faces"]
+    labels: solids.Labels
     original: Mesh
     body: Mesh
 
@@ -47,7 +48,7 @@ class Surfaces(NamedTuple):
 def surfaces(
     labels: Labels,
     belief: Belief,
-    matrix: Float[np.ndarray, "4 4"],
+    matrix: Matrix,
     original: Mesh | None = None,
     section: Section | None = None,
     *,
@@ -96,8 +97,8 @@ def surfaces(
 
 
 def _with_scan(
-    body: Mesh, labels: Int[np.ndarray, " faces"], scan: Mesh, step: float
-) -> tuple[Mesh, Int[np.ndarray, " faces"]]:
+    body: Mesh, labels: solids.Labels, scan: Mesh, step: float
+) -> tuple[Mesh, solids.Labels]:
     """A pot united with the scan of its sherd, and the labels of its faces.
 
     Raises:
@@ -116,13 +117,11 @@ def _with_scan(
     return pot, np.where(shows, GIVEN, labels)
 
 
-def _calmed(pot: Mesh, labels: Int[np.ndarray, " faces"], step: float) -> Int[np.ndarray, " faces"]:
+def _calmed(pot: Mesh, labels: solids.Labels, step: float) -> solids.Labels:
     return patches.calmed(pot.faces, pot.area_faces / step**2, labels, GIVEN)
 
 
-def _sherd(
-    given: Bool[np.ndarray, "d h w"], matrix: Float[np.ndarray, "4 4"], level: float | None
-) -> Mesh:
+def _sherd(given: Bool[np.ndarray, "d h w"], matrix: Matrix, level: float | None) -> Mesh:
     """The surface of the given voxels."""
     field = surface.smooth(given)
     level = surface.find_level(field, given) if level is None else level
@@ -139,10 +138,7 @@ def _touched(pot: Mesh, scan: Mesh, reach: float) -> Bool[np.ndarray, " faces"]:
 
 
 def pot_surface(
-    labels: Labels,
-    belief: Belief,
-    matrix: Float[np.ndarray, "4 4"],
-    section: Section | None = None,
+    labels: Labels, belief: Belief, matrix: Matrix, section: Section | None = None
 ) -> Mesh:
     """The surface of a pot alone, as `surfaces`."""
     if section is not None:
@@ -150,9 +146,7 @@ def pot_surface(
     return _of_voxels(labels, belief, matrix)[0]
 
 
-def _of_voxels(
-    labels: Labels, belief: Belief, matrix: Float[np.ndarray, "4 4"]
-) -> tuple[Mesh, float]:
+def _of_voxels(labels: Labels, belief: Belief, matrix: Matrix) -> tuple[Mesh, float]:
     """The surface of a pot's voxels, and the level of the field through which it was drawn."""
     field = surface.smooth(labels > 0, belief, labels == GIVEN)
     level = surface.find_level(field, labels > 0)

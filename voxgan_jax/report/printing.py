@@ -62,7 +62,7 @@ class Printing(NamedTuple):
 def prepare(
     piece: MissingPiece,
     original: solids.Mesh,
-    matrix: Float[np.ndarray, "4 4"],
+    matrix: surface.Matrix,
     axis: tuple[float, float],
 ) -> Printing:
     """The missing piece of an original made ready for the printer.

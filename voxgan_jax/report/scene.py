@@ -7,10 +7,11 @@ import base64
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 
 from voxgan_jax.geometry import simplify
 from voxgan_jax.geometry.solids import Mesh
+from voxgan_jax.geometry.surface import Matrix
 from voxgan_jax.inference.answer import GIVEN
 from voxgan_jax.report import meshes
 from voxgan_jax.scan import colours
@@ -82,9 +83,7 @@ def colour_of(label: int) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def place(
-    pot: Mesh, labels: Int[np.ndarray, "faces"], matrix: Float[np.ndarray, "4 4"]
-) -> dict[str, Any]:
+def place(pot: Mesh, labels: Int[np.ndarray, "faces"], matrix: Matrix) -> dict[str, Any]:
     """How the view stands the pot: whither it rises, where its middle is and where its sherd.
 
     `up` and `front` are unit vectors, `front` from the axis to the middle of the given faces;

@@ -61,7 +61,7 @@ class Vessel:
     name: str
     labels: Labels
     belief: Belief
-    matrix: Float[np.ndarray, "4 4"]
+    matrix: surface.Matrix
     judged: Confidence | None = None
     left_out: int = 0
     shift: tuple[int, int, int] = (0, 0, 0)

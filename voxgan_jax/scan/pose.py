@@ -50,7 +50,7 @@ class Placement(NamedTuple):
     walls are far rounder than about the one that was told.
     """
 
-    matrix: Float[np.ndarray, "4 4"]
+    matrix: surface.Matrix
     point: Float[np.ndarray, "3"]
     direction: Float[np.ndarray, "3"]
     voxel_mm: float
@@ -115,7 +115,7 @@ class Sherd(NamedTuple):
     labels: UInt8[np.ndarray, "_ _ _"]
     ids: tuple[int, ...] = ()
     source: str = ""
-    matrix: Float[np.ndarray, "4 4"] | None = None
+    matrix: surface.Matrix | None = None
     mesh: Mesh | None = None
     placement: Placement | None = None
     scaled: bool = True
@@ -125,6 +125,6 @@ class Sherd(NamedTuple):
     loose: tuple[Loose, ...] = ()
 
     @property
-    def to_mm(self) -> Float[np.ndarray, "4 4"]:
+    def to_mm(self) -> surface.Matrix:
         """`matrix`, whether it is given or not."""
         return surface.frame(self.labels.shape) if self.matrix is None else self.matrix
