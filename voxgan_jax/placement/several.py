@@ -11,17 +11,15 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy import special
 
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.placement import axis_fit, axis_search, foretold, locator, nearby
 from voxgan_jax.placement.axis_fit import Axis
-from voxgan_jax.placement.belief import Belief, Shown, belief, shown, slid
+from voxgan_jax.placement.belief import Belief, Shown, Voxels, belief, shown, slid
 from voxgan_jax.placement.candidate import Candidate, given_cells
 from voxgan_jax.placement.propose import Guess, Pose
-
-Voxels = Bool[np.ndarray, "r r r"]
 
 _STEP = 0.03  # between the sizes that are tried, as a logarithm
 _SIZES, _PLACES = 6, 3

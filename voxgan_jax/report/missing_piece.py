@@ -14,11 +14,10 @@ from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import connections, solids, voxelise
 from voxgan_jax.geometry.solids import Mesh, arrays, solid
+from voxgan_jax.scan.walls import Points
 
 if TYPE_CHECKING:
     import manifold3d
-
-Points = Float[np.ndarray, "n 3"]
 
 THIN = 0.8
 """In mm, two lines of a printer's usual nozzle of 0.4 mm: what is thinner may be left out."""

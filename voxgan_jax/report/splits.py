@@ -16,11 +16,11 @@ from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import solids, voxelise
 from voxgan_jax.geometry.surface import Matrix
+from voxgan_jax.scan.walls import Points
 
 if TYPE_CHECKING:
     import manifold3d
 
-Points = Float[np.ndarray, "n 3"]
 Fixed = Float[np.ndarray, "fixed 3"]
 Block = tuple[int, int, int, int]
 """A part's cells: the first sector and how many, counted round and round, and so its bands."""
