@@ -1,7 +1,7 @@
 """The numbers of a config and their ranges, for runs and for configs that weights files hold."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 _MANY = 10**9
@@ -65,10 +65,15 @@ def check(config: Mapping[str, Any]) -> None:
         raise ValueError("; ".join(wrong))
 
 
-def choose(known: Mapping[str, Any], what: str, name: str) -> Any:
-    """What has that name; ValueError says what there is none of, and lists the known names."""
+def require(known: Collection[str], what: str, name: str) -> None:
+    """Raise ValueError, which says what there is none of, where a name is none of the known."""
     if name not in known:
         raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")
+
+
+def choose(known: Mapping[str, Any], what: str, name: str) -> Any:
+    """What has that name; otherwise as `require`."""
+    require(known, what, name)
     return known[name]
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,6 @@ from voxgan_jax.models.layers import Conv, ConvTranspose
 from voxgan_jax.models.profile import ProfileNet, evidence
 
 OUTPUT = "probability"
-
-AXES = ("centre", "found")
 
 _SURE = 1e-4
 """Profiles keep this far from 0 and 1, so that a correction can still turn every voxel."""
@@ -45,6 +43,8 @@ class Model(nn.Module):
     `only_residual` trains the 3D network alone, on what it is given in use: the profile as it is,
     about axes that are found, with their errors.
     """
+
+    CHOICES: ClassVar = {"axis": ("centre", "found")}
 
     features: int = 16
     bottleneck: int = 256
@@ -132,19 +132,6 @@ class Model(nn.Module):
     ) -> Array | None:
         """What the profile network is told besides the evidence."""
         return None
-
-
-def from_config(config: Any, axis_name: str | None = None, kind: type[Model] = Model) -> Any:
-    """Such a model from `config.generator`; nothing is shared over a batch, so `axis_name` has no
-    use.
-
-    Raises:
-        ValueError: an unknown `axis` or dtype.
-    """
-    made = kind(**models.options(kind, config))
-    if made.axis not in AXES:
-        raise ValueError(f"unknown config.generator.axis {made.axis!r}; known: {', '.join(AXES)}")
-    return made
 
 
 def _volumes(

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from voxgan_jax import models
 from voxgan_jax.models import Keys, Volume
 from voxgan_jax.models.conv import conv_k3s1, conv_k4s2
 from voxgan_jax.models.layers import BatchNorm, Conv, ConvTranspose, ResBlock, leaky_relu
@@ -76,8 +75,3 @@ class Model(nn.Module):
     def _answer(self, x: Volume) -> Volume:
         """What the grid is, of the last layer's numbers."""
         return jax.nn.sigmoid(x)
-
-
-def from_config(config: Any, axis_name: str | None = None) -> Model:
-    """From `config.generator`."""
-    return Model(**models.options(Model, config), axis_name=axis_name)

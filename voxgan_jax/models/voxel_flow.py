@@ -8,7 +8,7 @@ occupancy as -1 in clay and 1 in the air, or its signed distance in units of its
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -61,6 +61,8 @@ class Model(nn.Module):
     mean of all pots that the sherd may come from. `fit` draws `draws` of them in `steps` each.
     `features` are the channels at half the side, then twice and four times as many.
     """
+
+    CHOICES: ClassVar = {"target": TARGETS}
 
     features: int = 16
     target: str = "occupancy"
@@ -161,15 +163,3 @@ class Model(nn.Module):
 def noise(keys: Key[Array, " b"], shape: tuple[int, ...]) -> Volume:
     """Of the normal distribution, a key for each grid."""
     return jax.vmap(lambda key: jax.random.normal(key, shape, jnp.float32))(keys)
-
-
-def from_config(config: Any, axis_name: str | None = None) -> Model:
-    """From `config.generator`; nothing is shared over a batch, so `axis_name` has no use.
-
-    Raises:
-        ValueError: an unknown target.
-    """
-    if config.target not in TARGETS:
-        known = ", ".join(TARGETS)
-        raise ValueError(f"unknown config.generator.target {config.target!r}; known: {known}")
-    return Model(**models.options(Model, config))
