@@ -14,8 +14,6 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Shaped
 
-from voxgan_jax import fields
-
 DATA_AXIS = "data"
 MODES = ("jit", "pmap")
 _ROWS, _WHOLE = PartitionSpec(DATA_AXIS), PartitionSpec()
@@ -91,7 +89,8 @@ def compile_step(
     Raises:
         ValueError: no such mode.
     """
-    fields.require(MODES, "config.parallel.mode", mode)
+    if mode not in MODES:
+        raise ValueError(f"unknown config.parallel.mode {mode!r}; known: {', '.join(MODES)}")
     if mode == "pmap":
         return _Mapped(run, mesh, static)
 
