@@ -4,6 +4,8 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from flax.traverse_util import flatten_dict
+
 _MANY = 10**9
 _BELOW_1 = math.nextafter(1.0, 0.0)
 
@@ -77,12 +79,6 @@ def choose(known: Mapping[str, Any], what: str, name: str) -> Any:
     return known[name]
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A nested config as one dict with dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
+    return flatten_dict(dict(tree), sep=".")
