@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from voxgan_jax.models.conv import Convolve, conv_k4s2, conv_transpose_k4s2
 
-LEAK = 0.2  # slope of the LeakyReLU below 0
+leaky_relu = functools.partial(nn.leaky_relu, negative_slope=0.2)
 
 Grid = Float[Array, "b d h w ci"]
 Convolved = Float[Array, "b _d _h _w co"]
@@ -239,8 +239,3 @@ class ResBlock(nn.Module):
         y = nn.relu(self.norm(name="norm1")(y, train=train))
         y = self.conv(features, name="conv2")(y)
         return nn.relu(x + self.norm(name="norm2")(y, train=train))
-
-
-def leaky_relu(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """x above 0, `LEAK`·x below."""
-    return nn.leaky_relu(x, LEAK)

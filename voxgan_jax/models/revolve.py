@@ -97,7 +97,9 @@ class Model(nn.Module):
         logit = jnp.log(prior) - jnp.log1p(-prior)
         if self.residual_features:
             net = ResidualNet(self.residual_features, self.conv_form, self.dtype, name="residual")
-            logit = logit + net(_volumes(partial, logit, maps, weights))
+            # Relative share, height and radius are the second and the last two maps.
+            turned = [rings.revolve(maps[..., n], weights) for n in (1, -2, -1)]
+            logit = logit + net(jnp.concatenate([partial, logit / 4.0, *turned], axis=-1))
         models.keep(self, profile_logits=logits, axis=axes[:, 0])
         return jnp.where(partial > 0, 1.0, jax.nn.sigmoid(logit))
 
@@ -134,21 +136,9 @@ class Model(nn.Module):
         return None
 
 
-def _volumes(
-    partial: Float[Array, "b d h w 1"],
-    logit: Float[Array, "b d h w 1"],
-    maps: Float[Array, "b w ring 8"],
-    weights: Float[Array, "n column ring"],
-) -> Float[Array, "b d h w 5"]:
-    """What the 3D network sees: fragment, revolved profile and evidence, height and radius."""
-    # Relative share, height and radius are the second and the last two maps.
-    turned = [rings.revolve(maps[..., n], weights) for n in (1, -2, -1)]
-    return jnp.concatenate([partial, logit / 4.0, *turned], axis=-1)
-
-
 class ResidualNet(nn.Module):
-    """What a solid of revolution cannot say: a 3D U-Net of three levels, 5 volumes in, a correction
-    of the logit out, none at first.
+    """What a solid of revolution cannot say: a 3D U-Net of three levels, 5 volumes in (fragment,
+    revolved profile and evidence, height and radius), a correction of the logit out, none at first.
 
     `features` is b in b, 2b, 4b, the channels at 1/2, 1/4 and 1/8 of the side. Without batch norm,
     so that training and use do the same.
