@@ -12,7 +12,7 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
-from voxgan_jax.models.conv import Convolve, conv_k4s2, conv_transpose_k4s2
+from voxgan_jax.models.conv import Convolve, conv_k3s1, conv_k4s2, conv_transpose_k4s2
 
 leaky_relu = functools.partial(nn.leaky_relu, negative_slope=0.2)
 
@@ -80,6 +80,15 @@ class ConvTranspose(nn.Module):
         kernel, bias = conv_parameters(self, 4, x.shape[-1], self.features, fan_in)
         convolve = functools.partial(conv_transpose_k4s2, form=self.form)
         return convolve_with_bias(x, kernel, bias, convolve, self.dtype)
+
+
+def of_form(form: str, dtype: Any) -> tuple[Callable[..., nn.Module], ...]:
+    """What makes the layers of a network, by `(features, name=)`: convolutions that halve the sides
+    and that keep them, and the transposed one, which doubles them."""
+    bind = functools.partial
+    down = bind(Conv, convolve=bind(conv_k4s2, form=form), dtype=dtype)
+    same = bind(Conv, kernel_size=3, convolve=bind(conv_k3s1, form=form), dtype=dtype)
+    return down, same, bind(ConvTranspose, form=form, dtype=dtype)
 
 
 class BatchNorm(nn.Module):

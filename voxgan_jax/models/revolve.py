@@ -1,6 +1,5 @@
 """The axis-aware generator: a profile is completed, turned about the axis, and corrected in 3D."""
 
-import functools
 import math
 from typing import Any, ClassVar
 
@@ -13,8 +12,7 @@ from voxgan_jax import models
 from voxgan_jax.geometry import rings, wheel
 from voxgan_jax.models import Keys, Volume
 from voxgan_jax.models.axis import AxisNet, find_axis, likely_axes
-from voxgan_jax.models.conv import conv_k3s1, conv_k4s2
-from voxgan_jax.models.layers import Conv, ConvTranspose
+from voxgan_jax.models.layers import of_form
 from voxgan_jax.models.profile import ProfileNet, evidence
 
 OUTPUT = "probability"
@@ -153,12 +151,8 @@ class ResidualNet(nn.Module):
         """In float32. Raises ValueError where a side of the grid is no multiple of 8."""
         if any(side % 8 for side in volumes.shape[1:4]):
             raise ValueError(f"sides of the grid must be multiples of 8: {volumes.shape[1:4]}")
-        bind, b = functools.partial, self.features
-        down = bind(Conv, convolve=bind(conv_k4s2, form=self.conv_form), dtype=self.dtype)
-        same = bind(
-            Conv, kernel_size=3, convolve=bind(conv_k3s1, form=self.conv_form), dtype=self.dtype
-        )
-        up = bind(ConvTranspose, form=self.conv_form, dtype=self.dtype)
+        down, same, up = of_form(self.conv_form, self.dtype)
+        b = self.features
         x, skips = volumes.astype(self.dtype), []
         for n, features in enumerate((b, 2 * b, 4 * b), start=1):
             x = nn.silu(down(features, name=f"enc{n}_conv")(x))
