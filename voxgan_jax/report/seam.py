@@ -7,14 +7,12 @@ its own within one wall's thickness.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import solids
-from voxgan_jax.inference.wall_fit import ALIKE, POINTS, REACH
+from voxgan_jax.inference.wall_fit import ALIKE, POINTS, REACH, Points
 from voxgan_jax.scan import walls
-
-Points = Float[np.ndarray, "_ 3"]
 
 _SUNK = 0.2
 """In voxels: so deep does the pot lie under the scan, for whose solid it makes room there."""

@@ -7,7 +7,7 @@ blocks of cells, so that they are cut by planes through the axis and at most one
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -17,9 +17,6 @@ from scipy.spatial import KDTree
 from voxgan_jax.geometry import solids, voxelise
 from voxgan_jax.geometry.surface import Matrix
 from voxgan_jax.scan.walls import Points
-
-if TYPE_CHECKING:
-    import manifold3d
 
 Fixed = Float[np.ndarray, "fixed 3"]
 Block = tuple[int, int, int, int]
@@ -191,7 +188,7 @@ class _Search:
             if len(chosen) == len(plan):
                 yield chosen
 
-    def _cut(self, whole: "manifold3d.Manifold", block: Block) -> "manifold3d.Manifold":
+    def _cut(self, whole: solids.Solid, block: Block) -> solids.Solid:
         """What of the body lies in a block."""
         import manifold3d
 
@@ -227,7 +224,7 @@ def _walls(block: Block) -> Float[np.ndarray, "walls 3"]:
     return np.array(found, float).reshape(-1, 3)
 
 
-def _is_one(part: "manifold3d.Manifold") -> bool:
+def _is_one(part: solids.Solid) -> bool:
     """Whether a part hangs together, but for crumbs."""
     volumes = sorted(body.volume() for body in part.decompose())
     return bool(volumes) and sum(volumes[:-1]) < _LEAST * volumes[-1]
