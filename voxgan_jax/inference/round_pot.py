@@ -88,8 +88,6 @@ def mesh(section: Section, matrix: surface.Matrix) -> solids.Mesh:
     pot = lathe.mesh(section.distance, matrix, axis=section.axis, spacing=1.0)
     body = solids.solid(pot.vertices, pot.faces)
     if section.parts.any():
-        field = surface.smooth(section.parts)
-        level = surface.find_level(field, section.parts)
-        parts = surface.surface(field, section.parts, matrix, level)
+        parts, _ = surface.of_voxels(section.parts, matrix)
         body += solids.solid(parts.vertices, parts.faces)
     return solids.mesh(body, surface.step_of(matrix))[0]

@@ -71,11 +71,11 @@ def surfaces(
     """
     step, scan = surface.step_of(matrix), original is not None
     if section is None:
-        pot, level = _of_voxels(labels, belief, matrix)
+        pot, level = surface.of_voxels(labels > 0, matrix, belief, labels == GIVEN)
     else:
         pot, level = round_pot.mesh(section, matrix), None
     if original is None:
-        original = _sherd(labels == GIVEN, matrix, level)
+        original, _ = surface.of_voxels(labels == GIVEN, matrix, level=level)
     if section is None:
         found = surface.face_labels(pot, labels, matrix)
         if scan:
@@ -121,13 +121,6 @@ def _calmed(pot: Mesh, labels: solids.Labels, step: float) -> solids.Labels:
     return patches.calmed(pot.faces, pot.area_faces / step**2, labels, GIVEN)
 
 
-def _sherd(given: Bool[np.ndarray, "d h w"], matrix: Matrix, level: float | None) -> Mesh:
-    """The surface of the given voxels."""
-    field = surface.smooth(given)
-    level = surface.find_level(field, given) if level is None else level
-    return surface.surface(field, given, matrix, level)
-
-
 def _touched(pot: Mesh, scan: Mesh, reach: float) -> Bool[np.ndarray, " faces"]:
     """The faces of a pot that lie on a scan, where no voxel may be half full of a thin wall."""
     try:
@@ -143,14 +136,7 @@ def pot_surface(
     """The surface of a pot alone, as `surfaces`."""
     if section is not None:
         return round_pot.mesh(section, matrix)
-    return _of_voxels(labels, belief, matrix)[0]
-
-
-def _of_voxels(labels: Labels, belief: Belief, matrix: Matrix) -> tuple[Mesh, float]:
-    """The surface of a pot's voxels, and the level of the field through which it was drawn."""
-    field = surface.smooth(labels > 0, belief, labels == GIVEN)
-    level = surface.find_level(field, labels > 0)
-    return surface.surface(field, labels > 0, matrix, level), level
+    return surface.of_voxels(labels > 0, matrix, belief, labels == GIVEN)[0]
 
 
 def write(
