@@ -169,7 +169,7 @@ def batch_moments(
     return mean + shift, jnp.maximum(mean_square - mean * mean, 0.0), count
 
 
-class SpectralConv(nn.Module):
+class SpectralConv(Conv):
     """`Conv` with the kernel W divided by an estimate of its largest singular value σ.
 
     As a matrix W has a row for each output channel, so σ bounds by how much the products with W
@@ -184,14 +184,10 @@ class SpectralConv(nn.Module):
     `v.transpose(3, 0, 1, 2).reshape(-1)`. All of this is in float32, whatever `dtype` is.
     """
 
-    features: int
-    kernel_size: int = 4
-    convolve: Convolve = conv_k4s2
-    dtype: Any = jnp.float32
     iterations: int = 1
 
     @nn.compact
-    def __call__(self, x: Grid, *, train: bool) -> Convolved:
+    def __call__(self, x: Grid, *, train: bool = False) -> Convolved:
         size, channels = self.kernel_size, x.shape[-1]
         kernel, bias = conv_parameters(self, size, channels, self.features, size**3 * channels)
 

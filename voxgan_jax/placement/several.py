@@ -100,12 +100,9 @@ class Sherds(NamedTuple):
         return belief(given, self.answer(given))
 
 
-def sherds(completer: Completer, guesses: Sequence[Guess]) -> Sherds:
-    """Sherds to be placed together, each as its own shape tells."""
-    return Sherds(completer, tuple(map(_loose, guesses)))
+def loose(guess: Guess) -> Loose:
+    """A sherd to be placed together with others, as its own shape tells."""
 
-
-def _loose(guess: Guess) -> Loose:
     def level(axis: Axis) -> Axis:
         height = axis_fit.cylindrical(axis, guess.view.fill.points)[1]
         half = (height.max() + height.min()) / 2

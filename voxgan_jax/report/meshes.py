@@ -2,7 +2,7 @@
 
 import contextlib
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -159,13 +159,6 @@ def write(
         parts = {label: (NAMES[label], COLOURS[label]) for label in NAMES}
         surface.write_glb(targets["glb"], made.pot, made.labels, parts, own=GIVEN)
     return list(targets.values())
-
-
-def write_parts(stem: pathlib.Path, parts: Mapping[str, Mesh]) -> list[pathlib.Path]:
-    """Write meshes as `STEM_NAME.stl`, by their names."""
-    for name, mesh in parts.items():
-        surface.write_stl(f"{stem}_{name}.stl", mesh)
-    return [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
 
 
 def palette() -> UInt8[np.ndarray, "256 4"]:
