@@ -103,7 +103,7 @@ def test_pots_of_the_world_come_by_the_same_door(config):
 
 def test_what_does_not_suit_is_refused(config):
     config.data.synthetic_kind = "martian"
-    with pytest.raises(ValueError, match=r"synthetic_kind 'martian' is none of iberian, world"):
+    with pytest.raises(ValueError, match=r"synthetic_kind 'martian'; known: iberian, world"):
         resident.open_feed(config, ONE)
     config.data.synthetic_kind = "iberian"
     config.data.synthetic_pots, config.data.source = 2, "tfdata"

@@ -1,8 +1,10 @@
 """The numbers of a config and their ranges, for runs and for configs that weights files hold."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+from flax.traverse_util import flatten_dict
 
 _MANY = 10**9
 _BELOW_1 = math.nextafter(1.0, 0.0)
@@ -65,19 +67,18 @@ def check(config: Mapping[str, Any]) -> None:
         raise ValueError("; ".join(wrong))
 
 
-def choose(known: Mapping[str, Any], what: str, name: str) -> Any:
-    """What has that name; ValueError says what there is none of, and lists the known names."""
+def require(known: Collection[str], what: str, name: str) -> None:
+    """Raise ValueError, which says what there is none of, where a name is none of the known."""
     if name not in known:
         raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")
+
+
+def choose(known: Mapping[str, Any], what: str, name: str) -> Any:
+    """What has that name; otherwise as `require`."""
+    require(known, what, name)
     return known[name]
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A nested config as one dict with dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
+    return flatten_dict(dict(tree), sep=".")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from voxgan_jax import fields
 from voxgan_jax.data import grid
 from voxgan_jax.data.folder import PotFile
 
@@ -49,8 +50,7 @@ def append(
     Raises:
         ValueError: no such kind.
     """
-    if kind not in KINDS:
-        raise ValueError(f"config.data.synthetic_kind {kind!r} is none of {', '.join(KINDS)}")
+    fields.require(KINDS, "config.data.synthetic_kind", kind)
     count = num_real + FRACTURINGS * num_synthetic
 
     def read_both(rows: slice) -> Iterator[PotFile]:

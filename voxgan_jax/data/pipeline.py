@@ -138,17 +138,15 @@ def train_batches(
 def _examples(source: Any, split: str, num_shards: int, shard: int, cache: bool) -> Any:
     """One shard with the examples' places in the whole split."""
     examples = builder_lib.as_dataset(source, split, num_shards=num_shards, shard=shard).enumerate()
-    examples = examples.map(
-        lambda row, example: _compact(row * num_shards + shard, example),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
+
+    def compact(row: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        values = tf.cast(tf.reshape(example["labels"], [-1]), tf.int32)
+        counts = tf.math.bincount(values, minlength=256, maxlength=256, dtype=tf.int32)
+        place = {"index": row * num_shards + shard, "labels": example["labels"]}
+        return place | {"counts": tf.ensure_shape(counts, [256])}
+
+    examples = examples.map(compact, num_parallel_calls=tf.data.AUTOTUNE)
     return examples.cache() if cache else examples
-
-
-def _compact(index: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    values = tf.cast(tf.reshape(example["labels"], [-1]), tf.int32)
-    counts = tf.math.bincount(values, minlength=256, maxlength=256, dtype=tf.int32)
-    return {"index": index, "labels": example["labels"], "counts": tf.ensure_shape(counts, [256])}
 
 
 def fragment_noise(seed: int, epoch: int, index: Int[np.ndarray, " b"]) -> np.ndarray:

@@ -43,12 +43,6 @@ class InterruptedRunError(Exception):
         self.step = step
 
 
-def never(step: int) -> bool:
-    """A `Stop` that never says so."""
-    del step
-    return False
-
-
 @contextlib.contextmanager
 def on_signals() -> Iterator[Stop]:
     """A `Stop` that says yes once SIGTERM or SIGINT has come; the next one kills at once.

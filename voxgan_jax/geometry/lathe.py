@@ -74,7 +74,7 @@ def chord(step: float) -> float:
 
 def mesh(
     distance: Distances,
-    matrix: Float[np.ndarray, "4 4"],
+    matrix: surface.Matrix,
     *,
     axis: tuple[float, float] | None = None,
     chord_mm: float | None = None,

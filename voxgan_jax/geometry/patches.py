@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
 from voxgan_jax.geometry import connections
+from voxgan_jax.geometry.solids import Faces, Labels
 
 _SPECK, _CRUMB = 36.0, 12.0
 """A patch of fewer square voxels takes the label around it, unless its own has none that is bigger:
@@ -14,8 +15,6 @@ _CALM, _CALMER = 3, 24
 """So often labels are averaged over neighbouring faces where one is `first`: all, and the others
 alone. Else once, so that no border moves by a face."""
 
-Faces = Int[np.ndarray, "faces 3"]
-Labels = Int[np.ndarray, "faces"]
 Areas = Float[np.ndarray, "faces"]
 Marks = Bool[np.ndarray, "faces"]
 Pairs = Int[np.ndarray, "pairs 2"]

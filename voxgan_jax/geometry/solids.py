@@ -3,24 +3,23 @@
 manifold3d is imported where it is used, as it takes a while.
 """
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ForwardRef
 
 import numpy as np
 from jaxtyping import Float, Int
 
 if TYPE_CHECKING:
-    import manifold3d
-    import trimesh
-
-Mesh: TypeAlias = "trimesh.Trimesh"
-"""By its name alone, as trimesh takes half a second to import."""
+    from manifold3d import Manifold as Solid
+    from trimesh import Trimesh as Mesh
+else:  # By their names alone, as trimesh takes half a second to import.
+    Solid, Mesh = ForwardRef("manifold3d.Manifold"), ForwardRef("trimesh.Trimesh")
 
 Vertices = Float[np.ndarray, "vertices 3"]
 Faces = Int[np.ndarray, "faces 3"]
 Labels = Int[np.ndarray, "faces"]
 
 
-def solid(vertices: Vertices, faces: Faces, labels: Labels | None = None) -> "manifold3d.Manifold":
+def solid(vertices: Vertices, faces: Faces, labels: Labels | None = None) -> Solid:
     """The solid of a closed mesh.
 
     Args:
@@ -54,14 +53,14 @@ _IDS = 16
 """Labels are below this."""
 
 
-def arrays(body: "manifold3d.Manifold") -> tuple[Vertices, Faces]:
+def arrays(body: Solid) -> tuple[Vertices, Faces]:
     """The vertices and faces of a solid."""
     data = body.to_mesh64()
     # A copy, as no solid is made of what is read-only.
     return data.vert_properties[:, :3].copy(), data.tri_verts.astype(np.int64)
 
 
-def labels_of(body: "manifold3d.Manifold") -> Labels:
+def labels_of(body: Solid) -> Labels:
     """The labels of the faces that `arrays` gives."""
     data = body.to_mesh64()
     sizes = np.diff(np.asarray(data.run_index, np.int64)) // 3
@@ -81,7 +80,7 @@ def is_body(mesh: Mesh) -> bool:
     return bool(closed and volume(mesh.vertices, mesh.faces) > 0)
 
 
-def mesh(body: "manifold3d.Manifold", step: float) -> tuple[Mesh, Labels]:
+def mesh(body: Solid, step: float) -> tuple[Mesh, Labels]:
     """A solid in single precision, as STL holds it, where it is watertight in that; and its labels.
 
     Args:

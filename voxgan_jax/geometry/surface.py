@@ -150,6 +150,20 @@ def surface(field: Field, occupied: Voxels, matrix: Matrix, level: float = 0.5) 
     return trimesh.Trimesh(vertices @ matrix[:3, :3].T + matrix[:3, 3], faces, process=False)
 
 
+def of_voxels(
+    occupied: Voxels,
+    matrix: Matrix,
+    probabilities: Field | None = None,
+    given: Voxels | None = None,
+    level: float | None = None,
+) -> tuple[solids.Mesh, float]:
+    """The surface of voxels, through the field that `smooth` makes of them, at a level; by default
+    at that which keeps their volume (`find_level`). The level comes with it."""
+    field = smooth(occupied, probabilities, given)
+    level = find_level(field, occupied) if level is None else level
+    return surface(field, occupied, matrix, level), level
+
+
 def _cubes(
     field: Field, occupied: Voxels, level: float
 ) -> tuple[Float[np.ndarray, "vertices 3"], Int[np.ndarray, "faces 3"]]:

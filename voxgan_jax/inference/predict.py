@@ -109,8 +109,9 @@ def complete_batch(
             answers[row] = answers[row]._replace(confidence=found)
     if halves is not None and axes is not None:
         for row, (box, distance, stand) in enumerate(zip(boxes, halves, axes, strict=True)):
-            start = (0, 0, 0) if whole_cube else _start(completer, box.shape)
-            drawn = Drawn(np.asarray(distance), np.asarray(stand), start, completer.pool)
+            region = grid.region(box.shape, **completer.place)
+            d, h, w = (0 if whole_cube else side.start / completer.pool for side in region)
+            drawn = Drawn(np.asarray(distance), np.asarray(stand), (d, h, w), completer.pool)
             answers[row] = answers[row]._replace(drawn=drawn)
     if completer.alternatives is not None:
         others, shares = map(np.asarray, completer.alternatives(jnp.asarray(partial)))
@@ -120,12 +121,6 @@ def complete_batch(
             several = tuple(Hypothesis(pot.labels, pot.belief, share) for pot, share in pots)
             answers[row] = answers[row]._replace(hypotheses=several)
     return answers
-
-
-def _start(completer: Completer, shape: tuple[int, ...]) -> tuple[float, float, float]:
-    """Where a pot's box begins in the cells of the model's cube."""
-    d, h, w = (s.start / completer.pool for s in grid.region(shape, **completer.place))
-    return d, h, w
 
 
 def _given_cells(completer: Completer, request: Request) -> Bool[np.ndarray, "r r r"]:

@@ -3,28 +3,24 @@
 What is given stays: a scan is voxelised anew, given voxels are divided.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
 from voxgan_jax.data import grid
 from voxgan_jax.geometry import lathe, surface, voxelise
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.inference.answer import GIVEN, Belief, Labels
 from voxgan_jax.inference.round_pot import Section
-
-if TYPE_CHECKING:
-    import trimesh
 
 
 def labels_of(
     labels: Labels,
     belief: Belief,
-    matrix: Float[np.ndarray, "4 4"],
+    matrix: surface.Matrix,
     factor: int,
     section: Section | None = None,
-    scan: "trimesh.Trimesh | None" = None,
+    scan: Mesh | None = None,
 ) -> UInt8[np.ndarray, "_ _ _"]:
     """The labels of the voxels of a box so many times as fine along each axis.
 
@@ -66,9 +62,7 @@ def _above(field: Float[np.ndarray, "_ _ _"], level: float, factor: int) -> Bool
     return np.asarray(finer)[border:-border, border:-border, border:-border] > level
 
 
-def _mark(
-    found: Labels, scan: "trimesh.Trimesh", matrix: Float[np.ndarray, "4 4"], factor: int
-) -> None:
+def _mark(found: Labels, scan: Mesh, matrix: surface.Matrix, factor: int) -> None:
     """Label as given the voxels of a scan, in place, in the part of the box that it reaches."""
     turned = scan.copy()
     turned.apply_transform(np.linalg.inv(matrix))

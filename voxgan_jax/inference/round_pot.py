@@ -7,7 +7,7 @@ round, such as handles, are found by how far from it voxels lie, and are surface
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from scipy import ndimage
 from skimage import measure
 
@@ -83,13 +83,11 @@ def _parts(
     return np.asarray(ndimage.binary_dilation(big[places], every, 2, mask=occupied))
 
 
-def mesh(section: Section, matrix: Float[np.ndarray, "4 4"]) -> solids.Mesh:
+def mesh(section: Section, matrix: surface.Matrix) -> solids.Mesh:
     """The turned pot with what stands off it, in facets no longer than a voxel; watertight."""
     pot = lathe.mesh(section.distance, matrix, axis=section.axis, spacing=1.0)
     body = solids.solid(pot.vertices, pot.faces)
     if section.parts.any():
-        field = surface.smooth(section.parts)
-        level = surface.find_level(field, section.parts)
-        parts = surface.surface(field, section.parts, matrix, level)
+        parts, _ = surface.of_voxels(section.parts, matrix)
         body += solids.solid(parts.vertices, parts.faces)
     return solids.mesh(body, surface.step_of(matrix))[0]

@@ -4,8 +4,10 @@ A module of a generator, `models/<kind>.py`, has
 
 - `Model(nn.Module)`, called as `model(partial, train=, complete=, keys=)`; `complete` and `keys`
   are given in training, and `keys` also where an answer is to be drawn;
-- `from_config(config, axis_name)`, which builds it from `config.generator`;
-- `OUTPUT`, what its grid is: "probability", "logits" or "sdf", see `probabilities`.
+- `OUTPUT`, what its grid is: "probability", "logits" or "sdf", see `probabilities`;
+- `from_config(config, axis_name)`, which builds it from `config.generator`, if it is not enough to
+  give each of its fields the value that the config has by the same name. `Model.CHOICES` may tell
+  what a field can be.
 
 A model that completes otherwise than by one call has the method `fit(variables, partial, key)`. One
 that draws has the fields `draws` and `steps`, of `config.sample`. One that makes pots from noise
@@ -25,6 +27,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
+from voxgan_jax import fields
 from voxgan_jax.models.conv import find_dtype
 
 Volume = Float[Array, "b d h w 1"]
@@ -73,20 +76,30 @@ def build(config: Any, *, axis_name: str | None = None) -> nn.Module:
     Raises:
         ValueError: an unknown kind, or a value that the model does not know.
     """
-    return find(config.get("kind", "unet")).from_config(config, axis_name)
+    return make(find(config.get("kind", "unet")), config, axis_name)
 
 
-def options(model: type[nn.Module], config: Any) -> dict[str, Any]:
-    """The fields of a model that have the names of fields of `config`.
+def make(module: Any, config: Any, axis_name: str | None) -> nn.Module:
+    """The generator of a module that `find` gave; otherwise as `build`."""
+    if hasattr(module, "from_config"):
+        return module.from_config(config, axis_name)
+    return module.Model(**options(module.Model, config, axis_name))
+
+
+def options(model: type[nn.Module], config: Any, axis_name: str | None = None) -> dict[str, Any]:
+    """The fields of a model that have the names of fields of `config`, and `axis_name`, if it has.
 
     Weights from before a field was added lack it, and mean its default.
 
     Raises:
-        ValueError: an unknown dtype.
+        ValueError: an unknown dtype, or a value that is none of the model's `CHOICES`.
     """
     names = model.__dataclass_fields__.keys()
     found = {name: config[name] for name in config if name in names}
-    return found | {"dtype": find_dtype(config.dtype)}
+    for name, known in getattr(model, "CHOICES", {}).items():
+        fields.require(known, f"config.generator.{name}", found.get(name, known[0]))
+    shared = {"axis_name": axis_name} if "axis_name" in names else {}
+    return found | shared | {"dtype": find_dtype(config.dtype)}
 
 
 def output(config: Any) -> str:
@@ -104,10 +117,7 @@ def probabilities(grid: Volume, kind: str) -> Volume:
     Raises:
         ValueError: no such kind of grid.
     """
-    if kind not in _PROBABILITIES:
-        known = ", ".join(_PROBABILITIES)
-        raise ValueError(f"a model's OUTPUT is {kind!r}; known: {known}")
-    return _PROBABILITIES[kind](grid)
+    return fields.choose(_PROBABILITIES, "OUTPUT of a model", kind)(grid)
 
 
 def keep(module: nn.Module, **outputs: Array) -> None:

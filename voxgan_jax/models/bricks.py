@@ -103,6 +103,6 @@ def near_surface(probability: Volume) -> Volume:
 def from_config(config: Any, axis_name: str | None = None) -> Model:
     """From `config.generator`, whose `coarse` is the kind of the other model."""
     coarse = models.find(config.get("coarse", "unet"))
-    inside = coarse.from_config(config, axis_name)
+    inside = models.make(coarse, config, axis_name)
     parts = {"coarse": inside, "coarse_output": coarse.OUTPUT, "count": config.bricks}
     return Model(**models.options(Model, config) | parts)

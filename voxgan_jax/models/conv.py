@@ -74,8 +74,7 @@ def choose_form(form: str, kind: str, platform: str, dtype: Any = jnp.float32) -
 
     ValueError names the known forms. A platform that is not in `AUTO` takes those of "gpu".
     """
-    if form not in FORMS:
-        raise ValueError(f"unknown convolution form {form!r}; known: {', '.join(FORMS)}")
+    fields.require(FORMS, "convolution form", form)
     # oneDNN has no convolutions in float64.
     if platform == "cpu" and dtype != jnp.float64 and accelerator.has_onednn():
         platform = "onednn"

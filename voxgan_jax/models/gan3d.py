@@ -15,7 +15,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Key
 
-from voxgan_jax import models
 from voxgan_jax.devices import accelerator
 from voxgan_jax.models import Keys, Volume
 from voxgan_jax.models.layers import BatchNorm, ConvTranspose, conv_parameters, convolve_with_bias
@@ -149,8 +148,3 @@ class Model(nn.Module):
 
         found, costs = jax.lax.map(search, jax.random.split(key, _STARTS))
         return found[costs.argmin(axis=0), jnp.arange(len(partial))]
-
-
-def from_config(config: Any, axis_name: str | None = None) -> Model:
-    """From `config.generator`."""
-    return Model(**models.options(Model, config), axis_name=axis_name)

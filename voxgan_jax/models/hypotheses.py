@@ -85,11 +85,6 @@ class Model(revolve.Model):
         return mean + jnp.exp(logvar / 2.0) * noise
 
 
-def from_config(config: Any, axis_name: str | None = None) -> Model:
-    """From `config.generator`, as `revolve.from_config`."""
-    return revolve.from_config(config, axis_name, Model)
-
-
 def kl_divergence(outputs: Mapping[str, Any]) -> Float[Array, " b"]:
     """KL(posterior ‖ prior) in nats, from what a `Model` leaves in `OUTPUTS`."""
     prior_mean, prior_logvar = outputs["prior_mean"], outputs["prior_logvar"]

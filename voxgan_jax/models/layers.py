@@ -12,9 +12,9 @@ from flax import linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
-from voxgan_jax.models.conv import Convolve, conv_k4s2, conv_transpose_k4s2
+from voxgan_jax.models.conv import Convolve, conv_k3s1, conv_k4s2, conv_transpose_k4s2
 
-LEAK = 0.2  # slope of the LeakyReLU below 0
+leaky_relu = functools.partial(nn.leaky_relu, negative_slope=0.2)
 
 Grid = Float[Array, "b d h w ci"]
 Convolved = Float[Array, "b _d _h _w co"]
@@ -80,6 +80,15 @@ class ConvTranspose(nn.Module):
         kernel, bias = conv_parameters(self, 4, x.shape[-1], self.features, fan_in)
         convolve = functools.partial(conv_transpose_k4s2, form=self.form)
         return convolve_with_bias(x, kernel, bias, convolve, self.dtype)
+
+
+def of_form(form: str, dtype: Any) -> tuple[Callable[..., nn.Module], ...]:
+    """What makes the layers of a network, by `(features, name=)`: convolutions that halve the sides
+    and that keep them, and the transposed one, which doubles them."""
+    bind = functools.partial
+    down = bind(Conv, convolve=bind(conv_k4s2, form=form), dtype=dtype)
+    same = bind(Conv, kernel_size=3, convolve=bind(conv_k3s1, form=form), dtype=dtype)
+    return down, same, bind(ConvTranspose, form=form, dtype=dtype)
 
 
 class BatchNorm(nn.Module):
@@ -160,7 +169,7 @@ def batch_moments(
     return mean + shift, jnp.maximum(mean_square - mean * mean, 0.0), count
 
 
-class SpectralConv(nn.Module):
+class SpectralConv(Conv):
     """`Conv` with the kernel W divided by an estimate of its largest singular value σ.
 
     As a matrix W has a row for each output channel, so σ bounds by how much the products with W
@@ -175,14 +184,10 @@ class SpectralConv(nn.Module):
     `v.transpose(3, 0, 1, 2).reshape(-1)`. All of this is in float32, whatever `dtype` is.
     """
 
-    features: int
-    kernel_size: int = 4
-    convolve: Convolve = conv_k4s2
-    dtype: Any = jnp.float32
     iterations: int = 1
 
     @nn.compact
-    def __call__(self, x: Grid, *, train: bool) -> Convolved:
+    def __call__(self, x: Grid, *, train: bool = False) -> Convolved:
         size, channels = self.kernel_size, x.shape[-1]
         kernel, bias = conv_parameters(self, size, channels, self.features, size**3 * channels)
 
@@ -239,8 +244,3 @@ class ResBlock(nn.Module):
         y = nn.relu(self.norm(name="norm1")(y, train=train))
         y = self.conv(features, name="conv2")(y)
         return nn.relu(x + self.norm(name="norm2")(y, train=train))
-
-
-def leaky_relu(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """x above 0, `LEAK`·x below."""
-    return nn.leaky_relu(x, LEAK)

@@ -93,11 +93,6 @@ class Model(revolve.Model):
         return jnp.where(partial > 0, 1.0, chance)
 
 
-def from_config(config: Any, axis_name: str | None = None) -> Model:
-    """From `config.generator`, as `revolve.from_config`."""
-    return revolve.from_config(config, axis_name, Model)
-
-
 class Drawn(NamedTuple):
     """Pots that were drawn: half sections in voxels, the rings to turn them, where axes stand."""
 

@@ -1,8 +1,7 @@
 """The axis-aware generator: a profile is completed, turned about the axis, and corrected in 3D."""
 
-import functools
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +12,10 @@ from voxgan_jax import models
 from voxgan_jax.geometry import rings, wheel
 from voxgan_jax.models import Keys, Volume
 from voxgan_jax.models.axis import AxisNet, find_axis, likely_axes
-from voxgan_jax.models.conv import conv_k3s1, conv_k4s2
-from voxgan_jax.models.layers import Conv, ConvTranspose
+from voxgan_jax.models.layers import of_form
 from voxgan_jax.models.profile import ProfileNet, evidence
 
 OUTPUT = "probability"
-
-AXES = ("centre", "found")
 
 _SURE = 1e-4
 """Profiles keep this far from 0 and 1, so that a correction can still turn every voxel."""
@@ -45,6 +41,8 @@ class Model(nn.Module):
     `only_residual` trains the 3D network alone, on what it is given in use: the profile as it is,
     about axes that are found, with their errors.
     """
+
+    CHOICES: ClassVar = {"axis": ("centre", "found")}
 
     features: int = 16
     bottleneck: int = 256
@@ -97,7 +95,9 @@ class Model(nn.Module):
         logit = jnp.log(prior) - jnp.log1p(-prior)
         if self.residual_features:
             net = ResidualNet(self.residual_features, self.conv_form, self.dtype, name="residual")
-            logit = logit + net(_volumes(partial, logit, maps, weights))
+            # Relative share, height and radius are the second and the last two maps.
+            turned = [rings.revolve(maps[..., n], weights) for n in (1, -2, -1)]
+            logit = logit + net(jnp.concatenate([partial, logit / 4.0, *turned], axis=-1))
         models.keep(self, profile_logits=logits, axis=axes[:, 0])
         return jnp.where(partial > 0, 1.0, jax.nn.sigmoid(logit))
 
@@ -134,34 +134,9 @@ class Model(nn.Module):
         return None
 
 
-def from_config(config: Any, axis_name: str | None = None, kind: type[Model] = Model) -> Any:
-    """Such a model from `config.generator`; nothing is shared over a batch, so `axis_name` has no
-    use.
-
-    Raises:
-        ValueError: an unknown `axis` or dtype.
-    """
-    made = kind(**models.options(kind, config))
-    if made.axis not in AXES:
-        raise ValueError(f"unknown config.generator.axis {made.axis!r}; known: {', '.join(AXES)}")
-    return made
-
-
-def _volumes(
-    partial: Float[Array, "b d h w 1"],
-    logit: Float[Array, "b d h w 1"],
-    maps: Float[Array, "b w ring 8"],
-    weights: Float[Array, "n column ring"],
-) -> Float[Array, "b d h w 5"]:
-    """What the 3D network sees: fragment, revolved profile and evidence, height and radius."""
-    # Relative share, height and radius are the second and the last two maps.
-    turned = [rings.revolve(maps[..., n], weights) for n in (1, -2, -1)]
-    return jnp.concatenate([partial, logit / 4.0, *turned], axis=-1)
-
-
 class ResidualNet(nn.Module):
-    """What a solid of revolution cannot say: a 3D U-Net of three levels, 5 volumes in, a correction
-    of the logit out, none at first.
+    """What a solid of revolution cannot say: a 3D U-Net of three levels, 5 volumes in (fragment,
+    revolved profile and evidence, height and radius), a correction of the logit out, none at first.
 
     `features` is b in b, 2b, 4b, the channels at 1/2, 1/4 and 1/8 of the side. Without batch norm,
     so that training and use do the same.
@@ -176,12 +151,8 @@ class ResidualNet(nn.Module):
         """In float32. Raises ValueError where a side of the grid is no multiple of 8."""
         if any(side % 8 for side in volumes.shape[1:4]):
             raise ValueError(f"sides of the grid must be multiples of 8: {volumes.shape[1:4]}")
-        bind, b = functools.partial, self.features
-        down = bind(Conv, convolve=bind(conv_k4s2, form=self.conv_form), dtype=self.dtype)
-        same = bind(
-            Conv, kernel_size=3, convolve=bind(conv_k3s1, form=self.conv_form), dtype=self.dtype
-        )
-        up = bind(ConvTranspose, form=self.conv_form, dtype=self.dtype)
+        down, same, up = of_form(self.conv_form, self.dtype)
+        b = self.features
         x, skips = volumes.astype(self.dtype), []
         for n, features in enumerate((b, 2 * b, 4 * b), start=1):
             x = nn.silu(down(features, name=f"enc{n}_conv")(x))

@@ -7,10 +7,8 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from voxgan_jax import models
 from voxgan_jax.models import Keys, Volume
-from voxgan_jax.models.conv import conv_k3s1, conv_k4s2
-from voxgan_jax.models.layers import BatchNorm, Conv, ConvTranspose, ResBlock, leaky_relu
+from voxgan_jax.models.layers import BatchNorm, ResBlock, leaky_relu, of_form
 
 OUTPUT = "probability"
 
@@ -44,13 +42,8 @@ class Model(nn.Module):
         """
         if any(side % 16 for side in partial.shape[1:4]):
             raise ValueError(f"sides of the grid must be multiples of 16: {partial.shape[1:4]}")
-        bind = functools.partial
-        norm = bind(BatchNorm, axis_name=self.axis_name, dtype=self.dtype)
-        down = bind(Conv, convolve=bind(conv_k4s2, form=self.conv_form), dtype=self.dtype)
-        up = bind(ConvTranspose, form=self.conv_form, dtype=self.dtype)
-        conv_k3 = bind(
-            Conv, kernel_size=3, convolve=bind(conv_k3s1, form=self.conv_form), dtype=self.dtype
-        )
+        norm = functools.partial(BatchNorm, axis_name=self.axis_name, dtype=self.dtype)
+        down, same, up = of_form(self.conv_form, self.dtype)
 
         b = self.features
         x, encoded = partial.astype(self.dtype), []
@@ -62,7 +55,7 @@ class Model(nn.Module):
         x = down(8 * b, name="bottleneck_conv")(x)
         x = nn.relu(norm(name="bottleneck_norm")(x, train=train))
         for n in range(self.num_res_blocks):
-            x = ResBlock(conv=conv_k3, norm=norm, name=f"res_block{n}")(x, train=train)
+            x = ResBlock(conv=same, norm=norm, name=f"res_block{n}")(x, train=train)
 
         for n, skip in enumerate(reversed(encoded), start=1):
             x = up(skip.shape[-1], name=f"dec{n}_conv")(x)
@@ -76,8 +69,3 @@ class Model(nn.Module):
     def _answer(self, x: Volume) -> Volume:
         """What the grid is, of the last layer's numbers."""
         return jax.nn.sigmoid(x)
-
-
-def from_config(config: Any, axis_name: str | None = None) -> Model:
-    """From `config.generator`."""
-    return Model(**models.options(Model, config), axis_name=axis_name)

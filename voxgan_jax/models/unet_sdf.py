@@ -4,8 +4,6 @@ The paper names it as what is to come; the clipped distance of a grid is that of
 (SIGGRAPH 1996), as DeepSDF (Park et al., CVPR 2019) learns it.
 """
 
-from typing import Any
-
 from jaxtyping import Array, Float
 
 from voxgan_jax import models
@@ -22,8 +20,3 @@ class Model(unet.Model):
         distance = SDF_BOUND + x
         models.keep(self, distance=distance)
         return distance
-
-
-def from_config(config: Any, axis_name: str | None = None) -> Model:
-    """From `config.generator`."""
-    return Model(**models.options(Model, config), axis_name=axis_name)

@@ -8,7 +8,7 @@ occupancy as -1 in clay and 1 in the air, or its signed distance in units of its
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -19,9 +19,8 @@ from voxgan_jax import models
 from voxgan_jax.devices import accelerator
 from voxgan_jax.geometry import distance
 from voxgan_jax.models import OUTPUTS, SDF_BOUND, Keys, Volume
-from voxgan_jax.models.conv import conv_k3s1, conv_k4s2
 from voxgan_jax.models.flow_net import frequencies
-from voxgan_jax.models.layers import Conv, ConvTranspose
+from voxgan_jax.models.layers import of_form
 from voxgan_jax.models.profile_flow import heun, times
 
 OUTPUT = "probability"
@@ -42,10 +41,8 @@ class TimedBlock3D(nn.Module):
     def __call__(
         self, x: Float[Array, "b d h w c"], time: Float[Array, "b t"]
     ) -> Float[Array, "b d h w c"]:
-        convolve = functools.partial(conv_k3s1, form=self.conv_form)
-        conv = functools.partial(
-            Conv, x.shape[-1], kernel_size=3, convolve=convolve, dtype=self.dtype
-        )
+        same = of_form(self.conv_form, self.dtype)[1]
+        conv = functools.partial(same, x.shape[-1])
         norm = functools.partial(nn.GroupNorm, _GROUPS, dtype=self.dtype)
         y = conv(name="conv1")(nn.silu(norm(name="norm1")(x)))
         told = nn.Dense(2 * x.shape[-1], dtype=self.dtype, name="told")(time)
@@ -61,6 +58,8 @@ class Model(nn.Module):
     mean of all pots that the sherd may come from. `fit` draws `draws` of them in `steps` each.
     `features` are the channels at half the side, then twice and four times as many.
     """
+
+    CHOICES: ClassVar = {"target": TARGETS}
 
     features: int = 16
     target: str = "occupancy"
@@ -96,8 +95,7 @@ class Model(nn.Module):
             keys = jax.random.split(jax.random.key(0), len(partial)) if keys is None else keys
             noisy, time = noise(keys, partial.shape[1:]), jnp.zeros(len(partial), jnp.float32)
         bind = functools.partial
-        down = bind(Conv, convolve=bind(conv_k4s2, form=self.conv_form), dtype=self.dtype)
-        up = bind(ConvTranspose, form=self.conv_form, dtype=self.dtype)
+        down, _, up = of_form(self.conv_form, self.dtype)
         block = bind(TimedBlock3D, self.conv_form, self.dtype)
         dense = bind(nn.Dense, _TIME, dtype=self.dtype)
         told = frequencies(time).astype(self.dtype)
@@ -161,15 +159,3 @@ class Model(nn.Module):
 def noise(keys: Key[Array, " b"], shape: tuple[int, ...]) -> Volume:
     """Of the normal distribution, a key for each grid."""
     return jax.vmap(lambda key: jax.random.normal(key, shape, jnp.float32))(keys)
-
-
-def from_config(config: Any, axis_name: str | None = None) -> Model:
-    """From `config.generator`; nothing is shared over a batch, so `axis_name` has no use.
-
-    Raises:
-        ValueError: an unknown target.
-    """
-    if config.target not in TARGETS:
-        known = ", ".join(TARGETS)
-        raise ValueError(f"unknown config.generator.target {config.target!r}; known: {known}")
-    return Model(**models.options(Model, config))

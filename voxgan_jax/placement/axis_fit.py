@@ -25,9 +25,8 @@ from voxgan_jax.placement.axis_lines import (
     starts,
 )
 from voxgan_jax.placement.axis_maps import Lines
-from voxgan_jax.scan.walls import Wall
+from voxgan_jax.scan.walls import Points, Wall
 
-Points = Float[np.ndarray, "n 3"]
 Values = Float[np.ndarray, "n"]
 Vector = Float[np.ndarray, "3"]
 

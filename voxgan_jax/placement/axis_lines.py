@@ -8,9 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.polynomial import legendre
 
-from voxgan_jax.placement.axis_maps import Lines
+from voxgan_jax.placement.axis_maps import Lines, Points
 
-Points = Float[np.ndarray, "n 3"]
 Values = Float[np.ndarray, "n"]
 
 Frame = tuple[Float[np.ndarray, "2 2"], Bool[np.ndarray, "n"]]

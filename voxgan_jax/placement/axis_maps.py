@@ -9,14 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from voxgan_jax.scan.walls import Wall
+from voxgan_jax.scan.walls import Points, Wall
 
 HEIGHTS, RINGS = 96, 64  # of a map, each a unit wide
 _AT_ONCE = 128  # lines
 
 Vectors = Float[np.ndarray, "k 3"]
 Values = Float[np.ndarray, "n k"]
-Points = Float[np.ndarray, "n 3"]
 
 
 class Lines(NamedTuple):

@@ -11,11 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from voxgan_jax.placement import axis_fit, axis_lines
-from voxgan_jax.placement.axis_fit import Axis
+from voxgan_jax.placement.axis_fit import Axis, Vector
 from voxgan_jax.placement.axis_maps import Lines
 from voxgan_jax.scan.walls import Wall
-
-Vector = Float[np.ndarray, "3"]
 
 _DIRECTIONS = 300  # over half a sphere
 _DISTANCES = (0.7, 1.4)

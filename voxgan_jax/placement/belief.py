@@ -9,17 +9,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy import ndimage
 
 from voxgan_jax.geometry import wheel
 from voxgan_jax.placement import axis_maps, foretold, locator
 from voxgan_jax.placement.axis_maps import Lines
+from voxgan_jax.placement.foretold import Voxels
 from voxgan_jax.placement.view import View
 
 Points = Float[np.ndarray, "_ 3"]
 Rings = Float[np.ndarray, "rings rows"]
-Voxels = Bool[np.ndarray, "r r r"]
 Values = Float[np.ndarray, "k"]
 
 _POINTS, _WALLS = 800, 300

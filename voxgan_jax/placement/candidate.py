@@ -7,9 +7,7 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from voxgan_jax.placement import axis_fit, locator
-from voxgan_jax.placement.axis_fit import Axis
-
-Points = Float[np.ndarray, "n 3"]
+from voxgan_jax.placement.axis_fit import Axis, Points
 
 LOG_SCALE_ALIKE, ROWS_ALIKE, DEGREES_ALIKE = 0.1, 4.0, 12.0
 """Placements are much the same within 10 % of size, so many voxels and such an angle."""

@@ -55,7 +55,7 @@ def gather(
         ValueError: a model whose pots do not stand in the middle of the cube.
     """
     require_centred(completer)
-    found = several.sherds(completer, guesses)
+    found = several.Sherds(completer, tuple(map(several.loose, guesses)))
     parts = several.together(found)
     placed = [n for n, part in enumerate(parts) if part.placed]
     if len(placed) < 2:

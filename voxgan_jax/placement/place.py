@@ -10,16 +10,18 @@ from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy import special
 
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.inference.confidence import own_iou
 from voxgan_jax.placement import foretold, locator
 from voxgan_jax.placement.candidate import Candidate, Known, given_cells, matrix, same, spans
+from voxgan_jax.placement.foretold import Voxels
 from voxgan_jax.placement.propose import Guess, guess
 from voxgan_jax.placement.view import Sight
 from voxgan_jax.scan.pose import Placement
+from voxgan_jax.scan.walls import Points
 
 LOOKED_AT = 8
 """Placements that the model completes."""
@@ -37,9 +39,7 @@ and what the logits of its share among the candidates and of that IoU are worth.
 _ROW_ERROR = 1.5  # voxels, standard deviation of where a rim or base is seen
 _SIZE_ERROR = 0.04  # likewise, of the logarithm of a size that the model sees
 
-Voxels = Bool[np.ndarray, "r r r"]
 Answer = Float[np.ndarray, "r r r"]
-Points = Float[np.ndarray, "n 3"]
 
 
 def place(

@@ -11,15 +11,12 @@ from jaxtyping import Bool, Float
 from scipy import special
 
 from voxgan_jax.placement import axis_fit, axis_maps, axis_search, locator
-from voxgan_jax.placement.axis_fit import Axis
+from voxgan_jax.placement.axis_fit import Axis, Values, Vector
 from voxgan_jax.placement.axis_maps import Fill, Lines
 from voxgan_jax.placement.candidate import LOG_SCALE_ALIKE, ROWS_ALIKE, Candidate, Known
 from voxgan_jax.placement.view import Sight, View, thick_enough
-from voxgan_jax.scan.walls import Wall
+from voxgan_jax.scan.walls import Points, Wall
 
-Points = Float[np.ndarray, "n 3"]
-Vector = Float[np.ndarray, "3"]
-Values = Float[np.ndarray, "n"]
 Scales = Float[np.ndarray, "s"]
 
 NO_PLACE = (

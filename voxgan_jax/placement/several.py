@@ -11,17 +11,15 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from scipy import special
 
 from voxgan_jax.inference.completer import Completer
 from voxgan_jax.placement import axis_fit, axis_search, foretold, locator, nearby
 from voxgan_jax.placement.axis_fit import Axis
-from voxgan_jax.placement.belief import Belief, Shown, belief, shown, slid
+from voxgan_jax.placement.belief import Belief, Shown, Voxels, belief, shown, slid
 from voxgan_jax.placement.candidate import Candidate, given_cells
 from voxgan_jax.placement.propose import Guess, Pose
-
-Voxels = Bool[np.ndarray, "r r r"]
 
 _STEP = 0.03  # between the sizes that are tried, as a logarithm
 _SIZES, _PLACES = 6, 3
@@ -102,12 +100,9 @@ class Sherds(NamedTuple):
         return belief(given, self.answer(given))
 
 
-def sherds(completer: Completer, guesses: Sequence[Guess]) -> Sherds:
-    """Sherds to be placed together, each as its own shape tells."""
-    return Sherds(completer, tuple(map(_loose, guesses)))
+def loose(guess: Guess) -> Loose:
+    """A sherd to be placed together with others, as its own shape tells."""
 
-
-def _loose(guess: Guess) -> Loose:
     def level(axis: Axis) -> Axis:
         height = axis_fit.cylindrical(axis, guess.view.fill.points)[1]
         half = (height.max() + height.min()) / 2

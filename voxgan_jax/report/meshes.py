@@ -2,23 +2,22 @@
 
 import contextlib
 import pathlib
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, UInt8
 from scipy.spatial import KDTree
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import lathe, patches, solids, surface, voxelise
+from voxgan_jax.geometry.solids import Mesh
+from voxgan_jax.geometry.surface import Matrix
 from voxgan_jax.inference import round_pot
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 from voxgan_jax.inference.round_pot import Section
 from voxgan_jax.report import seam
 from voxgan_jax.scan import colours
-
-if TYPE_CHECKING:
-    import trimesh
 
 COLOURS = {
     GIVEN: (190, 92, 52, 255),
@@ -40,17 +39,17 @@ class Surfaces(NamedTuple):
     it lies outside that. `pot` has the colours of the original where that has any.
     """
 
-    pot: "trimesh.Trimesh"
-    labels: Int[np.ndarray, " faces"]
-    original: "trimesh.Trimesh"
-    body: "trimesh.Trimesh"
+    pot: Mesh
+    labels: solids.Labels
+    original: Mesh
+    body: Mesh
 
 
 def surfaces(
     labels: Labels,
     belief: Belief,
-    matrix: Float[np.ndarray, "4 4"],
-    original: "trimesh.Trimesh | None" = None,
+    matrix: Matrix,
+    original: Mesh | None = None,
     section: Section | None = None,
     *,
     united: bool = True,
@@ -72,11 +71,11 @@ def surfaces(
     """
     step, scan = surface.step_of(matrix), original is not None
     if section is None:
-        pot, level = _of_voxels(labels, belief, matrix)
+        pot, level = surface.of_voxels(labels > 0, matrix, belief, labels == GIVEN)
     else:
         pot, level = round_pot.mesh(section, matrix), None
     if original is None:
-        original = _sherd(labels == GIVEN, matrix, level)
+        original, _ = surface.of_voxels(labels == GIVEN, matrix, level=level)
     if section is None:
         found = surface.face_labels(pot, labels, matrix)
         if scan:
@@ -98,8 +97,8 @@ def surfaces(
 
 
 def _with_scan(
-    body: "trimesh.Trimesh", labels: Int[np.ndarray, " faces"], scan: "trimesh.Trimesh", step: float
-) -> "tuple[trimesh.Trimesh, Int[np.ndarray, ' faces']]":
+    body: Mesh, labels: solids.Labels, scan: Mesh, step: float
+) -> tuple[Mesh, solids.Labels]:
     """A pot united with the scan of its sherd, and the labels of its faces.
 
     Raises:
@@ -118,24 +117,11 @@ def _with_scan(
     return pot, np.where(shows, GIVEN, labels)
 
 
-def _calmed(
-    pot: "trimesh.Trimesh", labels: Int[np.ndarray, " faces"], step: float
-) -> Int[np.ndarray, " faces"]:
+def _calmed(pot: Mesh, labels: solids.Labels, step: float) -> solids.Labels:
     return patches.calmed(pot.faces, pot.area_faces / step**2, labels, GIVEN)
 
 
-def _sherd(
-    given: Bool[np.ndarray, "d h w"], matrix: Float[np.ndarray, "4 4"], level: float | None
-) -> "trimesh.Trimesh":
-    """The surface of the given voxels."""
-    field = surface.smooth(given)
-    level = surface.find_level(field, given) if level is None else level
-    return surface.surface(field, given, matrix, level)
-
-
-def _touched(
-    pot: "trimesh.Trimesh", scan: "trimesh.Trimesh", reach: float
-) -> Bool[np.ndarray, " faces"]:
+def _touched(pot: Mesh, scan: Mesh, reach: float) -> Bool[np.ndarray, " faces"]:
     """The faces of a pot that lie on a scan, where no voxel may be half full of a thin wall."""
     try:
         points = voxelise.sample(scan, reach)
@@ -145,24 +131,12 @@ def _touched(
 
 
 def pot_surface(
-    labels: Labels,
-    belief: Belief,
-    matrix: Float[np.ndarray, "4 4"],
-    section: Section | None = None,
-) -> "trimesh.Trimesh":
+    labels: Labels, belief: Belief, matrix: Matrix, section: Section | None = None
+) -> Mesh:
     """The surface of a pot alone, as `surfaces`."""
     if section is not None:
         return round_pot.mesh(section, matrix)
-    return _of_voxels(labels, belief, matrix)[0]
-
-
-def _of_voxels(
-    labels: Labels, belief: Belief, matrix: Float[np.ndarray, "4 4"]
-) -> "tuple[trimesh.Trimesh, float]":
-    """The surface of a pot's voxels, and the level of the field through which it was drawn."""
-    field = surface.smooth(labels > 0, belief, labels == GIVEN)
-    level = surface.find_level(field, labels > 0)
-    return surface.surface(field, labels > 0, matrix, level), level
+    return surface.of_voxels(labels > 0, matrix, belief, labels == GIVEN)[0]
 
 
 def write(
@@ -185,13 +159,6 @@ def write(
         parts = {label: (NAMES[label], COLOURS[label]) for label in NAMES}
         surface.write_glb(targets["glb"], made.pot, made.labels, parts, own=GIVEN)
     return list(targets.values())
-
-
-def write_parts(stem: pathlib.Path, parts: "Mapping[str, trimesh.Trimesh]") -> list[pathlib.Path]:
-    """Write meshes as `STEM_NAME.stl`, by their names."""
-    for name, mesh in parts.items():
-        surface.write_stl(f"{stem}_{name}.stl", mesh)
-    return [pathlib.Path(f"{stem}_{name}.stl") for name in parts]
 
 
 def palette() -> UInt8[np.ndarray, "256 4"]:

@@ -5,7 +5,7 @@ distance from its surface, computed on a grid around it. How near the piece then
 original is measured, and where that is too near the level is raised and the cut made again.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -13,13 +13,8 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import connections, solids, voxelise
-from voxgan_jax.geometry.solids import arrays, solid
-
-if TYPE_CHECKING:
-    import manifold3d
-    import trimesh
-
-Points = Float[np.ndarray, "n 3"]
+from voxgan_jax.geometry.solids import Mesh, Solid, arrays, solid
+from voxgan_jax.scan.walls import Points
 
 THIN = 0.8
 """In mm, two lines of a printer's usual nozzle of 0.4 mm: what is thinner may be left out."""
@@ -42,14 +37,14 @@ class MissingPiece(NamedTuple):
     many separate bodies it has; `left_out`: the volume in mm³ of the slivers that were dropped.
     """
 
-    mesh: "trimesh.Trimesh"
+    mesh: Mesh
     gap: float
     pieces: int
     left_out: float
 
 
 def attempt(
-    completed: "trimesh.Trimesh", original: "trimesh.Trimesh", step: float, clearance: float
+    completed: Mesh, original: Mesh, step: float, clearance: float
 ) -> tuple[MissingPiece | None, str | None]:
     """`missing_piece`, or why there is none of this original.
 
@@ -67,7 +62,7 @@ def attempt(
 
 
 def missing_piece(
-    completed: "trimesh.Trimesh", original: "trimesh.Trimesh", step: float, clearance: float = 0.2
+    completed: Mesh, original: Mesh, step: float, clearance: float = 0.2
 ) -> MissingPiece | None:
     """What `completed` has and `original` has not, nowhere nearer to it than `clearance`.
 
@@ -116,9 +111,7 @@ def missing_piece(
     )
 
 
-def _without_slivers(
-    cut: "manifold3d.Manifold", step: float
-) -> tuple["manifold3d.Manifold | None", int]:
+def _without_slivers(cut: Solid, step: float) -> tuple[Solid | None, int]:
     """The bodies of a cut that are no slivers, as one (None without any), and how many they are.
 
     A body's thickness is here twice its volume by its surface, as that of a plate is.
@@ -137,7 +130,7 @@ def _without_slivers(
     return piece, int(kept.sum())
 
 
-def _exact(mesh: "trimesh.Trimesh") -> "manifold3d.Manifold | None":
+def _exact(mesh: Mesh) -> Solid | None:
     """The body of a mesh; None where it is open, or touches itself so that it is no manifold."""
     try:
         return solid(mesh.vertices, mesh.faces) if solids.is_body(mesh) else None
@@ -156,9 +149,7 @@ class _Distances(NamedTuple):
     fine: float
 
 
-def _distances(
-    mesh: "trimesh.Trimesh", samples: Points, tree: KDTree, step: float, reach: float
-) -> _Distances:
+def _distances(mesh: Mesh, samples: Points, tree: KDTree, step: float, reach: float) -> _Distances:
     from skimage import measure
 
     low, high = mesh.bounds
@@ -188,7 +179,7 @@ def _nearest(tree: KDTree, points: Points, limit: float) -> Float[np.ndarray, " 
     return tree.query(points, distance_upper_bound=limit, workers=-1)[0]
 
 
-def _grown(distances: _Distances, level: float) -> "manifold3d.Manifold":
+def _grown(distances: _Distances, level: float) -> Solid:
     """The body whose surface is at a distance."""
     from skimage import measure
 
@@ -198,8 +189,8 @@ def _grown(distances: _Distances, level: float) -> "manifold3d.Manifold":
 
 
 def _gap(
-    piece: "manifold3d.Manifold",
-    original: "manifold3d.Manifold | None",
+    piece: Solid,
+    original: Solid | None,
     samples: KDTree,
     limit: float,
 ) -> float:

@@ -6,7 +6,7 @@ plainly what of it is a guess. Where there is no WebGL it still shows all but th
 
 import pathlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -14,13 +14,11 @@ from jaxtyping import Float
 from voxgan_jax.drawing import svg
 from voxgan_jax.drawing.profile import Profile
 from voxgan_jax.files import write_whole
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.inference.answer import GIVEN, INFERRED
 from voxgan_jax.render import render
 from voxgan_jax.report import caption, loose_sherds, meshes, scene, sentences, spread, whereabouts
 from voxgan_jax.report.record import Report
-
-if TYPE_CHECKING:
-    import trimesh
 
 
 class View(NamedTuple):
@@ -36,8 +34,8 @@ class View(NamedTuple):
 
     report: Report
     surfaces: meshes.Surfaces
-    missing: "trimesh.Trimesh | None"
-    hypotheses: "Sequence[trimesh.Trimesh]"
+    missing: Mesh | None
+    hypotheses: Sequence[Mesh]
     matrix: Float[np.ndarray, "4 4"]
     drawing: str
     files: Sequence[str] = ()

@@ -4,7 +4,7 @@ Nothing is repaired here; each number tells what to look at before one prints or
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -12,9 +12,6 @@ from jaxtyping import Float
 from voxgan_jax.geometry import connections, solids, surface
 from voxgan_jax.report.missing_piece import THIN, MissingPiece
 from voxgan_jax.report.splits import Part, put_in
-
-if TYPE_CHECKING:
-    import trimesh
 
 End = Literal["base", "rim"]
 
@@ -53,7 +50,7 @@ class Printing(NamedTuple):
     """
 
     piece: MissingPiece
-    upright: "trimesh.Trimesh"
+    upright: solids.Mesh
     foot: End
     thin_share: float
     loops: int
@@ -64,8 +61,8 @@ class Printing(NamedTuple):
 
 def prepare(
     piece: MissingPiece,
-    original: "trimesh.Trimesh",
-    matrix: Float[np.ndarray, "4 4"],
+    original: solids.Mesh,
+    matrix: surface.Matrix,
     axis: tuple[float, float],
 ) -> Printing:
     """The missing piece of an original made ready for the printer.
@@ -96,7 +93,7 @@ def prepare(
     )
 
 
-def _thin_share(piece: "trimesh.Trimesh") -> float:
+def _thin_share(piece: solids.Mesh) -> float:
     """By rays from points spread evenly over the surface, inwards."""
     body = solids.solid(piece.vertices, piece.faces)
     reached = np.cumsum(piece.area_faces)
@@ -108,14 +105,14 @@ def _thin_share(piece: "trimesh.Trimesh") -> float:
     return float(np.mean([bool(body.ray_cast(*ray)) for ray in rays]))
 
 
-def _overhang(piece: "trimesh.Trimesh", up: Float[np.ndarray, "3"], step: float) -> float:
+def _overhang(piece: solids.Mesh, up: Float[np.ndarray, "3"], step: float) -> float:
     """What looks down, and does not lie on the bed, as a share of the surface."""
     height = piece.triangles_center @ up
     down = (piece.face_normals @ up < _STEEP) & (height > (piece.vertices @ up).min() + step / 2)
     return float(piece.area_faces[down].sum() / piece.area)
 
 
-def _upright(piece: "trimesh.Trimesh", up: Float[np.ndarray, "3"]) -> "trimesh.Trimesh":
+def _upright(piece: solids.Mesh, up: Float[np.ndarray, "3"]) -> solids.Mesh:
     """The piece turned so that `up` is z, every body on the bed, in a row along x."""
     import trimesh
 

@@ -7,7 +7,7 @@ that is None by default is left out of the JSON where it is None; any other stan
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from voxgan_jax.drawing.measures import NO_SCALE, Measures
 from voxgan_jax.geometry import solids
@@ -15,16 +15,13 @@ from voxgan_jax.inference import bridge
 from voxgan_jax.inference.confidence import Confidence
 from voxgan_jax.report import codec
 from voxgan_jax.report.missing_piece import THIN
-from voxgan_jax.report.printing import End, PutIn
+from voxgan_jax.report.printing import End, Printing, PutIn
 from voxgan_jax.report.sizes import Rim, Spread
 from voxgan_jax.scan import pose
 from voxgan_jax.scan.contents import Contents
 
 Point = tuple[float, float, float]
 Row = pose.Row
-
-if TYPE_CHECKING:
-    from voxgan_jax.report.printing import Printing
 
 GIVEN_SCALE = "given"
 """What `scale` is where it is known how big a voxel is."""
@@ -211,7 +208,7 @@ class Missing:
     ] = None
 
     @classmethod
-    def of(cls, made: "Printing", clearance: float) -> "Missing":
+    def of(cls, made: Printing, clearance: float) -> "Missing":
         """A piece as it is told, rounded."""
         found = made.piece
         return cls(

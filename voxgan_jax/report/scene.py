@@ -4,18 +4,17 @@ A page holds no more faces than `POT`, `PIECE` and `HYPOTHESES` allow, which kee
 """
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 
 from voxgan_jax.geometry import simplify
+from voxgan_jax.geometry.solids import Mesh
+from voxgan_jax.geometry.surface import Matrix
 from voxgan_jax.inference.answer import GIVEN
 from voxgan_jax.report import meshes
 from voxgan_jax.scan import colours
-
-if TYPE_CHECKING:
-    import trimesh
 
 POT, PIECE, HYPOTHESES = 60_000, 36_000, 60_000
 """Faces: of the pot; of the original and of the missing piece, each; of all hypotheses together."""
@@ -28,7 +27,7 @@ _OTHER = ("#8c6d9e", "#5d8a72", "#b08a3c", "#5f7fa8", "#a0655f", "#6f7d4f")
 
 def pack(
     name: str,
-    mesh: "trimesh.Trimesh",
+    mesh: Mesh,
     groups: dict[int, tuple[str, str]],
     labels: Int[np.ndarray, "faces"],
     budget: int,
@@ -68,7 +67,7 @@ def pack(
     }
 
 
-def plain(name: str, mesh: "trimesh.Trimesh", colour: str, budget: int) -> dict[str, Any]:
+def plain(name: str, mesh: Mesh, colour: str, budget: int) -> dict[str, Any]:
     """`pack` for a mesh of one colour."""
     return pack(name, mesh, {0: (name, colour)}, np.zeros(len(mesh.faces), int), budget)
 
@@ -84,9 +83,7 @@ def colour_of(label: int) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def place(
-    pot: "trimesh.Trimesh", labels: Int[np.ndarray, "faces"], matrix: Float[np.ndarray, "4 4"]
-) -> dict[str, Any]:
+def place(pot: Mesh, labels: Int[np.ndarray, "faces"], matrix: Matrix) -> dict[str, Any]:
     """How the view stands the pot: whither it rises, where its middle is and where its sherd.
 
     `up` and `front` are unit vectors, `front` from the axis to the middle of the given faces;

@@ -4,20 +4,15 @@ Where the pot lies over a wall of the scan it takes the scan's place; from there
 its own within one wall's thickness.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import solids
-from voxgan_jax.inference.wall_fit import ALIKE, POINTS, REACH
+from voxgan_jax.inference.wall_fit import ALIKE, POINTS, REACH, Points
 from voxgan_jax.scan import walls
-
-if TYPE_CHECKING:
-    import trimesh
-
-Points = Float[np.ndarray, "_ 3"]
 
 _SUNK = 0.2
 """In voxels: so deep does the pot lie under the scan, for whose solid it makes room there."""
@@ -31,12 +26,12 @@ class Fit(NamedTuple):
     """A pot's mesh brought to a scan. In `body` it lies a little under the scan's walls, but at the
     break: so it makes room for the scan's solid. `over` are the faces that lie over the scan."""
 
-    mesh: "trimesh.Trimesh"
-    body: "trimesh.Trimesh"
+    mesh: solids.Mesh
+    body: solids.Mesh
     over: Bool[np.ndarray, " faces"]
 
 
-def fitted(pot: "trimesh.Trimesh", scan: "trimesh.Trimesh", step: float) -> Fit:
+def fitted(pot: solids.Mesh, scan: solids.Mesh, step: float) -> Fit:
     """A pot's mesh with its vertices moved to the scan.
 
     Args:

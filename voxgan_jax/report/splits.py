@@ -7,7 +7,7 @@ blocks of cells, so that they are cut by planes through the axis and at most one
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -15,14 +15,10 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from voxgan_jax.geometry import solids, voxelise
+from voxgan_jax.geometry.surface import Matrix
+from voxgan_jax.scan.walls import Points
 
-if TYPE_CHECKING:
-    import manifold3d
-    import trimesh
-
-Points = Float[np.ndarray, "n 3"]
 Fixed = Float[np.ndarray, "fixed 3"]
-Matrix = Float[np.ndarray, "4 4"]
 Block = tuple[int, int, int, int]
 """A part's cells: the first sector and how many, counted round and round, and so its bands."""
 
@@ -39,12 +35,12 @@ _LEAST = 0.05
 class Part(NamedTuple):
     """`mesh` is watertight; `way`, of length 1, is the direction in which it is put in."""
 
-    mesh: "trimesh.Trimesh"
+    mesh: solids.Mesh
     way: Float[np.ndarray, "3"]
 
 
 def put_in(
-    piece: "trimesh.Trimesh", original: "trimesh.Trimesh", frame: Matrix, step: float
+    piece: solids.Mesh, original: solids.Mesh, frame: Matrix, step: float
 ) -> tuple[float, tuple[Part, ...]]:
     """How a missing piece is put in.
 
@@ -123,7 +119,7 @@ class _Search:
 
     def __init__(
         self,
-        body: "trimesh.Trimesh",
+        body: solids.Mesh,
         frame: Matrix,
         points: Points,
         near: Bool[np.ndarray, "n"],
@@ -192,7 +188,7 @@ class _Search:
             if len(chosen) == len(plan):
                 yield chosen
 
-    def _cut(self, whole: "manifold3d.Manifold", block: Block) -> "manifold3d.Manifold":
+    def _cut(self, whole: solids.Solid, block: Block) -> solids.Solid:
         """What of the body lies in a block."""
         import manifold3d
 
@@ -228,7 +224,7 @@ def _walls(block: Block) -> Float[np.ndarray, "walls 3"]:
     return np.array(found, float).reshape(-1, 3)
 
 
-def _is_one(part: "manifold3d.Manifold") -> bool:
+def _is_one(part: solids.Solid) -> bool:
     """Whether a part hangs together, but for crumbs."""
     volumes = sorted(body.volume() for body in part.decompose())
     return bool(volumes) and sum(volumes[:-1]) < _LEAST * volumes[-1]

@@ -161,10 +161,6 @@ def _axis(value: Any) -> tuple[float, ...]:
     return found
 
 
-def _numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split(",")]
-
-
 def _fragments(value: Any) -> tuple[int, ...]:
     several = value if isinstance(value, Iterable) else [value]
     ids = tuple(_whole(number, 1, 255) for number in _several(several))
@@ -177,10 +173,6 @@ def _several(value: Any) -> Iterable[Any]:
     if isinstance(value, (str, bytes)):
         raise TypeError
     return iter(value)
-
-
-def _body(value: Any) -> int | str:
-    return value if value == "all" else _whole(value, 1, MOST_BODIES)
 
 
 def _path(value: Any) -> str:
@@ -200,13 +192,15 @@ TABLE = {
     "scale": _one_of(SCALES),
     "lang": _one_of(LANGUAGES),
     "axis": Argument(
-        "three numbers that are not all 0, as 0,0,1, or a point's three besides", _axis, _numbers
+        "three numbers that are not all 0, as 0,0,1, or a point's three besides",
+        _axis,
+        lambda text: [float(part) for part in text.split(",")],
     ),
     **dict.fromkeys(("voxel_mm", "height_mm", "diameter_mm"), _SIZE),
     **dict.fromkeys(("rim", "base", "as_is", "place", "whole_cube", "largest", "mirrored"), _FLAG),
     "body": Argument(
         f"a whole number from 1 to {MOST_BODIES}, the largest body 1, or all",
-        _body,
+        lambda value: value if value == "all" else _whole(value, 1, MOST_BODIES),
         lambda text: text if text == "all" else int(text),
     ),
     "fragment": _count(1, 255),

@@ -13,7 +13,7 @@ import numpy as np
 from voxgan_jax import ledger
 from voxgan_jax.drawing import dxf, files, measures, svg
 from voxgan_jax.files import write_whole
-from voxgan_jax.geometry import solids
+from voxgan_jax.geometry import solids, surface
 from voxgan_jax.inference import answer as answers
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN
 from voxgan_jax.language import speaking
@@ -139,7 +139,9 @@ class Completion(Shown, Vessel):
         made = self.surfaces if {"stl", "glb", "html"} & set(formats) else None
         paths = meshes.write(stem, formats, self.voxels if "vox" in formats else self.labels, made)
         if "stl" in formats:
-            paths += meshes.write_parts(stem, self._parts())
+            for name, mesh in self._parts().items():
+                paths.append(pathlib.Path(f"{stem}_{name}.stl"))
+                surface.write_stl(paths[-1], mesh)
         report = self._with_missing() if asked else self.report
         times = int(self.scale[2:]) if self.scale else None
         for form in (form for form in files.FORMATS if form in formats):

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -13,6 +13,7 @@ from voxgan_jax.drawing.figure import Figure, figure_of
 from voxgan_jax.drawing.measures import Measures, measure
 from voxgan_jax.drawing.profile import Profile, profile_of
 from voxgan_jax.geometry import surface, wheel
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.inference import refinement, wall_fit
 from voxgan_jax.inference.answer import GIVEN, Belief, Drawn, Hypothesis, Labels
 from voxgan_jax.inference.bridge import Pieces
@@ -23,9 +24,6 @@ from voxgan_jax.report.printing import Printing, prepare
 from voxgan_jax.scan import doubts, walls
 from voxgan_jax.scan.contents import NOTHING, Contents
 from voxgan_jax.scan.pose import Doubt, Loose, Placement, PotSize
-
-if TYPE_CHECKING:
-    import trimesh
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -63,14 +61,14 @@ class Vessel:
     name: str
     labels: Labels
     belief: Belief
-    matrix: Float[np.ndarray, "4 4"]
+    matrix: surface.Matrix
     judged: Confidence | None = None
     left_out: int = 0
     shift: tuple[int, int, int] = (0, 0, 0)
     hypotheses: tuple[Hypothesis, ...] = ()
     pieces: Pieces | None = None
     drawn: Drawn | None = None
-    original: "trimesh.Trimesh | None" = None
+    original: Mesh | None = None
     placed: Placement | None = None
     told: PotSize = PotSize()  # noqa: RUF009 - it cannot change
     fineness: int = 1
@@ -87,7 +85,7 @@ class Vessel:
     loose: tuple[Loose, ...] = ()
 
     @functools.cached_property
-    def hypothesis_meshes(self) -> "list[trimesh.Trimesh]":
+    def hypothesis_meshes(self) -> list[Mesh]:
         """The surfaces of `hypotheses`."""
         return [
             meshes.pot_surface(
@@ -161,12 +159,12 @@ class Vessel:
         return prepare(self.piece, self.surfaces.original, self.matrix, axis)
 
     @property
-    def pot(self) -> "trimesh.Trimesh":
+    def pot(self) -> Mesh:
         """The restored pot, watertight."""
         return self.surfaces.pot
 
     @property
-    def missing(self) -> "trimesh.Trimesh | None":
+    def missing(self) -> Mesh | None:
         """The missing piece, watertight; None where nothing is missing."""
         return self.piece and self.piece.mesh
 

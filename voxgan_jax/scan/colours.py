@@ -7,16 +7,14 @@ import contextlib
 import io
 import pathlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from scipy.spatial import KDTree
 
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.scan import source
-
-if TYPE_CHECKING:
-    import trimesh
 
 Points = Float[np.ndarray, "n 3"]
 Colours = UInt8[np.ndarray, "n 3"]
@@ -49,13 +47,13 @@ def read(place: pathlib.Path, vertices: Points) -> tuple[Colours | None, str]:
     return (found if (found != found[0]).any() else None), note
 
 
-def of(mesh: "trimesh.Trimesh") -> Colours | None:
+def of(mesh: Mesh) -> Colours | None:
     """The colours of a mesh's vertices, if it has any."""
     look: Any = mesh.visual
     return np.asarray(look.vertex_colors)[:, :3] if look.kind == "vertex" else None
 
 
-def dyed(mesh: "trimesh.Trimesh", scan: "trimesh.Trimesh") -> "trimesh.Trimesh":
+def dyed(mesh: Mesh, scan: Mesh) -> Mesh:
     """The mesh, its vertices in the colours that a scan has nearest to them, if it has any."""
     look: Any = mesh.visual
     if (found := of(scan)) is not None:

@@ -7,13 +7,14 @@ a mesh where it lies: the box is the mesh's own, or follows from the pot's heigh
 
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import surface, voxelise
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.scan import (
     colours,
     glb,
@@ -30,9 +31,6 @@ from voxgan_jax.scan import (
 from voxgan_jax.scan.contents import NOTHING, Contents, Which
 from voxgan_jax.scan.pose import Placement, Sherd
 from voxgan_jax.scan.source import ScanError
-
-if TYPE_CHECKING:
-    import trimesh
 
 UNITS = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "in": 25.4}
 
@@ -143,7 +141,7 @@ def read(
 class Scan(NamedTuple):
     """A mesh in mm, the record of the file (`source.load`), and what the file held."""
 
-    mesh: "trimesh.Trimesh"
+    mesh: Mesh
     input: dict[str, Any]
     contents: Contents
 
@@ -202,7 +200,7 @@ def _read_voxels(path: pathlib.Path) -> tuple[Any, ...]:
 
 
 def in_cube(
-    mesh: "trimesh.Trimesh",
+    mesh: Mesh,
     placement: Placement,
     side: int,
     source: str = "",
@@ -218,7 +216,7 @@ def in_cube(
     return Sherd(labels, (), source, placement.matrix, mesh, placement, **told)
 
 
-def _voxelised(name: str, mesh: "trimesh.Trimesh", *grid: Any) -> UInt8[np.ndarray, "x y z"]:
+def _voxelised(name: str, mesh: Mesh, *grid: Any) -> UInt8[np.ndarray, "x y z"]:
     try:
         return voxelise.voxelise(mesh, *grid).astype(np.uint8)
     except ValueError as error:
@@ -234,7 +232,7 @@ def check_sizes(path: pathlib.Path, **sizes: float | None) -> None:
 
 def _box(
     path: pathlib.Path,
-    mesh: "trimesh.Trimesh",
+    mesh: Mesh,
     longest: int,
     voxel_mm: float | None,
     up: str,

@@ -17,7 +17,7 @@ from jaxtyping import Int
 from voxgan_jax.geometry.connections import Faces, Vertices
 from voxgan_jax.scan import bodies, colours, source
 from voxgan_jax.scan.contents import Contents, Which
-from voxgan_jax.scan.faces import check
+from voxgan_jax.scan.faces import check, used
 from voxgan_jax.scan.source import Fault, ScanError
 
 _SIZES = (1e-6, 1e9)
@@ -88,9 +88,7 @@ def _merged(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
     check(faces, len(vertices))
     # Scanners leave a few points that are nowhere.
     somewhere = np.asarray(np.isfinite(vertices).all(axis=1))
-    faces = faces[somewhere[faces].all(axis=1)]
-    number, at = np.unique(faces, return_inverse=True)
-    vertices, faces = vertices[number], at.reshape(-1, 3)
+    vertices, faces = used(vertices, faces[somewhere[faces].all(axis=1)])
     size = float(np.ptp(vertices, axis=0).max()) if len(faces) else 0.0
     if not _SIZES[0] <= size <= _SIZES[1] or np.abs(vertices).max() > 10 * _SIZES[1]:
         raise Fault("its coordinates are damaged or its faces have no area; export it again")
@@ -103,8 +101,7 @@ def _merged(vertices: Vertices, faces: Faces) -> tuple[Vertices, Faces]:
     faces = faces[np.linalg.norm(np.cross(b - a, c - a), axis=1) > _MERGED * longest]
     if not len(faces):
         raise Fault("none of its faces has an area; export it again")
-    number, at = np.unique(faces, return_inverse=True)
-    return vertices[number], at.reshape(-1, 3)
+    return used(vertices, faces)
 
 
 def _distinct(rows: Int[np.ndarray, "n w"]) -> tuple[Int[np.ndarray, "k"], Int[np.ndarray, "n"]]:

@@ -1,15 +1,13 @@
 """A sherd in its pot; its placement there, and how sure that is, in numbers and in words."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from voxgan_jax.geometry import surface
+from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.scan.contents import NOTHING, Contents
-
-if TYPE_CHECKING:
-    import trimesh
 
 Word = Literal["high", "fair", "low"]
 Row = tuple[float, float, float, float]
@@ -52,7 +50,7 @@ class Placement(NamedTuple):
     walls are far rounder than about the one that was told.
     """
 
-    matrix: Float[np.ndarray, "4 4"]
+    matrix: surface.Matrix
     point: Float[np.ndarray, "3"]
     direction: Float[np.ndarray, "3"]
     voxel_mm: float
@@ -117,8 +115,8 @@ class Sherd(NamedTuple):
     labels: UInt8[np.ndarray, "_ _ _"]
     ids: tuple[int, ...] = ()
     source: str = ""
-    matrix: Float[np.ndarray, "4 4"] | None = None
-    mesh: "trimesh.Trimesh | None" = None
+    matrix: surface.Matrix | None = None
+    mesh: Mesh | None = None
     placement: Placement | None = None
     scaled: bool = True
     input: dict[str, Any] | None = None
@@ -127,6 +125,6 @@ class Sherd(NamedTuple):
     loose: tuple[Loose, ...] = ()
 
     @property
-    def to_mm(self) -> Float[np.ndarray, "4 4"]:
+    def to_mm(self) -> surface.Matrix:
         """`matrix`, whether it is given or not."""
         return surface.frame(self.labels.shape) if self.matrix is None else self.matrix

@@ -31,7 +31,7 @@ from voxgan_jax.training.state import TrainState
 
 
 def train(
-    config: Any, run_dir: str | pathlib.Path, stop: interruption.Stop = interruption.never
+    config: Any, run_dir: str | pathlib.Path, stop: interruption.Stop = lambda step: False
 ) -> TrainState:
     """Train a config in a folder, or go on where a run there stopped.
 

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Shaped, UInt32
+from jaxtyping import Array, Float, Int, Shaped
 
 from voxgan_jax.devices import accelerator, parallel
 from voxgan_jax.training.state import Net, NetState, TrainState, Tree
@@ -21,22 +21,23 @@ Pass = tuple[NetState, tuple[Tree, Scalars]]
 """A network after a pass, and what is averaged: the gradient and the scalars."""
 
 
-def draw_rows(
-    draw: Callable[[int], Shaped[Array, "global_b *rest"]], batch: Examples, axis_name: str | None
-) -> Shaped[Array, "b *rest"]:
-    """This device's rows of `draw(count)`, which is drawn for the whole batch.
+def with_chance(
+    state: TrainState,
+    batch: Examples,
+    axis_name: str | None,
+    **draws: Callable[[jax.Array, int], Shaped[Array, "..."]],
+) -> dict[str, Any]:
+    """A batch with what is drawn for its rows in this step: `keys`, the data of a random key for
+    each, and by its name whatever else `draws` give, of the step's key and a count.
 
-    So chance is the same whatever the number of devices.
+    It is drawn for the whole batch, so that chance is the same whatever the number of devices.
     """
-    devices = 1 if axis_name is None else jax.lax.axis_size(axis_name)
-    return parallel.own_rows(draw(_rows(batch) * devices), axis_name)
-
-
-def row_keys(rng: jax.Array, batch: Examples, axis_name: str | None) -> UInt32[Array, "b words"]:
-    """The data of a random key for each row."""
-    return draw_rows(
-        lambda count: jax.random.key_data(jax.random.split(rng, count)), batch, axis_name
-    )
+    rng = jax.random.fold_in(state.rng, state.step)
+    count = _rows(batch) * (1 if axis_name is None else jax.lax.axis_size(axis_name))
+    keys = jax.random.key_data(jax.random.split(jax.random.fold_in(rng, 1), count))
+    drawn = {"keys": keys} | {name: draw(rng, count) for name, draw in draws.items()}
+    own = {name: parallel.own_rows(rows, axis_name) for name, rows in drawn.items()}
+    return {**batch, **own}
 
 
 def accumulate(
@@ -110,8 +111,7 @@ def generator_step(
     Returns:
         The next state, and the mean scalars with the gradient's norm, `grad_norm_g`.
     """
-    rng = jax.random.fold_in(jax.random.fold_in(state.rng, state.step), 1)
-    examples = {**batch, "keys": row_keys(rng, batch, axis_name)}
+    examples = with_chance(state, batch, axis_name)
     after, means = accumulate(learn, state.nets["generator"], examples, accumulate_steps)
     after, scalars, norm = update(net, after, means, axis_name)
     return next_state(state, {"generator": after}, ema_decay), scalars | {"grad_norm_g": norm}

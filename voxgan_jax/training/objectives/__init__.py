@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import jax
 from jaxtyping import Array, Float
 
+from voxgan_jax import fields
 from voxgan_jax.devices import parallel
 from voxgan_jax.training import optimisers, updates
 from voxgan_jax.training.state import Net, NetState, TrainState
@@ -54,8 +55,7 @@ def build(
         ValueError: no such objective, the known ones are named; or a value that it does not know.
     """
     name, known = config.objective, sorted(info.name for info in pkgutil.iter_modules(__path__))
-    if name not in known:
-        raise ValueError(f"unknown config.objective {name!r}; known: {', '.join(known)}")
+    fields.require(known, "config.objective", name)
     module, bind = importlib.import_module(f"{__name__}.{name}"), functools.partial
     nets = nets or {
         net: Net(network, optimisers.build(config, net), output)

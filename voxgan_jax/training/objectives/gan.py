@@ -102,16 +102,11 @@ def step(
         The next state and the scalars of this step: `g_loss` and its parts, `d_loss`,
         `d_real_prob`, `d_fake_prob`, `d_accuracy`, and the norms of both gradients.
     """
-    rng = jax.random.fold_in(state.rng, state.step)
 
-    def draw_labels(count: int) -> jax.Array:
+    def labels(rng: jax.Array, count: int) -> jax.Array:
         return jax.random.uniform(rng, (count,), jnp.float32, *real_label_range)
 
-    examples = {
-        **batch,
-        "real_labels": updates.draw_rows(draw_labels, batch, axis_name),
-        "keys": updates.row_keys(jax.random.fold_in(rng, 1), batch, axis_name),
-    }
+    examples = updates.with_chance(state, batch, axis_name, real_labels=labels)
     generator, discriminator = nets["generator"], nets["discriminator"]
     tell_apart = functools.partial(_tell_apart, discriminator.module, keep_crumbs, adversary.judge)
     pays = (supervised, adversary.fool, adversarial_weight)

@@ -101,16 +101,11 @@ def step(
         completed pots are from complete ones, `penalty`, `c_loss`, the norm of its gradient, and
         what the generator pays, `g_loss` with its parts, before either update.
     """
-    rng = jax.random.fold_in(state.rng, state.step)
 
-    def draw_shares(count: int) -> jax.Array:
+    def shares(rng: jax.Array, count: int) -> jax.Array:
         return jax.random.uniform(rng, (count, 1, 1, 1, 1), jnp.float32)
 
-    examples = {
-        **batch,
-        "shares": updates.draw_rows(draw_shares, batch, axis_name),
-        "keys": updates.row_keys(jax.random.fold_in(rng, 1), batch, axis_name),
-    }
+    examples = updates.with_chance(state, batch, axis_name, shares=shares)
     generator, critic = nets["generator"], nets["critic"]
     net_g, net_c = state.nets["generator"], state.nets["critic"]
     answer, net_g = gan.generate(generator, net_g, net_g.params, examples, keep_crumbs)
