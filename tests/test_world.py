@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage import measure
 
 from voxgan_jax.geometry import half_section, profile_targets
-from voxgan_jax.pottery import forms, rims_and_feet, world
+from voxgan_jax.pottery import forms, rims_and_feet, sherds, world
 
 SET_ON = ("bead", "outward", "inward", "bar", "collar")
 BENT = ("everted", "inverted", "brim", "hook", "seat")
@@ -134,3 +134,17 @@ def test_the_same_seed_gives_the_same_pot_at_any_resolution():
     a, b = world.voxels(1, pot), world.voxels(1, pot, 128)
     pooled = b.reshape(64, 2, 64, 2, 64, 2).mean((1, 3, 5)) > 0.5
     assert (a & pooled).sum() / (a | pooled).sum() > 0.85
+
+
+def test_sherds_are_one_piece_of_their_pot_of_any_size():
+    shares = []
+    for seed, pot in enumerate(MANY[:20]):
+        partial, complete = sherds.sherd(seed, pot)
+        assert not (partial & ~complete).any()
+        assert pieces(partial) == 1
+        shares.append(partial.sum() / complete.sum())
+    assert 0.005 < min(shares) < 0.06 and 0.35 < max(shares) < 0.6
+    few = [sherds.sherd(k, MANY[k], (0.2, 0.21)) for k in range(8)]
+    assert np.median([a.sum() / b.sum() for a, b in few]) == pytest.approx(0.2, abs=0.05)
+    again = sherds.sherd(3, MANY[3], (0.2, 0.21))
+    np.testing.assert_array_equal(again[0], few[3][0])

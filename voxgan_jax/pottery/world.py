@@ -212,7 +212,13 @@ def voxels(
     Args:
         resolution: of the cube, the pot's own or any other.
     """
-    rng, distance = np.random.default_rng(rng), pot.distance
+    return warped(np.random.default_rng(rng), pot.distance, resolution) < 0
+
+
+def warped(
+    rng: np.random.Generator, distance: Distances, resolution: int
+) -> Float[np.ndarray, "{resolution} {resolution} {resolution}"]:
+    """The distance of a pot that is turned slightly oval and leaning, in voxels of its own cube."""
     rows, rings = distance.shape
     scale = rows * half_section.STEP / resolution
     place = (np.arange(resolution, dtype=np.float32) - (resolution - 1) / 2) * np.float32(scale)
@@ -236,4 +242,4 @@ def voxels(
     low += np.arange(resolution, dtype=np.int32) * np.int32(rings)
     inner = level[low]
     low += 1
-    return inner + ring * (level[low] - inner) < 0
+    return inner + ring * (level[low] - inner)
