@@ -91,8 +91,8 @@ def drawn(mesh: Mesh, count: int, seed: int = 0) -> tuple[Points, Points]:
 
 
 def facing(mesh: Mesh, count: int, reach: float) -> tuple[Points, Points]:
-    """Points as `drawn`, and where the surface looks there: the mean over what is `reach` mm around,
-    as the faces of a fine scan look wherever its noise has them."""
+    """Points as `drawn`, and where the surface looks there: in the mean over `reach` mm around, as
+    single faces of a fine scan look wherever its noise has them."""
     points, normals = drawn(mesh, count)
     spacing = float(np.sqrt(mesh.area / count))
     return points, _smoothed(points, normals, max(reach, 2 * spacing))[0]
