@@ -137,12 +137,20 @@ def test_a_scan_is_read_once_whatever_is_told_of_it(monkeypatch, tmp_path):
     path = tmp_path / "cone.stl"
     cone().export(path)
     assert done(job("look", path))[0] == "done"
+
+    def tell(how, what):
+        told.append(what)
+        if how == "first":
+            raise work.Dropped
+
     for choices in ({}, {"height_mm": 150.0}, {"height_mm": 160.0}):
-        how, made, steps = done(job("restore", path, **choices))
-        assert (how, steps[1]) == ("done", "step_placing"), made
+        told = []
+        assert work.answered(job("restore", path, **choices), tell) == ("dropped", None)
+        assert told[1] == "step_placing" and told[-1][0]["choices"] == choices
     assert len(times) == 1 and sought == [(None, None)]
     cone().apply_scale(1.1).export(path)
-    assert done(job("restore", path))[0] == "done" and len(times) == len(sought) == 2
+    assert work.answered(job("restore", path), tell)[0] == "dropped"
+    assert len(times) == len(sought) == 2
 
 
 def test_first_the_pot_is_told_of_without_files(pot):

@@ -27,10 +27,15 @@ def write(data_dir: str | None, place: pathlib.Path, count: int) -> list[pathlib
     held_back = [item for item in every if item.split == "validation"]
     made = []
     chosen = held_back if len(held_back) >= count else every
+    _require(len(chosen), count, data_dir)
     rng = np.random.default_rng(0)
     for case in placement_cases.cases(map(folder.read, chosen), rng, 0.05, count, ("scan",)):
         made.append(place / f"sherd{len(made)}.stl")
         surface.write_stl(made[-1], case.scan)
-    if len(made) < count:
-        raise ValueError(f"{data_dir}: scans of {len(made)} pots; give --sherds {len(made) - 1}")
+    _require(len(made), count, data_dir)
     return made
+
+
+def _require(pots: int, count: int, data_dir: str) -> None:
+    if pots < count:
+        raise ValueError(f"{data_dir}: scans of {pots} pots; give --sherds {pots - 1}")
