@@ -95,7 +95,7 @@ def test_an_open_scan_is_approached_and_the_pot_stays_closed(restored):
 def test_a_fine_scan_s_noise_hides_no_sherd(restored):
     """Faces of a quarter of a voxel, each of which looks some 20° past where the wall does."""
     sherd, labels, belief, section = restored
-    vertices, faces = trimesh.remesh.subdivide_to_size(sherd.vertices, sherd.faces, STEP / 4)
+    vertices, faces, *_ = trimesh.remesh.subdivide_to_size(sherd.vertices, sherd.faces, STEP / 4)
     rough = trimesh.Trimesh(vertices, faces)
     rough.vertices += np.random.default_rng(0).normal(0.0, 0.1, rough.vertices.shape)
     looks = rough.face_normals[KDTree(rough.triangles_center).query(sherd.triangles_center)[1]]
