@@ -2,11 +2,12 @@
 
 import json
 import pathlib
-import shutil
 import time
 from typing import Any
 
 from app_pretend import BROKEN_MM, STUCK_MM
+
+from voxgan_jax.files import write_whole
 
 EARLY_MM = 144.0
 """A height of pots at which the worker hangs when it has told of the pot."""
@@ -44,7 +45,7 @@ def show(ready: str, pipe: Any) -> None:
             job.out.mkdir(parents=True, exist_ok=True)
             for name in told["files"]:
                 (job.out / name).write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-        shutil.copyfile(folder / f"{job.kind}_view.json", job.view)
+        write_whole(job.view, (folder / f"{job.kind}_view.json").read_text())
         pipe.send(("done", told))
 
 

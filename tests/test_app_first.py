@@ -62,6 +62,17 @@ def test_a_pot_is_told_of_before_its_files(bench, ready):
     assert seen[0].status_code == 200 and seen[0].content == seen[1].content
 
 
+def test_it_is_seen_until_another_takes_its_place(bench, ready):
+    scan = sherd(bench, ready)
+    before = early(bench, scan)["restored"]
+    bench.change(scan.id, {"height_mm": app_seen.STUCK_MM})
+    app_work.until(lambda: told(bench)["step"] == "step_placing")
+    assert told(bench)["first"] and told(bench)["restored"] == before
+    bench.change(scan.id, {"height_mm": 90.0})
+    app_work.until(lambda: scan.restored and not bench.jobs.state())
+    assert not told(bench)["first"] and told(bench)["restored"]["choices"] == {"height_mm": 90.0}
+
+
 @pytest.mark.parametrize("end", ["stop", "remove", "die"])
 def test_a_pot_without_files_goes_with_its_work(bench, ready, end):
     scan = sherd(bench, ready)

@@ -13,7 +13,7 @@ from scripts.lib.api_pages import ROOMS
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = "voxgan_jax"
 
-MOST_LINES = {"package": 27_123, "app": 1_671, "room": 2_800, "file": 300, "function": 80}
+MOST_LINES = {"package": 27_123, "app": 1_676, "room": 2_800, "file": 300, "function": 80}
 """`package` is all rooms but `app`, which restoring and training do without."""
 
 

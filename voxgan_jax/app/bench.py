@@ -207,7 +207,8 @@ class Bench:
         """Keep what became of a job; that of a scan that was removed is nobody's."""
         if how == "first":
             self._first[job.scan] = what
-        elif how != "step" and job.kind == "restore":
+        elif how not in ("step", "dropped") and job.kind == "restore":
+            # Of one that was dropped another takes the place.
             self._first.pop(job.scan, None)
         try:
             if how in ("done", "failed") and job.scan in self.project.scans:

@@ -141,11 +141,15 @@ class Application:
         kind, scan = request.path_params["kind"], self._scan(request)
         if kind not in ("scan", "first", "pot"):
             raise HTTPException(404)
-        if kind == "first" and (first := self.bench.first_view(scan.id)):
-            return Response(first, media_type="application/json")
-        # The whole pot may have come since it was told of.
-        path = self.bench.project.view(scan, "scan" if kind == "scan" else "pot")
-        return self._whole(path, "application/json")
+        seen: str | bytes = self.bench.first_view(scan.id) if kind == "first" else ""
+        if not seen:
+            # The whole pot may have come since it was told of.
+            path = self.bench.project.view(scan, "scan" if kind == "scan" else "pot")
+            try:
+                seen = path.read_bytes()  # At once: another may take its place.
+            except FileNotFoundError:
+                raise HTTPException(404) from None
+        return Response(seen, media_type="application/json")
 
     def drawing(self, request: Request) -> Response:
         """The section drawing, to be looked at."""
