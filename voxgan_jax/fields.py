@@ -52,7 +52,7 @@ RANGES = {name: (least, most) for least, most, names in _TABLE for name in names
 """The least and the greatest value of each numeric field; a whole number where both are."""
 
 
-def check(config: Mapping[str, Any]) -> None:
+def check(config: dict[str, Any]) -> None:
     """Raise ValueError where a field of `RANGES` holds anything else; all of them are named."""
     wrong = []
     for name, value in flatten(config).items():
@@ -79,6 +79,6 @@ def choose(known: Mapping[str, Any], what: str, name: str) -> Any:
     return known[name]
 
 
-def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """A nested config as one dict with dotted names."""
-    return flatten_dict(dict(tree), sep=".")
+def flatten(tree: dict[str, Any]) -> dict[str, Any]:
+    """A config of nested dicts as one with dotted names."""
+    return flatten_dict(tree, sep=".")

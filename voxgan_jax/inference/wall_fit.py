@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from voxgan_jax.geometry import half_section, lathe
+from voxgan_jax.geometry import half_section, lathe, surface
 from voxgan_jax.geometry.half_section import Distances
 from voxgan_jax.geometry.solids import Mesh
 from voxgan_jax.inference.round_pot import Section
@@ -42,9 +42,9 @@ class Walls(NamedTuple):
     normals: Points
 
 
-def walls_of(scan: Mesh, matrix: Float[np.ndarray, "4 4"]) -> Walls:
+def walls_of(scan: Mesh, matrix: surface.Matrix) -> Walls:
     """Those of a scan in mm. `matrix` leads from the grid's indices to mm."""
-    step = np.cbrt(abs(np.linalg.det(matrix[:3, :3])))
+    step = surface.step_of(matrix)
     points, normals = walls.facing(scan, POINTS, REACH * step)
     back = np.linalg.inv(matrix)
     return Walls(points @ back[:3, :3].T + back[:3, 3], normals @ (matrix[:3, :3] / step))

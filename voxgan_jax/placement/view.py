@@ -38,11 +38,8 @@ class View(NamedTuple):
 
 
 class Sight:
-    """What is seen of a sherd whatever is told of its pot: found when it is asked for, and once.
-
-    Args:
-        mesh: in mm, in any pose.
-    """
+    """What is seen of a sherd, a mesh in mm in any pose, whatever is told of its pot: found when it
+    is asked for, and once."""
 
     def __init__(self, mesh: Mesh):
         self.mesh = mesh

@@ -12,7 +12,6 @@ from scipy.spatial import KDTree
 from voxgan_jax.data import vox
 from voxgan_jax.geometry import lathe, patches, solids, surface, voxelise
 from voxgan_jax.geometry.solids import Mesh
-from voxgan_jax.geometry.surface import Matrix
 from voxgan_jax.inference import round_pot
 from voxgan_jax.inference.answer import GIVEN, INFERRED, UNCERTAIN, Belief, Labels
 from voxgan_jax.inference.round_pot import Section
@@ -48,7 +47,7 @@ class Surfaces(NamedTuple):
 def surfaces(
     labels: Labels,
     belief: Belief,
-    matrix: Matrix,
+    matrix: surface.Matrix,
     original: Mesh | None = None,
     section: Section | None = None,
     *,
@@ -131,7 +130,7 @@ def _touched(pot: Mesh, scan: Mesh, reach: float) -> Bool[np.ndarray, " faces"]:
 
 
 def pot_surface(
-    labels: Labels, belief: Belief, matrix: Matrix, section: Section | None = None
+    labels: Labels, belief: Belief, matrix: surface.Matrix, section: Section | None = None
 ) -> Mesh:
     """The surface of a pot alone, as `surfaces`."""
     if section is not None:

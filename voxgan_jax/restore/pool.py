@@ -149,20 +149,25 @@ def in_threads(count: int) -> Each:
 
 def _in_thread(function: Callable[[Any], Any], item: Any) -> "Future[Any]":
     made: Future[Any] = Future()
-    threading.Thread(target=_at_once, args=(function, item, made), daemon=True).start()
+
+    def work() -> None:
+        try:
+            made.set_result(function(item))
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
     return made
 
 
 _Begin = Callable[[Callable[[Any], Any], Any], "Future[Any]"]
 
 
-def _at_once(
-    function: Callable[[Any], Any], item: Any, made: "Future[Any] | None" = None
-) -> "Future[Any]":
-    made = Future() if made is None else made
+def _at_once(function: Callable[[Any], Any], item: Any) -> "Future[Any]":
+    made: Future[Any] = Future()
     try:
         made.set_result(function(item))
-    except BaseException as error:
+    except Exception as error:  # Ctrl-C ends the batch, and not only this file.
         made.set_exception(error)
     return made
 

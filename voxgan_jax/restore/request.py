@@ -196,8 +196,7 @@ def _scan(path: pathlib.Path, facts: Mapping[str, Any], see: See, several: bool 
     which = 1 if facts.get("largest") else facts.get("body")
     seen = see(path, facts.get("unit"), which)
     contents = seen.scan.contents
-    if len(contents.bodies) > 1 and not which:
-        count = len(contents.bodies)
+    if (count := len(contents.bodies)) > 1 and not which:
         one = f"it holds {count} bodies; give --largest to take the largest of each file"
         raise source.ScanError(f"{path}: {one if several else contents.several}")
     return seen
